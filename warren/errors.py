@@ -1,0 +1,81 @@
+"""The one tree of errors: each says where, what, and what to try, and carries an exit code.
+
+Engines raise these; only ``warren.cli`` turns them into a message and an exit status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: The run was done and its verdict passed.
+EXIT_OK = 0
+#: The verdict failed.
+EXIT_FAILED = 1
+#: Wrong usage or bad input; nothing was changed.
+EXIT_BAD_INPUT = 2
+#: The environment is not ready: no engine, no cluster, no right.
+EXIT_NOT_READY = 3
+#: No verdict can be given: the generator saturated, the fault did not bite.
+EXIT_INCONCLUSIVE = 4
+#: A bug of ours.
+EXIT_BUG = 70
+#: Interrupted by the user.
+EXIT_INTERRUPTED = 130
+
+
+class WarrenError(Exception):
+    """Something that a user can act on.
+
+    ``where`` names the place (a file and key path, a node, a command), ``what`` the fault in one
+    sentence, ``remedy`` what to try next (may be several lines; each is printed as it is).
+    """
+
+    exit_code = EXIT_BUG
+
+    def __init__(self, where: str, what: str, remedy: str = "") -> None:
+        super().__init__(where, what, remedy)
+        self.where = where
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}"
+        return f"{head}\n  try: {self.remedy}" if self.remedy else head
+
+
+class BadInputError(WarrenError):
+    """The user's input is wrong; it was refused whole, before anything changed."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
+class BadInputsError(BadInputError):
+    """Several faults of one input, reported together so that one edit can mend them all."""
+
+    def __init__(self, faults: Sequence[BadInputError]) -> None:
+        first = faults[0]
+        super().__init__(first.where, first.what, first.remedy)
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return "\n".join(str(fault) for fault in self.faults)
+
+
+class NotReadyError(WarrenError):
+    """The environment lacks something: an engine, a cluster, a right, a package."""
+
+    exit_code = EXIT_NOT_READY
+
+
+class DeadlineError(NotReadyError):
+    """A wait passed its deadline; ``what`` carries the last error seen."""
+
+
+class RefusedError(BadInputError):
+    """What was asked is understood and refused because it would do harm; nothing was changed."""
+
+
+class InconclusiveError(WarrenError):
+    """No verdict can be drawn from what happened."""
+
+    exit_code = EXIT_INCONCLUSIVE
