@@ -42,6 +42,8 @@ def until(
         except NotReadyError as error:
             if clock.now() >= end:
                 raise DeadlineError(
-                    error.where, f"waited {deadline_s:g} s for {what}; last: {error.what}", remedy or error.remedy
+                    error.where,
+                    f"waited {deadline_s:g} s for {what}; last: {error.what}",
+                    remedy or error.remedy,
                 ) from error
         clock.sleep(min(every_s, max(0.0, end - clock.now())))

@@ -1,0 +1,224 @@
+"""Strict reading of YAML: every fault named by file and key path, and all of a file's faults at once.
+
+Shared by the topology, the scenarios and the experiments. A `Section` hands out typed values and
+notes each fault instead of raising, so that one reading reports them all; `Document.finish` raises.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from warren.errors import BadInputError, BadInputsError
+
+T = TypeVar("T")
+_MISSING: Any = object()
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, which YAML forbids and PyYAML lets pass."""
+
+
+def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    loader.flatten_mapping(node)
+    seen: dict[Hashable, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key must be plain text", key_node.start_mark
+            )
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key '{key}' is given twice", key_node.start_mark
+            )
+        seen[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+    return seen
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
+
+
+@dataclass(slots=True)
+class Document:
+    """One YAML file being read: its name, and the faults found so far."""
+
+    name: str
+    faults: list[BadInputError] = field(default_factory=list)
+
+    def fault(self, path: str, what: str, remedy: str = "") -> None:
+        where = f"{self.name}:{path}" if path else self.name
+        self.faults.append(BadInputError(where, what, remedy))
+
+    def finish(self) -> None:
+        """Raise BadInputsError when any fault was noted."""
+        if self.faults:
+            raise BadInputsError(self.faults)
+
+
+def parse(text: str, name: str) -> tuple[Document, Section]:
+    """Parse YAML ``text`` into a document and its root section; ``name`` is used in messages.
+
+    Raises BadInputError when the text is not YAML or its top is not a mapping.
+    """
+    try:
+        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader, made stricter
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise BadInputError(
+            where, str(getattr(error, "problem", None) or error), "mend the YAML at that line"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(name, f"not readable as YAML: {error}", "mend the file") from error
+    document = Document(name)
+    if not isinstance(data, dict):
+        raise BadInputError(name, "the top of the file must be a mapping of keys", "see docs/topology.md")
+    return document, Section(document, "", data)
+
+
+def parse_file(path: Path) -> tuple[Document, Section]:
+    """`parse` of a file; raises BadInputError when it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise BadInputError(
+            str(path), f"cannot be read: {reason}", "give the path of a readable file"
+        ) from error
+    return parse(text, str(path))
+
+
+@dataclass(slots=True)
+class Section:
+    """One mapping of a document at a key path. Each getter marks its key as known."""
+
+    document: Document
+    path: str
+    data: dict[Any, Any]
+    known: set[str] = field(default_factory=set)
+
+    def at(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
+
+    def fault(self, key: str, what: str, remedy: str = "") -> None:
+        self.document.fault(self.at(key) if key else self.path, what, remedy)
+
+    def _get(self, key: str, default: Any) -> Any:
+        self.known.add(key)
+        value = self.data.get(key, _MISSING)
+        if value is not _MISSING and value is not None:
+            return value
+        if default is _MISSING:
+            self.fault(key, "must be given", f"add '{key}:'")
+        return _MISSING
+
+    def _typed(
+        self, key: str, default: Any, accepts: Callable[[Any], bool], expected: str, fallback: Any
+    ) -> Any:
+        value = self._get(key, default)
+        if value is _MISSING:
+            return fallback if default is _MISSING else default
+        if not accepts(value):
+            self.fault(key, f"must be {expected}, not {value!r}")
+            return fallback if default is _MISSING else default
+        return value
+
+    def text(self, key: str, default: str = _MISSING, *, pattern: str | None = None, hint: str = "") -> str:
+        value = str(self._typed(key, default, lambda v: isinstance(v, str), "text", ""))
+        if pattern is not None and value and not re.fullmatch(pattern, value):
+            self.fault(key, f"{value!r} is not a valid name", hint or f"it must match {pattern}")
+        return value
+
+    def choice(self, key: str, allowed: Collection[str], default: str = _MISSING) -> str:
+        value = self.text(key, default)
+        if value and value not in allowed:
+            close = difflib.get_close_matches(value, list(allowed), 1)
+            remedy = f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(sorted(allowed))}"
+            self.fault(key, f"'{value}' is not known", remedy)
+        return value
+
+    def integer(
+        self, key: str, default: int = _MISSING, *, low: int | None = None, high: int | None = None
+    ) -> int:
+        value = int(
+            self._typed(
+                key, default, lambda v: isinstance(v, int) and not isinstance(v, bool), "a whole number", 0
+            )
+        )
+        self._range(key, value, low, high)
+        return value
+
+    def number(
+        self, key: str, default: float = _MISSING, *, low: float | None = None, high: float | None = None
+    ) -> float:
+        value = float(
+            self._typed(
+                key, default, lambda v: isinstance(v, (int, float)) and not isinstance(v, bool), "a number", 0
+            )
+        )
+        self._range(key, value, low, high)
+        return value
+
+    def _range(self, key: str, value: float, low: float | None, high: float | None) -> None:
+        if key not in self.data or self.data[key] is None:
+            return
+        if (low is not None and value < low) or (high is not None and value > high):
+            span = f"at least {low:g}" if high is None else f"from {low or 0:g} to {high:g}"
+            self.fault(key, f"{value:g} is out of range", f"give a value {span}")
+
+    def flag(self, key: str, default: bool = _MISSING) -> bool:
+        return bool(self._typed(key, default, lambda v: isinstance(v, bool), "true or false", False))
+
+    def texts(self, key: str, default: tuple[str, ...] = _MISSING) -> tuple[str, ...]:
+        def is_texts(value: Any) -> bool:
+            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+        return tuple(self._typed(key, default, is_texts, "a list of texts", ()))
+
+    def table(self, key: str, default: dict[str, Any] = _MISSING) -> dict[str, Any]:
+        """A mapping passed on as it is: arguments and policy definitions in the broker's own terms."""
+
+        def is_table(value: Any) -> bool:
+            return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+
+        return dict(self._typed(key, default, is_table, "a mapping of names", {}))
+
+    def section(self, key: str, *, required: bool = True) -> Section:
+        value = self._typed(
+            key, _MISSING if required else {}, lambda v: isinstance(v, dict), "a mapping of keys", {}
+        )
+        return Section(self.document, self.at(key), value)
+
+    def sections(self, key: str, read: Callable[[Section], T], *, required: bool = False) -> tuple[T, ...]:
+        """Read each mapping of the list at ``key`` by ``read``; unknown keys in it are faults."""
+        items = self._typed(key, _MISSING if required else [], lambda v: isinstance(v, list), "a list", [])
+        found: list[T] = []
+        for index, item in enumerate(items):
+            path = f"{self.at(key)}[{index}]"
+            if not isinstance(item, dict):
+                self.document.fault(path, f"must be a mapping of keys, not {item!r}")
+                continue
+            if isinstance(item.get("name"), str):
+                path = f"{self.at(key)}[{item['name']}]"
+            child = Section(self.document, path, item)
+            found.append(read(child))
+            child.finish()
+        return tuple(found)
+
+    def finish(self) -> None:
+        """Note each key that no getter asked for, with the nearest known one."""
+        for key in self.data:
+            if key in self.known:
+                continue
+            close = difflib.get_close_matches(str(key), sorted(self.known), 1)
+            remedy = (
+                f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(sorted(self.known))}"
+            )
+            self.fault(str(key), "unknown key", remedy)

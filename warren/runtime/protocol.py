@@ -1,0 +1,63 @@
+"""What every engine may ask of the place where nodes run: containers, hosts over SSH, or a fake.
+
+Chaos, cluster operations and tests use this protocol only, so that one experiment runs on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Protocol
+
+from warren.process import Completed
+
+
+class NodeState(Enum):
+    """What the runtime says of a node's container or host, before the broker is asked anything."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    ABSENT = "absent"
+
+
+class Runtime(Protocol):
+    """Acts on nodes by their topology name. Every call raises NotReadyError with the engine's own last
+    line when it fails, and DeadlineError when the engine does not answer in time; all but `execute` are
+    idempotent."""
+
+    def states(self) -> Mapping[str, NodeState]:
+        """The state of every node of the cluster, in topology order."""
+
+    def start(self, node: str) -> None:
+        """Start a stopped node; returns when its process runs, not when the broker is ready."""
+
+    def stop(self, node: str, *, grace_s: float) -> None:
+        """Stop a node with SIGTERM, and SIGKILL after ``grace_s``."""
+
+    def kill(self, node: str) -> None:
+        """Stop a node with SIGKILL."""
+
+    def pause(self, node: str) -> None:
+        """Freeze every process of a node."""
+
+    def unpause(self, node: str) -> None:
+        """Let a frozen node go on."""
+
+    def process_id(self, node: str) -> int | None:
+        """The host's process id of the node's first process, or None while it does not run: the proof
+        that a kill bit is that it changed."""
+
+    def execute(
+        self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
+    ) -> Completed:
+        """Run a command inside a running node as the broker's own user."""
+
+    def address(self, node: str, port: str) -> tuple[str, int]:
+        """Host and port at which this process reaches ``port`` (amqps, management, metrics) of a node."""
+
+    def put_files(self, node: str, files: Mapping[str, bytes]) -> None:
+        """Replace files of a node's configuration folder, owned and readable by the broker's user only."""
+
+    def logs(self, node: str, *, lines: int) -> str:
+        """The last lines that the node wrote."""

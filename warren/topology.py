@@ -1,0 +1,252 @@
+"""``deploy/topology.yml`` as frozen dataclasses: the one truth about the cluster.
+
+Terms are RabbitMQ's own; sizes and times carry their units. `warren.topology_reader` reads the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from warren.errors import BadInputError
+
+#: Prefix of objects that canaries, benchmarks and profiles make for themselves: never drift, never judged.
+RESERVED_PREFIX = "warren."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A broker node; ``name`` is also its host name inside the cluster."""
+
+    name: str
+
+    @property
+    def erlang_name(self) -> str:
+        return f"rabbit@{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """Settings that every node shares."""
+
+    version: str
+    memory_limit_mib: int
+    memory_watermark: float
+    net_ticktime_s: int
+    failure_detector_poll_ms: int
+    channel_max: int
+    max_message_bytes: int
+    consumer_timeout_ms: int
+    plugins: tuple[str, ...]
+
+    @property
+    def series(self) -> tuple[int, int]:
+        """Major and minor version, by which configuration keys are gated."""
+        major, minor = self.version.split(".")[:2]
+        return int(major), int(minor)
+
+    @property
+    def disk_free_limit_mib(self) -> int:
+        """At least the memory watermark, so that what is in memory can be written (production checklist)."""
+        return -(-self.memory_limit_mib * 7 // 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    versions: tuple[str, ...]
+    client_certificate: Literal["optional", "required"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Ports inside the cluster's network, by service."""
+
+    amqps: int
+    management: int
+    metrics: int
+    inter_node: int
+    epmd: int
+    prometheus: int
+    alertmanager: int
+    grafana: int
+    exporter: int
+    load: int
+    view: int
+
+
+#: Services published once, in the order of their ports from the base port on.
+PUBLISHED_SERVICES = ("prometheus", "alertmanager", "grafana", "view", "exporter")
+#: Ports of a node that are published, each ten apart: base + 10 * (place + 1) + the node's place.
+PUBLISHED_NODE_PORTS = ("amqps", "management", "metrics")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A broker account. ``role`` marks the two that Warren itself uses: operator and monitoring."""
+
+    name: str
+    tags: tuple[str, ...]
+    role: Literal["operator", "monitoring", "application"]
+    max_connections: int | None
+    max_channels: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    name: str
+    type: str
+    durable: bool
+    internal: bool
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What the queue's owner promises: greatest depth in messages, greatest age of the oldest in seconds."""
+
+    depth: int | None
+    lag_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    name: str
+    type: str
+    durable: bool
+    arguments: Mapping[str, Any]
+    objective: Objective | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """From exchange ``source`` to one destination: a queue or another exchange."""
+
+    source: str
+    destination: str
+    destination_type: Literal["queue", "exchange"]
+    routing_key: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    name: str
+    pattern: str
+    apply_to: str
+    priority: int
+    definition: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    user: str
+    configure: str
+    write: str
+    read: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPermission:
+    user: str
+    exchange: str
+    write: str
+    read: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vhost:
+    name: str
+    description: str
+    default_queue_type: str
+    protected: bool
+    limits: Mapping[str, int]
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[Queue, ...]
+    bindings: tuple[Binding, ...]
+    policies: tuple[Policy, ...]
+    operator_policies: tuple[Policy, ...]
+    permissions: tuple[Permission, ...]
+    topic_permissions: tuple[TopicPermission, ...]
+
+    def queue(self, name: str) -> Queue:
+        """The queue called ``name``; raises BadInputError naming those there are."""
+        for queue in self.queues:
+            if queue.name == name:
+                return queue
+        names = ", ".join(queue.name for queue in self.queues)
+        raise BadInputError(f"vhost {self.name}", f"has no queue '{name}'", f"queues here: {names}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A production assertion that this cluster is known not to meet, and why."""
+
+    assertion: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """Everything that ``deploy/topology.yml`` says."""
+
+    cluster: str
+    nodes: tuple[Node, ...]
+    broker: Broker
+    tls: Tls
+    ports: Ports
+    base_port: int
+    images: Mapping[str, str]
+    scrape_interval_s: int
+    retention: str
+    users: tuple[User, ...]
+    vhosts: tuple[Vhost, ...]
+    waivers: tuple[Waiver, ...] = field(default=())
+
+    def vhost(self, name: str) -> Vhost:
+        """The virtual host called ``name``; raises BadInputError naming those there are."""
+        for vhost in self.vhosts:
+            if vhost.name == name:
+                return vhost
+        names = ", ".join(vhost.name for vhost in self.vhosts)
+        raise BadInputError("topology", f"has no vhost '{name}'", f"vhosts: {names}")
+
+    def node(self, name: str) -> Node:
+        """The node called ``name``; raises BadInputError naming those there are."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise BadInputError(
+            "topology", f"has no node '{name}'", f"nodes: {', '.join(node.name for node in self.nodes)}"
+        )
+
+    def find_queue(self, name: str) -> tuple[Vhost, Queue]:
+        """The queue called ``name``, or ``vhost:name`` where the bare name stands in several vhosts."""
+        vhost_name, _, bare = name.rpartition(":")
+        found = [
+            (vhost, queue)
+            for vhost in self.vhosts
+            if vhost_name in ("", vhost.name)
+            for queue in vhost.queues
+            if queue.name == bare
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(f"{vhost.name}:{queue.name}" for vhost, queue in found)
+            raise BadInputError("topology", f"queue '{name}' stands in several vhosts", f"say one of {names}")
+        names = ", ".join(queue.name for vhost in self.vhosts for queue in vhost.queues)
+        raise BadInputError("topology", f"has no queue '{name}'", f"queues: {names}")
+
+    def account(self, role: Literal["operator", "monitoring"]) -> User:
+        """The user whom Warren itself uses in ``role``; the checks see to it that there is exactly one."""
+        return next(user for user in self.users if user.role == role)
+
+    def published(self, service: str) -> int:
+        """The port on 127.0.0.1 of a service that is there once."""
+        return self.base_port + PUBLISHED_SERVICES.index(service)
+
+    def published_node(self, node: str, port: str) -> int:
+        """The port on 127.0.0.1 of ``port`` (amqps, management, metrics) of ``node``."""
+        place = [each.name for each in self.nodes].index(node)
+        return self.base_port + 10 * (PUBLISHED_NODE_PORTS.index(port) + 1) + place

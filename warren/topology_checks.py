@@ -1,0 +1,225 @@
+"""What must hold between the parts of a topology: each check yields (key path, reason, remedy).
+
+The checks know the traps of RabbitMQ 4.3 that a file can avoid: a policy that silently falls back, a failed
+queue that stops its source, a pattern that matches nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from warren import routing
+from warren.topology import (
+    PUBLISHED_NODE_PORTS,
+    PUBLISHED_SERVICES,
+    RESERVED_PREFIX,
+    Policy,
+    Queue,
+    Topology,
+    Vhost,
+)
+
+Fault = tuple[str, str, str]
+
+#: A failed queue must hold this many times what all its sources may hold together: an at-least-once
+#: dead-letter into a full queue stops its source without a word.
+FAILED_QUEUE_FACTOR = 10
+
+
+def faults(topology: Topology) -> Iterator[Fault]:
+    """Every fault between the parts of ``topology``, in the order of the file."""
+    yield from _nodes(topology)
+    yield from _ports(topology)
+    yield from _users(topology)
+    yield from _unique("vhosts", "vhost", (vhost.name for vhost in topology.vhosts))
+    for vhost in topology.vhosts:
+        path = f"vhosts[{vhost.name}]"
+        yield from _names(path, vhost)
+        yield from _bindings(path, vhost)
+        yield from _policies(path, vhost)
+        yield from _permissions(path, vhost, topology)
+        for queue in vhost.queues:
+            yield from _queue(f"{path}.queues[{queue.name}]", vhost, queue)
+
+
+def _unique(path: str, kind: str, names: Iterable[str]) -> Iterator[Fault]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"{path}[{name}]", f"{kind} '{name}' is given {count} times", "keep one of them"
+
+
+def _nodes(topology: Topology) -> Iterator[Fault]:
+    count = len(topology.nodes)
+    if count % 2 == 0:
+        yield (
+            "cluster.nodes",
+            f"{count} nodes: an even number cannot form a majority when it splits in half",
+            "use 1, 3 or 5 nodes",
+        )
+    elif count > 9:  # noqa: PLR2004 - a bound of the published ports, which stand ten apart
+        yield "cluster.nodes", f"{count} nodes are more than Warren lays out ports for", "use 9 at most"
+    yield from _unique("cluster.nodes", "node", (node.name for node in topology.nodes))
+    if topology.broker.series < (4, 0):
+        yield "cluster.broker.version", f"{topology.broker.version} is not supported", "use 4.0 or later"
+
+
+def _ports(topology: Topology) -> Iterator[Fault]:
+    ports = topology.ports
+    used: dict[int, str] = {}
+    for name in ports.__dataclass_fields__:
+        port = getattr(ports, name)
+        if port in used:
+            yield f"cluster.ports.{name}", f"port {port} is taken by '{used[port]}'", "give each its own port"
+        used.setdefault(port, name)
+    last = topology.base_port + 10 * (len(PUBLISHED_NODE_PORTS) + 1)
+    if last > 65535:  # noqa: PLR2004 - the last port that there is
+        yield "cluster.published.base_port", f"published ports would reach {last}", "give a lower base port"
+    assert len(PUBLISHED_SERVICES) <= 10  # noqa: S101, PLR2004 - the layout of `Topology.published_node`
+
+
+def _users(topology: Topology) -> Iterator[Fault]:
+    yield from _unique("users", "user", (user.name for user in topology.users))
+    for user in topology.users:
+        if user.name == "guest":
+            yield "users[guest]", "'guest' is the account every attacker tries first", "choose another name"
+    for role, tag in (("operator", "administrator"), ("monitoring", "monitoring")):
+        found = [user for user in topology.users if user.role == role]
+        if len(found) != 1:
+            yield "users", f"{len(found)} users have 'role: {role}'", f"give it to exactly one, tagged {tag}"
+        elif tag not in found[0].tags:
+            yield f"users[{found[0].name}].tags", f"the {role} lacks the tag '{tag}'", f"add tags: [{tag}]"
+
+
+def _names(path: str, vhost: Vhost) -> Iterator[Fault]:
+    yield from _unique(f"{path}.exchanges", "exchange", (each.name for each in vhost.exchanges))
+    yield from _unique(f"{path}.queues", "queue", (each.name for each in vhost.queues))
+    yield from _unique(f"{path}.policies", "policy", (each.name for each in vhost.policies))
+    for kind, objects in (("exchanges", vhost.exchanges), ("queues", vhost.queues)):
+        for each in objects:
+            if each.name.startswith(("amq.", RESERVED_PREFIX)):
+                yield f"{path}.{kind}[{each.name}]", "this prefix is reserved", "choose another name"
+
+
+def _bindings(path: str, vhost: Vhost) -> Iterator[Fault]:
+    exchanges = {each.name: each.type for each in vhost.exchanges}
+    queues = {each.name for each in vhost.queues}
+    for index, binding in enumerate(vhost.bindings):
+        place = f"{path}.bindings[{index}]"
+        if binding.source not in exchanges:
+            yield f"{place}.source", f"no exchange '{binding.source}' in this vhost", _known(exchanges)
+        known = queues if binding.destination_type == "queue" else exchanges
+        if binding.destination not in known:
+            yield (
+                f"{place}.{binding.destination_type}",
+                f"no {binding.destination_type} '{binding.destination}' in this vhost",
+                _known(known),
+            )
+        if exchanges.get(binding.source) == "topic" and binding.routing_key.split(".").count("#") > 2:  # noqa: PLR2004
+            yield (
+                f"{place}.routing_key",
+                "more than two '#' in a topic key are refused by 4.3.5 and later",
+                "use at most two",
+            )
+
+
+def _known(names: Iterable[str]) -> str:
+    return f"known: {', '.join(sorted(names)) or 'none'}"
+
+
+def _policies(path: str, vhost: Vhost) -> Iterator[Fault]:
+    exchanges = {each.name: each.type for each in vhost.exchanges}
+    for kind, policies in (("policies", vhost.policies), ("operator_policies", vhost.operator_policies)):
+        for policy in policies:
+            yield from _policy(f"{path}.{kind}[{policy.name}]", policy, vhost, exchanges)
+
+
+def _policy(path: str, policy: Policy, vhost: Vhost, exchanges: dict[str, str]) -> Iterator[Fault]:
+    try:
+        re.compile(policy.pattern)
+    except re.error as error:
+        yield f"{path}.pattern", f"not a regular expression: {error}", "mend the pattern"
+        return
+    if not any(re.search(policy.pattern, each.name) for each in chain(vhost.queues, vhost.exchanges)):
+        yield (
+            f"{path}.pattern",
+            f"'{policy.pattern}' matches nothing in this vhost",
+            "mend or drop the policy",
+        )
+    exchange = policy.definition.get("dead-letter-exchange")
+    if exchange is not None and exchange not in exchanges:
+        yield f"{path}.definition.dead-letter-exchange", f"no exchange '{exchange}' here", _known(exchanges)
+
+
+def _permissions(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault]:
+    users = {user.name for user in topology.users}
+    exchanges = {each.name: each.type for each in vhost.exchanges}
+    for permission in vhost.permissions:
+        place = f"{path}.permissions[{permission.user}]"
+        if permission.user not in users:
+            yield place, f"no user '{permission.user}'", _known(users)
+        for key in ("configure", "write", "read"):
+            yield from _regex(f"{place}.{key}", getattr(permission, key))
+    for topic in vhost.topic_permissions:
+        place = f"{path}.topic_permissions[{topic.user}]"
+        if topic.user not in users:
+            yield place, f"no user '{topic.user}'", _known(users)
+        if exchanges.get(topic.exchange) != "topic":
+            yield f"{place}.exchange", f"'{topic.exchange}' is not a topic exchange here", ""
+        for key in ("write", "read"):
+            yield from _regex(f"{place}.{key}", getattr(topic, key))
+
+
+def _regex(path: str, pattern: str) -> Iterator[Fault]:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        yield path, f"not a regular expression: {error}", "mend the pattern"
+
+
+def _queue(path: str, vhost: Vhost, queue: Queue) -> Iterator[Fault]:
+    for key in queue.arguments:
+        if not key.startswith("x-"):
+            yield f"{path}.arguments.{key}", "queue arguments begin with x-", f"write x-{key}"
+    try:
+        settings = routing.effective(vhost, queue)
+        sources = [
+            source
+            for source in vhost.queues
+            if source.name != queue.name and queue in tuple(routing.dead_letter_targets(vhost, source))
+        ]
+    except re.error:
+        return  # told at the policy
+    exchange = settings.get("dead-letter-exchange")
+    if exchange is not None and exchange not in {each.name for each in vhost.exchanges}:
+        yield path, f"dead-letters into exchange '{exchange}', which is not in this vhost", ""
+        return
+    if (
+        settings.get("dead-letter-strategy") == "at-least-once"
+        and settings.get("overflow") != "reject-publish"
+    ):
+        yield (
+            path,
+            "at-least-once dead-lettering silently falls back to at-most-once without overflow: reject-publish",
+            "set overflow: reject-publish in its policy",
+        )
+    if sources and exchange is None:
+        yield from _failed_queue_holds_enough(path, vhost, queue, sources)
+
+
+def _failed_queue_holds_enough(
+    path: str, vhost: Vhost, queue: Queue, sources: list[Queue]
+) -> Iterator[Fault]:
+    own = routing.effective(vhost, queue)
+    for key in ("max-length", "max-length-bytes"):
+        limits = [routing.effective(vhost, source).get(key) for source in sources]
+        total = sum(limit for limit in limits if isinstance(limit, int))
+        if isinstance(own.get(key), int) and own[key] < FAILED_QUEUE_FACTOR * total:
+            yield (
+                path,
+                f"{key} {own[key]} is less than {FAILED_QUEUE_FACTOR} times that of its sources ({total}):"
+                " when it is full, its sources stop",
+                f"raise it to {FAILED_QUEUE_FACTOR * total}",
+            )

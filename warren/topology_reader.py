@@ -1,0 +1,234 @@
+"""Reads ``deploy/topology.yml`` strictly into `warren.topology.Topology`. Nobody else parses that file.
+
+Faults are reported all at once as ``file:key.path: reason`` (`warren.errors.BadInputsError`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from warren import topology_checks
+from warren.reader import Document, Section, parse, parse_file
+from warren.topology import (
+    Binding,
+    Broker,
+    Exchange,
+    Node,
+    Objective,
+    Permission,
+    Policy,
+    Ports,
+    Queue,
+    Tls,
+    TopicPermission,
+    Topology,
+    User,
+    Vhost,
+    Waiver,
+)
+
+#: The version of the file's form that this code reads.
+SCHEMA = 1
+
+_NAME = r"[a-z][a-z0-9-]{0,39}"
+_OBJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+_OBJECT_HINT = "letters, digits, dots, dashes and underscores; at most 200 of them"
+
+
+def load(path: Path) -> Topology:
+    """Read and check the topology file; raises BadInputsError with every fault found."""
+    return _checked(*parse_file(path))
+
+
+def loads(text: str, name: str = "topology.yml") -> Topology:
+    """`load` of text, for tests and for topologies made by programs."""
+    return _checked(*parse(text, name))
+
+
+def _checked(document: Document, root: Section) -> Topology:
+    topology = _read(root)
+    document.finish()
+    for path, what, remedy in topology_checks.faults(topology):
+        document.fault(path, what, remedy)
+    document.finish()
+    return topology
+
+
+def _read(root: Section) -> Topology:
+    schema = root.integer("schema")
+    if schema != SCHEMA and "schema" in root.data:
+        root.fault("schema", f"{schema} is not a form that this version reads", f"use schema: {SCHEMA}")
+    cluster = root.section("cluster")
+    published = cluster.section("published")
+    monitoring = root.section("monitoring", required=False)
+    topology = Topology(
+        cluster=cluster.text("name", pattern=_NAME, hint="lower-case letters, digits and dashes; 40 at most"),
+        nodes=cluster.sections("nodes", _read_node, required=True),
+        broker=_read_broker(cluster.section("broker")),
+        tls=_read_tls(cluster.section("tls")),
+        ports=_read_ports(cluster.section("ports")),
+        base_port=published.integer("base_port", low=1024, high=65000),
+        images=_read_images(root.section("images")),
+        scrape_interval_s=monitoring.integer("scrape_interval_s", 5, low=1, high=300),
+        retention=monitoring.text("retention", "7d", pattern=r"[1-9]\d*(h|d|w|y)", hint="like 12h or 7d"),
+        users=root.sections("users", _read_user, required=True),
+        vhosts=root.sections("vhosts", _read_vhost, required=True),
+        waivers=root.sections("waivers", _read_waiver),
+    )
+    for section in (published, monitoring, cluster, root):
+        section.finish()
+    return topology
+
+
+def _read_node(section: Section) -> Node:
+    return Node(
+        name=section.text("name", pattern=_NAME, hint="a host name: lower-case letters, digits, dashes")
+    )
+
+
+def _read_broker(section: Section) -> Broker:
+    broker = Broker(
+        version=section.text("version", pattern=r"\d+\.\d+\.\d+", hint="like 4.3.6") or "0.0.0",
+        memory_limit_mib=section.integer("memory_limit_mib", low=256, high=1048576),
+        memory_watermark=section.number("memory_watermark", 0.6, low=0.4, high=0.7),
+        net_ticktime_s=section.integer("net_ticktime_s", 60, low=5, high=600),
+        failure_detector_poll_ms=section.integer("failure_detector_poll_ms", 5000, low=100, high=60000),
+        channel_max=section.integer("channel_max", 256, low=1, high=2047),
+        max_message_bytes=section.integer("max_message_bytes", 16777216, low=1024, high=536870912),
+        consumer_timeout_ms=section.integer("consumer_timeout_ms", 1800000, low=60000),
+        plugins=section.texts("plugins"),
+    )
+    section.finish()
+    return broker
+
+
+def _read_tls(section: Section) -> Tls:
+    versions = section.texts("versions", ("tlsv1.3", "tlsv1.2"))
+    for version in versions:
+        if version not in ("tlsv1.3", "tlsv1.2"):
+            section.fault("versions", f"'{version}' is not allowed", "use tlsv1.3 and tlsv1.2 only")
+    choice = section.choice("client_certificate", ("optional", "required"), "optional")
+    section.finish()
+    return Tls(versions=versions, client_certificate="required" if choice == "required" else "optional")
+
+
+def _read_ports(section: Section) -> Ports:
+    names = Ports.__dataclass_fields__
+    ports = Ports(**{name: section.integer(name, low=1, high=65535) for name in names})
+    section.finish()
+    return ports
+
+
+def _read_images(section: Section) -> Mapping[str, str]:
+    pattern = r"[a-z0-9./_-]+:[A-Za-z0-9._-]+"
+    images = {
+        name: section.text(name, pattern=pattern, hint="name:version, pinned")
+        for name in ("rabbitmq", "prometheus", "alertmanager", "grafana")
+    }
+    section.finish()
+    return images
+
+
+def _read_user(section: Section) -> User:
+    role = section.choice("role", ("operator", "monitoring", "application"), "application")
+    limits = {key: section.integer(key, -1, low=1) for key in ("max_connections", "max_channels")}
+    return User(
+        name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
+        tags=section.texts("tags", ()),
+        role=role if role in ("operator", "monitoring") else "application",  # type: ignore[arg-type]
+        max_connections=limits["max_connections"] if limits["max_connections"] > 0 else None,
+        max_channels=limits["max_channels"] if limits["max_channels"] > 0 else None,
+    )
+
+
+def _read_vhost(section: Section) -> Vhost:
+    return Vhost(
+        name=section.text("name", pattern=r"/[A-Za-z0-9._-]*", hint="a slash and then a name, like /orders"),
+        description=section.text("description", ""),
+        default_queue_type=section.choice("default_queue_type", ("quorum", "classic", "stream"), "quorum"),
+        protected=section.flag("protected", True),
+        limits=section.table("limits", {}),
+        exchanges=section.sections("exchanges", _read_exchange),
+        queues=section.sections("queues", _read_queue),
+        bindings=section.sections("bindings", _read_binding),
+        policies=section.sections("policies", _read_policy),
+        operator_policies=section.sections("operator_policies", _read_policy),
+        permissions=section.sections("permissions", _read_permission),
+        topic_permissions=section.sections("topic_permissions", _read_topic_permission),
+    )
+
+
+def _read_exchange(section: Section) -> Exchange:
+    return Exchange(
+        name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
+        type=section.choice("type", ("direct", "fanout", "topic", "headers")),
+        durable=section.flag("durable", True),
+        internal=section.flag("internal", False),
+        arguments=section.table("arguments", {}),
+    )
+
+
+def _read_queue(section: Section) -> Queue:
+    objective = None
+    if "objective" in section.data:
+        part = section.section("objective")
+        depth, lag_s = part.integer("depth", 0, low=1), part.number("lag_s", 0.0, low=0.1)
+        objective = Objective(depth=depth or None, lag_s=lag_s or None)
+        part.finish()
+    return Queue(
+        name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
+        type=section.choice("type", ("quorum", "classic", "stream"), "quorum"),
+        durable=section.flag("durable", True),
+        arguments=section.table("arguments", {}),
+        objective=objective,
+    )
+
+
+def _read_binding(section: Section) -> Binding:
+    queue, exchange = section.text("queue", ""), section.text("exchange", "")
+    if bool(queue) == bool(exchange):
+        section.fault("", "must name one destination", "give either 'queue:' or 'exchange:'")
+    return Binding(
+        source=section.text("source"),
+        destination=queue or exchange,
+        destination_type="queue" if queue else "exchange",
+        routing_key=section.text("routing_key", ""),
+        arguments=section.table("arguments", {}),
+    )
+
+
+def _read_policy(section: Section) -> Policy:
+    return Policy(
+        name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
+        pattern=section.text("pattern"),
+        apply_to=section.choice(
+            "apply_to",
+            ("all", "queues", "classic_queues", "quorum_queues", "streams", "exchanges"),
+            "quorum_queues",
+        ),
+        priority=section.integer("priority", 0, low=0),
+        definition=section.table("definition"),
+    )
+
+
+def _read_permission(section: Section) -> Permission:
+    return Permission(
+        user=section.text("user"),
+        configure=section.text("configure", "^$"),
+        write=section.text("write", "^$"),
+        read=section.text("read", "^$"),
+    )
+
+
+def _read_topic_permission(section: Section) -> TopicPermission:
+    return TopicPermission(
+        user=section.text("user"),
+        exchange=section.text("exchange"),
+        write=section.text("write", "^$"),
+        read=section.text("read", "^$"),
+    )
+
+
+def _read_waiver(section: Section) -> Waiver:
+    return Waiver(assertion=section.text("assertion", pattern=_NAME), reason=section.text("reason"))
