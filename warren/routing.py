@@ -125,7 +125,7 @@ def effective(vhost: Vhost, queue: Queue) -> dict[str, Any]:
 
 
 def dead_letter_targets(vhost: Vhost, queue: Queue) -> Iterator[Queue]:
-    """Every queue that a message dead-lettered by ``queue`` may reach, whatever its routing key and reason."""
+    """Every queue that a message dead-lettered by ``queue`` may reach, whatever its key and reason."""
     exchange = effective(vhost, queue).get("dead-letter-exchange")
     if exchange is None:
         return

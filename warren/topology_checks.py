@@ -142,7 +142,8 @@ def _policy(path: str, policy: Policy, vhost: Vhost, exchanges: dict[str, str]) 
     except re.error as error:
         yield f"{path}.pattern", f"not a regular expression: {error}", "mend the pattern"
         return
-    if not any(re.search(policy.pattern, each.name) for each in chain(vhost.queues, vhost.exchanges)):
+    names = chain((queue.name for queue in vhost.queues), exchanges)
+    if not any(re.search(policy.pattern, name) for name in names):
         yield (
             f"{path}.pattern",
             f"'{policy.pattern}' matches nothing in this vhost",
@@ -202,7 +203,7 @@ def _queue(path: str, vhost: Vhost, queue: Queue) -> Iterator[Fault]:
     ):
         yield (
             path,
-            "at-least-once dead-lettering silently falls back to at-most-once without overflow: reject-publish",
+            "without overflow: reject-publish, at-least-once dead-lettering silently is at-most-once",
             "set overflow: reject-publish in its policy",
         )
     if sources and exchange is None:
