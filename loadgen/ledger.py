@@ -1,0 +1,198 @@
+"""The evidence of a run: files that each process maps and writes before it acknowledges anything.
+
+Two kinds of parts lie in the run's ``ledger`` folder, each with its meaning in its own first page, so
+that parts of processes which share nothing can be judged together:
+
+- a bitmap: one bit per sequence number of one publisher (``confirmed``, ``done``, ``dead``, ``returned``
+  …), a sparse memory-mapped file, so a killed process takes nothing with it and 100 million messages
+  cost 12.5 MB a bitmap;
+- a log of rare events (redelivery, nack, in doubt, …), 40 bytes each, written through before the acks
+  of the same turn leave.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Any
+
+from warren.errors import BadInputError
+
+HEADER_BYTES = 4096
+#: Where the header page holds a live counter (u64): the messages published, written before they are sent.
+_COUNTER_AT = HEADER_BYTES - 8
+_GROW_BYTES = 1 << 20
+_COUNTER = struct.Struct("<Q")
+#: kind u8, detail u8, publisher u16, queue u32, seq u64, at_ns u64, aux u64, aux2 u64
+_RECORD = struct.Struct("<BBHIQQQQ")
+
+
+class Bits(StrEnum):
+    """What a bit says of a message."""
+
+    CONFIRMED = "confirmed"
+    DONE = "done"
+    DEAD = "dead"
+
+
+class Kind(IntEnum):
+    """Events of the log. ``aux`` and ``aux2`` as said; times in monotonic nanoseconds."""
+
+    NACKED = 1
+    RETURNED = 2
+    IN_DOUBT = 3
+    REPUBLISHED = 4
+    REDELIVERED = 5  # a flagged delivery that is not a scheduled retry
+    DUPLICATE = 6  # this process had it already; detail: 1 flagged, 0 not
+    REORDERED = 7  # aux: the highest sequence seen before; detail: 1 flagged, 0 not
+    FOREIGN = 8
+    REJECTED = 9  # aux: the try (0 first), at_ns: when the reject left
+    TRIED = 10  # aux: the try, at_ns: when it arrived; detail: 1 flagged
+    CONFIRMED_AT = 11  # detail: the class, at_ns: when the confirm was read
+    SERVED = 12  # detail: the class, at_ns: arrival, aux: when the consumer was last free, aux2: flagged
+    UNREADABLE = 13
+    CONFIRMED_LATE = 14  # past the publish deadline
+    CONNECTION_LOST = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event; ``queue`` is an index into the part's own ``queues``."""
+
+    kind: Kind
+    publisher: int
+    seq: int
+    at_ns: int = 0
+    detail: int = 0
+    queue: int = 0
+    aux: int = 0
+    aux2: int = 0
+
+
+class Bitmap:
+    """A growing memory-mapped bitmap; ``test_and_set`` is the hot path."""
+
+    def __init__(self, path: Path, meaning: Mapping[str, Any]) -> None:
+        """Create the file (it must not exist) with ``meaning`` as JSON in its first page."""
+        page = json.dumps({"schema": 1, **meaning}).encode() + b"\n"
+        if len(page) > _COUNTER_AT:
+            raise BadInputError(str(path), "the meaning of this part of the ledger does not fit its page")
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        os.ftruncate(self._fd, HEADER_BYTES + _GROW_BYTES)
+        os.pwrite(self._fd, page, 0)
+        self._map = mmap.mmap(self._fd, HEADER_BYTES + _GROW_BYTES)
+        self._capacity = _GROW_BYTES * 8
+
+    def test_and_set(self, seq: int) -> bool:
+        """Set the bit of ``seq``; True when it was set already."""
+        if seq >= self._capacity:
+            self._grow(seq)
+        at = HEADER_BYTES + (seq >> 3)
+        mask = 1 << (seq & 7)
+        held = self._map[at]
+        if held & mask:
+            return True
+        self._map[at] = held | mask
+        return False
+
+    def set_counter(self, value: int) -> None:
+        """Store the live counter of this part."""
+        _COUNTER.pack_into(self._map, _COUNTER_AT, value)
+
+    def close(self) -> None:
+        self._map.close()
+        os.close(self._fd)
+
+    def _grow(self, seq: int) -> None:
+        size = max(self._capacity // 4, _GROW_BYTES * (seq // (_GROW_BYTES * 8) + 1))
+        self._map.resize(HEADER_BYTES + size)
+        self._capacity = size * 8
+
+
+class EventLog:
+    """Appends events; they are in the kernel's hands once `flush` returned."""
+
+    def __init__(self, path: Path, meaning: Mapping[str, Any]) -> None:
+        page = json.dumps({"schema": 1, **meaning}).encode() + b"\n"
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        os.write(self._fd, page.ljust(HEADER_BYTES, b"\0"))
+        self._pending: list[bytes] = []
+
+    def add(
+        self,
+        kind: Kind,
+        publisher: int,
+        seq: int,
+        at_ns: int,
+        *,
+        detail: int = 0,
+        queue: int = 0,
+        aux: int = 0,
+        aux2: int = 0,
+    ) -> None:
+        self._pending.append(_RECORD.pack(kind, detail, publisher, queue, seq, at_ns, aux, aux2))
+
+    def flush(self) -> None:
+        """Write what is pending; to be called before the acks that depend on it leave."""
+        if self._pending:
+            os.write(self._fd, b"".join(self._pending))
+            self._pending.clear()
+
+    def close(self) -> None:
+        self.flush()
+        os.close(self._fd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BitmapPart:
+    """A bitmap as read back: ``bits`` has bit ``seq`` set where the meaning holds."""
+
+    meaning: Mapping[str, Any]
+    bits: int
+    counter: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPart:
+    """A log as read back; a record cut off by a kill is dropped."""
+
+    meaning: Mapping[str, Any]
+    events: tuple[Event, ...]
+
+
+def read_bitmap(path: Path) -> BitmapPart:
+    """Read one bitmap; raises BadInputError when it is none."""
+    with path.open("rb") as file:
+        page = file.read(HEADER_BYTES)
+        meaning = _meaning(page, path)
+        bits = int.from_bytes(file.read(), "little")
+    return BitmapPart(meaning=meaning, bits=bits, counter=_COUNTER.unpack_from(page, _COUNTER_AT)[0])
+
+
+def read_log(path: Path) -> LogPart:
+    """Read one log; raises BadInputError when it is none."""
+    raw = path.read_bytes()
+    meaning = _meaning(raw[:HEADER_BYTES], path)
+    return LogPart(meaning=meaning, events=tuple(_events(raw[HEADER_BYTES:])))
+
+
+def _events(raw: bytes) -> Iterator[Event]:
+    whole = len(raw) - len(raw) % _RECORD.size
+    for kind, detail, publisher, queue, seq, at_ns, aux, aux2 in _RECORD.iter_unpack(raw[:whole]):
+        yield Event(Kind(kind), publisher, seq, at_ns, detail, queue, aux, aux2)
+
+
+def _meaning(page: bytes, path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(page.split(b"\n", 1)[0])
+    except ValueError as error:
+        raise BadInputError(str(path), f"is no part of a ledger: {error}") from error
+    if not isinstance(found, dict) or found.get("schema") != 1:
+        raise BadInputError(str(path), "is no part of a ledger of this version")
+    return found

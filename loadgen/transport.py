@@ -1,0 +1,176 @@
+"""The one adapter over pika 1.4.4's SelectConnection.
+
+pika writes the frames of a message as three TLS records and makes an object of every frame. Here the
+frames of one turn of the loop are joined into one write, publishes are marshalled once (`wire.Template`)
+and deliveries and confirms are read straight from the buffer; the handshake, channels, heartbeats and
+everything rare stay pika's. `PIKA_INTERNALS` names what this leans on; a test checks each by name.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pika import frame
+from pika.adapters.select_connection import EPollPoller, IOLoop, SelectConnection
+from pika.adapters.utils import io_services_utils
+from pika.connection import Parameters
+
+from loadgen import wire
+
+#: Every attribute of pika's inside that this module overrides, calls or sets: (owner, attribute).
+PIKA_INTERNALS: tuple[tuple[type, str], ...] = (
+    (SelectConnection, "_output_marshaled_frames"),
+    (SelectConnection, "_on_data_available"),
+    (SelectConnection, "_process_frame"),
+    (SelectConnection, "_adapter_emit_data"),
+    (IOLoop, "_get_remaining_interval"),
+    (EPollPoller, "_dispatch_fd_events"),
+    (EPollPoller, "_init_poller"),
+    (IOLoop, "process_timeouts"),
+    (io_services_utils._AsyncTransportBase, "_MAX_RECV_BYTES"),
+    (io_services_utils._AsyncTransportBase, "get_write_buffer_size"),
+)
+
+#: One read takes at most this; a TLS record holds 16 KiB.
+_RECV_BYTES = 64 * 1024
+#: A poll that lasted longer than this really waited: there was nothing to read.
+_SLEPT_NS = 50_000
+_LONGEST_WAIT_S = 1.0
+
+OnDelivery = Callable[[wire.Delivery], None]
+OnConfirm = Callable[[int, bool, bool], None]
+
+
+class TurnLoop(IOLoop):  # type: ignore[misc]
+    """pika's loop, run one turn at a time: wait for I/O until ``wake_ns`` at most, dispatch, return."""
+
+    def __init__(self) -> None:
+        self.wake_ns: int | None = None
+        super().__init__()
+        self.activate_poller()
+
+    def turn(self) -> tuple[int, bool]:
+        """One wait and its dispatching; returns when the wait ended (monotonic ns) and whether it slept."""
+        before = time.monotonic_ns()
+        events = self._poller._poll.poll(self._wait_s(before))
+        woke = time.monotonic_ns()
+        if events:
+            self._poller._dispatch_fd_events(dict(events))
+        self.process_timeouts()
+        return woke, woke - before > _SLEPT_NS
+
+    def _wait_s(self, now_ns: int) -> float:
+        timers: float | None = self._get_remaining_interval()
+        wait = _LONGEST_WAIT_S if timers is None else min(timers, _LONGEST_WAIT_S)
+        if self.wake_ns is not None:
+            wait = min(wait, max(0, self.wake_ns - now_ns) / 1e9)
+        return wait
+
+
+class Connection(SelectConnection):  # type: ignore[misc]
+    """A connection whose owner calls `flush` once a turn.
+
+    ``on_delivery`` gets each delivery, ``on_confirm`` (tag, multiple, is_ack) each confirm of the one
+    channel that is used; both are set before the channel consumes or publishes.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        *,
+        loop: TurnLoop,
+        on_open: Callable[[Any], None],
+        on_open_error: Callable[[Any, BaseException], None],
+        on_close: Callable[[Any, BaseException], None],
+    ) -> None:
+        self._pending: list[bytes] = []
+        self._inbox = bytearray()
+        self.on_delivery: OnDelivery | None = None
+        self.on_confirm: OnConfirm | None = None
+        super().__init__(parameters, on_open, on_open_error, on_close, custom_ioloop=loop)
+
+    @property
+    def frame_max(self) -> int:
+        """The frame size agreed with the broker, in bytes."""
+        return int(self.params.frame_max)
+
+    def unsent_bytes(self) -> int:
+        """What waits for the socket to take it."""
+        transport = self._transport
+        return int(transport.get_write_buffer_size()) if transport is not None else 0
+
+    def read_in_large_pieces(self) -> None:
+        """To be called once the connection is open."""
+        self._transport._MAX_RECV_BYTES = _RECV_BYTES
+
+    def queue(self, frames: bytes) -> None:
+        """Send ``frames`` with the next `flush`."""
+        self._pending.append(frames)
+
+    def flush(self) -> None:
+        """Hand everything queued in this turn to the socket as one write."""
+        if self._pending and self._transport is not None:
+            joined = b"".join(self._pending)
+            self._pending.clear()
+            self.bytes_sent += len(joined)
+            self._adapter_emit_data(joined)
+
+    def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
+        self._pending.extend(marshaled_frames)
+        self.frames_sent += len(marshaled_frames)
+
+    def _on_data_available(self, data_in: bytes) -> None:
+        inbox = self._inbox
+        inbox += data_in
+        self.bytes_received += len(data_in)
+        at, end = 0, len(inbox)
+        while at < end:
+            step = self._take(inbox, at, end)
+            if not step:
+                break
+            at = step
+        del inbox[:at]
+
+    def _take(self, inbox: bytearray, at: int, end: int) -> int:
+        """Handle what begins at ``at``; where it ends, or 0 while it is incomplete."""
+        kind, stop, method = wire.method_at(inbox, at, end)
+        if method == wire.DELIVER and self.on_delivery is not None:
+            found = wire.read_delivery(inbox, at, end) if stop else None
+            if found is None:
+                return 0
+            self.on_delivery(found[1])
+            return found[0]
+        if not stop:
+            return 0 if kind != _PROTOCOL_HEADER else self._give_to_pika(inbox, at, end)
+        if method in _CONFIRMS and self.on_confirm is not None:
+            tag, multiple = wire.read_confirm(inbox, at)
+            self.on_confirm(tag, multiple, method == wire.ACK)
+            return stop
+        return self._give_to_pika(inbox, at, stop)
+
+    def _give_to_pika(self, inbox: bytearray, at: int, stop: int) -> int:
+        consumed, value = frame.decode_frame(bytes(inbox[at:stop]))
+        if value is None:
+            return 0
+        self._process_frame(value)
+        return at + int(consumed)
+
+
+_PROTOCOL_HEADER = ord("A")
+_CONFIRMS = frozenset((wire.ACK, wire.NACK))
+
+
+def describe(error: BaseException | None) -> str:
+    """One line for a lost or refused connection: the innermost cause."""
+    seen = error
+    while True:
+        inner = getattr(seen, "exceptions", (getattr(seen, "exception", None),))[-1]
+        if not isinstance(inner, BaseException):
+            break
+        seen = inner
+    if isinstance(seen, ssl.SSLError):
+        return f"TLS: {seen.reason or seen}"
+    return f"{type(seen).__name__}: {seen}" if seen is not None else "closed"

@@ -1,0 +1,153 @@
+"""AMQP 0-9-1 frames of the hot path, built and read without an object per frame.
+
+Frame layout (AMQP 0-9-1 specification, section 2.3.5): type u8, channel u16, size u32, payload, 0xCE.
+Only `basic.publish`, `.deliver`, `.ack`, `.nack` and `.reject` are known here; everything else is pika's.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from pika import frame, spec
+
+FRAME_END = b"\xce"
+FRAME_METHOD = 1
+#: class and method ids of the frames that are read here, as one u32 each
+DELIVER = 60 << 16 | 60
+ACK = 60 << 16 | 80
+NACK = 60 << 16 | 120
+#: Frame header and end marker: what a frame costs beyond its payload.
+OVERHEAD = 8
+
+_FRAME = struct.Struct(">BHI")
+_METHOD = struct.Struct(">BHII")
+_SETTLE = struct.Struct(">BHIIQBB")
+_TAG = struct.Struct(">QB")
+_BODY_SIZE = struct.Struct(">Q")
+_ACK_METHOD = 60 << 16 | 80
+_REJECT_METHOD = 60 << 16 | 90
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery; ``header`` holds the encoded properties, decoded only on demand."""
+
+    tag: int
+    redelivered: bool
+    header: bytes
+    body: bytes
+
+    def properties(self) -> spec.BasicProperties:
+        """The message's properties (a costly call: not for every message)."""
+        decoded = spec.BasicProperties()
+        decoded.decode(self.header)
+        return decoded
+
+    def headers(self) -> dict[str, Any]:
+        return self.properties().headers or {}
+
+
+class Template:
+    """The method and header frames of one kind of publish, marshalled once by pika."""
+
+    __slots__ = ("_body_max", "_channel", "body_size", "head", "tail_split")
+
+    def __init__(
+        self,
+        *,
+        channel: int,
+        frame_max: int,
+        exchange: str,
+        routing_key: str,
+        properties: spec.BasicProperties,
+        mandatory: bool,
+        body_size: int,
+    ) -> None:
+        method = spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory)
+        self._channel = channel
+        self._body_max = frame_max - OVERHEAD
+        self.body_size = body_size
+        self.tail_split = body_size > self._body_max
+        self.head = (
+            frame.Method(channel, method).marshal() + frame.Header(channel, body_size, properties).marshal()
+        )
+        if not self.tail_split:
+            self.head += _FRAME.pack(3, channel, body_size)
+
+    def frames(self, start: bytes, rest: bytes) -> bytes:
+        """All frames of one message with the body ``start + rest``, of the size given at the start."""
+        if not self.tail_split:
+            return b"".join((self.head, start, rest, FRAME_END))
+        body = start + rest
+        parts = [self.head]
+        for at in range(0, len(body), self._body_max):
+            piece = body[at : at + self._body_max]
+            parts += (_FRAME.pack(3, self._channel, len(piece)), piece, FRAME_END)
+        return b"".join(parts)
+
+
+def ack(channel: int, tag: int, *, multiple: bool) -> bytes:
+    """A ``basic.ack`` frame."""
+    return _SETTLE.pack(FRAME_METHOD, channel, 13, _ACK_METHOD, tag, multiple, 0xCE)
+
+
+def reject(channel: int, tag: int, *, requeue: bool) -> bytes:
+    """A ``basic.reject`` frame."""
+    return _SETTLE.pack(FRAME_METHOD, channel, 13, _REJECT_METHOD, tag, requeue, 0xCE)
+
+
+def read_confirm(buffer: bytes | bytearray, at: int) -> tuple[int, bool]:
+    """(delivery tag, multiple) of the ack or nack frame that begins at ``at``."""
+    tag, flags = _TAG.unpack_from(buffer, at + 11)
+    return tag, bool(flags & 1)
+
+
+def read_delivery(buffer: bytes | bytearray, at: int, end: int) -> tuple[int, Delivery] | None:
+    """The delivery whose method frame begins at ``at``, and where it ends; None while it is incomplete."""
+    size = _FRAME.unpack_from(buffer, at)[2]
+    tag_at = at + 12 + buffer[at + 11]
+    header_at = at + size + 8
+    if header_at + 19 > end:
+        return None
+    header_size = _FRAME.unpack_from(buffer, header_at)[2]
+    body_at = header_at + header_size + 8
+    if body_at > end:
+        return None
+    body_size = _BODY_SIZE.unpack_from(buffer, header_at + 11)[0]
+    found = _read_body(buffer, body_at, end, body_size)
+    if found is None:
+        return None
+    tag, redelivered = _TAG.unpack_from(buffer, tag_at)
+    header = bytes(buffer[header_at + 19 : body_at - 1])
+    return found[0], Delivery(tag, bool(redelivered), header, found[1])
+
+
+def _read_body(buffer: bytes | bytearray, at: int, end: int, size: int) -> tuple[int, bytes] | None:
+    stop = at + size + 8
+    if stop <= end and _FRAME.unpack_from(buffer, at)[2] == size:
+        return stop, bytes(buffer[at + 7 : stop - 1])
+    pieces: list[bytes] = []
+    while size > 0:
+        if at + 7 > end:
+            return None
+        piece = _FRAME.unpack_from(buffer, at)[2]
+        if at + piece + 8 > end:
+            return None
+        pieces.append(bytes(buffer[at + 7 : at + 7 + piece]))
+        at += piece + 8
+        size -= piece
+    return at, b"".join(pieces)
+
+
+def method_at(buffer: bytes | bytearray, at: int, end: int) -> tuple[int, int, int]:
+    """(frame type, frame's end, method id or 0) of the frame at ``at``; an end of 0 while incomplete."""
+    if at + 11 > end:
+        if at + 8 > end:
+            return 0, 0, 0
+        kind, _, size = _FRAME.unpack_from(buffer, at)
+        return kind, (at + size + 8 if at + size + 8 <= end else 0), 0
+    kind, _, size, method = _METHOD.unpack_from(buffer, at)
+    stop = at + size + 8
+    return kind, (stop if stop <= end else 0), (method if kind == FRAME_METHOD else 0)
