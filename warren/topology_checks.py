@@ -184,6 +184,12 @@ def _queue(path: str, vhost: Vhost, queue: Queue) -> Iterator[Fault]:
     for key in queue.arguments:
         if not key.startswith("x-"):
             yield f"{path}.arguments.{key}", "queue arguments begin with x-", f"write x-{key}"
+    if "x-dead-letter-routing-key" in queue.arguments and "x-dead-letter-exchange" not in queue.arguments:
+        yield (
+            f"{path}.arguments.x-dead-letter-routing-key",
+            "the broker refuses this argument without x-dead-letter-exchange beside it, policy or not",
+            "add x-dead-letter-exchange to the arguments",
+        )
     try:
         settings = routing.effective(vhost, queue)
         sources = [

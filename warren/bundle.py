@@ -1,0 +1,255 @@
+"""Every file that goes into a container's configuration volume: text, certificates and secrets, with modes.
+
+Files reach the volumes as one archive on a helper's standard input, so that no secret stands in an
+argument, an environment or a world-readable place, and the owner inside is the service's user even
+where the caller is not root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bcrypt
+
+from warren import checkout, definitions, render, secrets
+from warren.pki import Pki
+from warren.secrets import Secrets
+from warren.state import State, write_atomically
+from warren.topology import Topology
+
+_PUBLIC, _PRIVATE, _FOLDER = 0o444, 0o400, 0o755
+_LOCALHOST = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """The wanted content of one volume: ``files`` maps a relative path to (content, mode)."""
+
+    name: str
+    uid: int
+    gid: int
+    files: Mapping[str, tuple[bytes, int]]
+
+    def digest(self) -> str:
+        """A hash of the paths, modes and contents."""
+        total = hashlib.sha256()
+        for path in sorted(self.files):
+            content, mode = self.files[path]
+            total.update(f"{path} {mode:o} {len(content)}\n".encode() + content)
+        return total.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What the volumes are made from."""
+
+    topology: Topology
+    state: State
+    secrets: Secrets
+    pki: Pki
+
+
+def prepare(material: Material) -> None:
+    """Make every secret and certificate that is not there yet; idempotent."""
+    topology, pki = material.topology, material.pki
+    for user in topology.users:
+        material.secrets.ensure(user.name)
+    for name in (*secrets.SERVICE_ACCOUNTS, secrets.COOKIE):
+        material.secrets.ensure(name)
+    pki.ensure_authorities()
+    for node in topology.nodes:
+        pki.ensure_leaf("cluster", node.name, hosts=(node.name, *_LOCALHOST), purpose="server")
+        pki.ensure_leaf("inter-node", node.name, hosts=(node.name,), purpose="both")
+    for service in ("prometheus", "alertmanager", "grafana", "exporter", "view", "load"):
+        pki.ensure_leaf("cluster", service, hosts=(service, *_LOCALHOST), purpose="server")
+    pki.ensure_leaf("scrape", "prometheus", hosts=("prometheus",), purpose="client")
+    for user in topology.users:
+        pki.ensure_leaf("clients", user.name, hosts=(user.name,), purpose="client")
+    _ensure_boot_definitions(material)
+
+
+def _ensure_boot_definitions(material: Material) -> None:
+    """Written once: the broker imports definitions again whenever they changed, which would revert
+    passwords that were rotated since."""
+    path = material.state.boot_definitions
+    if not path.exists():
+        passwords = {user.name: material.secrets.read(user.name) for user in material.topology.users}
+        document = definitions.document(material.topology, passwords)
+        write_atomically(path, json.dumps(document, indent=1).encode(), mode=0o600)
+
+
+def node_volumes(material: Material, node: str) -> tuple[Volume, Volume]:
+    """Configuration and data volume of a broker node; of the data only the cookie is ours."""
+    texts = render.broker_files(material.topology)
+    files = {name: (text.encode(), _PRIVATE) for name, text in texts.items()}
+    files["definitions.json"] = (material.state.boot_definitions.read_bytes(), _PRIVATE)
+    files |= _certificates(material, node)
+    for authority in ("clients", "inter-node"):
+        certificate = material.pki.authority(authority).certificate
+        files[f"tls/{authority}-ca.pem"] = (certificate.read_bytes(), _PUBLIC)
+    pair = material.pki.leaf("inter-node", node)
+    files["tls/inter-node.pem"] = (pair.certificate.read_bytes(), _PUBLIC)
+    files["tls/inter-node.key"] = (pair.key.read_bytes(), _PRIVATE)
+    cookie = (material.secrets.read(secrets.COOKIE).encode(), _PRIVATE)
+    config = Volume(name=f"{node}-config", uid=999, gid=999, files=files)
+    return config, Volume(name=f"{node}-data", uid=999, gid=999, files={".erlang.cookie": cookie})
+
+
+def service_volumes(material: Material, *, grafana: bool) -> Iterable[Volume]:
+    """The configuration volumes of everything that is not a broker node."""
+    yield _prometheus(material)
+    yield _alertmanager(material)
+    yield _exporter(material)
+    yield _grafana(material) if grafana else _view(material)
+
+
+def _variables(material: Material) -> dict[str, Any]:
+    return {
+        **render.role_vars(material.topology),
+        **render.CONTAINER_PATHS,
+        "prometheus_web_users": {"prometheus": _hash(material, secrets.PROMETHEUS_WEB)},
+        "alertmanager_web_users": {"alertmanager": _hash(material, secrets.ALERTMANAGER_WEB)},
+    }
+
+
+def _hash(material: Material, name: str) -> str:
+    """The bcrypt hash of a password, made once so that a rendering does not differ from the last."""
+    path = material.secrets.path(f"{name}.bcrypt")
+    password = material.secrets.read(name).encode()
+    if not path.exists() or not bcrypt.checkpw(password, path.read_bytes()):
+        write_atomically(path, bcrypt.hashpw(password, bcrypt.gensalt(10)), mode=0o600)
+    return path.read_text(encoding="ascii")
+
+
+def _certificates(material: Material, name: str, folder: str = "tls/") -> dict[str, tuple[bytes, int]]:
+    pair = material.pki.leaf("cluster", name)
+    return {
+        f"{folder}ca.pem": (material.pki.authority("cluster").certificate.read_bytes(), _PUBLIC),
+        f"{folder}server.pem": (pair.certificate.read_bytes(), _PUBLIC),
+        f"{folder}server.key": (pair.key.read_bytes(), _PRIVATE),
+    }
+
+
+def _secret(material: Material, name: str) -> tuple[bytes, int]:
+    return material.secrets.read(name).encode(), _PRIVATE
+
+
+def _prometheus(material: Material) -> Volume:
+    variables = _variables(material)
+    scrape = material.pki.leaf("scrape", "prometheus")
+    monitoring = material.topology.account("monitoring").name
+    files = {
+        "prometheus.yml": (render.role_template("prometheus", "prometheus.yml", variables).encode(), _PUBLIC),
+        "secrets/web.yml": (render.role_template("prometheus", "web.yml", variables).encode(), _PRIVATE),
+        "secrets/monitoring.password": _secret(material, monitoring),
+        "secrets/alertmanager.password": _secret(material, secrets.ALERTMANAGER_WEB),
+        "secrets/prometheus.password": _secret(material, secrets.PROMETHEUS_WEB),
+        "tls/scrape.pem": (scrape.certificate.read_bytes(), _PUBLIC),
+        "tls/scrape.key": (scrape.key.read_bytes(), _PRIVATE),
+        "rules/objectives.yml": (
+            render.role_template("prometheus", "objectives.yml", variables).encode(),
+            _PUBLIC,
+        ),
+        "targets/.keep": (b"", _PUBLIC),
+        **_certificates(material, "prometheus"),
+    }
+    for rule in sorted(checkout.path("dashboards", "rules").glob("*.yml")):
+        if not rule.stem.endswith("_test"):
+            files[f"rules/{rule.name}"] = (rule.read_bytes(), _PUBLIC)
+    return Volume(name="prometheus-config", uid=65534, gid=65534, files=files)
+
+
+def _alertmanager(material: Material) -> Volume:
+    variables = _variables(material)
+    config = render.role_template("alertmanager", "alertmanager.yml", variables).encode()
+    web = render.role_template("alertmanager", "web.yml", variables).encode()
+    files = {
+        "alertmanager.yml": (config, _PUBLIC),
+        "secrets/web.yml": (web, _PRIVATE),
+        **_certificates(material, "alertmanager"),
+    }
+    return Volume(name="alertmanager-config", uid=65534, gid=65534, files=files)
+
+
+def _exporter(material: Material) -> Volume:
+    monitoring = material.topology.account("monitoring").name
+    files = {
+        "scrape-ca.pem": (material.pki.authority("scrape").certificate.read_bytes(), _PUBLIC),
+        "monitoring.password": _secret(material, monitoring),
+        **_certificates(material, "exporter", ""),
+    }
+    return Volume(name="exporter-config", uid=10001, gid=10001, files=files)
+
+
+def _view(material: Material) -> Volume:
+    ports = material.topology.ports
+    config = {
+        "listen_host": "0.0.0.0",  # noqa: S104 - inside its container; published on 127.0.0.1 only
+        "listen_port": ports.view,
+        "certificate": "/etc/warren/server.pem",
+        "key": "/etc/warren/server.key",
+        "user": "view",
+        "password_file": "/etc/warren/view.password",
+        "prometheus_url": f"https://prometheus:{ports.prometheus}",
+        "prometheus_ca": "/etc/warren/ca.pem",
+        "prometheus_user": "prometheus",
+        "prometheus_password_file": "/etc/warren/prometheus.password",
+        "dashboards": "/etc/warren/dashboards",
+    }
+    files = {
+        "view.json": (json.dumps(config, indent=1).encode(), _PUBLIC),
+        "view.password": _secret(material, secrets.VIEW),
+        "prometheus.password": _secret(material, secrets.PROMETHEUS_WEB),
+        **_certificates(material, "view", ""),
+    }
+    for dashboard in sorted(checkout.path("dashboards", "generated").glob("*.json")):
+        files[f"dashboards/{dashboard.name}"] = (dashboard.read_bytes(), _PUBLIC)
+    return Volume(name="view-config", uid=10001, gid=10001, files=files)
+
+
+def _grafana(material: Material) -> Volume:
+    variables = _variables(material)
+    files = {
+        "secrets/admin.password": _secret(material, secrets.GRAFANA_ADMIN),
+        "secrets/prometheus.password": _secret(material, secrets.PROMETHEUS_WEB),
+        **_certificates(material, "grafana"),
+    }
+    templates = {
+        "grafana.ini": "grafana.ini",
+        "provisioning/datasources/prometheus.yml": "datasource.yml",
+        "provisioning/dashboards/warren.yml": "dashboards.yml",
+    }
+    for path, name in templates.items():
+        files[path] = (render.role_template("grafana", name, variables).encode(), _PUBLIC)
+    for dashboard in sorted(checkout.path("dashboards", "generated").glob("*.json")):
+        files[f"dashboards/{dashboard.name}"] = (dashboard.read_bytes(), _PUBLIC)
+    return Volume(name="grafana-config", uid=472, gid=0, files=files)
+
+
+def archive(volumes: Iterable[Volume]) -> bytes:
+    """One tar archive with a folder per volume, owners and modes set; times are fixed."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for volume in volumes:
+            folders = {volume.name}
+            for path in volume.files:
+                parts = path.split("/")[:-1]
+                folders |= {"/".join([volume.name, *parts[:depth]]) for depth in range(1, len(parts) + 1)}
+            for folder in sorted(folders):
+                tar.addfile(_entry(folder, volume, _FOLDER, 0, tarfile.DIRTYPE))
+            for path, (content, mode) in sorted(volume.files.items()):
+                entry = _entry(f"{volume.name}/{path}", volume, mode, len(content), tarfile.REGTYPE)
+                tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _entry(path: str, volume: Volume, mode: int, size: int, kind: bytes) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(path)
+    entry.uid, entry.gid, entry.mode, entry.size, entry.type = volume.uid, volume.gid, mode, size, kind
+    return entry

@@ -1,0 +1,160 @@
+"""The cluster's certificates, made once into the state folder and renewed before they expire.
+
+Four authorities, so that a certificate is good for one thing only: ``cluster`` signs servers, ``clients``
+the applications' certificates, ``inter-node`` the nodes' Erlang distribution (a client's certificate never
+joins the cluster), ``scrape`` the one that Prometheus shows to exporters.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from warren.state import write_atomically
+
+AUTHORITIES = ("cluster", "clients", "inter-node", "scrape")
+Purpose = Literal["server", "client", "both"]
+
+_CA_DAYS = 3650
+_LEAF_DAYS = 397
+#: Renewed on the next `ensure` when less than this is left.
+_RENEW_DAYS = 30
+_USAGES = {
+    "server": [ExtendedKeyUsageOID.SERVER_AUTH],
+    "client": [ExtendedKeyUsageOID.CLIENT_AUTH],
+    "both": [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Paths of a certificate (PEM) and its private key (PKCS 8, PEM, mode 0600)."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """The certificates below one folder."""
+
+    folder: Path
+    now: datetime
+
+    def authority(self, name: str) -> Pair:
+        return Pair(self.folder / f"{name}-ca.pem", self.folder / f"{name}-ca.key")
+
+    def leaf(self, authority: str, name: str) -> Pair:
+        return Pair(self.folder / authority / f"{name}.pem", self.folder / authority / f"{name}.key")
+
+    def ensure_authorities(self) -> None:
+        for name in AUTHORITIES:
+            pair = self.authority(name)
+            if not (pair.certificate.exists() and pair.key.exists()):
+                self._make_authority(name, pair)
+
+    def ensure_leaf(self, authority: str, name: str, *, hosts: Sequence[str], purpose: Purpose) -> Pair:
+        """A certificate for ``name`` with ``hosts`` (names and addresses) as SAN; reissued when it is
+        about to expire, names other hosts, or was signed by another authority."""
+        pair = self.leaf(authority, name)
+        if not self._still_good(pair, authority, hosts):
+            pair.certificate.parent.mkdir(mode=0o700, exist_ok=True)
+            self._make_leaf(self.authority(authority), pair, name, hosts, purpose)
+        return pair
+
+    def _still_good(self, pair: Pair, authority: str, hosts: Sequence[str]) -> bool:
+        try:
+            leaf = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+            issuer = x509.load_pem_x509_certificate(self.authority(authority).certificate.read_bytes())
+            leaf.verify_directly_issued_by(issuer)
+            names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (OSError, ValueError, TypeError, x509.ExtensionNotFound, InvalidSignature):
+            return False
+        fresh = leaf.not_valid_after_utc - self.now > timedelta(days=_RENEW_DAYS)
+        return fresh and pair.key.exists() and list(names) == _alternative_names(hosts)
+
+    def _make_authority(self, name: str, pair: Pair) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Warren {name} authority")])
+        certificate = (
+            self._builder(subject, subject, key, _CA_DAYS)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(authority=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        _write(pair, certificate, key)
+
+    def _make_leaf(self, signer: Pair, pair: Pair, name: str, hosts: Sequence[str], purpose: Purpose) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        issuer = x509.load_pem_x509_certificate(signer.certificate.read_bytes())
+        issuer_key = serialization.load_pem_private_key(signer.key.read_bytes(), password=None)
+        assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)  # noqa: S101 - we made it above
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = (
+            self._builder(subject, issuer.subject, key, _LEAF_DAYS)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(_USAGES[purpose]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(_alternative_names(hosts)), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+            )
+            .sign(issuer_key, hashes.SHA256())
+        )
+        _write(pair, certificate, key)
+
+    def _builder(
+        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
+    ) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self.now - timedelta(minutes=5))
+            .not_valid_after(self.now + timedelta(days=days))
+        )
+
+
+def _alternative_names(hosts: Sequence[str]) -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = []
+    for host in hosts:
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(host)))
+        except ValueError:
+            names.append(x509.DNSName(host))
+    return names
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _write(pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    write_atomically(pair.key, pem, mode=0o600)
+    write_atomically(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
