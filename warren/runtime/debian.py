@@ -102,9 +102,9 @@ def fetch(suite: Suite, packages: Sequence[str], *, run: Runner) -> list[Path]:
 
 def fetch_one(suite: Suite, package: str, *, run: Runner) -> Path:
     """Download ``package`` alone, without what it needs."""
-    argv = ["apt-get", *suite.options(), "--quiet", "--yes", "--download-only", "--reinstall"]
-    done = run(["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(suite.archives),
-                *argv[:-3], "download", package], timeout_s=300)  # fmt: skip
+    here = 'cd "$1" && shift && exec "$@"'  # apt-get download knows no other target than the current folder
+    argv = ["apt-get", *suite.options(), "--quiet", "download", package]
+    done = run(["sh", "-c", here, "sh", str(suite.archives), *argv], timeout_s=300)
     check(done, "see whether this machine's package mirror answers: apt-get update")
     return max(suite.archives.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
 

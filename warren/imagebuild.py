@@ -1,0 +1,256 @@
+"""Builds container images from Debian packages, in the shape of the official ones, and Warren's own.
+
+Every built image is tagged with a hash of what went into it, so that an unchanged one is found again by name alone
+and a changed one cannot be mistaken for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from warren.console import Say, shorten
+from warren.errors import NotReadyError
+from warren.process import Runner
+from warren.runtime.debian import KEYRING, Suite, candidate, fetch, find_mirror, open_suite
+from warren.runtime.rootfs import PACKAGES, import_seed, write_seed
+from warren.runtime.stream import Stream
+from warren.wait import Clock
+
+#: The Debian suite whose packages are used: the first with RabbitMQ 4.3.
+SUITE = "forky"
+_BUILD_S = 300.0
+_BUILD_REMEDY = "see whether this machine's package mirror answers, then run the command again: it goes on where it stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one official image is stood in for: the Debian ``package``, how many parts of the official version the
+    package must share (``series_parts``), and the ``version_argument`` of its Dockerfile."""
+
+    name: str
+    package: str
+    series_parts: int
+    version_argument: str
+    inputs_hash: str
+
+    def tag(self, official: str) -> str:
+        """The name of the image built in place of ``official`` (``repository:version``)."""
+        version = _version(official)
+        return f"warren/{self.name}:{version}-{short_hash(self.inputs_hash, official)}"
+
+    def series(self, official: str) -> str:
+        """The leading part of ``official``'s version that a package must share, with its last dot."""
+        return ".".join(_version(official).split(".")[: self.series_parts]) + "."
+
+
+def recipes(root: Path) -> dict[str, Recipe]:
+    """The images that can be built, by the name that a topology gives them."""
+    images = root / "deploy" / "images"
+    base = base_hash(root)
+
+    def recipe(name: str, package: str, series_parts: int) -> Recipe:
+        return Recipe(
+            name=name,
+            package=package,
+            series_parts=series_parts,
+            version_argument=f"{name.upper()}_VERSION",
+            inputs_hash=short_hash(base, hash_files(images / name, [images / name])),
+        )
+
+    return {
+        "rabbitmq": recipe("rabbitmq", "rabbitmq-server", 2),
+        "prometheus": recipe("prometheus", "prometheus", 1),
+        "alertmanager": recipe("alertmanager", "prometheus-alertmanager", 1),
+    }
+
+
+def base_hash(root: Path) -> str:
+    """Stands for everything that goes into the base image."""
+    folder = root / "deploy" / "images" / "base"
+    return short_hash(hash_files(folder, [folder]), SUITE, *PACKAGES, platform.machine())
+
+
+def hash_files(root: Path, paths: Iterable[Path]) -> str:
+    """A hash of the names (below ``root``), contents and executable bits of all files in ``paths``."""
+    total = hashlib.sha256()
+    for path in sorted(file for path in paths for file in _files(path)):
+        executable = bool(path.stat().st_mode & 0o100)
+        total.update(f"{path.relative_to(root)}\0{executable}\0".encode())
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if path.is_file():
+        yield path
+    for file in path.rglob("*") if path.is_dir() else ():
+        if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc":
+            yield file
+
+
+def _version(official: str) -> str:
+    return official.rpartition(":")[2].removeprefix("v")
+
+
+def short_hash(*parts: str) -> str:
+    """Twelve hexadecimal digits that stand for ``parts``."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+class Builder:
+    """Builds images, saying each step with the seconds since the image was begun."""
+
+    def __init__(
+        self,
+        *,
+        docker: str,
+        run: Runner,
+        follow: Stream,
+        say: Say,
+        clock: Clock,
+        scratch: Path,
+        root: Path,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._docker, self._run, self._follow, self._say, self._clock = docker, run, follow, say, clock
+        self._scratch, self._root, self._environ = scratch, root, environ
+        self._suite: Suite | None = None
+        self._name, self._start = "", 0.0
+
+    def build(self, recipe: Recipe, official: str) -> str:
+        """Build the stand-in for ``official``; returns package and version, for the user."""
+        base = self.base()
+        self.begin(recipe.name)
+        version = self.package_version(recipe.package)
+        upstream = _upstream(version or "")
+        if not upstream.startswith(recipe.series(official)):
+            raise NotReadyError(
+                f"image {recipe.name}",
+                f"{official} is wanted and no registry answers; Debian {SUITE} has {version or 'no package'}",
+                f"name a version that exists in deploy/topology.yml: images: {recipe.name}",
+            )
+        arguments = {"BASE": base, recipe.version_argument: upstream}
+        context = self.context(recipe.name, self._root / "deploy" / "images" / recipe.name)
+        self.docker_build(context, recipe.tag(official), arguments)
+        self.step(f"ready: {recipe.package} {version}")
+        return f"{recipe.package} {version}"
+
+    def base(self) -> str:
+        """The image that all others stand on, made out of Debian packages where it is not there yet."""
+        folder = self._root / "deploy" / "images" / "base"
+        reference = f"warren/base:{base_hash(self._root)}"
+        if self.has(reference):
+            return reference
+        self.begin("base")
+        suite = self._open_suite()
+        self.step("fetch the packages of a minimal Debian")
+        debs = fetch(suite, PACKAGES, run=self._run)
+        self.step(f"lay out {len(debs)} packages")
+        sources = f"deb [signed-by={KEYRING} check-valid-until=no] {suite.mirror} {SUITE} main\n"
+        extra = {
+            "bootstrap/configure.sh": ((folder / "configure.sh").read_bytes(), 0o755),
+            "bootstrap/sources.list": (sources.encode(), 0o644),
+            "usr/local/sbin/warren-install": ((folder / "warren-install").read_bytes(), 0o755),
+        }
+        seed = self._scratch / "seed.tar"
+        write_seed(debs, extra, seed)
+        labels = {"org.opencontainers.image.title": "warren-base"}
+        import_seed(seed, reference, docker=self._docker, run=self._run, step=self.step, labels=labels)
+        shutil.rmtree(suite.archives, ignore_errors=True)
+        seed.unlink(missing_ok=True)
+        self.step("ready")
+        return reference
+
+    def has(self, reference: str) -> bool:
+        """Whether the engine has this image."""
+        return self._run([self._docker, "image", "inspect", "--format", "{{.Id}}", reference], timeout_s=30).ok
+
+    def package_version(self, package: str) -> str | None:
+        """The version of ``package`` in the suite that images are built from; None where it has none."""
+        return candidate(package, run=self._run, suite=self._open_suite())
+
+    def begin(self, name: str) -> None:
+        """From now on, steps and seconds are those of the image ``name``."""
+        self._name, self._start = name, self._clock.now()
+
+    def step(self, what: str) -> None:
+        """Say what begins now."""
+        self._say(f"  image {self._name}: {what} ({self._clock.now() - self._start:.0f} s)")
+
+    def fresh(self, name: str) -> Path:
+        """An empty working folder."""
+        folder = self._scratch / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o755)
+        return folder
+
+    def context(self, name: str, source: Path) -> Path:
+        """A copy of ``source`` as a build context, with modes that do not depend on the user's umask."""
+        target = self.fresh(name)
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        return target
+
+    def docker_build(
+        self, context: Path, tag: str, arguments: Mapping[str, str], dockerfile: str = "Dockerfile"
+    ) -> None:
+        """Build ``tag``, saying each step; the context is removed afterwards.
+
+        The builder is the engine's own whatever buildx is set to, since other builders cannot see local images.
+        Raises NotReadyError with the build's last lines.
+        """
+        open_modes(context)
+        options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
+        proxy = self._environ.get("http_proxy")
+        options += ["--build-arg", f"http_proxy={proxy}"] if proxy else []
+        argv = [self._docker, "build", "--network", "host", "--tag", tag, "--file", str(context / dockerfile)]
+        done = self._follow(
+            [*argv, *options, str(context)],
+            on_line=self._say_step,
+            timeout_s=_BUILD_S,
+            env={"BUILDKIT_PROGRESS": "plain", "BUILDX_BUILDER": "default"},
+        )
+        if not done.ok:
+            tail = "\n".join(done.stdout.splitlines()[-8:])
+            raise NotReadyError(f"image {self._name}", f"its build failed:\n{tail}", _BUILD_REMEDY)
+        shutil.rmtree(context, ignore_errors=True)
+
+    def _say_step(self, line: str) -> None:
+        """Steps that take time, as the classic builder ("Step 3/9 : RUN …") and BuildKit ("#7 [3/9] RUN …") print."""
+        match = re.match(r"(?:Step \d+/\d+ : |#\d+ \[[^]]*\] )((?:RUN|FROM|COPY) .*)", line)
+        if match and match[1].startswith("RUN"):
+            self.step(shorten(match[1].removeprefix("RUN ").partition(" && ")[0], 70))
+
+    def _open_suite(self) -> Suite:
+        if self._suite is None:
+            self.step(f"read the package lists of Debian {SUITE}")
+            mirror = self._environ.get("WARREN_DEBIAN_MIRROR") or find_mirror(run=self._run, codename=_codename())
+            self._suite = open_suite(
+                name=SUITE, mirror=mirror, folder=self._scratch / "debian", run=self._run
+            )
+        return self._suite
+
+
+def open_modes(folder: Path) -> None:
+    """Make everything below ``folder`` readable to all, and executable to all where it is to its owner."""
+    for path in (folder, *folder.rglob("*")):
+        executable = path.is_dir() or bool(path.stat().st_mode & 0o100)
+        path.chmod(0o755 if executable else 0o644)
+
+
+def _upstream(version: str) -> str:
+    """"4.3.6" out of Debian's "4.3.6-1", "3.5.3" out of "3.5.3+ds1-6"."""
+    return re.split(r"[-+~]", version.rpartition(":")[2])[0]
+
+
+def _codename() -> str:
+    try:
+        return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    except OSError:
+        return ""
