@@ -1,0 +1,72 @@
+"""``python -m loadgen exec`` runs a whole run from a spec on standard input; ``worker`` is one worker."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+from loadgen.consumer import Consumer
+from loadgen.publisher import Publisher
+from loadgen.spec import ConsumerSpec, PublisherSpec, from_plain
+from loadgen.worker import Job, Worker
+from warren.errors import EXIT_BAD_INPUT
+
+
+def worker() -> int:
+    """Run one worker; its spec is the first line of standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    raw = json.loads(_first_line())
+    runner, job = _publisher(raw) if raw["role"] == "publisher" else _consumer(raw)
+    gc.freeze()
+    runner.run(job)
+    return 0
+
+
+def _publisher(raw: dict[str, Any]) -> tuple[Worker, Job]:
+    spec = from_plain(PublisherSpec, raw)
+    runner = Worker(spec.link, write=_write)
+    return runner, Publisher(spec, runner)
+
+
+def _consumer(raw: dict[str, Any]) -> tuple[Worker, Job]:
+    spec = from_plain(ConsumerSpec, raw)
+    runner = Worker(spec.link, write=_write)
+    return runner, Consumer(spec, runner)
+
+
+def _first_line() -> bytes:
+    """Read up to the first line feed, no further: commands follow on the same descriptor."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        piece = os.read(0, 1)
+        if not piece:
+            break
+        line += piece
+    return bytes(line)
+
+
+def _write(text: str) -> None:
+    data = text.encode()
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def main(argv: list[str]) -> int:
+    if argv == ["worker"]:
+        return worker()
+    if argv == ["exec"]:
+        from loadgen.engine import execute  # noqa: PLC0415 - workers start faster without it
+
+        return execute()
+    sys.stderr.write("usage: python -m loadgen exec|worker\n")
+    return EXIT_BAD_INPUT
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""Sums up what workers tell each second: totals, histograms, the series, silences, resources."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from loadgen.histogram import Counts, merge, percentile_s, percentiles
+from loadgen.worker import SECOND_NS, unpairs
+from warren.results import Latencies, Resources, Second
+
+_END_TO_END = "end_to_end."
+
+
+class Totals:
+    """Everything that ticks brought. ``counts`` keys are the workers' own."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = defaultdict(int)
+        self.histograms: dict[str, Counts] = defaultdict(dict)
+        self.in_flight: dict[str, int] = {}
+        self.last_progress = 0
+        self._seconds: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._latencies: dict[int, dict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
+        self._gaps: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._cpu_s: dict[str, float] = {}
+        self._rss_bytes: dict[str, int] = {}
+
+    def add(self, worker: str, tick: Mapping[str, Any]) -> None:
+        """Take in one tick of ``worker``."""
+        second = int(tick.get("s", -1))
+        for name, count in tick.get("counts", {}).items():
+            self.counts[name] += count
+            if second >= 0:
+                self._seconds[second][name] += count
+        for name, flat in tick.get("histograms", {}).items():
+            counts = unpairs(flat)
+            merge(self.histograms[name], counts)
+            short = "end_to_end" if name.startswith(_END_TO_END) else name
+            if second >= 0 and short in ("confirm", "end_to_end"):
+                merge(self._latencies[second][short], counts)
+        self._gaps[worker] += [(int(start), int(end)) for start, end in tick.get("gaps", ())]
+        self._cpu_s[worker] = float(tick.get("cpu_s", 0.0))
+        self._rss_bytes[worker] = int(tick.get("max_rss_bytes", 0))
+        if "in_flight" in tick:
+            self.in_flight[worker] = int(tick["in_flight"])
+
+    def end_to_end(self, name: str | None = None) -> Counts:
+        """End-to-end latencies of one class of messages, or of all."""
+        if name is not None:
+            return self.histograms.get(_END_TO_END + name, {})
+        merged: Counts = {}
+        for key, counts in self.histograms.items():
+            if key.startswith(_END_TO_END):
+                merge(merged, counts)
+        return merged
+
+    def latencies(self) -> Latencies:
+        return Latencies(
+            confirm=percentiles(self.histograms["confirm"]),
+            end_to_end=percentiles(self.end_to_end()),
+            schedule_lag_self=percentiles(self.histograms["self"]),
+            schedule_lag_blocked=percentiles(self.histograms["blocked"]),
+        )
+
+    def series(self) -> tuple[Second, ...]:
+        """One entry per second from the start to the last in which anything happened."""
+        active = [second for second, counts in self._seconds.items() if counts]
+        return tuple(self.second(at) for at in range(max(active, default=-1) + 1))
+
+    def second(self, at: int) -> Second:
+        """The figures of second ``at`` (0 first)."""
+        counts = self._seconds.get(at, {})
+        latencies = self._latencies.get(at, {})
+        confirm, end_to_end = latencies.get("confirm", {}), latencies.get("end_to_end", {})
+        return Second(
+            t_s=float(at),
+            published_per_s=float(counts.get("published", 0)),
+            confirmed_per_s=float(counts.get("confirmed", 0)),
+            consumed_per_s=float(counts.get("consumed", 0)),
+            confirm_p50_s=percentile_s(confirm, 0.5),
+            confirm_p99_s=percentile_s(confirm, 0.99),
+            end_to_end_p50_s=percentile_s(end_to_end, 0.5),
+            end_to_end_p99_s=percentile_s(end_to_end, 0.99),
+        )
+
+    def gap_max_s(self, workers: Iterable[str], *, start_ns: int, end_ns: int) -> float:
+        """The longest time in [start, end] in which none of ``workers`` had an event (10 ms and more)."""
+        common: Sequence[tuple[int, int]] = [(start_ns, end_ns)]
+        for worker in workers:
+            common = intersect(common, self._gaps.get(worker, []))
+        return max((end - start for start, end in common), default=0) / SECOND_NS
+
+    def resources(self, *, own_cpu_s: float, own_rss_bytes: int) -> Resources:
+        return Resources(
+            client_cpu_s=round(sum(self._cpu_s.values()) + own_cpu_s, 3),
+            client_max_rss_bytes=sum(self._rss_bytes.values()) + own_rss_bytes,
+        )
+
+
+def intersect(a: Sequence[tuple[int, int]], b: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The times that lie in an interval of both; each side is sorted and free of overlaps."""
+    found: list[tuple[int, int]] = []
+    i = j = 0
+    while i < len(a) and j < len(b):
+        start, end = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
+        if start < end:
+            found.append((start, end))
+        if a[i][1] < b[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found

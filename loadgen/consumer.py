@@ -1,0 +1,242 @@
+"""One consumer process: works or fails by the plan, writes its evidence, then settles in batches."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from pika.channel import Channel
+
+from loadgen import body, death, plan, wire
+from loadgen.histogram import Counts, record
+from loadgen.ledger import Bitmap, Bits, EventLog, Kind
+from loadgen.spec import ConsumerSpec
+from loadgen.transport import Connection
+from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
+
+_FAR_NS = 3600 * SECOND_NS
+#: No run reaches this number: a larger one is a damaged message.
+_SEQ_LIMIT = 1 << 36
+
+
+class Consumer:
+    """A `Job` that consumes one queue, one message at a time in order of arrival."""
+
+    def __init__(self, spec: ConsumerSpec, worker: Worker) -> None:
+        self._spec = spec
+        self._worker = worker
+        self._failures = plan.failures(spec.failures, spec.seed)
+        self._folder = Path(spec.folder)
+        self._meaning = {"worker": spec.name, "queue": spec.queue, "nonce": spec.nonce}
+        self._log = EventLog(self._folder / f"{spec.name}.log", {**self._meaning, "queues": [spec.queue]})
+        self._done: list[Bitmap | None] = [None] * spec.publishers
+        self._dead: dict[tuple[str, str, int], Bitmap] = {}
+        self._highest = [-1] * spec.publishers
+        self._connection: Connection | None = None
+        self._channel: Channel | None = None
+        self._number = 0
+        self._batch = max(1, min(spec.ack_batch, spec.prefetch))
+        self._unacked = self._last_tag = 0
+        self._flush_at_ns = 0
+        self._queue: deque[tuple[wire.Delivery, int, int]] = deque()
+        self._work_ns = int(spec.work_time_s * SECOND_NS)
+        self._busy_until_ns = 0
+        self._free_since_ns = 0
+        self._finish = False
+        self._histograms: dict[str, Counts] = {name: {} for name in spec.classes}
+        self._by_class = [self._histograms[name] for name in spec.classes]
+        self._counts = dict.fromkeys(("consumed", "settled", "redelivered", "foreign", "duplicates"), 0)
+        self._gaps = Gaps()
+
+    # --- the job's life
+
+    def opened(self, connection: Connection, channel: Channel) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._number = int(channel.channel_number)
+        connection.on_delivery = self._on_delivery
+        channel.add_on_cancel_callback(
+            lambda _frame: self._worker.reopen("the broker cancelled the consumer")
+        )
+        channel.basic_qos(prefetch_count=self._spec.prefetch, callback=lambda _ok: self._consume(channel))
+
+    def _consume(self, channel: Channel) -> None:
+        self._free_since_ns = time.monotonic_ns()
+        channel.basic_consume(
+            self._spec.queue,
+            lambda *_: None,
+            consumer_tag=self._spec.name,
+            callback=lambda _ok: self._worker.ready(),
+        )
+
+    def lost(self) -> None:
+        """What was not settled comes again; what was done stays done."""
+        self._connection = self._channel = None
+        self._queue.clear()
+        self._unacked = 0
+        self._log.add(Kind.CONNECTION_LOST, 0, 0, time.monotonic_ns())
+        self._log.flush()
+
+    def command(self, name: str) -> None:
+        if name == "start":
+            self._gaps.begin(self._worker.t0_ns)
+        elif name == "finish":
+            self._finish = True
+            self._flush_acks()
+            if self._connection is not None:
+                self._connection.on_delivery = lambda _delivery: None
+
+    @property
+    def over(self) -> bool:
+        return self._finish
+
+    def turn(self, now_ns: int, *, slept: bool) -> int:
+        del slept
+        wake_ns = self._serve(now_ns) if self._work_ns else now_ns + _FAR_NS
+        if not self._unacked:
+            return wake_ns
+        if now_ns >= self._flush_at_ns:
+            self._flush_acks()
+            return wake_ns
+        return min(wake_ns, self._flush_at_ns)
+
+    def before_flush(self) -> None:
+        self._log.flush()
+
+    # --- deliveries
+
+    def _on_delivery(self, delivery: wire.Delivery) -> None:
+        now = time.monotonic_ns()
+        self._gaps.event(now)
+        self._counts["consumed"] += 1
+        if self._work_ns:
+            if not self._queue:
+                self._busy_until_ns = now + self._work_ns
+            self._queue.append((delivery, now, self._free_since_ns))
+        else:
+            self._handle(delivery, now, self._free_since_ns)
+
+    def _serve(self, now_ns: int) -> int:
+        """Settle what has been worked on long enough; returns when the next one will have been."""
+        while self._queue and self._busy_until_ns <= now_ns:
+            self._handle(*self._queue.popleft())
+            self._busy_until_ns += self._work_ns
+        return self._busy_until_ns if self._queue else now_ns + _FAR_NS
+
+    def _handle(self, delivery: wire.Delivery, now: int, free_ns: int) -> None:
+        payload = delivery.body
+        if len(payload) < body.HEADER_SIZE:
+            self._strange(delivery, now, Kind.UNREADABLE)
+            return
+        nonce, publisher, kind, _, seq, intended_ns, _ = body.HEADER.unpack_from(payload)
+        if nonce != self._spec.nonce:
+            self._strange(delivery, now, Kind.FOREIGN)
+            return
+        if publisher >= self._spec.publishers or seq >= _SEQ_LIMIT or kind >= len(self._by_class):
+            self._strange(delivery, now, Kind.UNREADABLE)
+            return
+        if self._spec.does == "finish":
+            self._bury(delivery, publisher, seq, now)
+            return
+        self._work(delivery, (publisher, seq, kind), (now, intended_ns, free_ns))
+
+    def _work(self, delivery: wire.Delivery, message: tuple[int, int, int], at: tuple[int, int, int]) -> None:
+        publisher, seq, kind = message
+        now, intended_ns, free_ns = at
+        spec, tried = self._spec, 0
+        scheduled = death.MARK in delivery.header
+        if scheduled:
+            tried = death.tries_before(delivery.headers(), spec.queue)
+        elif not delivery.redelivered:
+            record(self._by_class[kind], now - intended_ns)
+        if delivery.redelivered and not scheduled:
+            self._counts["redelivered"] += 1
+            self._log.add(Kind.REDELIVERED, publisher, seq, now)
+        if spec.log_tries:
+            self._log.add(Kind.TRIED, publisher, seq, now, detail=delivery.redelivered, aux=tried)
+        if spec.log_served:
+            flag = int(delivery.redelivered)
+            self._log.add(Kind.SERVED, publisher, seq, now, detail=kind, aux=free_ns, aux2=flag)
+        if not self._failures.trivial and tried < self._failures.of(publisher, seq):
+            self._reject(delivery, publisher, seq, tried)
+        else:
+            self._finish_one(delivery, publisher, seq, now)
+
+    def _reject(self, delivery: wire.Delivery, publisher: int, seq: int, tried: int) -> None:
+        if self._spec.log_tries:
+            self._log.add(Kind.REJECTED, publisher, seq, time.monotonic_ns(), aux=tried)
+        if self._connection is not None:
+            self._connection.queue(wire.reject(self._number, delivery.tag, requeue=False))
+        self._free_since_ns = time.monotonic_ns()
+
+    def _finish_one(self, delivery: wire.Delivery, publisher: int, seq: int, now: int) -> None:
+        done = self._done[publisher]
+        if done is None:
+            done = self._done[publisher] = self._bitmap(Bits.DONE, publisher, f"done-{publisher}", {})
+        if done.test_and_set(seq):
+            self._counts["duplicates"] += 1
+            self._log.add(Kind.DUPLICATE, publisher, seq, now, detail=delivery.redelivered)
+        else:
+            self._counts["settled"] += 1
+            if self._spec.sole:
+                self._judge_order(delivery, publisher, seq, now)
+        self._ack(delivery.tag, now)
+
+    def _judge_order(self, delivery: wire.Delivery, publisher: int, seq: int, now: int) -> None:
+        highest = self._highest[publisher]
+        if seq > highest:
+            self._highest[publisher] = seq
+        else:
+            self._log.add(Kind.REORDERED, publisher, seq, now, detail=delivery.redelivered, aux=highest)
+
+    def _bury(self, delivery: wire.Delivery, publisher: int, seq: int, now: int) -> None:
+        found = death.read_death(delivery.headers())
+        origin, reason = (found.queue, found.reason) if found else ("", "none")
+        dead = self._dead.get((origin, reason, publisher))
+        if dead is None:
+            extra = {"queue": origin, "reason": reason, "found_in": self._spec.queue}
+            name = f"dead-{len(self._dead)}"
+            dead = self._dead[origin, reason, publisher] = self._bitmap(Bits.DEAD, publisher, name, extra)
+        if dead.test_and_set(seq):
+            self._counts["duplicates"] += 1
+            self._log.add(Kind.DUPLICATE, publisher, seq, now, detail=delivery.redelivered)
+        else:
+            self._counts["settled"] += 1
+        self._ack(delivery.tag, now)
+
+    def _bitmap(self, kind: Bits, publisher: int, name: str, extra: dict[str, Any]) -> Bitmap:
+        meaning = {**self._meaning, "kind": kind, "publisher": publisher, **extra}
+        return Bitmap(self._folder / f"{self._spec.name}.{name}", meaning)
+
+    def _strange(self, delivery: wire.Delivery, now: int, kind: Kind) -> None:
+        """A message of another run or a damaged one: noted, never judged as ours, and acked."""
+        self._counts["foreign"] += 1
+        self._log.add(kind, 0, 0, now)
+        self._ack(delivery.tag, now)
+
+    # --- acks
+
+    def _ack(self, tag: int, now: int) -> None:
+        if self._connection is None:
+            return
+        if not self._unacked:
+            self._flush_at_ns = now + int(self._spec.ack_interval_s * SECOND_NS)
+        self._unacked += 1
+        self._last_tag = tag
+        if self._unacked >= self._batch:
+            self._flush_acks()
+
+    def _flush_acks(self) -> None:
+        """One ack for everything up to the last tag; rejects before it have left already, in order."""
+        if self._unacked and self._connection is not None:
+            self._connection.queue(wire.ack(self._number, self._last_tag, multiple=self._unacked > 1))
+        self._unacked = 0
+        self._free_since_ns = time.monotonic_ns()
+
+    def tick(self) -> dict[str, Any]:
+        counts = {key: value for key, value in self._counts.items() if value}
+        self._counts = dict.fromkeys(self._counts, 0)
+        histograms = {f"end_to_end.{name}": pairs(each) for name, each in self._histograms.items() if each}
+        return {"counts": counts, "histograms": histograms, "gaps": self._gaps.take()}

@@ -1,0 +1,130 @@
+"""The parts of a ledger, put together: what each message's fate was, per publisher and queue.
+
+Sequence sets are whole numbers with bit ``seq`` set, so that sets of millions are joined and counted in
+milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadgen.ledger import BitmapPart, Bits, Event, Kind, LogPart, read_bitmap, read_log
+
+#: (queue, publisher)
+Unit = tuple[str, int]
+
+
+@dataclass(slots=True, kw_only=True)
+class Evidence:
+    """All parts of one run.
+
+    ``published`` counts each publisher's messages; ``done`` and ``dead`` hold, per (queue, publisher)
+    and (queue, publisher, reason), one set per part, so that a message in two parts shows.
+    """
+
+    published: dict[int, int] = field(default_factory=dict)
+    confirmed: dict[int, int] = field(default_factory=dict)
+    done: dict[Unit, list[int]] = field(default_factory=dict)
+    dead: dict[tuple[str, int, str], list[int]] = field(default_factory=dict)
+    logs: list[LogPart] = field(default_factory=list)
+
+    def events(self, *kinds: Kind) -> Iterator[tuple[str, Event]]:
+        """Events of the given kinds with the queue that they concern (empty for publishers')."""
+        for log in self.logs:
+            queue = str(log.meaning.get("queue", ""))
+            for event in log.events:
+                if event.kind in kinds:
+                    yield queue, event
+
+    def sequences(self, *kinds: Kind) -> dict[int, int]:
+        """Per publisher, the set of messages that have an event of one of ``kinds``."""
+        found: dict[int, bytearray] = {}
+        for _, event in self.events(*kinds):
+            add(found.setdefault(event.publisher, bytearray()), event.seq)
+        return {publisher: int.from_bytes(bits, "little") for publisher, bits in found.items()}
+
+    def final(self, queue: str, publisher: int) -> int:
+        """The messages of ``publisher`` that ``queue`` brought to a final state."""
+        return self.done_bits(queue, publisher) | self.dead_bits(queue, publisher)
+
+    def done_bits(self, queue: str, publisher: int) -> int:
+        return union(self.done.get((queue, publisher), ()))
+
+    def dead_bits(self, queue: str, publisher: int, reason: str | None = None) -> int:
+        return union(
+            bits
+            for (origin, owner, why), parts in self.dead.items()
+            if (origin, owner) == (queue, publisher) and reason in (None, why)
+            for bits in parts
+        )
+
+    def units(self) -> set[Unit]:
+        """Every (queue, publisher) that a consumer saw."""
+        return set(self.done) | {(queue, publisher) for queue, publisher, _ in self.dead}
+
+
+def add(bits: bytearray, seq: int) -> None:
+    """Add ``seq`` to a set under construction."""
+    at = seq >> 3
+    if at >= len(bits):
+        bits.extend(bytes(at + 1 - len(bits)))
+    bits[at] |= 1 << (seq & 7)
+
+
+def union(sets: Iterable[int]) -> int:
+    joined = 0
+    for each in sets:
+        joined |= each
+    return joined
+
+
+def members(bits: int, limit: int | None = None) -> Iterator[int]:
+    """The sequence numbers in a set, ascending; at most ``limit`` of them."""
+    count = 0
+    base = 0
+    raw = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+    for base, byte in enumerate(raw):
+        if not byte:
+            continue
+        for bit in range(8):
+            if byte >> bit & 1:
+                if limit is not None and count >= limit:
+                    return
+                count += 1
+                yield base * 8 + bit
+
+
+def below(count: int) -> int:
+    """The set of all sequence numbers less than ``count``."""
+    return (1 << count) - 1
+
+
+def gather(bitmaps: Iterable[BitmapPart], logs: Iterable[LogPart]) -> Evidence:
+    """Put parts together; they may come from processes that shared nothing."""
+    found = Evidence(logs=list(logs))
+    for part in bitmaps:
+        _place(found, part)
+    return found
+
+
+def _place(found: Evidence, part: BitmapPart) -> None:
+    meaning: Mapping[str, object] = part.meaning
+    publisher = int(str(meaning["publisher"]))
+    kind = Bits(str(meaning["kind"]))
+    if kind is Bits.CONFIRMED:
+        found.published[publisher] = found.published.get(publisher, 0) + part.counter
+        found.confirmed[publisher] = found.confirmed.get(publisher, 0) | part.bits
+    elif kind is Bits.DONE:
+        found.done.setdefault((str(meaning["queue"]), publisher), []).append(part.bits)
+    else:
+        key = (str(meaning["queue"]), publisher, str(meaning["reason"]))
+        found.dead.setdefault(key, []).append(part.bits)
+
+
+def read_evidence(folder: Path, *, with_logs: bool = True) -> Evidence:
+    """Read every part in ``folder``; raises BadInputError for a file that is none."""
+    logs = [read_log(path) for path in sorted(folder.glob("*.log"))] if with_logs else []
+    maps = [read_bitmap(path) for path in sorted(folder.iterdir()) if path.suffix != ".log"]
+    return gather(maps, logs)

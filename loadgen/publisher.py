@@ -1,0 +1,278 @@
+"""One publisher process: open loop, confirms in a window, nothing forgotten over a reconnect."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pika import spec as amqp
+from pika.channel import Channel
+
+from loadgen import body, pacing, plan
+from loadgen.histogram import Counts, record
+from loadgen.ledger import Bitmap, Bits, EventLog, Kind
+from loadgen.spec import PublisherSpec
+from loadgen.transport import Connection
+from loadgen.wire import Template
+from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
+
+#: More than this in front of the socket, and the socket counts as not writable.
+_UNSENT_LIMIT_BYTES = 256 * 1024
+#: How long a nacked message waits before it is published again.
+_NACK_PAUSE_NS = 200_000_000
+_FAR_NS = 3600 * SECOND_NS
+
+
+@dataclass(slots=True)
+class Again:
+    """A message to be published once more, not before ``not_before_ns``."""
+
+    seq: int
+    intended_ns: int
+    attempt: int
+    not_before_ns: int
+    nacked: bool
+
+
+class Publisher:
+    """A `Job` that publishes on schedule and records what the broker answered."""
+
+    def __init__(self, spec: PublisherSpec, worker: Worker) -> None:
+        self._spec = spec
+        self._worker = worker
+        self._schedule = pacing.schedule(spec.rate_per_s, index=spec.index, publishers=spec.publishers)
+        self._classes = plan.classes([each.share for each in spec.classes], spec.seed)
+        self._rest = body.padding(spec.size_bytes)
+        folder = Path(spec.folder)
+        meaning = {"worker": spec.name, "publisher": spec.index, "nonce": spec.nonce}
+        self._confirmed = Bitmap(folder / f"{spec.name}.confirmed", {**meaning, "kind": Bits.CONFIRMED})
+        self._log = EventLog(folder / f"{spec.name}.log", meaning)
+        self._deadline_ns = int(spec.publish_deadline_s * SECOND_NS)
+        self._end_ns = 0
+        self._next_seq = 0
+        self._creating = False
+        self._finish = False
+        self._again: deque[Again] = deque()
+        self._lag = pacing.LagClock(0)
+        self._blocked = False
+        self._broker_blocks = False
+        self._connection: Connection | None = None
+        self._templates: list[Template] = []
+        ring = 1 << (4 * spec.window).bit_length()
+        self._mask = ring - 1
+        self._slots: list[tuple[int, int, int] | None] = [None] * ring
+        self._next_tag = self._low_tag = 1
+        self._in_flight = 0
+        self._histograms: dict[str, Counts] = {"confirm": {}, "self": {}, "blocked": {}}
+        self._counts = dict.fromkeys(("published", "confirmed", "nacked", "failed", "republished"), 0)
+        self._gaps = Gaps()
+        self._said_finished = False
+
+    # --- the job's life
+
+    def opened(self, connection: Connection, channel: Channel) -> None:
+        self._next_tag = self._low_tag = 1
+        self._broker_blocks = False
+        connection.on_confirm = self._on_confirm
+        connection.add_on_connection_blocked_callback(lambda *_: self._set_broker_blocks(True))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._set_broker_blocks(False))
+        channel.add_on_return_callback(self._on_return)
+        self._templates = [
+            Template(
+                channel=channel.channel_number,
+                frame_max=connection.frame_max,
+                exchange=self._spec.exchange,
+                routing_key=self._spec.routing_key,
+                properties=amqp.BasicProperties(delivery_mode=2, priority=each.priority),
+                mandatory=self._spec.mandatory,
+                body_size=self._spec.size_bytes,
+            )
+            for each in self._spec.classes
+        ]
+        channel.confirm_delivery(lambda _frame: None, callback=lambda _ok: self._on_confirming(connection))
+
+    def _on_confirming(self, connection: Connection) -> None:
+        self._connection = connection
+        self._worker.ready()
+
+    def lost(self) -> None:
+        """Everything unanswered is in doubt and will be published again under its own number."""
+        now = time.monotonic_ns()
+        self._connection = None
+        doubtful = [slot for slot in self._slots if slot is not None]
+        for seq, intended_ns, attempt in sorted(doubtful, reverse=True):
+            self._log.add(Kind.IN_DOUBT, self._spec.index, seq, now, detail=attempt)
+            self._again.appendleft(Again(seq, intended_ns, attempt + 1, now, nacked=False))
+        self._slots = [None] * len(self._slots)
+        self._in_flight = 0
+        self._log.flush()
+
+    def command(self, name: str) -> None:
+        if name == "start":
+            self._creating = True
+            self._lag = pacing.LagClock(self._worker.t0_ns)
+            self._end_ns = self._worker.t0_ns + int(self._spec.duration_s * SECOND_NS)
+            self._gaps.begin(self._worker.t0_ns)
+        elif name == "stop":
+            self._creating = False
+            self._end_ns = min(self._end_ns, time.monotonic_ns())
+        elif name == "finish":
+            self._finish = True
+
+    @property
+    def over(self) -> bool:
+        return self._finish
+
+    def _set_broker_blocks(self, blocks: bool) -> None:
+        self._broker_blocks = blocks
+        self._worker.say("note", text="the broker blocks publishing" if blocks else "the broker unblocked")
+
+    # --- turns
+
+    def turn(self, now_ns: int, *, slept: bool) -> int:
+        if slept:
+            self._lag.slept(now_ns, blocked=self._blocked)
+        wake_ns = now_ns + _FAR_NS
+        if self._again:
+            wake_ns = self._publish_again(now_ns)
+        if self._creating:
+            wake_ns = min(wake_ns, self._publish_due())
+        elif not self._said_finished:
+            self._settle(now_ns)
+        return wake_ns
+
+    def before_flush(self) -> None:
+        self._confirmed.set_counter(self._next_seq)
+        self._log.flush()
+
+    def _can_send(self) -> bool:
+        return (
+            self._connection is not None
+            and not self._broker_blocks
+            and self._in_flight < self._spec.window
+            and self._next_tag - self._low_tag < self._mask - self._spec.window
+            and self._connection.unsent_bytes() < _UNSENT_LIMIT_BYTES
+        )
+
+    def _publish_due(self) -> int:
+        """Publish what is due and return when the next message is."""
+        paced, t0_ns = self._schedule.paced, self._worker.t0_ns
+        room = self._spec.window - self._in_flight if self._can_send() else 0
+        while True:
+            now = time.monotonic_ns()
+            intended = t0_ns + self._schedule.intended_ns(self._next_seq) if paced else now
+            if intended >= self._end_ns:
+                self._creating = False
+                return now
+            if intended > now:
+                self._blocked = False
+                return intended
+            if room <= 0:
+                self._blocked = True
+                return min(self._end_ns, now + _FAR_NS) if self._again else self._end_ns
+            own, waited = self._lag.split(intended, now)
+            record(self._histograms["self"], own)
+            record(self._histograms["blocked"], waited)
+            self._send(self._next_seq, intended, now, 0)
+            self._next_seq += 1
+            self._counts["published"] += 1
+            room -= 1
+
+    def _publish_again(self, now_ns: int) -> int:
+        while self._again and self._can_send():
+            head = self._again[0]
+            if head.not_before_ns > now_ns:
+                return head.not_before_ns
+            self._again.popleft()
+            if now_ns - head.intended_ns > self._deadline_ns:
+                self._give_up(head)
+                continue
+            self._log.add(Kind.REPUBLISHED, self._spec.index, head.seq, now_ns, detail=min(head.attempt, 255))
+            self._counts["republished"] += 1
+            self._send(head.seq, head.intended_ns, now_ns, head.attempt)
+        return now_ns + _FAR_NS
+
+    def _send(self, seq: int, intended_ns: int, now_ns: int, attempt: int) -> None:
+        spec = self._spec
+        kind = 0 if self._classes.trivial else self._classes.of(spec.index, seq)
+        head = body.HEADER.pack(spec.nonce, spec.index, kind, min(attempt, 255), seq, intended_ns, now_ns)
+        self._connection.queue(self._templates[kind].frames(head, self._rest))  # type: ignore[union-attr]
+        self._slots[self._next_tag & self._mask] = (seq, intended_ns, attempt)
+        self._next_tag += 1
+        self._in_flight += 1
+
+    def _give_up(self, message: Again) -> None:
+        """Past its deadline: it stays nacked or in doubt for good."""
+        del message
+        self._counts["failed"] += 1
+
+    def _settle(self, now_ns: int) -> None:
+        """Nothing new is made: say so once everything is answered or past its deadline."""
+        late = self._end_ns + self._deadline_ns
+        if now_ns >= late:
+            self._counts["failed"] += self._in_flight + len(self._again)
+            self._again.clear()
+        if now_ns >= late or (not self._in_flight and not self._again):
+            self._said_finished = True
+            self.before_flush()
+            self._worker.say("finished", published=self._next_seq, unanswered=self._in_flight)
+
+    # --- answers
+
+    def _on_confirm(self, tag: int, multiple: bool, is_ack: bool) -> None:
+        now = time.monotonic_ns()
+        self._gaps.event(now)
+        for each in range(self._low_tag, tag + 1) if multiple else (tag,):
+            slot = self._slots[each & self._mask]
+            if slot is None:
+                continue
+            self._slots[each & self._mask] = None
+            self._in_flight -= 1
+            if is_ack:
+                self._confirm(slot, now)
+            else:
+                self._nack(slot, now)
+        while self._low_tag < self._next_tag and self._slots[self._low_tag & self._mask] is None:
+            self._low_tag += 1
+
+    def _confirm(self, slot: tuple[int, int, int], now: int) -> None:
+        seq, intended_ns, _ = slot
+        if self._confirmed.test_and_set(seq):
+            return
+        latency = now - intended_ns
+        record(self._histograms["confirm"], latency)
+        self._counts["confirmed"] += 1
+        if latency > self._deadline_ns:
+            self._counts["failed"] += 1
+            self._log.add(Kind.CONFIRMED_LATE, self._spec.index, seq, now)
+        if self._spec.confirm_times:
+            kind = self._classes.of(self._spec.index, seq)
+            self._log.add(Kind.CONFIRMED_AT, self._spec.index, seq, now, detail=kind)
+
+    def _nack(self, slot: tuple[int, int, int], now: int) -> None:
+        seq, intended_ns, attempt = slot
+        self._counts["nacked"] += 1
+        self._log.add(Kind.NACKED, self._spec.index, seq, now, detail=min(attempt, 255))
+        if now + _NACK_PAUSE_NS - intended_ns > self._deadline_ns:
+            self._counts["failed"] += 1
+            return
+        self._again.append(Again(seq, intended_ns, attempt + 1, now + _NACK_PAUSE_NS, nacked=True))
+
+    def _on_return(self, _channel: Any, _method: Any, _properties: Any, payload: bytes) -> None:
+        stamp = body.decode(payload)
+        if stamp is not None and stamp.nonce == self._spec.nonce:
+            self._log.add(Kind.RETURNED, stamp.publisher, stamp.seq, time.monotonic_ns())
+
+    def tick(self) -> dict[str, Any]:
+        counts = {key: value for key, value in self._counts.items() if value}
+        self._counts = dict.fromkeys(self._counts, 0)
+        return {
+            "counts": counts,
+            "histograms": {name: pairs(each) for name, each in self._histograms.items() if each},
+            "gaps": self._gaps.take(),
+            "in_flight": self._in_flight,
+            "waiting": len(self._again),
+        }

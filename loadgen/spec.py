@@ -1,0 +1,198 @@
+"""Everything a run needs, resolved: plain data that crosses process borders as JSON.
+
+`LoadSpec` goes to the coordinator on its standard input, a `PublisherSpec` or `ConsumerSpec` to each
+worker on its own. Passwords travel this way only: never by argument, environment or file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from warren.connection import Credentials, Endpoint
+
+T = TypeVar("T")
+
+#: A rate of none: as fast as the window lets.
+Rate = float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """How a worker reaches the broker. ``ca_pem`` None means plain AMQP."""
+
+    endpoints: tuple[Endpoint, ...]
+    vhost: str
+    credentials: Credentials
+    ca_pem: str | None
+    connection_name: str
+    heartbeat_s: int = 8
+    first_endpoint: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageClass:
+    """A kind of message: its share of all (0..1), its priority or None, its name in the figures."""
+
+    name: str
+    share: float = 1.0
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherSpec:
+    """One publisher process."""
+
+    role: Literal["publisher"] = "publisher"
+    name: str
+    link: Link
+    folder: str
+    nonce: int
+    seed: int
+    index: int
+    publishers: int
+    rate_per_s: Rate
+    duration_s: float
+    size_bytes: int
+    window: int
+    exchange: str
+    routing_key: str
+    mandatory: bool = True
+    classes: tuple[MessageClass, ...] = (MessageClass(name="all"),)
+    publish_deadline_s: float = 30.0
+    confirm_times: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerSpec:
+    """One consumer process.
+
+    ``failures`` holds weights: entry k is the share of messages that fail k times before they succeed;
+    a message that fails ``tries`` times ends in the dead-letter queue. ``sole`` says that nobody else
+    consumes from the queue, so order can be judged. ``does`` "finish" takes dead letters.
+    """
+
+    role: Literal["consumer"] = "consumer"
+    name: str
+    link: Link
+    folder: str
+    nonce: int
+    seed: int
+    publishers: int
+    queue: str
+    does: Literal["work", "finish"] = "work"
+    prefetch: int = 100
+    ack_batch: int = 50
+    ack_interval_s: float = 0.05
+    work_time_s: float = 0.0
+    failures: tuple[float, ...] = (1.0,)
+    tries: int = 1
+    sole: bool = False
+    log_tries: bool = False
+    log_served: bool = False
+    classes: tuple[str, ...] = ("all",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherRole:
+    """A group of like publishers, and the queues that their messages reach by the topology's bindings."""
+
+    name: str
+    user: str
+    exchange: str
+    routing_key: str
+    destinations: tuple[str, ...] = ()
+    count: int = 1
+    classes: tuple[MessageClass, ...] = (MessageClass(name="all"),)
+    mandatory: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerRole:
+    """A group of like consumers of one queue; see `ConsumerSpec` for the terms."""
+
+    name: str
+    user: str
+    queue: str
+    does: Literal["work", "finish"] = "work"
+    count: int = 1
+    prefetch: int = 100
+    ack_batch: int = 50
+    work_time_s: float = 0.0
+    failures: tuple[float, ...] = (1.0,)
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """What the verdict tolerates. Lags in seconds; a share of None means that it is not judged."""
+
+    failed_publishes: int = 0
+    self_lag_p99_s: float = 0.05
+    unflagged_duplicates: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSpec:
+    """One run. ``hold_back_s`` is how long the profile itself may keep a message (its retry delays)."""
+
+    run_id: str
+    nonce: int
+    seed: int
+    profile: str
+    vhost: str
+    endpoints: tuple[Endpoint, ...]
+    ca_pem: str | None
+    users: tuple[Credentials, ...]
+    publishers: tuple[PublisherRole, ...]
+    consumers: tuple[ConsumerRole, ...]
+    folder: str
+    rate_per_s: Rate = 500.0
+    duration_s: float = 30.0
+    size_bytes: int = 200
+    window: int = 200
+    publish_deadline_s: float = 30.0
+    drain_silence_s: float = 150.0
+    hold_back_s: float = 0.0
+    heartbeat_s: int = 8
+    judge_order: bool = False
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    metrics_port: int | None = None
+    metrics_tls: Mapping[str, str] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def credentials(self, user: str) -> Credentials:
+        """The account called ``user``; raises KeyError when the spec does not carry it."""
+        for each in self.users:
+            if each.username == user:
+                return each
+        raise KeyError(user)
+
+
+def to_plain(value: Any) -> Any:
+    """A spec as JSON-ready values, passwords included: for a pipe to a worker only."""
+    return dataclasses.asdict(value)
+
+
+def from_plain(cls: type[T], raw: Mapping[str, Any]) -> T:
+    """A dataclass of this module back from `to_plain`'s values. Raises TypeError for other shapes."""
+    hints = typing.get_type_hints(cls)
+    names = [item.name for item in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    return cls(**{name: _read(hints[name], raw[name]) for name in names if name in raw})
+
+
+def _read(hint: Any, value: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        item = typing.get_args(hint)[0]
+        return tuple(_read(item, each) for each in value)
+    if origin in (types.UnionType, typing.Union):
+        inner = [each for each in typing.get_args(hint) if each is not type(None)]
+        return None if value is None else _read(inner[0], value)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_plain(hint, value)
+    return value

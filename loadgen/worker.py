@@ -1,0 +1,266 @@
+"""What publishers and consumers share: connecting, reconnecting, commands from and ticks to the coordinator.
+
+A worker is a process of its own. It reads its spec and then commands on standard input, one JSON object
+a line, and writes what it has to say the same way on standard output. When its input ends, the
+coordinator is gone, and it ends too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from pika import exceptions
+from pika.adapters.select_connection import PollEvents
+from pika.channel import Channel
+
+from loadgen import transport
+from loadgen.histogram import Counts
+from loadgen.spec import Link
+from warren.connection import TlsMaterial, parameters, tls_context
+
+SECOND_NS = 1_000_000_000
+#: Waits before the next attempt to connect, in seconds; the last repeats.
+_BACKOFF_S = (0.05, 0.1, 0.25, 0.5, 1.0)
+_CONNECT_TIMEOUT_S = 3.0
+#: Gaps shorter than this are not worth telling.
+_GAP_NS = 10_000_000
+
+_REFUSALS = (
+    exceptions.ProbableAuthenticationError,
+    exceptions.ProbableAccessDeniedError,
+    exceptions.AuthenticationError,
+)
+
+
+class Job(Protocol):
+    """What a publisher or consumer does with its turns."""
+
+    def opened(self, connection: transport.Connection, channel: Channel) -> None:
+        """A channel is open: set it up, and say `Worker.ready` when that is done."""
+
+    def lost(self) -> None:
+        """The connection is gone; everything unsettled on it is unknown."""
+
+    def turn(self, now_ns: int, *, slept: bool) -> int:
+        """Do what is due; returns when to be called again at the latest (monotonic ns)."""
+
+    def before_flush(self) -> None:
+        """Write evidence: what was queued leaves after this."""
+
+    def tick(self) -> dict[str, Any]:
+        """Figures since the last tick, for the coordinator."""
+
+    def command(self, name: str) -> None:
+        """``start`` (once ``t0_ns`` is set), ``stop``: begin nothing new, ``finish``: end now."""
+
+    @property
+    def over(self) -> bool:
+        """True when there is nothing left to do and the connection may be closed."""
+
+
+class Gaps:
+    """Silences between events, each told once it ended or at the end."""
+
+    __slots__ = ("_last_ns", "_list")
+
+    def __init__(self) -> None:
+        self._last_ns = 0
+        self._list: list[tuple[int, int]] = []
+
+    def begin(self, now_ns: int) -> None:
+        self._last_ns = now_ns
+
+    def event(self, now_ns: int) -> None:
+        if now_ns - self._last_ns >= _GAP_NS and self._last_ns:
+            self._list.append((self._last_ns, now_ns))
+        self._last_ns = now_ns
+
+    def take(self) -> list[tuple[int, int]]:
+        taken, self._list = self._list, []
+        return taken
+
+
+class Worker:
+    """Runs a job until it is over or told to finish."""
+
+    def __init__(self, link: Link, *, write: Callable[[str], None], commands_fd: int = 0) -> None:
+        self.t0_ns = 0
+        self._link = link
+        self._write = write
+        self._commands_fd = commands_fd
+        self._loop = transport.TurnLoop()
+        self._tls = tls_context(TlsMaterial(ca_pem=link.ca_pem)) if link.ca_pem is not None else None
+        self._at = link.first_endpoint
+        self._failures = 0
+        self._connection: transport.Connection | None = None
+        self._open = False
+        self._closing = False
+        self._ended = False
+        self._was_ready = False
+        self._commands = b""
+        self._next_tick_ns = time.monotonic_ns() + SECOND_NS
+        self._job: Job
+
+    def run(self, job: Job) -> None:
+        """Connect and take turns until the job is over."""
+        self._job = job
+        os.set_blocking(self._commands_fd, False)
+        self._loop.add_handler(self._commands_fd, self._read_commands, PollEvents.READ)
+        self._connect()
+        while not self._ended:
+            now_ns, slept = self._loop.turn()
+            self._turn(now_ns, slept)
+        self.say("end", s=self._second(time.monotonic_ns()), **job.tick(), **_usage())
+
+    def ready(self) -> None:
+        """The channel is set up and the job can begin; also after a reconnect."""
+        self._failures = 0
+        where = str(self._link.endpoints[self._at])
+        self.say("connected" if self._was_ready else "ready", where=where)
+        self._was_ready = True
+
+    def say(self, kind: str, **fields: Any) -> None:
+        self._write(json.dumps({"type": kind, **fields}, separators=(",", ":")) + "\n")
+
+    def reopen(self, why: str) -> None:
+        """Give the connection up and connect elsewhere."""
+        self.say("note", text=why)
+        if self._connection is not None and self._connection.is_open:
+            self._connection.close(200, "reconnecting")
+
+    def _turn(self, now_ns: int, slept: bool) -> None:
+        wake_ns = self._job.turn(now_ns, slept=slept)
+        if now_ns >= self._next_tick_ns:
+            self.say("tick", s=self._second(self._next_tick_ns - 1), **self._job.tick(), **_usage())
+            self._next_tick_ns += SECOND_NS * ((now_ns - self._next_tick_ns) // SECOND_NS + 1)
+        self._loop.wake_ns = min(wake_ns, self._next_tick_ns)
+        if self._connection is not None:
+            self._job.before_flush()
+            self._connection.flush()
+        if self._job.over and not self._closing:
+            self._close()
+
+    def _second(self, at_ns: int) -> int:
+        """Which second of the run ``at_ns`` is in; -1 before it began."""
+        return (at_ns - self.t0_ns) // SECOND_NS if self.t0_ns else -1
+
+    def _close(self) -> None:
+        self._closing = True
+        if self._connection is not None and self._open:
+            self._connection.close()
+            self._connection.flush()
+        else:
+            self._ended = True
+
+    def _connect(self) -> None:
+        endpoint = self._link.endpoints[self._at]
+        self._connection = transport.Connection(
+            parameters(
+                endpoint,
+                vhost=self._link.vhost,
+                credentials=self._link.credentials,
+                tls=self._tls,
+                connection_name=self._link.connection_name,
+                heartbeat_s=self._link.heartbeat_s,
+                connect_timeout_s=_CONNECT_TIMEOUT_S,
+            ),
+            loop=self._loop,
+            on_open=self._on_open,
+            on_open_error=self._on_lost,
+            on_close=self._on_lost,
+        )
+
+    def _on_open(self, connection: transport.Connection) -> None:
+        self._open = True
+        connection.read_in_large_pieces()
+        connection.channel(on_open_callback=lambda channel: self._on_channel(connection, channel))
+
+    def _on_channel(self, connection: transport.Connection, channel: Channel) -> None:
+        channel.add_on_close_callback(self._on_channel_closed)
+        self._job.opened(connection, channel)
+
+    def _on_channel_closed(self, channel: Channel, reason: BaseException) -> None:
+        del channel
+        if isinstance(reason, exceptions.ChannelClosedByBroker):
+            if reason.reply_code == _ACCESS_REFUSED and not self._was_ready:
+                self.say("refused", what=str(reason.reply_text))
+            self.reopen(f"the broker closed the channel: {reason.reply_code} {reason.reply_text}")
+
+    def _on_lost(self, connection: transport.Connection, error: BaseException) -> None:
+        if connection is not self._connection:
+            return
+        self._connection = None
+        if self._open:
+            self._open = False
+            self._job.lost()
+        if self._closing or self._ended:
+            self._ended = True
+            return
+        what = transport.describe(error)
+        where = str(self._link.endpoints[self._at])
+        if not self._was_ready and _is_refusal(error):
+            self.say("refused", where=where, what=what)
+        self.say("lost", where=where, what=what)
+        self._at = (self._at + 1) % len(self._link.endpoints)
+        wait_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
+        self._failures += 1
+        self._loop.call_later(wait_s, self._reconnect)
+
+    def _reconnect(self) -> None:
+        if not (self._closing or self._ended):
+            self._connect()
+
+    def _read_commands(self, fd: int, events: int) -> None:
+        del events
+        try:
+            data = os.read(fd, 65536)
+        except BlockingIOError:
+            return
+        if not data:
+            self._loop.remove_handler(fd)
+            self._ended = True
+            return
+        *lines, self._commands = (self._commands + data).split(b"\n")
+        for line in lines:
+            self._obey(json.loads(line))
+
+    def _obey(self, command: Mapping[str, Any]) -> None:
+        if command["do"] == "start":
+            self.t0_ns = int(command["t0_ns"])
+            self._next_tick_ns = self.t0_ns + SECOND_NS
+        self._job.command(command["do"])
+
+
+_ACCESS_REFUSED = 403
+
+
+def _is_refusal(error: BaseException) -> bool:
+    seen: Any = error
+    while seen is not None:
+        if isinstance(seen, _REFUSALS):
+            return True
+        found = getattr(seen, "exceptions", None) or (getattr(seen, "exception", None),)
+        seen = found[-1]
+    return False
+
+
+def _usage() -> dict[str, Any]:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {"cpu_s": used.ru_utime + used.ru_stime, "max_rss_bytes": used.ru_maxrss * 1024}
+
+
+def pairs(counts: Counts) -> list[int]:
+    """Bucket counts as a flat list, for JSON; empties ``counts``."""
+    flat = [number for pair in counts.items() for number in pair]
+    counts.clear()
+    return flat
+
+
+def unpairs(flat: list[int]) -> Counts:
+    """The inverse of `pairs`."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
