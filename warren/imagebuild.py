@@ -1,7 +1,7 @@
 """Builds container images from Debian packages, in the shape of the official ones, and Warren's own.
 
-Every built image is tagged with a hash of what went into it, so that an unchanged one is found again by name alone
-and a changed one cannot be mistaken for it.
+Every built image is tagged with a hash of what went into it, so that an unchanged one is found again by
+name alone and a changed one cannot be mistaken for it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from warren.wait import Clock
 #: The Debian suite whose packages are used: the first with RabbitMQ 4.3.
 SUITE = "forky"
 _BUILD_S = 300.0
-_BUILD_REMEDY = "see whether this machine's package mirror answers, then run the command again: it goes on where it stopped"
+_BUILD_REMEDY = "see whether this machine's package mirror answers (apt-get update), then run this again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How one official image is stood in for: the Debian ``package``, how many parts of the official version the
-    package must share (``series_parts``), and the ``version_argument`` of its Dockerfile."""
+    """How one official image is stood in for: the Debian ``package``, how many parts of the official
+    version the package must share (``series_parts``), and the ``version_argument`` of its Dockerfile."""
 
     name: str
     package: str
@@ -80,7 +80,7 @@ def base_hash(root: Path) -> str:
 def hash_files(root: Path, paths: Iterable[Path]) -> str:
     """A hash of the names (below ``root``), contents and executable bits of all files in ``paths``."""
     total = hashlib.sha256()
-    for path in sorted(file for path in paths for file in _files(path)):
+    for path in sorted(file for start in paths for file in _files(start)):
         executable = bool(path.stat().st_mode & 0o100)
         total.update(f"{path.relative_to(root)}\0{executable}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
@@ -170,7 +170,9 @@ class Builder:
 
     def has(self, reference: str) -> bool:
         """Whether the engine has this image."""
-        return self._run([self._docker, "image", "inspect", "--format", "{{.Id}}", reference], timeout_s=30).ok
+        return self._run(
+            [self._docker, "image", "inspect", "--format", "{{.Id}}", reference], timeout_s=30
+        ).ok
 
     def package_version(self, package: str) -> str | None:
         """The version of ``package`` in the suite that images are built from; None where it has none."""
@@ -202,8 +204,8 @@ class Builder:
     ) -> None:
         """Build ``tag``, saying each step; the context is removed afterwards.
 
-        The builder is the engine's own whatever buildx is set to, since other builders cannot see local images.
-        Raises NotReadyError with the build's last lines.
+        The builder is the engine's own whatever buildx is set to, since other builders cannot see local
+        images. Raises NotReadyError with the build's last lines.
         """
         open_modes(context)
         options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
@@ -222,7 +224,8 @@ class Builder:
         shutil.rmtree(context, ignore_errors=True)
 
     def _say_step(self, line: str) -> None:
-        """Steps that take time, as the classic builder ("Step 3/9 : RUN …") and BuildKit ("#7 [3/9] RUN …") print."""
+        """Steps that take time, as the classic builder ("Step 3/9 : RUN …") and BuildKit ("#7 [3/9] RUN …")
+        print."""
         match = re.match(r"(?:Step \d+/\d+ : |#\d+ \[[^]]*\] )((?:RUN|FROM|COPY) .*)", line)
         if match and match[1].startswith("RUN"):
             self.step(shorten(match[1].removeprefix("RUN ").partition(" && ")[0], 70))
@@ -230,7 +233,9 @@ class Builder:
     def _open_suite(self) -> Suite:
         if self._suite is None:
             self.step(f"read the package lists of Debian {SUITE}")
-            mirror = self._environ.get("WARREN_DEBIAN_MIRROR") or find_mirror(run=self._run, codename=_codename())
+            mirror = self._environ.get("WARREN_DEBIAN_MIRROR") or find_mirror(
+                run=self._run, codename=_codename()
+            )
             self._suite = open_suite(
                 name=SUITE, mirror=mirror, folder=self._scratch / "debian", run=self._run
             )
@@ -245,7 +250,7 @@ def open_modes(folder: Path) -> None:
 
 
 def _upstream(version: str) -> str:
-    """"4.3.6" out of Debian's "4.3.6-1", "3.5.3" out of "3.5.3+ds1-6"."""
+    """ "4.3.6" out of Debian's "4.3.6-1", "3.5.3" out of "3.5.3+ds1-6"."""
     return re.split(r"[-+~]", version.rpartition(":")[2])[0]
 
 

@@ -1,8 +1,9 @@
 """Gets the container images: pulls the official ones, or builds the same from Debian packages.
 
-Where a registry answers, the official images are pulled by the version that the topology names, and the digest of the
-first pull is recorded. Where none answers within seconds, images of the same shape are built (warren/imagebuild.py).
-What was settled once is recorded and used again; a warm start asks the engine one question.
+Where a registry answers, the official images are pulled by the version that the topology names, and the
+digest of the first pull is recorded. Where none answers within seconds, images of the same shape are built
+(warren/imagebuild.py). What was settled once is recorded and used again; a warm start asks the engine one
+question.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from warren.console import Say
+from warren.console import Say, shorten
 from warren.errors import DeadlineError
 from warren.imagebuild import Builder, Recipe, recipes
 from warren.ownimage import NAME as OWN_NAME
 from warren.ownimage import build_own, own_recipe
-from warren.process import Completed, Runner
+from warren.process import Runner
 from warren.runtime.engine import Engine
 from warren.runtime.stream import Stream, stream
 from warren.wait import Clock
@@ -31,7 +32,14 @@ PYTHON_REFERENCE = "python:3.13-slim"
 _FIRST_ANSWER_S = 8.0
 _PULL_S = 420.0
 #: What a registry says when it answers and does not have, or does not give, the image.
-_REFUSALS = ("manifest unknown", "not found", "denied", "unauthorized", "toomanyrequests", "no matching manifest")
+_REFUSALS = (
+    "manifest unknown",
+    "not found",
+    "denied",
+    "unauthorized",
+    "toomanyrequests",
+    "no matching manifest",
+)
 _NO_REGISTRY = "no registry answers, and Debian has no package of it"
 
 
@@ -72,9 +80,9 @@ def ensure_images(
 ) -> dict[str, ImageRef]:
     """Have every image of ``wanted`` (name -> official reference) on this machine, and ``warren``, our own.
 
-    ``record`` is the JSON file that keeps what was settled, in the state folder; working files lie beside it while
-    something is built. ``build_root`` is the checkout: deploy/images, requirements/, our packages. A name that can
-    neither be pulled nor built (Grafana without a registry) is missing from the result.
+    ``record`` is the JSON file that keeps what was settled, in the state folder; working files lie beside
+    it while something is built. ``build_root`` is the checkout: deploy/images, requirements/, our packages.
+    A name that can neither be pulled nor built (Grafana without a registry) is missing from the result.
 
     Raises NotReadyError when an image that can be built fails to build.
     """
@@ -138,8 +146,7 @@ class _Getter:
         return self._policy != "build" and old.reference in present
 
     def _settle(self, name: str, reference: str, recipe: Recipe | None, present: set[str]) -> None:
-        pulled = self._pull(reference)
-        if pulled is not None:
+        if self._pull(reference):
             self._settled[name] = self._pulled(name, reference)
         elif recipe is not None:
             tag = recipe.tag(reference)
@@ -157,29 +164,23 @@ class _Getter:
                 wanted=reference, reference="", origin="absent", digest=None, note=_NO_REGISTRY
             )
 
-    def _pull(self, reference: str) -> Completed | None:
-        """Pull ``reference``; None where that cannot be. Once a registry has not answered, none is asked again."""
+    def _pull(self, reference: str) -> bool:
+        """Whether ``reference`` was pulled. Once a registry has not answered, none is asked again."""
         if not self._registry_answers:
-            return None
+            return False
         progress = _PullProgress(reference, self._say, self._clock)
+        argv = [self._docker, "pull", reference]
         try:
-            done = self._follow(
-                [self._docker, "pull", reference],
-                on_line=progress,
-                timeout_s=_PULL_S,
-                first_line_s=_FIRST_ANSWER_S,
-            )
-        except DeadlineError as error:
-            done, reason = None, error.what
-        else:
+            done = self._follow(argv, on_line=progress, timeout_s=_PULL_S, first_line_s=_FIRST_ANSWER_S)
+            if done.ok:
+                return True
             reason = done.last_line()
-        if done is not None and done.ok:
-            return done
-        refused = any(word in reason.lower() for word in _REFUSALS)
-        self._registry_answers = refused
-        what = f"the registry does not give {reference}" if refused else "no registry answers"
-        self._say(f"{what} ({reason}): building from Debian packages instead")
-        return None
+        except DeadlineError as error:
+            reason = error.what
+        self._registry_answers = any(word in reason.lower() for word in _REFUSALS)
+        refused = f"the registry does not give {reference}"
+        self._say(f"{refused if self._registry_answers else 'no registry answers'} ({shorten(reason)})")
+        return False
 
     def _pulled(self, name: str, reference: str) -> _Settled:
         template = "{{range .RepoDigests}}{{println .}}{{end}}"
@@ -188,7 +189,7 @@ class _Getter:
         digest = digests[0] if digests else None
         note, old = "the official image", self._settled.get(name)
         if old and old.wanted == reference and old.digest and digest and old.digest != digest:
-            note = f"the official image; its digest changed since the first pull: {old.digest} then, {digest} now"
+            note = f"the official image; its digest changed: {old.digest} at the first pull, {digest} now"
         self._say(f"{name}: {reference} pulled, {note}" + (f" ({digest})" if digest else ""))
         return _Settled(wanted=reference, reference=reference, origin="pulled", digest=digest, note=note)
 
@@ -198,7 +199,7 @@ class _Getter:
 
     def _own_image(self, *, pulled: bool, present: set[str]) -> None:
         base = None
-        if pulled and (PYTHON_REFERENCE in present or self._pull(PYTHON_REFERENCE) is not None):
+        if pulled and (PYTHON_REFERENCE in present or self._pull(PYTHON_REFERENCE)):
             base = PYTHON_REFERENCE
         recipe = own_recipe(self._root, base=base)
         old = self._settled.get(OWN_NAME)

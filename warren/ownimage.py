@@ -1,8 +1,8 @@
 """Warren's own image, in which load, exporter and preview run: locked dependencies, and our wheel on top.
 
-Wheels are fetched and unpacked on the host (whose pip knows its package index) for the Python of the image, so that
-the build itself needs no index and the image no pip. Dependencies are an image of their own; a changed source costs
-one wheel and one layer.
+Wheels are fetched and unpacked on the host (whose pip knows its package index) for the Python of the image,
+so that the build itself needs no index and the image no pip. Dependencies are an image of their own; a
+changed source costs one wheel and one layer.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from warren.process import Runner, check
 
 NAME = "warren"
 PACKAGES = ("chaos", "dashboards", "exporters", "loadgen", "report", "warren")
-#: Tags of the wheels that may go into the image, newest C library first; the image's is newer than all of these.
+#: Tags of the wheels that may go into the image, newest C library first; the image's is newer than all of
+#: these.
 _C_LIBRARIES = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
-_PIP_REMEDY = "see whether this machine's pip reaches its package index: .venv/bin/python -m pip download pika"
+_PIP_REMEDY = (
+    "see whether this machine's pip reaches its package index: .venv/bin/python -m pip download pika"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,9 @@ def own_recipe(root: Path, *, base: str | None) -> OwnRecipe:
     return OwnRecipe(base=base, python_tag=f"warren/python:{python}", tag=f"warren/{NAME}:{own}")
 
 
-def build_own(recipe: OwnRecipe, *, builder: Builder, run: Runner, root: Path, python: str = sys.executable) -> None:
+def build_own(
+    recipe: OwnRecipe, *, builder: Builder, run: Runner, root: Path, python: str = sys.executable
+) -> None:
     """Build the image; the dependencies only where they are not there yet. ``python`` is one with pip.
 
     Raises NotReadyError with the last line of what failed.
@@ -81,7 +86,17 @@ def _build_dependencies(
     lock.write_text(for_python((root / "requirements" / "runtime.lock").read_text(encoding="utf-8"), version))
     builder.step(f"fetch the locked dependencies for Python {version}")
     platforms = [f"{library}_{platform.machine()}" for library in _C_LIBRARIES]
-    argv = [python, "-m", "pip", "install", "--quiet", "--no-input", "--no-deps", "--no-compile", "--require-hashes"]
+    argv = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--no-deps",
+        "--no-compile",
+        "--require-hashes",
+    ]
     argv += ["--only-binary", ":all:", "--python-version", version, "--implementation", "cp"]
     argv += [part for name in platforms for part in ("--platform", name)]
     done = run([*argv, "--target", str(context / "site"), "--requirement", str(lock)], timeout_s=240)
@@ -92,11 +107,14 @@ def _build_dependencies(
 
 
 def _python_version(base: str | None, builder: Builder) -> str:
-    """Major and minor version of the image's Python: named by the official image's tag, else Debian's package."""
+    """Major and minor version of the image's Python: named by the official image's tag, else Debian's
+    package."""
     found = base.rpartition(":")[2].partition("-")[0] if base else builder.package_version("python3")
     parts = (found or "").split(".")
     if len(parts) < 2:  # noqa: PLR2004
-        raise NotReadyError("image python", f"no version of Python to be read off {base or 'Debian'}: {found}")
+        raise NotReadyError(
+            "image python", f"no version of Python to be read off {base or 'Debian'}: {found}"
+        )
     return ".".join(parts[:2])
 
 
@@ -115,7 +133,8 @@ def _wheel(builder: Builder, run: Runner, root: Path, python: str) -> Path:
 
 
 def for_python(lock: str, version: str) -> str:
-    """The requirements of ``lock`` that apply to CPython ``version`` ("3.14") on Linux, without their markers.
+    """The requirements of ``lock`` that apply to CPython ``version`` ("3.14") on Linux, without their
+    markers.
 
     pip judges markers by the interpreter that runs it, not by ``--python-version``, so they are judged here.
     """

@@ -1,8 +1,9 @@
-"""Fetches Debian packages of any suite, checked by signature, without touching the machine's own package sources.
+"""Fetches Debian packages of any suite, checked by signature, without touching the machine's own package
+sources.
 
-apt is given a source list, cache and status of its own, so this needs no right beyond reading apt's configuration.
-The mirror is the one that the machine itself is configured for (``apt-get indextargets``, see its manual page);
-proxies and credentials of the machine's configuration stay in force.
+apt is given a source list, cache and status of its own, so this needs no right beyond reading apt's
+configuration. The mirror is the one that the machine itself is configured for (``apt-get indextargets``,
+see its manual page); proxies and credentials of the machine's configuration stay in force.
 """
 
 from __future__ import annotations
@@ -66,9 +67,13 @@ def find_mirror(*, run: Runner, codename: str) -> str:
         _NO_MIRROR_REMEDY,
     )
     rows = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 3]  # noqa: PLR2004
-    mains = [row for row in rows if row[1] in {codename, "stable", "testing", "unstable"} and row[2] == "main"]
+    mains = [
+        row for row in rows if row[1] in {codename, "stable", "testing", "unstable"} and row[2] == "main"
+    ]
     for uri, _, _, origin in sorted(mains, key=lambda row: row[3] != "Debian"):
-        if origin == "Debian" or origin.startswith("$("):  # before the first update the origin is not known yet
+        if origin == "Debian" or origin.startswith(
+            "$("
+        ):  # before the first update the origin is not known yet
             return uri
     raise NotReadyError("apt", "no Debian mirror in this machine's package sources", _NO_MIRROR_REMEDY)
 
@@ -76,8 +81,8 @@ def find_mirror(*, run: Runner, codename: str) -> str:
 def open_suite(*, name: str, mirror: str, folder: Path, run: Runner) -> Suite:
     """Make ``folder`` apt's own view of the suite ``name`` and refresh its lists (about 2 s).
 
-    The suite's Release file may be past its date (testing is not always re-signed in time), so its age alone is
-    no fault; its signature is checked. Raises NotReadyError with apt's last line.
+    The suite's Release file may be past its date (testing is not always re-signed in time), so its age
+    alone is no fault; its signature is checked. Raises NotReadyError with apt's last line.
     """
     suite = Suite(name=name, mirror=mirror, folder=folder)
     for part in ("lists/partial", "cache/archives/partial"):
@@ -110,7 +115,8 @@ def fetch_one(suite: Suite, package: str, *, run: Runner) -> Path:
 
 
 def candidate(package: str, *, run: Runner, suite: Suite | None = None) -> str | None:
-    """The version that apt would install, from ``suite`` or else from the machine's sources; None for none."""
+    """The version that apt would install, from ``suite`` or else from the machine's sources; None for
+    none."""
     done = run(["apt-cache", *(suite.options() if suite else []), "policy", package], timeout_s=30)
     match = re.search(r"^\s*Candidate: (\S+)$", done.stdout, re.MULTILINE)
     return match[1] if match and match[1] != "(none)" else None

@@ -1,8 +1,9 @@
 """Makes a container image out of Debian packages alone: no registry, no root, no debootstrap.
 
-The packages' files are laid into one archive (owners travel inside it, so nobody has to be root), the engine imports
-that as a seed, the packages configure themselves in a container of the seed, and the result is flattened into one
-layer. This is what bootstrap tools do in a changed root; a container needs only the right to use the engine.
+The packages' files are laid into one archive (owners travel inside it, so nobody has to be root), the
+engine imports that as a seed, the packages configure themselves in a container of the seed, and the result
+is flattened into one layer. This is what bootstrap tools do in a changed root; a container needs only the
+right to use the engine.
 """
 
 from __future__ import annotations
@@ -46,14 +47,16 @@ def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _append_files(deb: Path, seed: tarfile.TarFile, known: set[str]) -> None:
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as unpack:
-        with tarfile.open(fileobj=unpack.stdout, mode="r|") as files:
-            for entry in files:
-                name = entry.name.removeprefix("./")
-                if name.startswith(_LEFT_OUT) or (entry.isdir() and name in known):
-                    continue
-                known.add(name)
-                seed.addfile(entry, files.extractfile(entry) if entry.isreg() else None)
+    with (
+        subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as unpack,
+        tarfile.open(fileobj=unpack.stdout, mode="r|") as files,
+    ):
+        for entry in files:
+            name = entry.name.removeprefix("./")
+            if name.startswith(_LEFT_OUT) or (entry.isdir() and name in known):
+                continue
+            known.add(name)
+            seed.addfile(entry, files.extractfile(entry) if entry.isreg() else None)
     if unpack.returncode:
         raise NotReadyError(str(deb), "this package cannot be unpacked", f"remove {deb.parent} and try again")
 
