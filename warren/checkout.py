@@ -15,6 +15,6 @@ def path(*parts: str) -> Path:
     found = ROOT.joinpath(*parts)
     if not found.exists():
         raise NotReadyError(
-            str(found), "is not there: this command needs Warren's checkout", "run it from a clone of the repository"
+            str(found), "is not there: this needs Warren's checkout", "run it from a clone of the repository"
         )
     return found

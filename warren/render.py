@@ -102,7 +102,7 @@ def broker_files(topology: Topology) -> dict[str, str]:
 
 
 def subnet(cluster: str) -> str:
-    """The cluster network's IPv4 subnet, which follows from the name, so that two clusters fit on a machine."""
+    """The cluster network's IPv4 subnet. It follows from the name, so that two clusters fit on a machine."""
     return f"10.213.{zlib.crc32(cluster.encode()) % 256}.0/24"
 
 

@@ -1,4 +1,4 @@
-"""Generated passwords and the Erlang cookie: one file each in the state folder, mode 0600, never elsewhere."""
+"""Generated passwords and the Erlang cookie: a file each in the state folder, mode 0600, never elsewhere."""
 
 from __future__ import annotations
 

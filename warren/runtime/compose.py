@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from warren import process
 from warren.bundle import Volume, archive
@@ -30,6 +31,8 @@ WANTED_OPEN_FILES = 65536
 #: How long the engine may take for one act on one container.
 _ACT_S = 60.0
 _COMPOSE_S = 240.0
+#: A node is given this long to stop in order, which is what the Compose file says too.
+STOP_GRACE_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +100,16 @@ class ComposeRuntime:
         """The container's name of a node or service."""
         return f"{self.topology.cluster}-{service}"
 
-    def containers(self) -> list[dict[str, object] | dict[str, dict[str, str]]]:
+    def containers(self) -> list[dict[str, Any]]:
         """`docker inspect` of every container that carries the cluster's label."""
-        label = f"label=warren.cluster={self.topology.cluster}"
-        ids = process.check(self._docker("ps", "--all", "--quiet", "--filter", label)).stdout.split()
+        ids = self._labelled("container", "--all")
         if not ids:
             return []
         return list(json.loads(process.check(self._docker("inspect", *ids)).stdout))
 
     def refuse_foreign(self) -> None:
         """Raise RefusedError when the cluster's volumes were made from another state folder."""
-        label = f"label=warren.cluster={self.topology.cluster}"
-        names = process.check(self._docker("volume", "ls", "--quiet", "--filter", label)).stdout.split()
+        names = self._labelled("volume")
         if not names:
             return
         for volume in json.loads(process.check(self._docker("volume", "inspect", *names)).stdout):
@@ -117,18 +118,18 @@ class ComposeRuntime:
                 raise RefusedError(
                     f"cluster '{self.topology.cluster}'",
                     f"belongs to the state folder {labels.get('warren.state')}, not to {self.state.root}",
-                    "point WARREN_STATE at that folder's parent, give this cluster another name in the topology, "
-                    "or remove the old one and its messages: make cluster-destroy",
+                    "point WARREN_STATE at that folder's parent, or give this cluster another name,"
+                    " or remove the old one and its messages: make cluster-destroy",
                 )
 
     def has_data(self) -> bool:
         """Whether any node of the cluster has a data volume, that is, whether it was ever up."""
-        label = f"label=warren.cluster={self.topology.cluster}"
-        names = process.check(self._docker("volume", "ls", "--quiet", "--filter", label)).stdout.split()
-        return any(name.endswith("-data") for name in names)
+        names = self._labelled("volume")
+        nodes = {f"{self.topology.cluster}_{node.name}-data" for node in self.topology.nodes}
+        return not nodes.isdisjoint(names)
 
     def open_files_limit(self, image: str) -> int:
-        """How many open files a node may have: what is wanted, or less where the engine itself may not more."""
+        """How many open files a node may have: what is wanted, or less where the engine has less."""
         command = [self.engine.docker, "run", "--rm", "--network", "none", "--entrypoint", "sh", image]
         done = process.check(self.run([*command, "-c", "ulimit -H -n"], timeout_s=_ACT_S))
         found = done.stdout.strip()
@@ -142,9 +143,33 @@ class ComposeRuntime:
         """Start every container that does not run."""
         self._compose(images, "up", "--detach", "--remove-orphans", "--no-build", "--pull", "never")
 
-    def down(self, images: Mapping[str, str], *, volumes: bool) -> None:
-        """Remove containers and network, and with ``volumes`` the data too."""
-        self._compose(images, "down", "--remove-orphans", *(["--volumes"] if volumes else []))
+    def remove(self, *, volumes: bool) -> None:
+        """Remove the cluster's containers and network, and with ``volumes`` its data too: all by label, so
+        that it works without a Compose file. Nodes get time to stop in order."""
+        ids = self._labelled("container", "--all")
+        if ids:
+            stop = ["stop", "--time", str(STOP_GRACE_S), *ids]
+            process.check(self._docker(*stop, timeout_s=STOP_GRACE_S + _COMPOSE_S))
+            process.check(self._docker("rm", "--force", *ids, timeout_s=_COMPOSE_S))
+        for kind in ("network", *(["volume"] if volumes else [])):
+            if names := self._labelled(kind):
+                process.check(self._docker(kind, "rm", *names))
+
+    def remove_dead(self) -> None:
+        """Remove containers that a killed engine left half removed; nothing else can be done with them."""
+        for status in ("dead", "removing"):
+            for container in self._labelled("container", "--all", "--filter", f"status={status}"):
+                process.check(self._docker("rm", "--force", container))
+
+    def runs(self, service: str) -> bool:
+        """Whether the service's container runs."""
+        done = self._docker("inspect", "--format", "{{.State.Running}}", self.container(service))
+        return done.stdout.strip() == "true"
+
+    def _labelled(self, kind: str, *options: str) -> list[str]:
+        label = f"label=warren.cluster={self.topology.cluster}"
+        done = process.check(self._docker(kind, "ls", "--quiet", "--filter", label, *options))
+        return done.stdout.split()
 
     def restart_service(self, service: str) -> None:
         self._act(service, "restart")
@@ -157,10 +182,26 @@ class ComposeRuntime:
             for volume in wanted
         ]
         command = [self.engine.docker, "run", "--rm", "--interactive", "--network", "none", "--user", "0:0"]
-        command += ["--cap-drop", "ALL", "--cap-add", "CHOWN", "--cap-add", "DAC_OVERRIDE", "--cap-add", "FOWNER"]
+        command += [
+            "--cap-drop",
+            "ALL",
+            "--cap-add",
+            "CHOWN",
+            "--cap-add",
+            "DAC_OVERRIDE",
+            "--cap-add",
+            "FOWNER",
+        ]
         command += ["--label", f"warren.cluster={self.topology.cluster}", "--label", "warren.role=helper"]
         command += [*mounts, "--entrypoint", "tar", images["WARREN_IMAGE_RABBITMQ"]]
-        command += ["--extract", "--numeric-owner", "--same-owner", "--same-permissions", "--file=-", "--directory=/out"]
+        command += [
+            "--extract",
+            "--numeric-owner",
+            "--same-owner",
+            "--same-permissions",
+            "--file=-",
+            "--directory=/out",
+        ]
         process.check(self.run(command, timeout_s=_ACT_S, stdin=archive(wanted)))
 
     def _compose(self, images: Mapping[str, str], *arguments: str) -> None:
@@ -170,7 +211,14 @@ class ComposeRuntime:
             "WARREN_STATE_DIR": str(self.state.root),
             "WARREN_STATE_ID": self.state.id,
         }
-        command = [*self.engine.compose, "--file", str(self.state.compose_file), "--progress", "plain", *arguments]
+        command = [
+            *self.engine.compose,
+            "--file",
+            str(self.state.compose_file),
+            "--progress",
+            "plain",
+            *arguments,
+        ]
         done = self.run(command, timeout_s=_COMPOSE_S, env=environment)
         process.check(done, "look at: docker ps --all; then try again")
 
@@ -180,5 +228,7 @@ class ComposeRuntime:
     def _docker(self, *arguments: str, timeout_s: float = _ACT_S) -> Completed:
         done = self.run([self.engine.docker, *arguments], timeout_s=timeout_s)
         if not done.ok and "No such container" in done.stderr:
-            raise NotReadyError(arguments[-1], "this container is not there", "bring the cluster up: make cluster-up")
+            raise NotReadyError(
+                arguments[-1], "this container is not there", "bring the cluster up: make cluster-up"
+            )
         return done

@@ -1,0 +1,109 @@
+"""What a command works with: the topology, its state, the engine and the clients, opened once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from warren import checkout, process, secrets
+from warren.bundle import Material
+from warren.console import Say
+from warren.gate import Gate
+from warren.management import HttpEndpoint, ManagementClient
+from warren.pki import Pki
+from warren.process import Runner
+from warren.prometheus import PrometheusClient
+from warren.runtime.compose import ComposeRuntime
+from warren.runtime.engine import Engine, find_engine
+from warren.secrets import Secrets
+from warren.state import State, open_state
+from warren.topology import Topology
+from warren.topology_reader import load
+from warren.wait import Clock
+
+_MANAGEMENT_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One cluster as seen by one command. Parts are made when first asked for."""
+
+    topology: Topology
+    topology_path: Path
+    state: State
+    say: Say
+    run: Runner = process.run
+    clock: Clock = field(default_factory=Clock)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        return Secrets(self.state.secrets)
+
+    @cached_property
+    def pki(self) -> Pki:
+        return Pki(self.state.pki, datetime.now(UTC))
+
+    @cached_property
+    def material(self) -> Material:
+        return Material(topology=self.topology, state=self.state, secrets=self.secrets, pki=self.pki)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The container engine that is there; raises NotReadyError with what to type when there is none."""
+        return find_engine(run=self.run)
+
+    @cached_property
+    def runtime(self) -> ComposeRuntime:
+        return ComposeRuntime(engine=self.engine, topology=self.topology, state=self.state, run=self.run)
+
+    @cached_property
+    def management(self) -> ManagementClient:
+        """The management API as the operator; raises NotReadyError when the cluster was never up."""
+        operator = self.topology.account("operator").name
+        return ManagementClient(
+            [
+                HttpEndpoint(
+                    node=node.name,
+                    host="127.0.0.1",
+                    port=self.topology.published_node(node.name, "management"),
+                    server_name=node.name,
+                )
+                for node in self.topology.nodes
+            ],
+            user=operator,
+            password=self.secrets.read(operator),
+            ca=self.cluster_ca,
+            timeout_s=_MANAGEMENT_TIMEOUT_S,
+        )
+
+    @cached_property
+    def prometheus(self) -> PrometheusClient:
+        return PrometheusClient(
+            f"https://127.0.0.1:{self.topology.published('prometheus')}",
+            user="prometheus",
+            password=self.secrets.read(secrets.PROMETHEUS_WEB),
+            ca=self.cluster_ca,
+        )
+
+    @property
+    def cluster_ca(self) -> Path:
+        """The certificate of the authority that signed every server of the cluster."""
+        return self.pki.authority("cluster").certificate
+
+    @cached_property
+    def gate(self) -> Gate:
+        return Gate(topology=self.topology, management=self.management, runtime=self.runtime)
+
+
+def open_context(
+    say: Say, *, topology_path: Path | None = None, env: Mapping[str, str] | None = None
+) -> Context:
+    """Read the topology and open its state; raises BadInputsError and NotReadyError."""
+    env = os.environ if env is None else env
+    path = topology_path or checkout.path("deploy", "topology.yml")
+    topology = load(path)
+    return Context(topology=topology, topology_path=path, state=open_state(topology.cluster, env), say=say)

@@ -1,0 +1,1 @@
+"""Everything once, from a bare machine to verdicts."""

@@ -1,0 +1,142 @@
+"""The gate that every other command trusts: when it holds, the cluster is whole and serves clients.
+
+All nodes run in every node's own view, no alarm, every quorum queue has a leader and all its members
+online, no new replica still syncs, and the metadata store knows one leader with every member caught up.
+Most of it is asked over HTTP: each call of a broker tool boots an Erlang VM.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from warren.errors import NotReadyError
+from warren.management import HealthCheck, NodeInfo, QueueInfo
+from warren.runtime.protocol import Runtime
+from warren.topology import Topology
+
+#: One call of a broker tool on a busy two-core machine.
+_TOOL_S = 30.0
+#: How far a metadata store member may be behind its leader's commit index and still count as caught up.
+_LAG_ENTRIES = 50
+
+_FACTS = """
+Status = rabbit_khepri:status(),
+Syncing = rabbit_quorum_queue:list_with_local_promotable(),
+Get = fun(Key, Row) -> proplists:get_value(Key, Row) end,
+Text = fun(Value) -> iolist_to_binary(io_lib:format("~p", [Value])) end,
+Store = [#{node => Text(Get(<<"Node Name">>, Row)), state => Text(Get(<<"Raft State">>, Row)),
+           applied => Text(Get(<<"Last Applied">>, Row)), commit => Text(Get(<<"Commit Index">>, Row))}
+         || Row <- Status],
+io:format("~s~n", [rabbit_json:encode(#{store => Store, syncing => length(Syncing)})]).
+"""
+
+
+class GateManagement(Protocol):
+    """What the gate asks of the management API."""
+
+    def nodes(self, *, node: str | None = None) -> tuple[NodeInfo, ...]: ...
+
+    def queues(self, vhost: str | None = None) -> tuple[QueueInfo, ...]: ...
+
+    def alarms(self) -> HealthCheck: ...
+
+    def quorum_queues_have_leaders(self, pattern: str = ".*") -> HealthCheck: ...
+
+    def ready_to_serve_clients(self, node: str) -> HealthCheck: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """Asks whether a cluster is whole: a check returns nothing or raises NotReadyError with what is not."""
+
+    topology: Topology
+    management: GateManagement
+    runtime: Runtime
+
+    def check(self) -> None:
+        """All of it; cheap checks first. Raises NotReadyError with the first that does not hold."""
+        for check in self._checks():
+            check()
+
+    def _checks(self) -> Iterable[Callable[[], None]]:
+        return (
+            self.nodes_run,
+            self.no_alarms,
+            self.leaders_elected,
+            self.members_online,
+            self.serves_clients,
+            self.replicas_in_sync,
+        )
+
+    def nodes_run(self) -> None:
+        expected = {node.erlang_name for node in self.topology.nodes}
+        for node in self.topology.nodes:
+            seen = self.management.nodes(node=node.name)
+            running = {each.name for each in seen if each.running}
+            if missing := expected - running:
+                raise NotReadyError(node.name, f"does not see {', '.join(sorted(missing))} running")
+            if parted := [each.name for each in seen if each.partitions]:
+                raise NotReadyError(node.name, f"sees a partition around {', '.join(parted)}")
+
+    def no_alarms(self) -> None:
+        _passed(self.management.alarms())
+
+    def leaders_elected(self) -> None:
+        _passed(self.management.quorum_queues_have_leaders())
+
+    def serves_clients(self) -> None:
+        for node in self.topology.nodes:
+            _passed(self.management.ready_to_serve_clients(node.name))
+
+    def members_online(self) -> None:
+        wanted = len(self.topology.nodes)
+        for queue in self.management.queues():
+            if queue.type != "quorum":
+                continue
+            if len(queue.members) < wanted or len(queue.online) < len(queue.members):
+                raise NotReadyError(
+                    f"queue {queue.name} in {queue.vhost}",
+                    f"has {len(queue.online)} of {wanted} members online",
+                )
+
+    def replicas_in_sync(self) -> None:
+        """Metadata store and fresh replicas, asked of one node's own tools (gate G of the procedures)."""
+        node = self.topology.nodes[0].name
+        done = self.runtime.execute(node, ["rabbitmqctl", "eval", _FACTS], timeout_s=_TOOL_S)
+        if not done.ok:
+            raise NotReadyError(node, done.last_line())
+        facts = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+        if facts["syncing"]:
+            raise NotReadyError(
+                node, f"{facts['syncing']} new queue replicas have not finished their first sync"
+            )
+        store = facts["store"]
+        if len(store) < len(self.topology.nodes) or sum(each["state"] == "leader" for each in store) != 1:
+            raise NotReadyError(node, f"the metadata store is not whole: {store}")
+        commit = max(_number(each["commit"]) for each in store)
+        for each in store:
+            if commit - _number(each["applied"]) > _LAG_ENTRIES:
+                raise NotReadyError(each["node"], "its metadata store is still catching up")
+
+
+def leader_spread(queues: Iterable[QueueInfo], nodes: Iterable[str]) -> tuple[int, int]:
+    """The least and the greatest number of quorum queue leaders on a node (Erlang names)."""
+    counts = Counter(dict.fromkeys(nodes, 0))
+    counts.update(queue.leader for queue in queues if queue.type == "quorum" and queue.leader)
+    return min(counts.values()), max(counts.values())
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return -1
+
+
+def _passed(check: HealthCheck) -> None:
+    if not check.passed:
+        raise NotReadyError(check.node, f"{check.check}: {check.reason}")

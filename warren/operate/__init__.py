@@ -1,0 +1,1 @@
+"""Commands of daily use of one cluster."""

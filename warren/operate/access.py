@@ -1,0 +1,119 @@
+"""What one's own application, and the broker's own tools, need to reach the cluster."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+from warren.context import Context
+from warren.errors import BadInputError
+from warren.topology import User
+
+TOOLS = (
+    "rabbitmqctl",
+    "rabbitmq-diagnostics",
+    "rabbitmq-queues",
+    "rabbitmq-plugins",
+    "rabbitmq-streams",
+    "rabbitmq-upgrade",
+)
+
+
+def text(context: Context, user: str, client: str) -> str:
+    """Variables for a shell, or a snippet for pika, Java or curl. Passwords stay in their files."""
+    account = _account(context, user)
+    hosts = [
+        f"localhost:{context.topology.published_node(node.name, 'amqps')}" for node in context.topology.nodes
+    ]
+    management = context.topology.published_node(context.topology.nodes[0].name, "management")
+    certificate = context.pki.leaf("clients", account.name)
+    vhosts = [
+        vhost.name
+        for vhost in context.topology.vhosts
+        if any(permission.user == account.name for permission in vhost.permissions)
+    ]
+    facts = {
+        "hosts": ",".join(hosts),
+        "port": str(context.topology.published_node(context.topology.nodes[0].name, "amqps")),
+        "vhost": vhosts[0] if vhosts else "/",
+        "user": account.name,
+        "ca": str(context.cluster_ca),
+        "password_file": str(context.secrets.path(account.name)),
+        "certificate": str(certificate.certificate),
+        "key": str(certificate.key),
+        "management": f"https://localhost:{management}",
+    }
+    return _SNIPPETS[client].format(**facts).strip()
+
+
+def _account(context: Context, name: str) -> User:
+    for user in context.topology.users:
+        if user.name == name:
+            context.secrets.read(name)
+            return user
+    known = ", ".join(user.name for user in context.topology.users)
+    raise BadInputError("--user", f"no user '{name}' in the topology", f"one of {known}")
+
+
+def run_tool(context: Context, node: str, command: Sequence[str]) -> int:
+    """Run a broker tool inside ``node`` with this terminal's input and output; returns its exit status.
+
+    A bare argument list is taken for rabbitmqctl's. Raises BadInputError for an unknown node.
+    """
+    context.topology.node(node)
+    context.runtime.process_id(node)
+    argv = list(command) if command[0] in TOOLS else ["rabbitmqctl", *command]
+    full = [context.engine.docker, "exec", context.runtime.container(node), *argv]
+    return subprocess.run(full, check=False).returncode
+
+
+_SHELL = """
+# The password is in a file of its own: read it, do not print it.
+export RABBITMQ_HOSTS='{hosts}'
+export RABBITMQ_VHOST='{vhost}'
+export RABBITMQ_USER='{user}'
+export RABBITMQ_PASSWORD_FILE='{password_file}'
+export RABBITMQ_CA='{ca}'
+# Only where the topology asks clients for certificates:
+export RABBITMQ_CLIENT_CERT='{certificate}'
+export RABBITMQ_CLIENT_KEY='{key}'
+"""
+
+_PIKA = """
+import ssl
+from pathlib import Path
+import pika
+
+tls = ssl.create_default_context(cafile="{ca}")
+password = Path("{password_file}").read_text().strip()
+connection = pika.BlockingConnection([
+    pika.ConnectionParameters(
+        host, int(port), "{vhost}", pika.PlainCredentials("{user}", password),
+        ssl_options=pika.SSLOptions(tls, host))
+    for host, port in (each.split(":") for each in "{hosts}".split(","))
+])
+"""
+
+_JAVA = """
+// keytool -importcert -noprompt -alias warren -file {ca} -keystore warren.p12 -storetype PKCS12 -storepass changeit
+KeyStore trust = KeyStore.getInstance(new File("warren.p12"), "changeit".toCharArray());
+TrustManagerFactory managers = TrustManagerFactory.getInstance("PKIX");
+managers.init(trust);
+SSLContext tls = SSLContext.getInstance("TLSv1.3");
+tls.init(null, managers.getTrustManagers(), null);
+ConnectionFactory factory = new ConnectionFactory();
+factory.useSslProtocol(tls);
+factory.enableHostnameVerification();
+factory.setVirtualHost("{vhost}");
+factory.setUsername("{user}");
+factory.setPassword(Files.readString(Path.of("{password_file}")).strip());
+Connection connection = factory.newConnection(Address.parseAddresses("{hosts}"));
+"""
+
+_CURL = """
+# curl reads the account from standard input, so that the password is in no process list
+printf 'user = "{user}:%s"' "$(cat '{password_file}')" |
+  curl --config - --cacert '{ca}' '{management}/api/whoami'
+"""
+
+_SNIPPETS = {"shell": _SHELL, "pika": _PIKA, "java": _JAVA, "curl": _CURL}

@@ -1,0 +1,113 @@
+"""`warren cluster`: each command parses, calls one engine function and prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from warren import cluster as engine
+from warren.operate import access, options, status
+
+topology_option = click.option(
+    "--topology",
+    envvar="WARREN_TOPOLOGY",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Topology file (default: deploy/topology.yml).",
+)
+json_option = click.option(
+    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Also write the result here."
+)
+
+
+@click.group()
+def cluster() -> None:
+    """Bring the cluster up and down, look at it, use its tools."""
+
+
+@cluster.command()
+@topology_option
+def up(topology: Path | None) -> None:
+    """Have the whole cluster running, whole and monitored. Safe to repeat."""
+    context = options.context(topology)
+    report = engine.up(context)
+    click.echo(status.up_text(report))
+    click.echo(status.places_text(context))
+
+
+@cluster.command()
+@topology_option
+def down(topology: Path | None) -> None:
+    """Stop and remove the containers. Messages, secrets and runs are kept."""
+    context = options.context(topology)
+    engine.down(context)
+    click.echo(
+        f"cluster '{context.topology.cluster}' is down; its data is kept: make cluster-up brings it back"
+    )
+
+
+@cluster.command()
+@topology_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def destroy(topology: Path | None, yes: bool) -> None:
+    """Remove containers, messages, secrets and run results."""
+    context = options.context(topology)
+    if not yes:
+        click.confirm(
+            f"Remove cluster '{context.topology.cluster}' with all its messages, and {context.state.root}?",
+            abort=True,
+        )
+    engine.destroy(context)
+    click.echo(f"cluster '{context.topology.cluster}' is gone")
+
+
+@cluster.command("status")
+@topology_option
+@json_option
+def show_status(topology: Path | None, json_path: Path | None) -> int:
+    """Nodes, leaders, queues, monitoring, faults. Exit code 3 when the cluster is not whole."""
+    context = options.context(topology)
+    found = status.read(context)
+    if json_path:
+        json_path.write_text(json.dumps(status.as_dict(found), indent=1) + "\n", encoding="utf-8")
+    click.echo(status.text(found))
+    if found.reachable:
+        click.echo(status.places_text(context))
+    return found.exit_code
+
+
+@cluster.command()
+@topology_option
+@click.argument("node")
+@click.option("--lines", default=100, show_default=True, type=click.IntRange(1, 100000))
+def logs(topology: Path | None, node: str, lines: int) -> None:
+    """The last lines that NODE wrote."""
+    context = options.context(topology)
+    context.topology.node(node)
+    click.echo(context.runtime.logs(node, lines=lines), nl=False)
+
+
+@cluster.command()
+@topology_option
+@click.option("--user", required=True, help="Broker account, as in the topology.")
+@click.option(
+    "--for",
+    "client",
+    type=click.Choice(["shell", "pika", "java", "curl"]),
+    default="shell",
+    show_default=True,
+    help="What to print: variables for a shell, or a snippet.",
+)
+def env(topology: Path | None, user: str, client: str) -> None:
+    """What your own application needs to connect as USER: hosts, authority, credential file."""
+    click.echo(access.text(options.context(topology), user, client))
+
+
+@cluster.command(context_settings={"ignore_unknown_options": True})
+@topology_option
+@click.argument("node")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def ctl(topology: Path | None, node: str, command: tuple[str, ...]) -> int:
+    """Run one of the broker's own tools on NODE: warren cluster ctl rmq1 -- rabbitmqctl list_queues"""
+    return access.run_tool(options.context(topology), node, command)

@@ -1,0 +1,189 @@
+"""What `cluster status` and the end of `cluster up` show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from warren import secrets
+from warren.cluster import UpReport
+from warren.context import Context
+from warren.errors import EXIT_NOT_READY, EXIT_OK, NotReadyError, WarrenError
+from warren.runtime.protocol import NodeState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLine:
+    """One node: what the engine says, and what the broker says where it answers."""
+
+    name: str
+    state: str
+    leaders: int | None
+    memory_used: float | None
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLine:
+    """One queue; ``online`` of ``members`` replicas."""
+
+    vhost: str
+    name: str
+    leader: str
+    online: int
+    members: int
+    ready: int | None
+    unacked: int | None
+    consumers: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The whole picture; ``problem`` is the first thing that keeps the gate shut, empty when it holds."""
+
+    cluster: str
+    nodes: tuple[NodeLine, ...]
+    queues: tuple[QueueLine, ...]
+    targets_up: int | None
+    targets: int | None
+    problem: str
+    reachable: bool
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_NOT_READY if self.problem else EXIT_OK
+
+
+def read(context: Context) -> Status:
+    """Ask the engine, the broker and Prometheus; what does not answer is left out, and told."""
+    states = context.runtime.states()
+    if all(state is NodeState.ABSENT for state in states.values()):
+        raise NotReadyError(f"cluster '{context.topology.cluster}'", "is not up", "make cluster-up")
+    problem, reachable = _problem(context), True
+    try:
+        seen = {node.name: node for node in context.management.nodes()}
+        queues = context.management.queues()
+    except NotReadyError:
+        seen, queues, reachable = {}, (), False
+    leaders = Counter(queue.leader for queue in queues)
+    nodes = []
+    for node in context.topology.nodes:
+        info = seen.get(node.erlang_name)
+        running = info is not None and info.running
+        share = None
+        if info and info.mem_used_bytes and info.mem_limit_bytes:
+            share = info.mem_used_bytes / info.mem_limit_bytes
+        alarms = [] if info is None else [("memory", info.mem_alarm), ("disk", info.disk_alarm)]
+        nodes.append(
+            NodeLine(
+                name=node.name,
+                state=states[node.name].value if not running else "running",
+                leaders=leaders[node.erlang_name] if running else None,
+                memory_used=share,
+                alarms=tuple(name for name, on in alarms if on),
+            )
+        )
+    lines = tuple(
+        QueueLine(
+            vhost=queue.vhost,
+            name=queue.name,
+            leader=(queue.leader or "none").removeprefix("rabbit@"),
+            online=len(queue.online),
+            members=len(queue.members),
+            ready=queue.messages_ready,
+            unacked=queue.messages_unacked,
+            consumers=queue.consumers,
+        )
+        for queue in sorted(queues, key=lambda each: (each.vhost, each.name))
+    )
+    up, total = _targets(context)
+    return Status(
+        cluster=context.topology.cluster,
+        nodes=tuple(nodes),
+        queues=lines,
+        targets_up=up,
+        targets=total,
+        problem=problem,
+        reachable=reachable,
+    )
+
+
+def _problem(context: Context) -> str:
+    try:
+        context.gate.check()
+    except WarrenError as error:
+        return f"{error.where}: {error.what}"
+    return ""
+
+
+def _targets(context: Context) -> tuple[int | None, int | None]:
+    try:
+        targets = context.prometheus.targets()
+    except NotReadyError:
+        return None, None
+    return sum(target.health == "up" for target in targets), len(targets)
+
+
+def as_dict(status: Status) -> dict[str, Any]:
+    """For ``--json``."""
+    return asdict(status)
+
+
+def text(status: Status) -> str:
+    """For a terminal or a pipe: plain columns."""
+    lines = [f"cluster '{status.cluster}': {status.problem or 'whole'}"]
+    lines.append(f"  {'node':<8} {'state':<9} {'leaders':>7}  {'memory':>6}  alarms")
+    for node in status.nodes:
+        leaders = "-" if node.leaders is None else str(node.leaders)
+        memory = "-" if node.memory_used is None else f"{node.memory_used:.0%}"
+        lines.append(
+            f"  {node.name:<8} {node.state:<9} {leaders:>7}  {memory:>6}  {', '.join(node.alarms) or 'none'}"
+        )
+    if status.queues:
+        width = max(len(f"{queue.vhost}:{queue.name}") for queue in status.queues)
+        lines.append(f"  {'queue':<{width}}  leader  online  {'ready':>7}  {'unacked':>7}  {'consumers':>9}")
+    for queue in status.queues:
+        name = f"{queue.vhost}:{queue.name}"
+        counts = [
+            "-" if each is None else str(each) for each in (queue.ready, queue.unacked, queue.consumers)
+        ]
+        lines.append(
+            f"  {name:<{width}}  {queue.leader:<6}  {queue.online}/{queue.members:<4}  "
+            f"{counts[0]:>7}  {counts[1]:>7}  {counts[2]:>9}"
+        )
+    if status.targets is not None:
+        lines.append(f"  Prometheus: {status.targets_up} of {status.targets} targets up")
+    return "\n".join(lines)
+
+
+def up_text(report: UpReport) -> str:
+    """Where the time went, and which images run."""
+    parts = ", ".join(f"{stage.name} {stage.seconds:.1f} s" for stage in report.stages)
+    how = "made" if report.created else "up"
+    lines = [f"cluster {how} in {report.seconds:.1f} s ({parts})"]
+    for name, ref in sorted(report.images.items()):
+        lines.append(f"  image {name}: {ref.origin}, {ref.reference}{f' ({ref.note})' if ref.note else ''}")
+    return "\n".join(lines)
+
+
+def places_text(context: Context) -> str:
+    """Every page that is really there, and where the password for it is."""
+    topology, state = context.topology, context.state
+    operator = topology.account("operator").name
+    grafana = context.runtime.runs("grafana")
+    dashboards = ("grafana", secrets.GRAFANA_ADMIN, "admin") if grafana else ("view", secrets.VIEW, "view")
+    service, secret, user = dashboards
+    kind = "Grafana" if grafana else "a preview: Grafana's image is not to be had here"
+    management = topology.published_node(topology.nodes[0].name, "management")
+    return "\n".join(
+        [
+            "where to look (certificate authority: " + str(context.cluster_ca) + ")",
+            f"  dashboards  https://localhost:{topology.published(service)}  user {user}, password in "
+            f"{state.secrets / secret} ({kind})",
+            f"  management  https://localhost:{management}  user {operator}, password in "
+            f"{state.secrets / operator}",
+            f"  Prometheus  https://localhost:{topology.published('prometheus')}/api/v1/targets  "
+            f"user prometheus, password in {state.secrets / secrets.PROMETHEUS_WEB}",
+        ]
+    )
