@@ -1,0 +1,240 @@
+"""The estimator against a queue whose truth is known, seen through counters that are up to 5 s old."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporters.arrival_curve import Age, CounterSum, Curve, QueueArrivals, Reading, Source
+
+sys.path.insert(0, str(Path(__file__).parent))
+from queue_model import REFRESH_S, ModelQueue  # noqa: E402
+
+#: The two counters of one answer are up to one refresh old each.
+SKEW_S = 2.0 * REFRESH_S
+Rates = Callable[[int], tuple[int, int]]
+
+
+def play(rates: Rates, *, seconds: int, skew_s: int = 0, every_s: int = 5) -> list[tuple[float, float, Age]]:
+    """(second, true age, answer) at each scrape."""
+    model, arrivals, seen = ModelQueue(skew_s=skew_s), QueueArrivals(), []
+    arrivals.record(0.0, model.reading())
+    for second in range(seconds):
+        model.step(second, *rates(second))
+        now = second + 1
+        if now % every_s == 0:
+            seen.append((float(now), model.true_age(now), arrivals.record(float(now), model.reading())))
+    return seen
+
+
+def worst_error(seen: list[tuple[float, float, Age]], *, after_s: float = 0) -> float:
+    errors = [abs(age.age_s - true) for now, true, age in seen if age.age_s is not None and now > after_s]
+    assert errors
+    return max(errors)
+
+
+@pytest.mark.parametrize("skew_s", range(5))
+def test_age_stays_within_the_refresh_skew_under_steady_load(skew_s: int) -> None:
+    seen = play(lambda s: (100, 100 if s >= 30 else 0), seconds=300, skew_s=skew_s)
+    assert worst_error(seen) <= SKEW_S
+    assert seen[-1][1] == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize("skew_s", range(5))
+def test_age_follows_a_stopped_consumer_second_by_second(skew_s: int) -> None:
+    seen = play(lambda s: (50, 50 if s < 60 else 0), seconds=400, skew_s=skew_s)
+    assert worst_error(seen) <= SKEW_S
+    assert seen[-1][2].age_s == pytest.approx(340, abs=SKEW_S)
+
+
+def test_age_goes_to_nought_when_the_queue_is_drained() -> None:
+    seen = play(lambda s: (50, 0) if s < 100 else (0, 200), seconds=200)
+    assert seen[-1][2].age_s == 0.0
+    assert max(true for _, true, _ in seen) >= 95
+
+
+@pytest.mark.parametrize("skew_s", range(5))
+def test_age_survives_bursts_against_a_slow_consumer(skew_s: int) -> None:
+    seen = play(lambda s: (400 if s % 60 < 10 else 20, 80), seconds=600, skew_s=skew_s)
+    errors = sorted(abs(age.age_s - true) for _, true, age in seen if age.age_s is not None)
+    assert errors[len(errors) // 2] <= 2
+    # What left in the last refresh at 80 a second came in at 20 a second: four times as long.
+    assert errors[-1] <= 4 * SKEW_S
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    phases=st.lists(
+        st.tuples(st.integers(10, 60), st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=6
+    ),
+    skew_s=st.integers(0, 4),
+    every_s=st.sampled_from([1, 5, 15]),
+)
+def test_answer_is_never_off_by_more_messages_than_moved_between_refreshes(
+    phases: list[tuple[int, int, int]], skew_s: int, every_s: int
+) -> None:
+    model, arrivals = ModelQueue(skew_s=skew_s), QueueArrivals()
+    arrivals.record(0.0, model.reading())
+    rates = [(a, d) for seconds, a, d in phases for _ in range(seconds)]
+    history: list[tuple[int, int]] = []
+    for second, (come, go) in enumerate(rates):
+        departed = model.departed
+        model.step(second, come, go)
+        history.append((come, model.departed - departed))
+        now = second + 1
+        if now % every_s:
+            continue
+        answer = arrivals.record(float(now), model.reading())
+        if answer.age_s is None or not model.queue or answer.age_s == 0.0:
+            continue
+        span = history[-int(SKEW_S) :]
+        off = sum(a for a, _ in span) + sum(d for _, d in span) + 1
+        oldest = model.departed + 1
+        slack = every_s + REFRESH_S + 0.02 * now
+        assert answer.age_s <= model.age_of(oldest - off, now) + slack
+        assert answer.age_s >= model.age_of(oldest + off, now) - slack
+
+
+def test_restart_of_a_node_does_not_disturb_the_age() -> None:
+    model, arrivals = ModelQueue(), QueueArrivals()
+    arrivals.record(0.0, model.reading())
+    worst = 0.0
+    for second in range(300):
+        model.step(second, 100, 0 if second < 40 else 100)
+        if second == 150:
+            model.restart("a")
+        if (second + 1) % 5 == 0:
+            answer = arrivals.record(second + 1.0, model.reading())
+            assert answer.source is Source.PUBLISHED
+            assert answer.age_s is not None
+            worst = max(worst, abs(answer.age_s - model.true_age(second + 1)))
+    assert worst <= SKEW_S
+
+
+def test_messages_from_before_the_first_scrape_have_a_least_age_only() -> None:
+    arrivals = QueueArrivals()
+    for now in range(0, 100, 5):
+        answer = arrivals.record(float(now), Reading(ready=7, unacked=0, published={}, acked={}, delivered={}))
+    assert answer == Age(source=Source.PUBLISHED, at_least_s=95.0)
+
+
+def test_age_is_exact_once_the_messages_from_before_are_gone() -> None:
+    arrivals = QueueArrivals()
+    arrivals.record(0.0, Reading(ready=10, unacked=0, published={"a": 500}, acked={"a": 5}, delivered={}))
+    at_least = arrivals.record(
+        10.0, Reading(ready=15, unacked=0, published={"a": 510}, acked={"a": 10}, delivered={})
+    )
+    exact = arrivals.record(
+        20.0, Reading(ready=10, unacked=0, published={"a": 510}, acked={"a": 15}, delivered={})
+    )
+    assert (at_least.age_s, at_least.at_least_s) == (None, 10.0)
+    assert exact.age_s == pytest.approx(19.0)
+
+
+def test_dead_lettered_arrivals_are_counted_by_conservation() -> None:
+    model, arrivals = ModelQueue(), QueueArrivals()
+    arrivals.record(0.0, model.reading())
+    for second in range(300):
+        model.step(second, 2 if second < 200 else 0, 0, by_publish=False)
+        if (second + 1) % 5 == 0:
+            answer = arrivals.record(second + 1.0, model.reading())
+    assert answer.source is Source.CONSERVATION
+    assert answer.age_s == pytest.approx(model.true_age(300), abs=SKEW_S)
+
+
+def test_rejected_messages_do_not_disturb_a_queue_that_publishers_fill() -> None:
+    model, arrivals = ModelQueue(), QueueArrivals()
+    arrivals.record(0.0, model.reading())
+    for second in range(400):
+        model.step(second, 100, 0 if second < 20 else 100, acked=second % 10 != 0)
+        if (second + 1) % 5 == 0:
+            answer = arrivals.record(second + 1.0, model.reading())
+            assert answer.source is Source.PUBLISHED
+    assert answer.age_s == pytest.approx(20, abs=SKEW_S)
+
+
+def test_age_is_absent_where_messages_come_and_go_unseen() -> None:
+    arrivals = QueueArrivals()
+    for now in range(0, 600, 5):
+        answer = arrivals.record(
+            float(now),
+            Reading(
+                ready=50, unacked=0, published={}, acked={}, delivered={},
+                unseen_arrivals=True, unseen_departures=True,
+            ),
+        )
+    assert answer == Age(source=Source.UNKNOWN)
+
+
+def test_a_full_queue_that_refuses_publishes_is_counted_by_departures() -> None:
+    """Publishes refused by a full queue are in the counter and never in the queue."""
+    arrivals = QueueArrivals()
+    for now in range(0, 400, 5):
+        reading = Reading(
+            ready=1000, unacked=0, published={"a": 100 * now}, acked={"a": 10 * now}, delivered={}, refusing=now > 0
+        )
+        answer = arrivals.record(float(now), reading)
+    assert answer.source is Source.CONSERVATION
+    assert answer.age_s == pytest.approx(100, abs=SKEW_S)
+
+
+def test_a_retry_queue_counts_what_its_consumers_reject() -> None:
+    """A dead-letter target whose consumers reject everything: deliveries, not acknowledgements, say what left."""
+    arrivals = QueueArrivals()
+    for now in range(0, 400, 5):
+        ready = min(20 * now, 600)
+        answer = arrivals.record(
+            float(now),
+            Reading(
+                ready=ready, unacked=0, published={}, acked={"a": 0}, delivered={"a": 20 * now - ready},
+                unseen_arrivals=True,
+            ),
+        )
+    assert answer.source is Source.CONSERVATION
+    assert answer.age_s == pytest.approx(30, abs=SKEW_S)
+
+
+def test_drain_time_is_backlog_over_the_net_rate() -> None:
+    arrivals = QueueArrivals()
+    for now in range(0, 65, 5):
+        arrivals.record(float(now), Reading(ready=1000 - 10 * now, unacked=0, published={}, acked={}, delivered={}))
+    assert arrivals.drain_s() == pytest.approx(40)
+    arrivals.record(65.0, Reading(ready=5000, unacked=0, published={}, acked={}, delivered={}))
+    assert arrivals.drain_s() is None
+    arrivals.record(70.0, Reading(ready=0, unacked=0, published={}, acked={}, delivered={}))
+    assert arrivals.drain_s() == 0.0
+
+
+def test_counter_sum_takes_a_smaller_value_for_a_restart_and_a_new_node_for_a_base() -> None:
+    total = CounterSum()
+    total.advance({"a": 100})
+    total.advance({"a": 150, "b": 1000})
+    assert total.total == 50
+    total.advance({"b": 1010})
+    total.advance({"a": 20, "b": 1010})
+    assert total.total == 80
+
+
+def test_a_curve_of_a_day_stays_small_and_keeps_ages_to_a_percent() -> None:
+    curve = Curve()
+    for second in range(0, 86_400):
+        curve.record(float(second), float(second))
+        curve.forget(0.0, float(second))
+    assert len(curve) < 2500
+    for back in (10, 1000, 40_000, 86_000):
+        arrived = curve.arrival(86_399 - back)
+        assert arrived is not None
+        assert 86_399 - arrived.at_s == pytest.approx(back, rel=0.01, abs=1)
+
+
+def test_a_curve_forgets_what_no_answer_needs() -> None:
+    curve = Curve()
+    for second in range(1000):
+        curve.record(float(second), 100.0 * second)
+        curve.forget(second - 60.0, float(second))
+    assert len(curve) <= 130
