@@ -1,0 +1,1 @@
+"""Broker objects (vhosts, users, policies, queues, …): wanted, found, compared and written."""
