@@ -95,7 +95,8 @@ connection = pika.BlockingConnection([
 """
 
 _JAVA = """
-// keytool -importcert -noprompt -alias warren -file {ca} -keystore warren.p12 -storetype PKCS12 -storepass changeit
+// keytool -importcert -noprompt -alias warren -storetype PKCS12 -storepass changeit \\
+//   -keystore warren.p12 -file {ca}
 KeyStore trust = KeyStore.getInstance(new File("warren.p12"), "changeit".toCharArray());
 TrustManagerFactory managers = TrustManagerFactory.getInstance("PKIX");
 managers.init(trust);
