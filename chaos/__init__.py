@@ -1,0 +1,1 @@
+"""Breaks the cluster on purpose, proves that it broke, and always puts it back."""

@@ -1,0 +1,163 @@
+"""`warren chaos`: each command parses, calls one engine function and prints."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chaos import engine, page
+from chaos import fault as catalogue
+from chaos.context import ChaosContext
+from chaos.wiring import open_chaos
+from warren.operate.cli import json_option, topology_option
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType[float]):
+    """Seconds from ``20s``, ``1.5m``, ``500ms`` or a bare number."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", str(value).strip())
+        if match is None:
+            self.fail(f"'{value}' is no duration; write 20s, 1.5m or 500ms", param, ctx)
+        return float(match[1]) * _UNITS[match[2]]
+
+
+class FaultGroup(click.Group):
+    """Adds a command for every file in ``chaos/faults/`` to those written below."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*catalogue.names(), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in catalogue.names():
+            return _fault_command(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=FaultGroup)
+def chaos() -> None:
+    """Break nodes on purpose, and heal them.
+
+    Every act is journaled before it happens, proven after it, and undone when it fails.
+    """
+
+
+def _fault_command(name: str) -> click.Command:
+    fault = catalogue.load(name)
+
+    def strike(**given: Any) -> None:
+        _strike(name, **given)
+
+    strike.__doc__ = f"{fault.summary[0].upper()}{fault.summary[1:]}."
+    decorators = [
+        click.argument("node", required=False),
+        click.option("--leader-of", metavar="QUEUE", help="The node that leads QUEUE at this moment."),
+        click.option("--vhost", help="Where QUEUE is, when its name stands in several virtual hosts."),
+        click.option(
+            "--for", "hold_s", type=Duration(), help="Heal after this time, like 20s; else on `heal`."
+        ),
+        click.option(
+            "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the fault."
+        ),
+        click.option("--majority-loss", is_flag=True, help="Allow more than a minority of nodes to be down."),
+        json_option,
+        topology_option,
+    ]
+    for decorate in reversed(decorators):
+        strike = decorate(strike)
+    return click.command(name)(strike)
+
+
+def _strike(
+    name: str,
+    *,
+    node: str | None,
+    leader_of: str | None,
+    vhost: str | None,
+    hold_s: float | None,
+    settings: tuple[str, ...],
+    majority_loss: bool,
+    json_path: Path | None,
+    topology: Path | None,
+) -> None:
+    order = engine.Order(
+        fault=name,
+        target=engine.Target(node=node, leader_of=leader_of, vhost=vhost),
+        args=_numbers(settings),
+        majority_loss=majority_loss,
+    )
+    _check_writable(json_path)
+    context = _context(topology)
+    if hold_s is None:
+        fault = engine.inject(context, order)
+        _print(page.injected_text(fault), page.fault_dict(fault), json_path)
+    else:
+        report = engine.inject_for(context, order, hold_s=hold_s)
+        _print(page.heal_text(report), page.heal_dict(report), json_path)
+
+
+@chaos.command()
+@click.argument("node", required=False)
+@json_option
+@topology_option
+def heal(node: str | None, json_path: Path | None, topology: Path | None) -> None:
+    """Put back everything that chaos broke, or only what it did to NODE. Safe to repeat."""
+    _check_writable(json_path)
+    report = engine.heal(_context(topology), node)
+    _print(page.heal_text(report), page.heal_dict(report), json_path)
+
+
+@chaos.command()
+@json_option
+@topology_option
+def status(json_path: Path | None, topology: Path | None) -> None:
+    """What is broken now, by the journal and by what can be seen."""
+    found = engine.status(_context(topology))
+    _print(page.status_text(found), page.status_dict(found), json_path)
+
+
+@chaos.command("list")
+@json_option
+def list_faults(json_path: Path | None) -> None:
+    """Every fault there is."""
+    _print(page.list_text(), page.list_dict(), json_path)
+
+
+def _context(topology: Path | None) -> ChaosContext:
+    """The context that a caller passed as click's object, or that of the cluster at hand."""
+    given = click.get_current_context().find_object(ChaosContext)
+    return given or open_chaos(topology)
+
+
+def _numbers(settings: tuple[str, ...]) -> dict[str, float]:
+    found = {}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        try:
+            found[key] = float(value)
+        except ValueError as error:
+            raise click.BadParameter(f"'{setting}' is not KEY=NUMBER", param_hint="--set") from error
+    return found
+
+
+def _check_writable(path: Path | None) -> None:
+    """Refuse, before anything is broken, a result that could not be written afterwards."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"the folder {path.parent} is not there", param_hint="--json")
+
+
+def _print(text: str, result: Any, json_path: Path | None) -> None:
+    if json_path is not None:
+        json_path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    click.echo(text)

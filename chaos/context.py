@@ -1,0 +1,56 @@
+"""What a chaos command works on, and how it is built from the cluster at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from chaos.fault import Site
+from warren.console import Say
+from warren.journal import Journal
+from warren.runtime.protocol import Runtime
+from warren.topology import Topology
+from warren.wait import Clock
+
+
+class Broker(Protocol):
+    """What chaos asks the broker's management API. Raises NotReadyError when it cannot be asked."""
+
+    def queue_leader(self, vhost: str, queue: str, *, asked: str | None = None) -> str:
+        """The topology name of the node that leads a queue, as node ``asked`` sees it (None: any that
+        answers); NotReadyError while nobody does."""
+
+    def quorum_critical(self, node: str) -> bool:
+        """Whether a queue or the metadata store would lose its majority with ``node``."""
+
+
+class Gate(Protocol):
+    """Waits until the whole cluster serves: all nodes run, every queue has a leader and its members."""
+
+    def __call__(self, *, deadline_s: float) -> None:
+        """Raises DeadlineError with the last thing missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChaosContext:
+    """Everything that a chaos command needs, passed in. ``fresh_id`` makes a fault's unique suffix."""
+
+    topology: Topology
+    runtime: Runtime
+    broker: Broker
+    journal: Journal
+    wait_ready: Gate
+    clock: Clock
+    now: Callable[[], datetime]
+    fresh_id: Callable[[], str]
+    say: Say
+
+    @property
+    def site(self) -> Site:
+        return Site(runtime=self.runtime, clock=self.clock, now=self.now, say=self.say)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(node.name for node in self.topology.nodes)

@@ -1,0 +1,121 @@
+"""What a fault is. Each lives in a file of its own below ``chaos/faults/``, which names it.
+
+A fault acts on one target through a `Site` and keeps nothing itself: what it must know again to heal goes
+into the journal as facts, so that another process can heal after this one died.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import chaos.faults
+from warren.console import Say
+from warren.errors import BadInputError, NotReadyError
+from warren.journal import Fault as Journaled
+from warren.runtime.protocol import NodeState, Runtime
+from warren.wait import Clock
+
+#: JSON-ready findings, kept in the journal and shown to the user.
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where faults act: the nodes' runtime, monotonic and wall time, and the line to the user."""
+
+    runtime: Runtime
+    clock: Clock
+    now: Callable[[], datetime]
+    say: Say
+
+    def state(self, node: str) -> NodeState:
+        """What the runtime says of ``node`` now; one that it does not know is absent."""
+        return self.runtime.states().get(node, NodeState.ABSENT)
+
+
+class Fault(Protocol):
+    """One way to break a node. All but ``inject`` may be called at any time, in any state, again."""
+
+    @property
+    def summary(self) -> str:
+        """One line for `chaos list`: what is done, and how it is healed."""
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        """What may be set, with defaults; names carry their units."""
+
+    @property
+    def takes_down(self) -> bool:
+        """Whether the target counts as lost while the fault lasts: what the blast radius is about."""
+
+    def before(self, site: Site, target: str) -> Facts:
+        """What the proof will be held against; journaled before the act."""
+
+    def inject(self, site: Site, target: str, args: Mapping[str, float]) -> None:
+        """The act itself. Raises NotReadyError when it failed or its outcome is not known."""
+
+    def prove(self, site: Site, fault: Journaled) -> Facts:
+        """The evidence that it bit; raises NotReadyError while there is none."""
+
+    def heal(self, site: Site, fault: Journaled) -> Facts:
+        """Undo it, whether it was wholly, partly or never done; raises NotReadyError to be tried again."""
+
+    def residue(self, site: Site) -> tuple[str, ...]:
+        """Targets on which this fault can be seen right now without a journal."""
+
+
+def names() -> tuple[str, ...]:
+    """Every fault there is, by the names of their files."""
+    found = pkgutil.iter_modules(chaos.faults.__path__)
+    return tuple(sorted(module.name.replace("_", "-") for module in found))
+
+
+def load(name: str) -> Fault:
+    """The fault called ``name``; raises BadInputError naming those there are."""
+    if name not in names():
+        raise BadInputError("fault", f"there is no '{name}'", f"one of: {', '.join(names())}")
+    module = importlib.import_module(f"chaos.faults.{name.replace('-', '_')}")
+    fault: Fault = module.FAULT
+    return fault
+
+
+def arguments(name: str, fault: Fault, given: Mapping[str, float]) -> dict[str, float]:
+    """The fault's parameters with ``given`` taken in; raises BadInputError for one that it does not know."""
+    for key in given:
+        if key not in fault.parameters:
+            known = ", ".join(fault.parameters) or "none"
+            raise BadInputError(f"fault {name}", f"has no parameter '{key}'", f"it takes: {known}")
+    return {**fault.parameters, **given}
+
+
+def process_facts(site: Site, target: str) -> Facts:
+    """The node's first process, for `prove_process_gone` to be held against."""
+    return {"process_id": site.runtime.process_id(target)}
+
+
+def prove_process_gone(site: Site, fault: Journaled) -> Facts:
+    """Evidence that the process journaled before the act is gone; raises NotReadyError while it runs."""
+    found = site.runtime.process_id(fault.target)
+    if found is not None and found == fault.evidence.get("process_id"):
+        raise NotReadyError(fault.target, f"still runs as process {found}")
+    return {"process_id_after": found, "state": site.state(fault.target).value}
+
+
+def start_node(site: Site, target: str) -> Facts:
+    """Start ``target`` if it does not run; raises NotReadyError when it does not run afterwards."""
+    site.runtime.start(target)
+    expect_state(site, target, NodeState.RUNNING)
+    return {"process_id_healed": site.runtime.process_id(target)}
+
+
+def expect_state(site: Site, target: str, wanted: NodeState) -> NodeState:
+    """``wanted`` if ``target`` is in that state; raises NotReadyError saying what it is in."""
+    state = site.state(target)
+    if state is not wanted:
+        raise NotReadyError(target, f"is {state.value}, not {wanted.value}")
+    return state

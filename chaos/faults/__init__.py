@@ -1,0 +1,1 @@
+"""One fault a file, named as its command: see `chaos.fault`."""

@@ -1,0 +1,54 @@
+"""What is broken now: what the runtime shows beside what the journal says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chaos.context import ChaosContext
+from chaos.fault import load
+from warren.errors import BadInputError
+from warren.journal import Fault
+from warren.runtime.protocol import NodeState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """``nodes`` in topology order. ``over`` are open faults whose target runs as if healed: the journal only
+    waits for `heal` to say so. ``unexplained`` are nodes that do not run though no open fault says why."""
+
+    nodes: Mapping[str, NodeState]
+    open: tuple[Fault, ...]
+    over: tuple[Fault, ...]
+    unexplained: Mapping[str, NodeState]
+    damage: tuple[str, ...]
+
+    @property
+    def is_quiet(self) -> bool:
+        return not (self.open or self.unexplained)
+
+
+def status(context: ChaosContext) -> Status:
+    """Read both; changes nothing. Raises NotReadyError when the engine or the journal cannot be read."""
+    reading = context.journal.read()
+    nodes = context.runtime.states()
+    broken = {fault.target for fault in reading.open}
+    return Status(
+        nodes=nodes,
+        open=reading.open,
+        over=tuple(fault for fault in reading.open if _is_over(fault, nodes)),
+        unexplained={
+            node: state
+            for node, state in nodes.items()
+            if state is not NodeState.RUNNING and node not in broken
+        },
+        damage=reading.damage,
+    )
+
+
+def _is_over(fault: Fault, nodes: Mapping[str, NodeState]) -> bool:
+    try:
+        takes_down = load(fault.name).takes_down
+    except BadInputError:  # journaled by a version that knew it
+        return False
+    return takes_down and nodes.get(fault.target) is NodeState.RUNNING

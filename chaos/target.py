@@ -1,0 +1,93 @@
+"""Whom a fault strikes: resolved at the moment of injection, since roles move between nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaos.context import ChaosContext
+from warren.errors import BadInputError, NotReadyError
+from warren.runtime.protocol import NodeState
+from warren.wait import until
+
+#: A frozen leader is replaced within 11 s: 5 s until the failure detector polls, and up to 6 s of election.
+LEADER_MOVED_DEADLINE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Who is meant: a node by its name, or the leader of a queue (``vhost`` only where it is ambiguous).
+
+    Give exactly one of ``node`` and ``leader_of``.
+    """
+
+    node: str | None = None
+    leader_of: str | None = None
+    vhost: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The node that is meant now, and in what role it was chosen."""
+
+    node: str
+    queue: tuple[str, str] | None = None
+
+    @property
+    def role(self) -> str | None:
+        return f"leader of {self.queue[1]} in {self.queue[0]}" if self.queue else None
+
+
+def resolve(context: ChaosContext, target: Target) -> Resolved:
+    """The node that ``target`` means now.
+
+    Raises BadInputError for a node, queue or vhost that the topology does not know or a target that names
+    both or neither, NotReadyError when the queue has no leader or the broker cannot be asked.
+    """
+    if (target.node is None) == (target.leader_of is None):
+        raise BadInputError("target", "name one node, or --leader-of QUEUE, and not both", _example(context))
+    if target.node is not None:
+        if target.vhost is not None:
+            raise BadInputError("target", "--vhost goes with --leader-of, not with a node")
+        return Resolved(node=context.topology.node(target.node).name)
+    name = f"{target.vhost}:{target.leader_of}" if target.vhost else str(target.leader_of)
+    vhost, queue = context.topology.find_queue(name)
+    leader = context.broker.queue_leader(vhost.name, queue.name)
+    return Resolved(node=context.topology.node(leader).name, queue=(vhost.name, queue.name))
+
+
+def await_new_leader(context: ChaosContext, resolved: Resolved, *, deadline_s: float) -> dict[str, object]:
+    """Who leads the queue now that its leader is gone, and how long that took to be seen; never raises
+    for a leader that did not move, since that is a finding and not a failure."""
+    if resolved.queue is None:
+        return {}
+    vhost, queue = resolved.queue
+    begun_s = context.clock.now()
+    # One that answers: a frozen node would take the question and keep it.
+    others = [node for node, state in context.runtime.states().items() if state is NodeState.RUNNING]
+    asked = next((node for node in others if node != resolved.node), None)
+
+    def moved() -> str:
+        leader = context.broker.queue_leader(vhost, queue, asked=asked)
+        if leader == resolved.node:
+            raise NotReadyError(queue, f"is still led by {leader}")
+        return leader
+
+    try:
+        leader = until(
+            moved,
+            what=f"another leader of {queue}",
+            deadline_s=deadline_s,
+            every_s=0.2,
+            clock=context.clock,
+        )
+    except NotReadyError as error:
+        return {"leader_after": None, "leader_after_reason": error.what}
+    return {"leader_after": leader, "leader_seen_after_s": round(context.clock.now() - begun_s, 2)}
+
+
+def _example(context: ChaosContext) -> str:
+    return f"chaos kill {context.nodes[-1]}, or chaos kill --leader-of {_any_queue(context)}"
+
+
+def _any_queue(context: ChaosContext) -> str:
+    return next((queue.name for vhost in context.topology.vhosts for queue in vhost.queues), "QUEUE")

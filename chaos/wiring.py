@@ -1,0 +1,71 @@
+"""Builds the context of a chaos command from the cluster at hand."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chaos.context import ChaosContext
+from warren import cluster
+from warren.context import Context
+from warren.errors import NotReadyError
+from warren.journal import Journal
+from warren.management import ManagementClient
+from warren.management_facts import queue as read_queue
+from warren.operate import options
+
+
+@dataclass(frozen=True, slots=True)
+class ManagementBroker:
+    """`chaos.context.Broker` over the management API."""
+
+    management: ManagementClient
+
+    def queue_leader(self, vhost: str, queue: str, *, asked: str | None = None) -> str:
+        found = read_queue(self.management.get("queues", vhost, queue, node=asked))
+        if not found.leader:
+            raise NotReadyError(f"queue {queue} in {vhost}", "has no leader now", "make cluster-status")
+        return found.leader.partition("@")[2]
+
+    def quorum_critical(self, node: str) -> bool:
+        return not self.management.not_quorum_critical(node).passed
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterGate:
+    """`chaos.context.Gate`: the one that ``cluster up`` ends with."""
+
+    context: Context
+
+    def __call__(self, *, deadline_s: float) -> None:
+        cluster.wait_ready(self.context, deadline_s=deadline_s)
+
+
+def chaos_context(context: Context) -> ChaosContext:
+    """The parts of ``context`` that chaos needs; raises NotReadyError without an engine or a cluster."""
+    return ChaosContext(
+        topology=context.topology,
+        runtime=context.runtime,
+        broker=ManagementBroker(context.management),
+        journal=Journal(context.state.journal, _now, context.clock),
+        wait_ready=ClusterGate(context),
+        clock=context.clock,
+        now=_now,
+        fresh_id=_fresh_id,
+        say=context.say,
+    )
+
+
+def open_chaos(topology: Path | None) -> ChaosContext:
+    """`chaos_context` of the topology file, or of the checkout's own."""
+    return chaos_context(options.context(topology))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _fresh_id() -> str:
+    return secrets.token_hex(4)

@@ -1,0 +1,196 @@
+# ruff: noqa: ARG002 - the protocol says which arguments there are
+"""A runtime without containers: remembers states, and fails or dies where a test says so.
+
+With a ``store`` it keeps its memory in a file, so that a driver can be killed for real in another process
+and the next one finds the nodes as the dead one left them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from warren.errors import NotReadyError
+from warren.process import Completed
+from warren.runtime.protocol import NodeState
+
+Moment = Literal["before", "after"]
+_FIRST_PROCESS_ID = 1000
+
+
+@dataclass(slots=True, kw_only=True)
+class Script:
+    """What is to happen at one step: ``act`` runs ``before`` or ``after`` the step takes effect.
+
+    ``after`` is the lost reply: the node has changed and the caller is told that it failed.
+    ``times`` counts down; None means every time.
+    """
+
+    step: str
+    act: Callable[[], None]
+    moment: Moment = "before"
+    node: str | None = None
+    times: int | None = 1
+
+
+@dataclass(slots=True)
+class FakeRuntime:
+    """Fulfils `warren.runtime.protocol.Runtime`. ``calls`` lists (step, node) of every call that acts."""
+
+    nodes: Sequence[str]
+    store: Path | None = None
+    scripts: list[Script] = field(default_factory=list)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    replies: dict[tuple[str, ...], Completed] = field(default_factory=dict)
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    restarts_itself: bool = False
+    ignored_steps: set[str] = field(default_factory=set)
+    _states: dict[str, NodeState] = field(init=False)
+    _process_ids: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._states = dict.fromkeys(self.nodes, NodeState.RUNNING)
+        self._process_ids = {node: _FIRST_PROCESS_ID + place for place, node in enumerate(self.nodes)}
+
+    # What tests say.
+
+    def on(
+        self,
+        step: str,
+        act: Callable[[], None],
+        *,
+        moment: Moment = "before",
+        node: str | None = None,
+        times: int | None = 1,
+    ) -> None:
+        """Run ``act`` at the next ``step`` (a method's name) on ``node``, or on any."""
+        self.scripts.append(Script(step=step, act=act, moment=moment, node=node, times=times))
+
+    def fail(
+        self,
+        step: str,
+        *,
+        what: str = "the engine does not answer",
+        moment: Moment = "before",
+        node: str | None = None,
+        times: int | None = 1,
+    ) -> None:
+        """Raise NotReadyError at ``step``; ``moment`` "after" is a reply that was lost."""
+
+        def refuse() -> None:
+            raise NotReadyError("fake engine", what)
+
+        self.on(step, refuse, moment=moment, node=node, times=times)
+
+    def put(self, node: str, state: NodeState) -> None:
+        """Set a node's state behind the driver's back."""
+        self._load()
+        self._states[node] = state
+        self._save()
+
+    # The protocol.
+
+    def states(self) -> Mapping[str, NodeState]:
+        self._load()
+        self._run("states", "", "before")
+        found = dict(self._states)
+        self._run("states", "", "after")
+        return found
+
+    def start(self, node: str) -> None:
+        self._change("start", node, {NodeState.STOPPED: NodeState.RUNNING}, new_process=True)
+
+    def stop(self, node: str, *, grace_s: float) -> None:
+        self._change(
+            "stop", node, {NodeState.RUNNING: NodeState.STOPPED, NodeState.PAUSED: NodeState.STOPPED}
+        )
+
+    def kill(self, node: str) -> None:
+        down = NodeState.RUNNING if self.restarts_itself else NodeState.STOPPED
+        self._change("kill", node, {NodeState.RUNNING: down}, new_process=self.restarts_itself)
+
+    def pause(self, node: str) -> None:
+        self._change("pause", node, {NodeState.RUNNING: NodeState.PAUSED})
+
+    def unpause(self, node: str) -> None:
+        self._change("unpause", node, {NodeState.PAUSED: NodeState.RUNNING})
+
+    def process_id(self, node: str) -> int | None:
+        self._load()
+        self._run("process_id", node, "before")
+        runs = self._state(node) in (NodeState.RUNNING, NodeState.PAUSED)
+        return self._process_ids[node] if runs else None
+
+    def execute(
+        self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
+    ) -> Completed:
+        self._load()
+        self.calls.append(("execute", node))
+        self._run("execute", node, "before")
+        if self._state(node) is not NodeState.RUNNING:
+            raise NotReadyError(node, "is not running")
+        nothing = Completed(argv=tuple(argv), returncode=0, stdout="", stderr="")
+        return self.replies.get(tuple(argv), nothing)
+
+    def address(self, node: str, port: str) -> tuple[str, int]:
+        self._state(node)
+        return "127.0.0.1", 15000 + 10 * list(self.nodes).index(node) + (
+            "amqps",
+            "management",
+            "metrics",
+        ).index(port)
+
+    def put_files(self, node: str, files: Mapping[str, bytes]) -> None:
+        self.files[node] = dict(files)
+
+    def logs(self, node: str, *, lines: int) -> str:
+        self._state(node)
+        return ""
+
+    # How it works.
+
+    def _change(
+        self, step: str, node: str, changes: Mapping[NodeState, NodeState], *, new_process: bool = False
+    ) -> None:
+        self._load()
+        self.calls.append((step, node))
+        self._run(step, node, "before")
+        state = self._state(node)
+        if state is NodeState.ABSENT:
+            raise NotReadyError(node, f"no such container to {step}")
+        if step not in self.ignored_steps and state in changes:
+            self._states[node] = changes[state]
+            if new_process:
+                self._process_ids[node] += len(self.nodes)
+            self._save()
+        self._run(step, node, "after")
+
+    def _state(self, node: str) -> NodeState:
+        if node not in self._states:
+            raise NotReadyError(node, "no such container")
+        return self._states[node]
+
+    def _run(self, step: str, node: str, moment: Moment) -> None:
+        for script in self.scripts:
+            if (script.step, script.moment) == (step, moment) and script.node in (None, node):
+                if script.times == 0:
+                    continue
+                if script.times is not None:
+                    script.times -= 1
+                script.act()
+
+    def _load(self) -> None:
+        if self.store is not None and self.store.exists():
+            memory = json.loads(self.store.read_text(encoding="utf-8"))
+            self._states = {node: NodeState(state) for node, state in memory["states"].items()}
+            self._process_ids = memory["process_ids"]
+
+    def _save(self) -> None:
+        if self.store is not None:
+            states = {node: state.value for node, state in self._states.items()}
+            self.store.write_text(
+                json.dumps({"states": states, "process_ids": self._process_ids}), encoding="utf-8"
+            )
