@@ -1,0 +1,82 @@
+# The short way; `warren --help` is the full one. Targets hold no logic: each says what it calls.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON ?= python3
+WARREN := .venv/bin/warren
+RUN := .venv/bin/python -m
+# Tools find each other (ansible-lint calls ansible) in .venv.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+ifeq ($(filter load,$(MAKECMDGOALS))$(PROFILE),load)
+$(error which profile? make load PROFILE=work, or retry, or priority)
+endif
+ifeq ($(filter chaos-kill,$(MAKECMDGOALS))$(NODE),chaos-kill)
+$(error which node? make chaos-kill NODE=rmq2)
+endif
+
+.PHONY: help setup cluster-up cluster-down cluster-status cluster-destroy load demo dashboards chaos-kill \
+	chaos-heal test test-unit test-cluster test-full check bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv from the lock (only where the lock has changed)
+	@PYTHON=$(PYTHON) deploy/setup/venv.sh
+
+cluster-up: setup ## bring the cluster up, engine and images included
+	$(WARREN) cluster up
+
+cluster-down: setup ## stop the cluster and keep its data
+	$(WARREN) cluster down
+
+cluster-status: setup ## say what runs and whether it is well
+	$(WARREN) cluster status
+
+cluster-destroy: setup ## remove the cluster and its data
+	$(WARREN) cluster destroy
+
+load: setup ## run a load profile: make load PROFILE=work
+	$(WARREN) load run $(PROFILE)
+
+demo: setup ## cluster, load, a node killed and healed, and the verdicts
+	$(WARREN) demo
+
+dashboards: setup ## open the dashboards
+	$(WARREN) dashboards open
+
+chaos-kill: setup ## kill a node: make chaos-kill NODE=rmq2
+	$(WARREN) chaos kill $(NODE)
+
+chaos-heal: setup ## undo every fault
+	$(WARREN) chaos heal
+
+test: test-unit test-cluster ## unit tests, then the tests on a real cluster
+
+test-unit: setup ## the tests that need no engine
+	$(RUN) pytest tests/unit tests/contract
+
+test-cluster: setup ## the tests on a real cluster
+	$(RUN) pytest tests/cluster
+
+test-full: test ## besides, the tests that take long; goes on where it failed
+	$(RUN) pytest tests -m full --stepwise
+
+check: setup ## linters, types, generated files, the wheel
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) pytest -q tests/contract
+	$(WARREN) topology render --check
+	cd ansible && ansible-lint --offline --profile production
+	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh
+	deploy/setup/wheel.sh
+
+bench: setup ## the work profile beside PerfTest, on the same cluster
+	$(WARREN) bench
+
+lock: ## write the locks anew from pyproject.toml (needs uv)
+	deploy/setup/lock.sh
+
+clean: ## remove .venv, caches and build products (not the cluster: make cluster-destroy)
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
