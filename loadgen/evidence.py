@@ -40,10 +40,14 @@ class Evidence:
 
     def sequences(self, *kinds: Kind) -> dict[int, int]:
         """Per publisher, the set of messages that have an event of one of ``kinds``."""
+        return {publisher: number(bits) for publisher, bits in self.marked(*kinds).items()}
+
+    def marked(self, *kinds: Kind) -> dict[int, bytearray]:
+        """Like `sequences`, as bytes: for asking about one message at a time (`holds`)."""
         found: dict[int, bytearray] = {}
         for _, event in self.events(*kinds):
             add(found.setdefault(event.publisher, bytearray()), event.seq)
-        return {publisher: int.from_bytes(bits, "little") for publisher, bits in found.items()}
+        return found
 
     def final(self, queue: str, publisher: int) -> int:
         """The messages of ``publisher`` that ``queue`` brought to a final state."""
@@ -71,6 +75,16 @@ def add(bits: bytearray, seq: int) -> None:
     if at >= len(bits):
         bits.extend(bytes(at + 1 - len(bits)))
     bits[at] |= 1 << (seq & 7)
+
+
+def holds(bits: bytearray | None, seq: int) -> bool:
+    """Whether ``seq`` is in a set held as bytes."""
+    return bits is not None and seq >> 3 < len(bits) and bool(bits[seq >> 3] >> (seq & 7) & 1)
+
+
+def number(bits: bytearray) -> int:
+    """A set held as bytes as a whole number."""
+    return int.from_bytes(bits, "little")
 
 
 def union(sets: Iterable[int]) -> int:

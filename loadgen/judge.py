@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from loadgen.evidence import Evidence, below, members, union
+from loadgen.evidence import Evidence, add, below, holds, members, number
 from loadgen.ledger import Kind
 from warren.results import Ledger
 
@@ -73,7 +74,7 @@ def judge(evidence: Evidence, expected: Expectation, *, deliveries: int = 0) -> 
     )
 
 
-def _count(sets: Mapping[object, int] | Mapping[int, int]) -> int:
+def _count(sets: Mapping[Any, int]) -> int:
     return sum(bits.bit_count() for bits in sets.values())
 
 
@@ -90,11 +91,13 @@ def _nacked(evidence: Evidence) -> dict[int, int]:
             nacks[key] = nacks.get(key, 0) + 1
         else:
             attempts[key] = attempts.get(key, 0) + 1
-    found: dict[int, int] = {}
+    found: dict[int, bytearray] = {}
     for (publisher, seq), count in nacks.items():
-        if count > attempts.get((publisher, seq), 0) and not evidence.confirmed.get(publisher, 0) >> seq & 1:
-            found[publisher] = found.get(publisher, 0) | 1 << seq
-    return found
+        if count > attempts.get((publisher, seq), 0):
+            add(found.setdefault(publisher, bytearray()), seq)
+    return {
+        publisher: number(bits) & ~evidence.confirmed.get(publisher, 0) for publisher, bits in found.items()
+    }
 
 
 def _in_doubt(evidence: Evidence, nacked: Mapping[int, int]) -> dict[int, int]:
@@ -135,25 +138,27 @@ def _duplicates(evidence: Evidence) -> Duplicates:
     Flagged ones count as redelivered, others as the publisher's own retry if it published the message
     again; what is left is a duplicate that nothing explains.
     """
-    flagged = evidence.sequences(Kind.REDELIVERED)
-    retried = evidence.sequences(Kind.REPUBLISHED)
-    counts = {"redelivered": 0, "unflagged": 0, "own_retry": 0}
-
-    def note(publisher: int, bits: int, *, is_flagged: int) -> None:
-        own = bits & ~is_flagged & retried.get(publisher, 0)
-        counts["redelivered"] += (bits & is_flagged).bit_count()
-        counts["own_retry"] += own.bit_count()
-        counts["unflagged"] += (bits & ~is_flagged & ~own).bit_count()
-
+    retried = evidence.marked(Kind.REPUBLISHED)
+    redelivered = own_retry = unflagged = 0
     for _, event in evidence.events(Kind.DUPLICATE):
-        bit = 1 << event.seq
-        note(event.publisher, bit, is_flagged=bit if event.detail else 0)
+        if event.detail:
+            redelivered += 1
+        elif holds(retried.get(event.publisher), event.seq):
+            own_retry += 1
+        else:
+            unflagged += 1
+    flagged = evidence.sequences(Kind.REDELIVERED)
+    again = {publisher: number(bits) for publisher, bits in retried.items()}
     for queue, publisher in evidence.units():
         seen = 0
         for part in _final_parts(evidence, queue, publisher):
-            note(publisher, seen & part, is_flagged=flagged.get(publisher, 0))
-            seen |= part
-    return Duplicates(**counts)
+            double, seen = seen & part, seen | part
+            excused = double & flagged.get(publisher, 0)
+            own = double & ~excused & again.get(publisher, 0)
+            redelivered += excused.bit_count()
+            own_retry += own.bit_count()
+            unflagged += (double & ~excused & ~own).bit_count()
+    return Duplicates(redelivered=redelivered, unflagged=unflagged, own_retry=own_retry)
 
 
 def _final_parts(evidence: Evidence, queue: str, publisher: int) -> list[int]:
@@ -168,10 +173,10 @@ def _final_parts(evidence: Evidence, queue: str, publisher: int) -> list[int]:
 
 def _reordered(evidence: Evidence) -> tuple[int, int]:
     """(plain, after a redelivery): late first deliveries, but for those that were published again."""
-    retried = evidence.sequences(Kind.REPUBLISHED)
+    retried = evidence.marked(Kind.REPUBLISHED)
     plain = after = 0
     for _, event in evidence.events(Kind.REORDERED):
-        if retried.get(event.publisher, 0) >> event.seq & 1:
+        if holds(retried.get(event.publisher), event.seq):
             continue
         if event.detail:
             after += 1
@@ -197,6 +202,3 @@ def _examples(lost: Mapping[tuple[str, int], int]) -> tuple[str, ...]:
         for seq in members(bits, _EXAMPLES)
     ]
     return tuple(named[:_EXAMPLES])
-
-
-__all__ = ["Duplicates", "Expectation", "judge", "missing", "union"]

@@ -140,7 +140,7 @@ class Publisher:
             wake_ns = self._publish_again(now_ns)
         if self._creating:
             wake_ns = min(wake_ns, self._publish_due())
-        elif not self._said_finished:
+        elif self._end_ns and not self._said_finished:
             self._settle(now_ns)
         return wake_ns
 

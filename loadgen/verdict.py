@@ -1,0 +1,169 @@
+"""Puts a finished run together: ledger, figures, oracles, and the verdict with its reasons in words."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from loadgen import oracles
+from loadgen.collect import Totals
+from loadgen.evidence import Evidence
+from loadgen.judge import Expectation, judge
+from loadgen.spec import LoadSpec
+from loadgen.worker import SECOND_NS
+from warren.results import Availability, Latencies, Ledger, LoadResult, Rates, Verdict, iso
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """When the run's steps were; ``_ns`` in monotonic nanoseconds."""
+
+    started: datetime
+    ended: datetime
+    t0_ns: int
+    published_ns: int
+    drained_ns: int
+    drained: bool
+
+
+class Finished(Protocol):
+    """What `engine.Run` offers once its workers have ended."""
+
+    spec: LoadSpec
+    totals: Totals
+    notes: list[str]
+
+    @property
+    def worker_names(self) -> tuple[list[str], list[str]]: ...
+    @property
+    def publisher_died(self) -> bool: ...
+    @property
+    def interrupted(self) -> bool: ...
+    def evidence(self) -> Evidence: ...
+
+
+def conclude(run: Finished, expected: Expectation, timing: Timing) -> LoadResult:
+    """Judge a finished run."""
+    spec, totals = run.spec, run.totals
+    evidence = run.evidence()
+    ledger = judge(evidence, expected, deliveries=totals.counts["consumed"])
+    checks = oracles.check(spec, evidence, expected, totals)
+    availability = _availability(run, timing)
+    latencies = totals.latencies()
+    verdict, reasons = decide(
+        spec,
+        ledger,
+        latencies,
+        availability,
+        checks,
+        publisher_died=run.publisher_died,
+        drained=timing.drained,
+    )
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return LoadResult(
+        run_id=spec.run_id,
+        profile=spec.profile,
+        started_at=iso(timing.started),
+        ended_at=iso(timing.ended),
+        verdict=verdict,
+        params={**spec.params, "notes": run.notes},
+        reasons=reasons,
+        interrupted=run.interrupted,
+        ledger=ledger,
+        rates=_rates(ledger, totals, timing),
+        series=totals.series(),
+        latency_s=latencies,
+        availability=availability,
+        resources=totals.resources(
+            own_cpu_s=used.ru_utime + used.ru_stime, own_rss_bytes=used.ru_maxrss * 1024
+        ),
+        oracles=checks,
+    )
+
+
+def _rates(ledger: Ledger, totals: Totals, timing: Timing) -> Rates:
+    publishing_s = max(1e-9, (timing.published_ns - timing.t0_ns) / SECOND_NS)
+    whole_s = max(1e-9, (timing.drained_ns - timing.t0_ns) / SECOND_NS)
+    return Rates(
+        published_per_s=round(ledger.published / publishing_s, 1),
+        confirmed_per_s=round(ledger.confirmed / publishing_s, 1),
+        consumed_per_s=round(totals.counts["consumed"] / whole_s, 1),
+    )
+
+
+def _availability(run: Finished, timing: Timing) -> Availability:
+    publishers, workers = run.worker_names
+    window = {"start_ns": timing.t0_ns, "end_ns": timing.published_ns}
+    return Availability(
+        confirm_gap_max_s=round(run.totals.gap_max_s(publishers, **window), 3),
+        delivery_gap_max_s=round(run.totals.gap_max_s(workers, **window), 3),
+        drain_s=round((timing.drained_ns - timing.published_ns) / SECOND_NS, 3),
+        failed_publishes=run.totals.counts["failed"],
+    )
+
+
+def decide(
+    spec: LoadSpec,
+    ledger: Ledger,
+    latencies: Latencies,
+    availability: Availability,
+    checks: Mapping[str, Mapping[str, Any]],
+    *,
+    publisher_died: bool,
+    drained: bool,
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict and why. Pure: what fails a run fails it even when it is inconclusive otherwise."""
+    failed = list(_failures(spec, ledger, availability, checks))
+    doubts = list(_doubts(spec, ledger, latencies, publisher_died=publisher_died, drained=drained))
+    if failed:
+        return Verdict.FAILED, (*failed, *doubts)
+    if doubts:
+        return Verdict.INCONCLUSIVE, tuple(doubts)
+    return Verdict.PASSED, (f"{ledger.confirmed} confirmed, none lost, nothing unexpected",)
+
+
+def _failures(
+    spec: LoadSpec, ledger: Ledger, availability: Availability, checks: Mapping[str, Mapping[str, Any]]
+) -> Sequence[str]:
+    found = []
+    limits = spec.thresholds
+    if ledger.lost:
+        found.append(f"{ledger.lost} confirmed messages are lost, e.g. {'; '.join(ledger.lost_examples[:3])}")
+    if ledger.unexpected:
+        found.append(f"{ledger.unexpected} messages were received that nobody published there")
+    if availability.failed_publishes > limits.failed_publishes:
+        found.append(
+            f"{availability.failed_publishes} publishes had no confirm within {spec.publish_deadline_s:g} s "
+            f"({limits.failed_publishes} allowed)"
+        )
+    if limits.unflagged_duplicates is not None and ledger.duplicates_unflagged > limits.unflagged_duplicates:
+        found.append(f"{ledger.duplicates_unflagged} duplicates carry no redelivered flag")
+    for name, check in checks.items():
+        if check.get("passed") is False:
+            found.append(f"{name.replace('_', ' ')}: {check.get('why', 'does not hold')}")
+    return found
+
+
+def _doubts(
+    spec: LoadSpec, ledger: Ledger, latencies: Latencies, *, publisher_died: bool, drained: bool
+) -> Sequence[str]:
+    found = []
+    own = latencies.schedule_lag_self.p99
+    if not ledger.published:
+        found.append("nothing was published")
+    elif not ledger.confirmed:
+        found.append("nothing was confirmed")
+    if spec.rate_per_s is not None and own > spec.thresholds.self_lag_p99_s:
+        found.append(
+            f"the generator itself was late: 1 % of its messages left {own:.3f} s or more "
+            f"after they could have ({spec.thresholds.self_lag_p99_s:g} s allowed); "
+            "lower the rate or give it more CPU"
+        )
+    if publisher_died:
+        found.append("a publisher process died: not all that was asked for was published")
+    if not drained and not ledger.lost:
+        found.append("the drain did not end")
+    return found
