@@ -53,6 +53,21 @@ class Step:
         details = "; ".join(str(each) for each in self.differences) or self.note
         return f"{self.action.value:<8} {self.target.title}" + (f"  [{details}]" if details else "")
 
+    def as_result(self) -> dict[str, Any]:
+        """The step for ``--json``, without its secret."""
+        return {
+            "action": self.action.value,
+            "kind": self.target.kind.value,
+            "vhost": self.target.vhost or None,
+            "name": list(self.target.name),
+            "title": self.target.title,
+            "differences": [
+                {"path": each.path, "actual": each.actual, "desired": each.desired}
+                for each in self.differences
+            ],
+            "note": self.note,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -80,19 +95,5 @@ class Plan:
         return {
             "in_sync": not self.steps,
             "counts": {action.value: len(self.of(action)) for action in Action},
-            "steps": [_step_result(step) for step in self.steps],
+            "steps": [step.as_result() for step in self.steps],
         }
-
-
-def _step_result(step: Step) -> dict[str, Any]:
-    return {
-        "action": step.action.value,
-        "kind": step.target.kind.value,
-        "vhost": step.target.vhost or None,
-        "name": list(step.target.name),
-        "title": step.target.title,
-        "differences": [
-            {"path": each.path, "actual": each.actual, "desired": each.desired} for each in step.differences
-        ],
-        "note": step.note,
-    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from warren.console import Say
 from warren.definitions import HASHING_ALGORITHM
@@ -21,6 +22,13 @@ class Applied:
 
     done: tuple[Step, ...]
     left: tuple[Step, ...]
+
+    def as_result(self) -> dict[str, Any]:
+        """For ``--json``; no secret is in it."""
+        return {
+            "done": [step.as_result() for step in self.done],
+            "left": [step.as_result() for step in self.left],
+        }
 
 
 def apply(

@@ -1,0 +1,53 @@
+"""The rendered files that hold no secret and are kept in the repository, so that a reader sees them.
+
+`warren topology render` writes them and ``make check`` fails where they differ from a fresh rendering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from warren import render
+from warren.state import write_atomically
+from warren.topology import Topology
+
+#: Where they stand in the checkout. Everything below is ours: a file that no topology makes is removed.
+FOLDER = Path("deploy", "generated")
+
+#: Role -> templates whose text holds no secret.
+_SERVICES: Mapping[str, tuple[str, ...]] = {
+    "prometheus": ("prometheus.yml", "objectives.yml"),
+    "alertmanager": ("alertmanager.yml",),
+}
+
+
+def files(topology: Topology) -> dict[Path, str]:
+    """Path below `FOLDER` -> text; pure."""
+    found = {Path("compose.yml"): render.compose_file(topology, grafana=True)}
+    for name, text in render.broker_files(topology).items():
+        found[Path("rabbitmq", name)] = text
+    variables = {**render.role_vars(topology), **render.CONTAINER_PATHS}
+    for role, names in _SERVICES.items():
+        for name in names:
+            found[Path(role, name)] = render.role_template(role, name, variables)
+    return found
+
+
+def write(topology: Topology, root: Path, *, only_check: bool) -> list[Path]:
+    """Bring the files below ``root`` up to date; returns those that differed, were missing or are too many.
+
+    With ``only_check`` nothing is written.
+    """
+    folder = root / FOLDER
+    wanted = {folder / path: text for path, text in files(topology).items()}
+    there = {path for path in folder.rglob("*") if path.is_file()}
+    stale = [path for path, text in wanted.items() if path not in there or path.read_text("utf-8") != text]
+    surplus = sorted(there - set(wanted))
+    if not only_check:
+        for path in stale:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, wanted[path].encode(), mode=0o644)
+        for path in surplus:
+            path.unlink()
+    return [path.relative_to(root) for path in [*stale, *surplus]]

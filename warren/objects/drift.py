@@ -1,0 +1,82 @@
+"""The topology against the running cluster, for a command: read, compare, and carry out under the lock."""
+
+from __future__ import annotations
+
+import secrets as random
+from collections.abc import Iterable
+
+from warren.context import Context
+from warren.objects.comparing import plan
+from warren.objects.found import read_actual
+from warren.objects.steps import Action, Plan
+from warren.objects.writing import Applied, apply
+from warren.topology import Topology
+
+_HEADINGS = {
+    Action.ADD: "missing on the broker",
+    Action.CHANGE: "differs, and can be changed in place (broker -> topology)",
+    Action.RECREATE: "differs, and can only be deleted and declared anew (broker -> topology)",
+    Action.EXTRA: "on the broker, and nobody asked for it",
+}
+
+
+def current_plan(context: Context) -> Plan:
+    """Compare now; changes nothing. Raises NotReadyError when the cluster does not answer."""
+    return plan(context.topology, read_actual(context.management), _passwords(context, make=False))
+
+
+def apply_now(context: Context, *, prune: bool, recreate: bool) -> Applied:
+    """Compare again and carry out, one command at a time; `warren.objects.writing.apply` has the rules."""
+    with context.state.lock("warren topology apply"):
+        found = plan(context.topology, read_actual(context.management), _passwords(context, make=True))
+        return apply(found, context.management, say=context.say, prune=prune, recreate=recreate)
+
+
+def _passwords(context: Context, *, make: bool) -> dict[str, str]:
+    """By user. One whose secret was not made yet gets it now, or for a mere look one that matches nothing."""
+    kept = context.secrets
+    return {
+        user.name: kept.ensure(user.name)
+        if make or kept.path(user.name).exists()
+        else random.token_urlsafe(24)
+        for user in context.topology.users
+    }
+
+
+def summary(topology: Topology) -> str:
+    """What a topology holds, in one line."""
+    vhosts = topology.vhosts
+    counts = {
+        "nodes": len(topology.nodes),
+        "vhosts": len(vhosts),
+        "users": len(topology.users),
+        "exchanges": sum(len(vhost.exchanges) for vhost in vhosts),
+        "queues": sum(len(vhost.queues) for vhost in vhosts),
+        "bindings": sum(len(vhost.bindings) for vhost in vhosts),
+        "policies": sum(len(vhost.policies) + len(vhost.operator_policies) for vhost in vhosts),
+        "waivers": len(topology.waivers),
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def text(found: Plan) -> str:
+    """A plan for a person: one heading per kind of step, one line per object, one line per difference."""
+    lines: list[str] = []
+    for action, heading in _HEADINGS.items():
+        steps = found.of(action)
+        if not steps:
+            continue
+        lines.append(f"{heading} ({len(steps)}):")
+        for step in steps:
+            lines.append(f"  {step.target.title}" + (f"  [{step.note}]" if step.note else ""))
+            lines += [f"      {difference}" for difference in step.differences]
+    return "\n".join([*lines, found.summary()])
+
+
+def left_text(left: Iterable[str], command: str) -> str:
+    """What an application left undone, and the command that would do it."""
+    lines = list(left)
+    if not lines:
+        return ""
+    shown = "\n".join(f"  {line}" for line in lines)
+    return f"not done, since nobody allowed it ({len(lines)}):\n{shown}\nwith: {command}"
