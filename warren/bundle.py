@@ -80,7 +80,7 @@ def _ensure_boot_definitions(material: Material) -> None:
     path = material.state.boot_definitions
     if not path.exists():
         passwords = {user.name: material.secrets.read(user.name) for user in material.topology.users}
-        document = definitions.document(material.topology, passwords)
+        document = definitions.document(material.topology, definitions.password_hashes(passwords))
         write_atomically(path, json.dumps(document, indent=1).encode(), mode=0o600)
 
 
@@ -107,6 +107,11 @@ def service_volumes(material: Material, *, grafana: bool) -> Iterable[Volume]:
     yield _alertmanager(material)
     yield _exporter(material)
     yield _grafana(material) if grafana else _view(material)
+    # Empty, but owned by whom the service runs as: a new volume belongs to root.
+    yield Volume(name="prometheus-data", uid=65534, gid=65534, files={})
+    yield Volume(name="alertmanager-data", uid=65534, gid=65534, files={})
+    if grafana:
+        yield Volume(name="grafana-data", uid=472, gid=0, files={})
 
 
 def _variables(material: Material) -> dict[str, Any]:
@@ -192,19 +197,18 @@ def _view(material: Material) -> Volume:
     config = {
         "listen_host": "0.0.0.0",  # noqa: S104 - inside its container; published on 127.0.0.1 only
         "listen_port": ports.view,
-        "certificate": "/etc/warren/server.pem",
-        "key": "/etc/warren/server.key",
-        "user": "view",
-        "password_file": "/etc/warren/view.password",
+        "tls_certificate_file": "server.pem",
+        "tls_key_file": "server.key",
+        "users": [{"user": "view", "password_bcrypt": _hash(material, secrets.VIEW)}],
         "prometheus_url": f"https://prometheus:{ports.prometheus}",
-        "prometheus_ca": "/etc/warren/ca.pem",
+        "prometheus_ca_file": "ca.pem",
         "prometheus_user": "prometheus",
-        "prometheus_password_file": "/etc/warren/prometheus.password",
-        "dashboards": "/etc/warren/dashboards",
+        "prometheus_password_file": "prometheus.password",
+        "dashboards_dir": "dashboards",
+        "scrape_interval_s": material.topology.scrape_interval_s,
     }
     files = {
-        "view.json": (json.dumps(config, indent=1).encode(), _PUBLIC),
-        "view.password": _secret(material, secrets.VIEW),
+        "view.json": (json.dumps(config, indent=1).encode(), _PRIVATE),
         "prometheus.password": _secret(material, secrets.PROMETHEUS_WEB),
         **_certificates(material, "view", ""),
     }

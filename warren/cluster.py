@@ -10,12 +10,15 @@ from dataclasses import dataclass, field, replace
 
 import yaml
 
-from warren import bundle, checkout, plan, render
+from warren import bundle, checkout, render
 from warren.bundle import Volume
 from warren.context import Context
 from warren.errors import NotReadyError, RefusedError, WarrenError
 from warren.gate import leader_spread
 from warren.images import ImageRef, ensure_images
+from warren.objects.found import read_actual
+from warren.objects.writing import apply
+from warren.plan import plan
 from warren.runtime.engine import ensure_engine
 from warren.runtime.protocol import NodeState
 from warren.state import write_atomically
@@ -208,8 +211,8 @@ def _wait_for_gate(context: Context) -> None:
 def _apply_additions(context: Context) -> None:
     """What the topology has and the broker has not; all else is refused with the command for it."""
     passwords = {user.name: context.secrets.read(user.name) for user in context.topology.users}
-    found = plan.plan(context.topology, plan.read_actual(context.management), passwords)
-    plan.apply(found, context.management, additions_only=True, prune=False, say=context.say)
+    found = plan(context.topology, read_actual(context.management), passwords)
+    apply(found, context.management, additions_only=True, say=context.say)
 
 
 def _balance_leaders(context: Context) -> None:
@@ -233,6 +236,7 @@ def _wait_for_targets(context: Context) -> None:
     context.say("waiting for every Prometheus target")
 
     def all_up() -> None:
+        context.runtime.services_run()
         targets = context.prometheus.targets()
         if not targets:
             raise NotReadyError("Prometheus", "has no targets yet")
@@ -240,7 +244,13 @@ def _wait_for_targets(context: Context) -> None:
             if target.health != "up" and target.job != "load":
                 raise NotReadyError(f"target {target.job} {target.instance}", target.error or target.health)
 
-    until(all_up, what="every scrape target", deadline_s=_TARGETS_DEADLINE_S, clock=context.clock)
+    until(
+        all_up,
+        what="every scrape target",
+        deadline_s=_TARGETS_DEADLINE_S,
+        remedy="docker ps --all; make cluster-up",
+        clock=context.clock,
+    )
 
 
 def down(context: Context) -> None:

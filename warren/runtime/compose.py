@@ -166,6 +166,15 @@ class ComposeRuntime:
         done = self._docker("inspect", "--format", "{{.State.Running}}", self.container(service))
         return done.stdout.strip() == "true"
 
+    def services_run(self) -> None:
+        """Raise NotReadyError with the last line of a service (not a node) that has ended."""
+        for container in self.containers():
+            labels, state = container["Config"]["Labels"], container["State"]
+            if labels.get("warren.role") == "service" and state["Status"] == "exited":
+                name = container["Name"].removeprefix("/")
+                done = self._docker("logs", "--tail", "20", name)
+                raise NotReadyError(name, f"ended with status {state['ExitCode']}: {done.last_line()}")
+
     def _labelled(self, kind: str, *options: str) -> list[str]:
         label = f"label=warren.cluster={self.topology.cluster}"
         done = process.check(self._docker(kind, "ls", "--quiet", "--filter", label, *options))
