@@ -36,34 +36,41 @@ SCRAPE_DURATION = _gauge(
 )
 SCRAPED_QUEUES = _gauge("warren_exporter_queues", "Queues that the filters let through in this scrape.")
 
+LEFT_OUT = _gauge(
+    "warren_exporter_queues_left_out",
+    "Queues that fit the filters and are left out because there are too many.",
+)
+
 # lag
 AGE = _gauge(
     "warren_queue_oldest_message_age_seconds",
-    "Age of the oldest message that is not yet acknowledged, read off the curve of arrivals: the curve is kept "
-    "from scrape to scrape, since this process started. Exact for first in, first out; a lower bound for any other order "
-    "(priorities, requeues at the tail). Off by about the broker's statistics interval (5 s). 0 only for a queue known to "
-    "be empty; absent where arrivals are not known.",
+    "Age of the oldest message that is not yet acknowledged, read off the curve of arrivals: the curve is"
+    " kept from scrape to scrape, since this process started. Exact for first in, first out; a lower "
+    "bound for any other order (priorities, requeues at the tail). Off by about the broker's statistics "
+    "interval (5 s). 0 only for a queue known to be empty; absent where arrivals are not known.",
     *_QUEUE,
 )
 AGE_AT_LEAST = _gauge(
     "warren_queue_oldest_message_age_at_least_seconds",
-    "Where the oldest message arrived before the curve of arrivals begins, so that its age is not known: how long the "
-    "curve is. Absent where the age is known.",
+    "Where the oldest message arrived before the curve of arrivals begins, so that its age is not known: "
+    "how long the curve is. Absent where the age is known.",
     *_QUEUE,
 )
 DRAIN = _gauge(
     "warren_queue_drain_seconds",
-    "Backlog over the net rate at which it shrank (last minute): when the queue would be empty if all went on like this. "
-    "0 for an empty queue; absent while it does not shrink.",
+    "Backlog over the net rate at which it shrank (last minute): when the queue would be empty if all "
+    "went on like this. 0 for an empty queue; absent while it does not shrink.",
     *_QUEUE,
 )
 READY = _gauge("warren_queue_messages_ready", "Messages waiting for a consumer.", *_QUEUE)
-UNACKED = _gauge("warren_queue_messages_unacked", "Messages sent to consumers and not yet acknowledged.", *_QUEUE)
+UNACKED = _gauge(
+    "warren_queue_messages_unacked", "Messages sent to consumers and not yet acknowledged.", *_QUEUE
+)
 ARRIVALS_SOURCE = _gauge(
     "warren_queue_arrivals_info",
-    "Always 1. Label source says where the curve of arrivals comes from: 'published' (counter of publishes, summed over "
-    "nodes), 'conservation' (backlog plus departures, where the counter misses arrivals, as it does those by "
-    "dead-lettering) or 'unknown' (neither adds up).",
+    "Always 1. Label source says where the curve of arrivals comes from: 'published' (counter of "
+    "publishes, summed over nodes), 'conservation' (backlog plus departures, where the counter misses "
+    "arrivals, as it does those by dead-lettering) or 'unknown' (neither adds up).",
     *_QUEUE,
     "source",
 )
@@ -72,32 +79,44 @@ ARRIVALS_SOURCE = _gauge(
 MEMBERS = _gauge("warren_queue_members", "Replicas that the queue is declared on.", *_QUEUE)
 ONLINE = _gauge("warren_queue_members_online", "Replicas that are running.", *_QUEUE)
 LEADER = _gauge(
-    "warren_queue_leader_info", "Always 1. Label leader is the host whose replica leads; absent without a leader.",
-    *_QUEUE, "leader",
+    "warren_queue_leader_info",
+    "Always 1. Label leader is the host whose replica leads; absent without a leader.",
+    *_QUEUE,
+    "leader",
 )
 STATE = _gauge(
-    "warren_queue_state_info", "Always 1. Label state is what the broker calls the queue's state.", *_QUEUE, "state"
+    "warren_queue_state_info",
+    "Always 1. Label state is what the broker calls the queue's state.",
+    *_QUEUE,
+    "state",
 )
 CONSUMERS = _gauge("warren_queue_consumers", "Consumers subscribed to the queue.", *_QUEUE)
 CAPACITY = _gauge(
     "warren_queue_consumer_capacity_ratio",
-    "Part of the time in which the queue could hand over a message at once; below 1, consumers or their prefetch hold it back.",
+    "Part of the time in which the queue could hand over a message at once; below 1, consumers or their "
+    "prefetch hold it back.",
     *_QUEUE,
 )
 DLX = _gauge(
     "warren_queue_messages_dead_lettering",
-    "Messages that left the queue by at-least-once dead-lettering and are not yet confirmed by their target. The broker "
-    "counts them neither as ready nor as unacknowledged.",
+    "Messages that left the queue by at-least-once dead-lettering and are not yet confirmed by their "
+    "target. The broker counts them neither as ready nor as unacknowledged.",
     *_QUEUE,
 )
 DELIVERY_LIMIT = _gauge(
-    "warren_queue_delivery_limit", "Deliveries after which a message is dead-lettered; absent without a limit.", *_QUEUE
+    "warren_queue_delivery_limit",
+    "Deliveries after which a message is dead-lettered; absent without a limit.",
+    *_QUEUE,
 )
 LENGTH_RATIO = _gauge(
     "warren_queue_length_limit_ratio", "Messages over the length limit; at 1 publishes are refused.", *_QUEUE
 )
 BYTES_RATIO = _gauge(
-    "warren_queue_bytes_limit_ratio", "Bytes of messages over the limit in bytes; at 1 publishes are refused.", *_QUEUE
+    "warren_queue_bytes_limit_ratio",
+    "Bytes of messages over the limit in bytes; at 1 publishes are refused.",
+    *_QUEUE,
 )
 
-ALL: tuple[MetricName, ...] = tuple(value for value in list(globals().values()) if isinstance(value, MetricName))
+ALL: tuple[MetricName, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, MetricName)
+)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
@@ -12,8 +13,75 @@ from hypothesis import strategies as st
 
 from exporters.arrival_curve import Age, CounterSum, Curve, QueueArrivals, Reading, Source
 
-sys.path.insert(0, str(Path(__file__).parent))
-from queue_model import REFRESH_S, ModelQueue  # noqa: E402
+REFRESH_S = 5
+NODES = ("a", "b")
+
+
+@dataclass(slots=True)
+class ModelQueue:
+    """First in, first out; one step is one second. ``skew_s`` is when in the five seconds the backlog is
+    refreshed; channel counters are refreshed at 0."""
+
+    skew_s: int = 0
+    queue: deque[float] = field(default_factory=deque)
+    published: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NODES, 0))
+    acked: int = 0
+    arrivals: list[float] = field(default_factory=list)
+    departed: int = 0
+    shown_published: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NODES, 0))
+    shown_acked: int = 0
+    shown_backlog: int = 0
+
+    def step(
+        self, second: int, arrivals: int, departures: int, *, by_publish: bool = True, acked: bool = True
+    ) -> None:
+        """One second: ``arrivals`` come evenly over it, at most ``departures`` leave at its end."""
+        for index in range(arrivals):
+            at = second + index / arrivals
+            self.queue.append(at)
+            self.arrivals.append(at)
+            if by_publish:
+                self.published[NODES[len(self.arrivals) % 2]] += 1
+        for _ in range(min(departures, len(self.queue))):
+            self.queue.popleft()
+            self.departed += 1
+            self.acked += int(acked)
+        now = second + 1
+        if now % REFRESH_S == 0:
+            self.shown_published, self.shown_acked = dict(self.published), self.acked
+        if now % REFRESH_S == self.skew_s:
+            self.shown_backlog = len(self.queue)
+
+    def reading(self, **flags: bool) -> Reading:
+        acked: Mapping[str, float] = {"a": self.shown_acked, "b": 0}
+        return Reading(
+            ready=self.shown_backlog,
+            unacked=0,
+            published=self.shown_published,
+            acked=acked,
+            delivered=acked,
+            **flags,
+        )
+
+    def restart(self, node: str) -> None:
+        """The node comes back with its counters at nought."""
+        self.published[node] = self.shown_published[node] = 0
+
+    def true_age(self, now_s: float) -> float:
+        return now_s - self.queue[0] if self.queue else 0.0
+
+    def age_of(self, number: int, now_s: float) -> float:
+        """Age that arrival ``number`` (from 1, clipped to those there are) has now."""
+        return now_s - self.arrivals[max(0, min(number, len(self.arrivals)) - 1)]
+
+    def arrived_since(self, since_s: float) -> int:
+        return len(self.arrivals) - bisect_left(self.arrivals, since_s)
+
+
+def idle(ready: int) -> Reading:
+    """A queue of ``ready`` messages of which no counter says anything."""
+    return Reading(ready=ready, unacked=0, published={}, acked={}, delivered={})
+
 
 #: The two counters of one answer are up to one refresh old each.
 SKEW_S = 2.0 * REFRESH_S
@@ -119,7 +187,7 @@ def test_restart_of_a_node_does_not_disturb_the_age() -> None:
 def test_messages_from_before_the_first_scrape_have_a_least_age_only() -> None:
     arrivals = QueueArrivals()
     for now in range(0, 100, 5):
-        answer = arrivals.record(float(now), Reading(ready=7, unacked=0, published={}, acked={}, delivered={}))
+        answer = arrivals.record(float(now), idle(7))
     assert answer == Age(source=Source.PUBLISHED, at_least_s=95.0)
 
 
@@ -164,8 +232,13 @@ def test_age_is_absent_where_messages_come_and_go_unseen() -> None:
         answer = arrivals.record(
             float(now),
             Reading(
-                ready=50, unacked=0, published={}, acked={}, delivered={},
-                unseen_arrivals=True, unseen_departures=True,
+                ready=50,
+                unacked=0,
+                published={},
+                acked={},
+                delivered={},
+                unseen_arrivals=True,
+                unseen_departures=True,
             ),
         )
     assert answer == Age(source=Source.UNKNOWN)
@@ -176,7 +249,12 @@ def test_a_full_queue_that_refuses_publishes_is_counted_by_departures() -> None:
     arrivals = QueueArrivals()
     for now in range(0, 400, 5):
         reading = Reading(
-            ready=1000, unacked=0, published={"a": 100 * now}, acked={"a": 10 * now}, delivered={}, refusing=now > 0
+            ready=1000,
+            unacked=0,
+            published={"a": 100 * now},
+            acked={"a": 10 * now},
+            delivered={},
+            refusing=now > 0,
         )
         answer = arrivals.record(float(now), reading)
     assert answer.source is Source.CONSERVATION
@@ -184,14 +262,18 @@ def test_a_full_queue_that_refuses_publishes_is_counted_by_departures() -> None:
 
 
 def test_a_retry_queue_counts_what_its_consumers_reject() -> None:
-    """A dead-letter target whose consumers reject everything: deliveries, not acknowledgements, say what left."""
+    """Deliveries, not acknowledgements, say what left a dead-letter target whose consumers reject."""
     arrivals = QueueArrivals()
     for now in range(0, 400, 5):
         ready = min(20 * now, 600)
         answer = arrivals.record(
             float(now),
             Reading(
-                ready=ready, unacked=0, published={}, acked={"a": 0}, delivered={"a": 20 * now - ready},
+                ready=ready,
+                unacked=0,
+                published={},
+                acked={"a": 0},
+                delivered={"a": 20 * now - ready},
                 unseen_arrivals=True,
             ),
         )
@@ -202,11 +284,11 @@ def test_a_retry_queue_counts_what_its_consumers_reject() -> None:
 def test_drain_time_is_backlog_over_the_net_rate() -> None:
     arrivals = QueueArrivals()
     for now in range(0, 65, 5):
-        arrivals.record(float(now), Reading(ready=1000 - 10 * now, unacked=0, published={}, acked={}, delivered={}))
+        arrivals.record(float(now), idle(1000 - 10 * now))
     assert arrivals.drain_s() == pytest.approx(40)
-    arrivals.record(65.0, Reading(ready=5000, unacked=0, published={}, acked={}, delivered={}))
+    arrivals.record(65.0, idle(5000))
     assert arrivals.drain_s() is None
-    arrivals.record(70.0, Reading(ready=0, unacked=0, published={}, acked={}, delivered={}))
+    arrivals.record(70.0, idle(0))
     assert arrivals.drain_s() == 0.0
 
 

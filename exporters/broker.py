@@ -1,0 +1,183 @@
+"""Reads the broker for one scrape: every node's counters at once, the queues from whichever node answers."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from exporters.snapshot import (
+    FAMILIES,
+    QueueFacts,
+    QueueKey,
+    Snapshot,
+    dead_letter_targets,
+    read_counters,
+    read_queue,
+)
+from warren.connection import Credentials
+from warren.errors import BadInputError, NotReadyError
+from warren.management import HttpEndpoint, ManagementClient
+
+#: Bindings are read this often only: they change seldom and may be many. Said in HELP of the lag metrics.
+_BINDINGS_EVERY_S = 60.0
+_DETAILED = "/metrics/detailed?" + urlencode({"family": FAMILIES}, doseq=True)
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A broker node: ``host`` is its label and must be in its certificate."""
+
+    host: str
+    management_port: int
+    metrics_port: int
+
+
+class QueueFilter:
+    """Which queues are shown: ``include`` and not ``exclude``, both matched whole against ``vhost:queue``;
+    exclusive queues never (their names are made up anew for each connection); at most ``most``, by name."""
+
+    def __init__(self, *, include: str = ".*", exclude: str | None = None, most: int = 2000) -> None:
+        try:
+            self._include = re.compile(include)
+            self._exclude = re.compile(exclude) if exclude else None
+        except re.error as error:
+            raise BadInputError("--include or --exclude", f"is not a regular expression: {error}") from error
+        self._most = most
+
+    def apply(self, queues: Sequence[QueueFacts]) -> tuple[tuple[QueueFacts, ...], int]:
+        """The queues that pass, and how many more would have passed but for the limit."""
+        fitting = sorted((each for each in queues if self._fits(each)), key=lambda each: each.key)
+        return tuple(fitting[: self._most]), max(0, len(fitting) - self._most)
+
+    def _fits(self, queue: QueueFacts) -> bool:
+        whole = f"{queue.vhost}:{queue.name}"
+        if queue.exclusive or not self._include.fullmatch(whole):
+            return False
+        return not (self._exclude and self._exclude.fullmatch(whole))
+
+
+class Broker(Protocol):
+    """What a scrape asks; raises nothing: what could not be read is said in the snapshot."""
+
+    def snapshot(self, deadline_s: float) -> Snapshot:
+        """Read the broker; return within ``deadline_s`` seconds with what was read by then."""
+
+
+class HttpsBroker:
+    """Reads over HTTPS, verified against ``ca``, as ``credentials`` (a user tagged ``monitoring`` is enough).
+
+    Each management attempt gets a third of ``deadline_s``, so that two silent nodes leave time for another.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        *,
+        credentials: Credentials,
+        ca: Path,
+        queue_filter: QueueFilter,
+        deadline_s: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._nodes = tuple(node.host for node in nodes)
+        self._filter, self._now = queue_filter, now
+        self._management = ManagementClient(
+            [
+                HttpEndpoint(node=node.host, host=node.host, port=node.management_port, server_name=node.host)
+                for node in nodes
+            ],
+            user=credentials.username,
+            password=credentials.password,
+            ca=ca,
+            timeout_s=deadline_s / 3,
+        )
+        self._headers = urllib3.make_headers(
+            basic_auth=f"{credentials.username}:{credentials.password}", accept_encoding=True
+        )
+        self._pools = {node.host: _pool(node, ca, deadline_s) for node in nodes}
+        self._executor = ThreadPoolExecutor(max_workers=2 * len(nodes) + 2, thread_name_prefix="scrape")
+        self._bindings: list[dict[str, Any]] = []
+        self._bindings_at_s: float | None = None
+        self._bindings_lock = Lock()
+
+    def snapshot(self, deadline_s: float) -> Snapshot:
+        start = self._now()
+        counters = {node: self._executor.submit(self._counters, node) for node in self._nodes}
+        queues = self._executor.submit(self._queues)
+        started: list[Future[Any]] = [*counters.values(), queues]
+        wait(started, timeout=deadline_s)
+        errors: list[str] = []
+        read = {
+            node: text
+            for node, future in counters.items()
+            if (text := _result(future, node, errors)) is not None
+        }
+        facts = _result(queues, "management API", errors)
+        shown, left_out = self._filter.apply(facts[0]) if facts else ((), 0)
+        return Snapshot(
+            at_s=self._now(),
+            duration_s=self._now() - start,
+            nodes=self._nodes,
+            queues=shown if facts else None,
+            dead_letter_targets=facts[1] if facts else frozenset(),
+            counters=read,
+            left_out=left_out,
+            errors=tuple(errors),
+        )
+
+    def _counters(self, node: str) -> Mapping[str, Mapping[QueueKey, float]]:
+        try:
+            response = self._pools[node].request("GET", _DETAILED, headers=self._headers)
+        except HTTPError as error:
+            raise NotReadyError(node, f"its metrics cannot be read: {error}") from error
+        if response.status != _OK:
+            raise NotReadyError(node, f"its metrics endpoint answers {response.status}")
+        return read_counters(response.data.decode())
+
+    def _queues(self) -> tuple[list[QueueFacts], frozenset[QueueKey]]:
+        facts = [read_queue(row) for row in self._management.rows("queues")]
+        return facts, dead_letter_targets(facts, self._fresh_bindings())
+
+    def _fresh_bindings(self) -> list[dict[str, Any]]:
+        with self._bindings_lock:
+            if self._bindings_at_s is None or self._now() - self._bindings_at_s >= _BINDINGS_EVERY_S:
+                self._bindings = self._management.rows("bindings")
+                self._bindings_at_s = self._now()
+            return self._bindings
+
+
+def _result(future: Future[Any], where: str, errors: list[str]) -> Any:
+    if not future.done():
+        future.cancel()
+        errors.append(f"{where}: no answer within the scrape's deadline")
+        return None
+    try:
+        return future.result()
+    except (NotReadyError, KeyError, ValueError) as error:
+        errors.append(f"{where}: {error}")
+        return None
+
+
+def _pool(node: Node, ca: Path, timeout_s: float) -> urllib3.HTTPSConnectionPool:
+    return urllib3.HTTPSConnectionPool(
+        node.host,
+        node.metrics_port,
+        timeout=urllib3.Timeout(total=timeout_s),
+        maxsize=2,
+        retries=False,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(ca),
+        ssl_minimum_version=ssl.TLSVersion.TLSv1_2,
+    )

@@ -1,0 +1,134 @@
+"""``warren exporter``: serves what the broker's own metrics leave out. Everything it needs comes by flags."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+from exporters import collector, server
+from exporters.broker import HttpsBroker, Node, QueueFilter
+from warren.connection import Credentials
+from warren.errors import BadInputError
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_HIGHEST_PORT = 65535
+
+
+def _address(value: str) -> tuple[str, int]:
+    host, colon, port = value.rpartition(":")
+    if not (host and colon and port.isdigit() and int(port) <= _HIGHEST_PORT):
+        raise BadInputError("--listen", f"'{value}' is not HOST:PORT", "for example 0.0.0.0:9419")
+    return host.strip("[]"), int(port)
+
+
+def _stop(*_: object) -> None:
+    """As the first process of a container a program is not ended by SIGTERM unless it asks to be."""
+    raise SystemExit(0)
+
+
+@click.group()
+def exporter() -> None:
+    """Metrics that the broker's own endpoints leave out."""
+
+
+@exporter.command()
+@click.option(
+    "--collect",
+    "collect",
+    multiple=True,
+    default=("lag", "queues"),
+    show_default=True,
+    help="A collector; may be given several times.",
+)
+@click.option(
+    "--node",
+    "nodes",
+    multiple=True,
+    required=True,
+    help="Host of a broker node, as its certificate names it; give every node.",
+)
+@click.option(
+    "--management-port",
+    type=click.IntRange(1, _HIGHEST_PORT),
+    default=15671,
+    show_default=True,
+    help="HTTPS port of the management API on every node.",
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(1, _HIGHEST_PORT),
+    default=15691,
+    show_default=True,
+    help="HTTPS port of the Prometheus plugin on every node.",
+)
+@click.option("--user", required=True, help="Broker user tagged monitoring.")
+@click.option("--password-file", type=_FILE, required=True, help="File that holds the user's password.")
+@click.option("--ca", type=_FILE, required=True, help="PEM file of the authority that signs the nodes.")
+@click.option("--cert", type=_FILE, required=True, help="PEM certificate that this server shows.")
+@click.option("--key", type=_FILE, required=True, help="PEM key of that certificate.")
+@click.option(
+    "--client-ca",
+    type=_FILE,
+    required=True,
+    help="PEM file of the authority whose certificates scrapers must show.",
+)
+@click.option("--listen", default="127.0.0.1:9419", show_default=True, help="HOST:PORT to serve HTTPS on.")
+@click.option(
+    "--include", default=".*", show_default=True, help="Regular expression for VHOST:QUEUE, matched whole."
+)
+@click.option("--exclude", default=None, help="Regular expression for VHOST:QUEUE, matched whole.")
+@click.option(
+    "--most-queues",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Leave out what comes after this many queues by name.",
+)
+@click.option(
+    "--deadline",
+    "deadline_s",
+    type=click.FloatRange(min=0.5),
+    default=3.5,
+    show_default=True,
+    help="Seconds for one scrape; less where Prometheus waits less.",
+)
+def serve(
+    *,
+    collect: tuple[str, ...],
+    nodes: tuple[str, ...],
+    management_port: int,
+    metrics_port: int,
+    user: str,
+    password_file: Path,
+    ca: Path,
+    cert: Path,
+    key: Path,
+    client_ca: Path,
+    listen: str,
+    include: str,
+    exclude: str | None,
+    most_queues: int,
+    deadline_s: float,
+) -> None:
+    """Serve metrics over HTTPS until interrupted; each scrape reads the broker anew."""
+    host, port = _address(listen)
+    collectors = [(name, collector.make(name)) for name in dict.fromkeys(collect)]
+    broker = HttpsBroker(
+        [Node(host=each, management_port=management_port, metrics_port=metrics_port) for each in nodes],
+        credentials=Credentials.from_file(user, password_file),
+        ca=ca,
+        queue_filter=QueueFilter(include=include, exclude=exclude, most=most_queues),
+        deadline_s=deadline_s,
+    )
+    app = server.application(
+        collector.Exporter(broker, collectors),
+        deadline_s=deadline_s,
+        collectors=[name for name, _ in collectors],
+    )
+    files = server.TlsFiles(certificate=cert, key=key, client_ca=client_ca)
+    with server.listen(app, host=host, port=port, tls=files) as listening:
+        signal.signal(signal.SIGTERM, _stop)
+        click.echo(f"serving https://{host}:{listening.server_port}/metrics, collectors {', '.join(collect)}")
+        listening.serve_forever()

@@ -1,0 +1,119 @@
+"""Consumer lag per queue: depth, drain time, and the age of the oldest message off the curve of arrivals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client.core import Metric
+
+from exporters import names, snapshot
+from exporters.arrival_curve import Age, QueueArrivals, Reading
+from exporters.collector import Family, family
+from exporters.snapshot import QueueFacts, QueueKey, Snapshot
+from warren.errors import NotReadyError
+
+#: A queue that is not seen for this long is forgotten with its curve; elections take seconds.
+_FORGET_S = 600.0
+#: From here on a queue may be refusing publishes between two refreshes of its length.
+_NEARLY_FULL = 0.95
+
+
+class LagCollector:
+    """Keeps one pair of curves per queue from scrape to scrape; nothing is sampled in between."""
+
+    def __init__(self) -> None:
+        self._queues: dict[QueueKey, QueueArrivals] = {}
+        self._seen_s: dict[QueueKey, float] = {}
+
+    def collect(self, snapshot: Snapshot) -> Iterable[Metric]:
+        """Families of every queue of which a leader's figures were read; raises NotReadyError without
+        any node's counters or without the list of queues."""
+        if snapshot.queues is None or not snapshot.counters:
+            raise NotReadyError("lag", "; ".join(snapshot.errors) or "nothing was read")
+        families = {
+            metric: family(metric)
+            for metric in (
+                names.AGE,
+                names.AGE_AT_LEAST,
+                names.DRAIN,
+                names.READY,
+                names.UNACKED,
+                names.ARRIVALS_SOURCE,
+            )
+        }
+        for facts in snapshot.queues:
+            reading = reading_of(facts, snapshot)
+            if reading is not None and facts.type != "stream":
+                self._one(facts.key, reading, snapshot.at_s, families)
+        self._forget(snapshot.at_s)
+        return families.values()
+
+    def _one(
+        self, key: QueueKey, reading: Reading, at_s: float, families: Mapping[names.MetricName, Family]
+    ) -> None:
+        arrivals = self._queues.setdefault(key, QueueArrivals())
+        self._seen_s[key] = at_s
+        age: Age = arrivals.record(at_s, reading)
+        families[names.READY].add_metric(key, reading.ready)
+        families[names.UNACKED].add_metric(key, reading.unacked)
+        families[names.ARRIVALS_SOURCE].add_metric([*key, age.source.value], 1)
+        for metric, value in (
+            (names.AGE, age.age_s),
+            (names.AGE_AT_LEAST, age.at_least_s),
+            (names.DRAIN, arrivals.drain_s()),
+        ):
+            if value is not None:
+                families[metric].add_metric(key, value)
+
+    def _forget(self, at_s: float) -> None:
+        for key in [key for key, seen in self._seen_s.items() if at_s - seen > _FORGET_S]:
+            del self._seen_s[key], self._queues[key]
+
+
+def reading_of(facts: QueueFacts, read: Snapshot) -> Reading | None:
+    """What the estimator needs of one queue; None where no node says how long it is.
+
+    Ready and unacknowledged come from the leader's node. After a change of leader the old one may show its
+    last figures for a moment, so without a known leader the greatest are taken.
+    """
+    ready, unacked = (_of_leader(facts, read, name) for name in (snapshot.READY, snapshot.UNACKED))
+    if ready is None or unacked is None:
+        return None
+    return Reading(
+        ready=ready,
+        unacked=unacked,
+        published=_sum(facts.key, read, snapshot.PUBLISHED),
+        acked=_sum(facts.key, read, snapshot.ACKED, snapshot.DELIVERED_AUTO, snapshot.GOT_AUTO),
+        delivered=_sum(
+            facts.key,
+            read,
+            snapshot.DELIVERED_ACK,
+            snapshot.DELIVERED_AUTO,
+            snapshot.GOT_ACK,
+            snapshot.GOT_AUTO,
+        ),
+        unseen_arrivals=facts.key in read.dead_letter_targets,
+        unseen_departures=facts.limits.message_ttl_ms is not None,
+        refusing=max(facts.length_ratio or 0.0, facts.bytes_ratio or 0.0) >= _NEARLY_FULL,
+    )
+
+
+def _of_leader(facts: QueueFacts, read: Snapshot, name: str) -> float | None:
+    by_node = {
+        node: counters[name][facts.key]
+        for node, counters in read.counters.items()
+        if facts.key in counters[name]
+    }
+    if facts.leader in by_node:
+        return by_node[facts.leader]
+    return max(by_node.values(), default=None)
+
+
+def _sum(key: QueueKey, read: Snapshot, *counters: str) -> dict[str, float]:
+    return {
+        node: sum(metrics[name].get(key, 0.0) for name in counters) for node, metrics in read.counters.items()
+    }
+
+
+def collector() -> LagCollector:
+    return LagCollector()

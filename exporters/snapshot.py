@@ -1,0 +1,215 @@
+"""What one scrape knows of the broker, as frozen values; pure readers of its two answers.
+
+The management API tells what a queue is (``GET /api/queues``), ``/metrics/detailed`` of every node what was
+counted for it. https://www.rabbitmq.com/docs/http-api-reference, https://www.rabbitmq.com/docs/prometheus
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+#: A queue's identity.
+QueueKey = tuple[str, str]
+#: A counter or gauge by queue.
+ByQueue = Mapping[QueueKey, float]
+
+#: Families of ``/metrics/detailed`` that are read, and what is taken from them.
+FAMILIES = ("queue_coarse_metrics", "queue_delivery_metrics", "queue_exchange_metrics")
+_PREFIX = "rabbitmq_detailed_"
+READY = "queue_messages_ready"
+UNACKED = "queue_messages_unacked"
+PUBLISHED = "queue_exchange_messages_published_total"
+ACKED = "queue_messages_acked_total"
+DELIVERED_ACK = "queue_messages_delivered_ack_total"
+DELIVERED_AUTO = "queue_messages_delivered_total"
+GOT_ACK = "queue_get_ack_total"
+GOT_AUTO = "queue_get_total"
+_TAKEN = frozenset({READY, UNACKED, PUBLISHED, ACKED, DELIVERED_ACK, DELIVERED_AUTO, GOT_ACK, GOT_AUTO})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What holds for a queue from its arguments and policies; None where nothing is set."""
+
+    max_length: int | None = None
+    max_length_bytes: int | None = None
+    message_ttl_ms: int | None = None
+    dead_letter_exchange: str | None = None
+    dead_letter_routing_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFacts:
+    """One queue as the management API describes it; ``leader``, ``members``, ``online`` are host names.
+
+    A figure that the API leaves out is None, never zero. ``messages_dlx`` are messages on their way to the
+    dead-letter exchange; ``messages`` does not count them.
+    """
+
+    vhost: str
+    name: str
+    type: str
+    state: str
+    exclusive: bool
+    leader: str | None
+    members: tuple[str, ...]
+    online: tuple[str, ...]
+    consumers: int | None
+    consumer_capacity: float | None
+    messages: int | None
+    message_bytes: int | None
+    messages_dlx: int | None
+    message_bytes_dlx: int | None
+    delivery_limit: int | None
+    limits: Limits
+
+    @property
+    def key(self) -> QueueKey:
+        return self.vhost, self.name
+
+    @property
+    def length_ratio(self) -> float | None:
+        """Messages, those being dead-lettered included, over the length limit."""
+        return _ratio(self.messages, self.messages_dlx, self.limits.max_length)
+
+    @property
+    def bytes_ratio(self) -> float | None:
+        """Bytes of messages, those being dead-lettered included, over the limit in bytes."""
+        return _ratio(self.message_bytes, self.message_bytes_dlx, self.limits.max_length_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What one scrape knows. ``at_s`` is monotonic. ``queues`` is None where no node's management API
+    answered; ``counters`` holds the nodes whose metrics were read, by metric (without prefix) and queue."""
+
+    at_s: float
+    duration_s: float
+    nodes: tuple[str, ...]
+    queues: tuple[QueueFacts, ...] | None
+    dead_letter_targets: frozenset[QueueKey]
+    counters: Mapping[str, Mapping[str, ByQueue]]
+    left_out: int = 0
+    errors: tuple[str, ...] = field(default=())
+
+
+def read_queue(row: Mapping[str, Any]) -> QueueFacts:
+    """One element of ``/api/queues``. Erlang names are cut to the host, which is what targets are called."""
+    leader = row.get("leader") or (row.get("node") if row.get("type") == "classic" else None)
+    members = row.get("members") or (
+        [row["node"]] if row.get("node") and row.get("type") == "classic" else []
+    )
+    online = row.get("online", members if row.get("type") == "classic" else [])
+    return QueueFacts(
+        vhost=str(row["vhost"]),
+        name=str(row["name"]),
+        type=str(row.get("type", "classic")),
+        state=str(row.get("state", "unknown")),
+        exclusive=bool(row.get("exclusive")) or row.get("owner_pid_details") is not None,
+        leader=_host(str(leader)) if leader else None,
+        members=tuple(_host(str(member)) for member in members),
+        online=tuple(_host(str(member)) for member in online),
+        consumers=_whole(row.get("consumers")),
+        consumer_capacity=_number(row.get("consumer_capacity")),
+        messages=_whole(row.get("messages")),
+        message_bytes=_whole(row.get("message_bytes")),
+        messages_dlx=_whole(row.get("messages_dlx")),
+        message_bytes_dlx=_whole(row.get("message_bytes_dlx")),
+        delivery_limit=_limit(row.get("delivery_limit")),
+        limits=_limits(row),
+    )
+
+
+def read_counters(text: str) -> dict[str, dict[QueueKey, float]]:
+    """The text of one node's ``/metrics/detailed``: metric → queue → value, summed over exchanges."""
+    taken: dict[str, dict[QueueKey, float]] = {name: {} for name in _TAKEN}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            name = sample.name.removeprefix(_PREFIX)
+            if name in _TAKEN and "queue" in sample.labels:
+                key = (sample.labels.get("vhost", ""), sample.labels["queue"])
+                taken[name][key] = taken[name].get(key, 0.0) + sample.value
+    return taken
+
+
+def dead_letter_targets(
+    queues: Iterable[QueueFacts], bindings: Sequence[Mapping[str, Any]]
+) -> frozenset[QueueKey]:
+    """Every queue that dead-lettering may reach by these bindings, whatever the key and the reason."""
+    reached: set[QueueKey] = set()
+    for queue in queues:
+        exchange = queue.limits.dead_letter_exchange
+        if exchange == "":
+            reached.add((queue.vhost, queue.limits.dead_letter_routing_key or queue.name))
+        elif exchange is not None:
+            reached |= _reached(queue.vhost, exchange, bindings)
+    return frozenset(reached)
+
+
+def _reached(vhost: str, exchange: str, bindings: Sequence[Mapping[str, Any]]) -> set[QueueKey]:
+    reached: set[QueueKey] = set()
+    seen, ahead = {exchange}, [exchange]
+    while ahead:
+        source = ahead.pop()
+        for binding in bindings:
+            if binding["vhost"] != vhost or binding["source"] != source:
+                continue
+            if binding["destination_type"] == "queue":
+                reached.add((vhost, str(binding["destination"])))
+            elif binding["destination"] not in seen:
+                seen.add(str(binding["destination"]))
+                ahead.append(str(binding["destination"]))
+    return reached
+
+
+def _limits(row: Mapping[str, Any]) -> Limits:
+    """Arguments and the effective policy; of two numbers the lesser holds, of two names the argument's.
+
+    https://www.rabbitmq.com/docs/policies#operator-policies
+    """
+    arguments = row.get("arguments") or {}
+    policy = row.get("effective_policy_definition") or {}
+    policy = policy if isinstance(policy, Mapping) else {}
+
+    def least(key: str) -> int | None:
+        values = [_whole(each) for each in (arguments.get(f"x-{key}"), policy.get(key))]
+        return min((each for each in values if each is not None), default=None)
+
+    def name(key: str) -> str | None:
+        value = arguments.get(f"x-{key}", policy.get(key))
+        return None if value is None else str(value)
+
+    return Limits(
+        max_length=least("max-length"),
+        max_length_bytes=least("max-length-bytes"),
+        message_ttl_ms=least("message-ttl"),
+        dead_letter_exchange=name("dead-letter-exchange"),
+        dead_letter_routing_key=name("dead-letter-routing-key"),
+    )
+
+
+def _host(erlang_name: str) -> str:
+    return erlang_name.rpartition("@")[2]
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _whole(value: object) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _limit(value: object) -> int | None:
+    """A delivery limit; ``unlimited`` and a negative one are none."""
+    number = _whole(value)
+    return None if number is None or number < 0 else number
+
+
+def _ratio(amount: int | None, more: int | None, limit: int | None) -> float | None:
+    return None if amount is None or not limit else (amount + (more or 0)) / limit
