@@ -15,7 +15,6 @@ from chaos.context import ChaosContext
 from chaos.wiring import open_chaos
 from warren.operate.cli import json_option, topology_option
 
-
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 

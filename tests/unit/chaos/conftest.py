@@ -1,0 +1,145 @@
+"""A cluster that is not there: fake nodes, a fake broker, a clock that only moves when somebody sleeps."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chaos.context import ChaosContext
+from warren import checkout
+from warren.errors import NotReadyError
+from warren.journal import Journal
+from warren.runtime.fake import FakeRuntime
+from warren.runtime.protocol import NodeState
+from warren.topology import Node, Topology
+from warren.topology_reader import load
+from warren.wait import Clock
+
+_EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class FakeTime:
+    seconds: float = 100.0
+
+    def sleep(self, duration_s: float) -> None:
+        self.seconds += duration_s
+
+    def now(self) -> float:
+        return self.seconds
+
+    def wall(self) -> datetime:
+        return _EPOCH + timedelta(seconds=self.seconds)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(now=self.now, sleep=self.sleep)
+
+
+@dataclass(slots=True)
+class FakeBroker:
+    """Queues are led by ``leader`` as long as that node runs, then by the first node that does."""
+
+    runtime: FakeRuntime
+    leader: str = "rmq2"
+    moves: bool = True
+    critical: set[str] = field(default_factory=set)
+    unreachable: bool = False
+    asked: list[str | None] = field(default_factory=list)
+
+    def queue_leader(self, vhost: str, queue: str, *, asked: str | None = None) -> str:
+        self._answer()
+        self.asked.append(asked)
+        states = self.runtime.states()
+        if self.moves and states[self.leader] is not NodeState.RUNNING:
+            return next(node for node, state in states.items() if state is NodeState.RUNNING)
+        return self.leader
+
+    def quorum_critical(self, node: str) -> bool:
+        self._answer()
+        return node in self.critical
+
+    def _answer(self) -> None:
+        if self.unreachable:
+            raise NotReadyError("management API", "does not answer")
+
+
+@dataclass(slots=True)
+class FakeGate:
+    """Holds when every node runs, after ``problem`` has been cleared."""
+
+    runtime: FakeRuntime
+    problem: NotReadyError | None = None
+    asked: int = 0
+
+    def __call__(self, *, deadline_s: float) -> None:
+        self.asked += 1
+        if self.problem:
+            raise self.problem
+        for node, state in self.runtime.states().items():
+            if state is not NodeState.RUNNING:
+                raise NotReadyError(node, f"is {state.value}")
+
+
+@dataclass(slots=True)
+class Ground:
+    """Everything that a test of chaos holds in its hands."""
+
+    topology: Topology
+    runtime: FakeRuntime
+    broker: FakeBroker
+    gate: FakeGate
+    time: FakeTime
+    journal: Journal
+    said: list[str] = field(default_factory=list)
+    ids: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
+
+    def context(self) -> ChaosContext:
+        """The context of a fresh command on this cluster."""
+        return ChaosContext(
+            topology=self.topology,
+            runtime=self.runtime,
+            broker=self.broker,
+            journal=self.journal,
+            wait_ready=self.gate,
+            clock=self.time.clock,
+            now=self.time.wall,
+            fresh_id=lambda: f"{self.ids():04x}",
+            say=self.said.append,
+        )
+
+    def states(self) -> list[str]:
+        return [state.value for state in self.runtime.states().values()]
+
+
+@pytest.fixture
+def make_ground(tmp_path: Path) -> Callable[..., Ground]:
+    """Builds a `Ground` of ``count`` nodes; ``store`` keeps the nodes' states in a file."""
+
+    def make(count: int = 3, *, store: bool = False) -> Ground:
+        nodes = tuple(Node(name=f"rmq{place}") for place in range(1, count + 1))
+        topology = replace(load(checkout.path("deploy", "topology.yml")), nodes=nodes)
+        time = FakeTime()
+        names = [node.name for node in nodes]
+        runtime = FakeRuntime(names, store=tmp_path / "nodes.json" if store else None)
+        return Ground(
+            topology=topology,
+            runtime=runtime,
+            broker=FakeBroker(runtime),
+            gate=FakeGate(runtime),
+            time=time,
+            journal=Journal(tmp_path / "journal.jsonl", time.wall, time.clock),
+        )
+
+    return make
+
+
+@pytest.fixture
+def ground(make_ground: Callable[..., Ground]) -> Ground:
+    """Three nodes that run."""
+    return make_ground()

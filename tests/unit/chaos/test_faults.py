@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chaos.faults
+from chaos import fault as catalogue
+from chaos.fault import Site
+from warren.errors import BadInputError, NotReadyError
+from warren.journal import Fault, Phase
+from warren.runtime.fake import FakeRuntime
+from warren.runtime.protocol import NodeState
+
+
+@pytest.fixture
+def site(ground: Any) -> Site:
+    return ground.context().site
+
+
+def begun(name: str, site: Site, node: str = "rmq2") -> Fault:
+    """A fault as the journal has it just before the act."""
+    kind = catalogue.load(name)
+    return Fault(
+        fault_id="f",
+        name=name,
+        target=node,
+        args=dict(kind.parameters),
+        phase=Phase.INJECTING,
+        begun_at=site.now().isoformat(),
+        evidence=dict(kind.before(site, node)),
+    )
+
+
+def test_every_file_is_a_fault_under_its_own_name() -> None:
+    files = {path.stem for path in Path(chaos.faults.__path__[0]).glob("*.py")} - {"__init__"}
+    assert set(catalogue.names()) == {name.replace("_", "-") for name in files}
+    assert {"kill", "stop", "pause"} <= set(catalogue.names())
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_fault_says_what_it_does_and_how_it_is_healed(name: str) -> None:
+    fault = catalogue.load(name)
+    assert "heal" in fault.summary
+    assert "\n" not in fault.summary
+    for parameter in fault.parameters:
+        assert parameter.endswith(("_s", "_ms", "_bytes", "_percent", "_count")), "names carry their units"
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_fault_is_proven_only_once_it_was_injected_and_gone_once_healed(name: str, site: Site) -> None:
+    kind, fault = catalogue.load(name), begun(name, site)
+    with pytest.raises(NotReadyError):
+        kind.prove(site, fault)
+    kind.inject(site, "rmq2", fault.args)
+    evidence = kind.prove(site, fault)
+    assert evidence
+    assert site.state("rmq2") is not NodeState.RUNNING
+    assert site.state("rmq1") is NodeState.RUNNING
+    kind.heal(site, fault)
+    assert site.state("rmq2") is NodeState.RUNNING
+
+
+@pytest.mark.parametrize("name", ["kill", "pause"])
+def test_healing_what_never_happened_changes_nothing(name: str, site: Site) -> None:
+    before = site.runtime.process_id("rmq2")
+    catalogue.load(name).heal(site, begun(name, site))
+    assert site.runtime.process_id("rmq2") == before
+    assert site.state("rmq2") is NodeState.RUNNING
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_healing_twice_is_healing_once(name: str, site: Site) -> None:
+    kind, fault = catalogue.load(name), begun(name, site)
+    kind.inject(site, "rmq2", fault.args)
+    kind.heal(site, fault)
+    process = site.runtime.process_id("rmq2")
+    kind.heal(site, fault)
+    assert site.runtime.process_id("rmq2") == process
+
+
+@pytest.mark.parametrize("name", ["kill", "stop"])
+def test_node_that_came_back_by_itself_proves_the_kill_by_its_process(name: str, site: Site) -> None:
+    kind, fault = catalogue.load(name), begun(name, site)
+    site.runtime.kill("rmq2")
+    site.runtime.start("rmq2")
+    evidence = kind.prove(site, fault)
+    assert evidence["state"] == "running"
+    assert evidence["process_id_after"] != fault.evidence["process_id"]
+
+
+def test_stop_that_may_still_be_on_its_way_is_waited_for(ground: Any, site: Site) -> None:
+    kind, fault = catalogue.load("stop"), begun("stop", site)
+    with pytest.raises(NotReadyError, match="may still"):
+        kind.heal(site, fault)
+    assert ("start", "rmq2") not in ground.runtime.calls
+    ground.runtime.put("rmq2", NodeState.STOPPED)
+    kind.heal(site, fault)
+    assert site.state("rmq2") is NodeState.RUNNING
+
+
+def test_stop_that_never_came_is_given_up_after_its_grace(ground: Any, site: Site) -> None:
+    kind, fault = catalogue.load("stop"), begun("stop", site)
+    ground.time.sleep(fault.args["grace_s"] + 6)
+    before = site.runtime.process_id("rmq2")
+    kind.heal(site, fault)
+    assert site.runtime.process_id("rmq2") == before
+
+
+def test_stop_gives_the_node_the_grace_that_was_asked_for(ground: Any) -> None:
+    class Recorder(FakeRuntime):
+        grace_s = 0.0
+
+        def stop(self, node: str, *, grace_s: float) -> None:
+            self.grace_s = grace_s
+
+    runtime = Recorder(["rmq1"])
+    site = Site(runtime=runtime, clock=ground.time.clock, now=ground.time.wall, say=print)
+    catalogue.load("stop").inject(site, "rmq1", {"grace_s": 7.0})
+    assert runtime.grace_s == 7.0
+
+
+def test_unknown_fault_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(BadInputError, match="no 'klil'") as caught:
+        catalogue.load("klil")
+    assert "kill" in caught.value.remedy
+
+
+def test_unknown_parameter_is_refused_with_the_names_there_are() -> None:
+    stop = catalogue.load("stop")
+    assert catalogue.arguments("stop", stop, {"grace_s": 3.0}) == {"grace_s": 3.0}
+    with pytest.raises(BadInputError, match="no parameter 'grace'") as caught:
+        catalogue.arguments("stop", stop, {"grace": 3.0})
+    assert "grace_s" in caught.value.remedy
