@@ -33,7 +33,7 @@ _MOST_POINTS = 4096
 _REFRESH_S = 6.0
 #: Two ways of counting are compared over this long.
 _COMPARE_S = 120.0
-#: The difference of the two ways is smoothed over this long: some refreshes, short against an age that counts.
+#: The difference of the two ways is smoothed over this long: some refreshes, and short against a lag.
 _SMOOTH_S = 20.0
 #: The net rate at which a queue shrinks is taken over this long.
 _DRAIN_S = 60.0
