@@ -1,0 +1,73 @@
+// uPlot axes and scales from field configuration: time and number labels, sides, soft and hard bounds, logarithms.
+
+import { formatValue } from "./units.js";
+import { tickTexts } from "./time.js";
+
+export const FONT = '12px Inter, "Helvetica Neue", Arial, "Liberation Sans", sans-serif';
+
+const BINARY_UNITS = /^(?:[kmg]?bytes|binBps|bits|binbps)$/;
+const BINARY_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power); // so that ticks read 64, 128, 256 MiB
+
+let measuring = null;
+
+/** Width in CSS pixels of the widest text, in the axis font. */
+export function textWidth(texts) {
+  measuring = measuring || document.createElement("canvas").getContext("2d");
+  measuring.font = FONT;
+  return Math.max(0, ...texts.map((text) => measuring.measureText(String(text)).width));
+}
+
+export function timeAxis(theme, utc) {
+  return { scale: "x", stroke: theme.faint, font: FONT, size: 26, gap: 4,
+    space: (_u, _axis, from, to, pixels) => (((to - from) / pixels) * 46 > 30 ? 46 : 66), // "06:05" or "06:05:30"
+    grid: { stroke: theme.grid, width: 1 }, ticks: { show: false },
+    values: (_u, splits, _axis, _space, increment) => tickTexts(splits, increment, utc) };
+}
+
+/** side 3 is left, 1 is right. The axis is as wide as its widest label. */
+export function valueAxis(scale, theme, { unit, decimals, side, label, show, log }) {
+  const texts = (_u, splits) => axisTexts(splits, unit, decimals, log);
+  return { scale, side, show, incrs: BINARY_UNITS.test(unit || "") ? BINARY_STEPS : undefined, label: label || undefined, labelSize: label ? 18 : 0, labelFont: FONT, labelGap: 0,
+    stroke: theme.faint, font: FONT, space: 26, gap: 6, values: texts,
+    size: (_u, values) => (values ? Math.ceil(textWidth(values)) + 14 : 40),
+    grid: { show: side === 3, stroke: theme.grid, width: 1 }, ticks: { show: false } };
+}
+
+/** Labels of one axis share their decimals, as few as tell the ticks apart and true: never "2 K" for 1.5 K. */
+export function axisTexts(splits, unit, decimals, log) {
+  const known = splits.filter((value) => value !== null && value !== undefined);
+  const fixed = decimals !== undefined && decimals !== null;
+  const digits = log || fixed ? decimals : [0, 1, 2, 3].find((count) => known.every((value) => exact(value, unit, count)));
+  return splits.map((value) => (value === null || value === undefined ? "" : formatValue(value, unit, digits)));
+}
+
+function exact(value, unit, digits) {
+  const printed = (count) => Number.parseFloat(formatValue(value, unit, count).replace(/,/g, ""));
+  return Math.abs(printed(digits) - printed(6)) <= 1e-3 * Math.abs(printed(6)) || unit === "dtdurations";
+}
+
+/** A uPlot scale: hard bounds win, soft bounds hold until the data passes them. */
+export function valueScale({ min, max, softMin, softMax, log }) {
+  if (log) return { distr: 3, log: log === 2 ? 2 : 10, range: (_u, low, high) => logRange(low, high, log === 2 ? 2 : 10, min, max) };
+  return { range: (_u, low, high) => linearRange(low, high, { min, max, softMin, softMax }) };
+}
+
+function logRange(low, high, base, min, max) {
+  if (low === null || low === undefined || high <= 0) return [1, base];
+  const [from, to] = uPlot.rangeLog(low, high, base, true);
+  return [min > 0 ? min : from, max > 0 ? max : to];
+}
+
+/** [from, to] around the data; an empty or flat chart gets a range that can be read. */
+export function linearRange(low, high, { min, max, softMin, softMax }) {
+  if (low === null || low === undefined) [low, high] = [0, 1];
+  if (low === high) [low, high] = low === 0 ? [0, 1] : low > 0 ? [0, high * 1.2] : [low * 1.2, 0];
+  const span = high - low;
+  let from = low >= 0 && low <= span ? 0 : low - span * 0.1; // zero belongs to the picture when it is near
+  let to = high <= 0 && -high <= span ? 0 : high + span * 0.1;
+  if (softMin !== undefined && softMin !== null) from = low >= softMin ? softMin : from;
+  if (softMax !== undefined && softMax !== null) to = high <= softMax ? softMax : to;
+  if (min !== undefined && min !== null) from = min;
+  if (max !== undefined && max !== null) to = max;
+  return to > from ? [from, to] : [from, from + 1];
+}

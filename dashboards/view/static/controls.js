@@ -1,0 +1,96 @@
+// The bar over a dashboard: variables, time range, refresh, theme.
+
+import { clear, h } from "./dom.js";
+import { dateTimeText, parseTime, PRESETS, rangeText, REFRESHES } from "./time.js";
+
+const ALL = "$__all";
+
+function faceOf(variable) {
+  const values = [].concat(variable.value);
+  if (values.includes(ALL)) return "All";
+  return values.length > 2 ? `${values.length} selected` : values.join(" + ") || "none";
+}
+
+function single(variable, onChange) {
+  const options = [...(variable.includeAll ? [ALL] : []), ...variable.options];
+  return h("select", { onchange: (event) => onChange(variable, event.target.value), disabled: options.length === 0 },
+    options.length === 0 && h("option", {}, "no values"),
+    options.map((value) => h("option", { value, selected: variable.value === value }, value === ALL ? "All" : value)));
+}
+
+function multiple(variable, onChange) {
+  const chosen = new Set([].concat(variable.value));
+  const pick = (value, on) => {
+    if (value === ALL) return onChange(variable, ALL);
+    const next = new Set([...chosen].filter((one) => one !== ALL));
+    if (on) next.add(value); else next.delete(value);
+    return onChange(variable, next.size ? [...next] : variable.includeAll ? ALL : []);
+  };
+  const box = (value, text) => h("label", {}, h("input", { type: "checkbox", checked: chosen.has(value), onchange: (event) => pick(value, event.target.checked) }), text);
+  return h("details", { class: "multi", "data-variable": variable.name }, h("summary", {}, faceOf(variable)),
+    h("div", { class: "multi-list", role: "group", "aria-label": variable.label }, variable.includeAll && box(ALL, "All"), variable.options.map((value) => box(value, value))));
+}
+
+/** Draws the variables; onChange(variable, value). An open list stays open over a redraw. */
+export function renderVariables(host, variables, onChange) {
+  const open = host.querySelector("details[open]")?.dataset.variable;
+  clear(host).append(...variables.filter(({ hide, type }) => hide !== 2 && type !== "datasource" && type !== "constant").map((variable) => {
+    const input = variable.free ? h("input", { type: "text", value: variable.value, onchange: (event) => onChange(variable, event.target.value) })
+      : variable.multi ? multiple(variable, onChange) : single(variable, onChange);
+    const label = h(variable.multi ? "div" : "label", { class: "variable" }, variable.hide !== 1 && h("span", { class: "variable-name" }, variable.label), input);
+    if (variable.error) label.append(h("span", { class: "error", title: variable.error }, `no values: ${variable.error}`));
+    return label;
+  }));
+  if (open) host.querySelector(`details[data-variable="${CSS.escape(open)}"]`)?.setAttribute("open", "");
+}
+
+/** A field in which local or UTC time is typed as "2026-11-22 06:00:00" or "now-2h". */
+function typed(label, value) {
+  return h("label", {}, label, h("input", { type: "text", value, size: 20, spellcheck: "false" }));
+}
+
+function stamp(text, utc) {
+  const plain = /^\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?$/.test(text);
+  return parseTime(plain ? text.replace(" ", "T") + (text.length === 10 ? "T00:00" : "") + (utc ? "Z" : "") : text, Date.now() / 1000);
+}
+
+export function renderTimePicker(host, { range, utc, onRange }) {
+  const shown = (value) => (/^\d+$/.test(value) ? dateTimeText(Number(value) / 1000, utc) : value);
+  const from = typed("From", shown(range.from));
+  const to = typed("To", shown(range.to));
+  const wrong = h("p", { class: "error", role: "alert", hidden: true });
+  const value = (field) => field.querySelector("input").value.trim();
+  const edge = (text) => (text.startsWith("now") ? text : String(Math.round(stamp(text, utc) * 1000)));
+  const apply = (event) => {
+    event.preventDefault();
+    const [start, end] = [stamp(value(from), utc), stamp(value(to), utc)];
+    wrong.hidden = start !== null && end !== null && end > start;
+    wrong.textContent = start === null || end === null ? 'Write a time as "2026-11-22 06:00:00" or "now-2h".' : "The end must be after the start.";
+    if (wrong.hidden) onRange({ from: edge(value(from)), to: edge(value(to)) });
+  };
+  clear(host).append(h("details", { class: "times" }, h("summary", { "aria-label": `Time range: ${rangeText(range, utc)}` }, rangeText(range, utc)),
+    h("div", { class: "times-box" }, h("form", { onsubmit: apply }, from, to, wrong, h("button", { type: "submit" }, "Apply")),
+      h("ul", {}, PRESETS.map(([start, text]) => h("li", {}, h("button", { type: "button", "aria-pressed": String(range.from === start && range.to === "now"), onclick: () => onRange({ from: start, to: "now" }) }, text)))))));
+}
+
+export function refreshSelect(value, onChange) {
+  const options = REFRESHES.includes(value) ? REFRESHES : [...REFRESHES, value];
+  return h("select", { "aria-label": "Refresh every", title: "Refresh every", onchange: (event) => onChange(event.target.value) },
+    options.map((text) => h("option", { value: text, selected: text === value }, text || "Off")));
+}
+
+export const SHORTCUTS = [["r", "refresh now"], ["z", "zoom out"], ["[ ]", "earlier, later"], ["t", "dark or light"], ["j k", "next, previous panel"],
+  ["g", "all dashboards"], ["← →", "in a focused chart: move through time (Shift: by ten)"], ["drag", "on a chart: zoom every panel"], ["Esc", "undo the zoom, close"], ["?", "this help"]];
+
+/** A dialog that closes with Esc or its button. */
+export function openDialog(title, ...content) {
+  const dialog = h("dialog", { "aria-label": title }, h("header", {}, h("h2", {}, title), h("button", { type: "button", onclick: () => dialog.close() }, "Close")), ...content);
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+export function openHelp() {
+  openDialog("Keys", h("table", { class: "data" }, h("tbody", {}, SHORTCUTS.map(([key, text]) => h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, key)), h("td", {}, text))))));
+}

@@ -1,0 +1,37 @@
+// Legends: a list of buttons, or a real table where values are asked for. A click shows one series alone, ctrl-click hides one.
+
+import { clear, h } from "./dom.js";
+import { displayText } from "./fields.js";
+import { reduce, reducerLabel } from "./reduce.js";
+
+/** entries: [{name, color, values, config, hidden, dashed}]; onToggle(name, alone). */
+export function renderLegend(host, { entries, options, theme, onToggle }) {
+  clear(host);
+  if (!entries.length || options.showLegend === false || options.displayMode === "hidden") { host.hidden = true; return; }
+  host.hidden = false;
+  const calcs = options.calcs || [];
+  host.append(options.displayMode === "table" ? asTable(entries, calcs, theme, onToggle) : asList(entries, calcs, theme, onToggle));
+}
+
+function button(entry, onToggle) {
+  return h("button", { type: "button", class: "legend-name", "aria-pressed": String(!entry.hidden),
+    title: `${entry.name}: click to show alone, Ctrl-click to hide`,
+    onclick: (event) => onToggle(entry.name, !(event.ctrlKey || event.metaKey)) },
+  h("span", { class: entry.dashed ? "swatch dashed" : "swatch", style: { "--swatch": entry.color } }), h("span", { class: "legend-text" }, entry.name));
+}
+
+function valueText(entry, calc, theme) {
+  return displayText(reduce(entry.values, calc), { ...entry.config, mappings: [], noValue: "-" }, theme);
+}
+
+function asList(entries, calcs, theme, onToggle) {
+  return h("ul", { class: "legend-list" }, entries.map((entry) => h("li", { class: entry.hidden ? "off" : null }, button(entry, onToggle),
+    calcs.map((calc) => h("span", { class: "legend-calc" }, `${reducerLabel(calc)}: ${valueText(entry, calc, theme)}`)))));
+}
+
+function asTable(entries, calcs, theme, onToggle) {
+  return h("table", { class: "legend-table" },
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Name"), calcs.map((calc) => h("th", { scope: "col", class: "number" }, reducerLabel(calc))))),
+    h("tbody", {}, entries.map((entry) => h("tr", { class: entry.hidden ? "off" : null }, h("th", { scope: "row" }, button(entry, onToggle)),
+      calcs.map((calc) => h("td", { class: "number" }, valueText(entry, calc, theme)))))));
+}

@@ -1,0 +1,142 @@
+// One panel on the page: heading, state (loading, no data, error, each saying why), and the drawing inside.
+
+import { clear, h } from "./dom.js";
+import { drawBarGauge } from "./bargauge.js";
+import { drawGauge } from "./gauge.js";
+import { drawHeatmap } from "./heatmap.js";
+import { drawStat } from "./stat.js";
+import { drawTable } from "./table.js";
+import { drawText } from "./text.js";
+import { drawTimeline } from "./timeline.js";
+import { drawTimeseries } from "./timeseries.js";
+import { interpolator } from "./interpolate.js";
+import { scoped, titleOf } from "./dashboard.js";
+import { toSeries, toTable } from "./frames.js";
+import { transform } from "./transforms.js";
+
+const DRAW = { timeseries: drawTimeseries, stat: drawStat, gauge: drawGauge, bargauge: drawBarGauge, table: drawTable,
+  "state-timeline": drawTimeline, "status-history": drawTimeline, heatmap: drawHeatmap, text: drawText };
+
+/**
+ * ctx: {variables(), range(), theme(), utc(), marks(), zoom(from, to), syncKey, query(panel, scope, signal), scrapeS, inspect(panel, answers)}.
+ * Returns {el, load(), redraw(), resize(), destroy()}.
+ */
+export function createPanel(panel, ctx) {
+  const title = titleOf(panel, ctx.variables());
+  const parts = frameOf(panel, title, () => ctx.inspect?.(title, state.answers));
+  const state = { panel, ctx, ...parts, handle: null, answers: [], abort: null, loaded: false };
+  const observer = new ResizeObserver(() => state.handle?.resize());
+  observer.observe(parts.body);
+  return {
+    el: parts.el, panel,
+    get loaded() { return state.loaded; },
+    load: () => load(state),
+    redraw: () => { drop(state); show(state); },
+    destroy: () => { observer.disconnect(); state.abort?.abort(); drop(state); },
+  };
+}
+
+function frameOf(panel, title, inspect) {
+  const badge = h("button", { type: "button", class: "panel-badge", hidden: true, onclick: inspect });
+  const body = h("div", { class: "panel-body" });
+  const note = h("div", { class: "panel-note", role: "status", hidden: true });
+  const description = panel.description
+    ? h("details", { class: "panel-info" }, h("summary", { "aria-label": `About ${title}`, title: panel.description }, "i"), h("div", { class: "panel-about" }, panel.description)) : null;
+  const query = panel.targets.length ? h("button", { type: "button", class: "panel-query", "aria-label": `Queries of ${title}`, title: "Show the queries", onclick: inspect }, "{ }") : null;
+  const el = h("section", { class: `panel panel-${panel.type}${panel.transparent ? " transparent" : ""}${panel.gridPos.w <= 6 ? " narrow" : ""}`, "aria-label": title || panel.type, tabindex: "-1" },
+    h("header", { class: title ? "panel-head" : "panel-head untitled" }, h("h3", {}, title), description, badge, query), note, body);
+  place(el, panel.gridPos);
+  return { el, body, note, badge };
+}
+
+function place(el, { x, y, w, h: rows }) {
+  el.style.setProperty("--column", `${x + 1} / span ${w}`);
+  el.style.setProperty("--row", `${y + 1} / span ${rows}`);
+  el.style.setProperty("--rows", rows);
+}
+
+function drop(state) {
+  state.handle?.destroy();
+  state.handle = null;
+}
+
+/** Asks for the data and draws it. The picture that was there stays until the new one can be drawn. */
+async function load(state) {
+  const { panel, ctx } = state;
+  state.abort?.abort();
+  const abort = new AbortController();
+  state.abort = abort;
+  state.el.classList.add("loading");
+  try {
+    const { from, to } = ctx.range();
+    const scope = { from, to, points: Math.max(60, Math.round(state.body.clientWidth || 600)), scrapeS: ctx.scrapeS, variables: scoped(ctx.variables(), panel.scope) };
+    const answers = panel.targets.length ? await ctx.query(panel, scope, abort.signal) : [];
+    if (abort.signal.aborted) return;
+    state.answers = answers;
+    state.loaded = true;
+    show(state);
+  } catch (error) {
+    if (error.name !== "AbortError") fail(state, error.message);
+  } finally {
+    if (state.abort === abort) state.el.classList.remove("loading");
+  }
+}
+
+function viewOf(state) {
+  const { panel, ctx, answers } = state;
+  const good = answers.filter(({ answer }) => !answer.error);
+  const asTable = panel.type === "table";
+  const series = asTable ? [] : good.flatMap(({ target, answer }) => toSeries(target, answer));
+  const made = asTable ? transform(good.map(({ target, answer }) => toTable(target, answer, good.length > 1)), panel.transformations)
+    : { tables: [], unknown: (panel.transformations || []).map(({ id }) => id) };
+  const fill = interpolator(scoped(ctx.variables(), panel.scope), {}, { plain: true });
+  return { panel, ctx, series, tables: made.tables, unknown: made.unknown, interpolate: fill,
+    width: state.body.clientWidth, height: state.body.clientHeight };
+}
+
+function show(state) {
+  const { panel } = state;
+  const draw = DRAW[panel.type];
+  const errors = state.answers.filter(({ answer }) => answer.error);
+  if (!draw) return fail(state, `This preview does not draw panels of type "${panel.type}". Grafana does.`);
+  state.body.hidden = false; // its size is measured for the view
+  const view = viewOf(state);
+  const empty = panel.targets.length > 0 && (panel.type === "table" ? !view.tables[0]?.rows.length : !view.series.length);
+  if (errors.length && empty) return fail(state, errors.map(({ target, answer }) => `${target.refId}: ${answer.error}`).join("\n"));
+  badge(state, errors, view);
+  if (empty) return noData(state);
+  state.note.hidden = true;
+  state.el.classList.remove("failed");
+  if (state.handle) state.handle.update(view);
+  else state.handle = draw(clear(state.body), view);
+  return undefined;
+}
+
+/** A part of the panel that could not be drawn is said on the panel, beside the part that could. */
+function badge(state, errors, view) {
+  const said = [...errors.map(({ target, answer }) => `Query ${target.refId}: ${answer.error}`), ...view.unknown.map((id) => `Transformation "${id}" is not carried out in this preview`)];
+  state.badge.hidden = said.length === 0;
+  state.badge.textContent = "!";
+  state.badge.title = said.join("\n");
+  state.badge.setAttribute("aria-label", said.join("; "));
+}
+
+function message(state, heading, detail, failed) {
+  drop(state);
+  state.body.hidden = true;
+  state.note.hidden = false;
+  state.el.classList.toggle("failed", failed);
+  clear(state.note).append(h("strong", {}, heading), detail && h("p", {}, detail));
+}
+
+function fail(state, text) {
+  state.badge.hidden = true;
+  message(state, "Not drawn", text, true);
+}
+
+function noData(state) {
+  const { defaults } = state.panel.fieldConfig;
+  const queries = [...new Set(state.answers.map(({ answer }) => answer.query))];
+  message(state, defaults.noValue && state.panel.type === "stat" ? defaults.noValue : "No data",
+    h("span", {}, queries.length === 1 ? "Prometheus answered this query with no series: " : "Prometheus answered these queries with no series: ", h("code", {}, queries.join("\n"))), false);
+}

@@ -1,0 +1,177 @@
+// The timeseries panel: lines, bars or points over time, stacked or not, with axes by unit.
+
+import { alpha, namedColor, paletteByName } from "./theme.js";
+import { clear, h } from "./dom.js";
+import { createChart } from "./chart.js";
+import { dateTimeText } from "./time.js";
+import { displayNameOf, displayText, displayValue, fieldConfigOf, thresholdSteps } from "./fields.js";
+import { align } from "./frames.js";
+import { reduce } from "./reduce.js";
+import { renderLegend } from "./legend.js";
+import { showTooltip } from "./tooltip.js";
+import { stack } from "./stack.js";
+
+const MOST_ROWS = 24; // of a tooltip: more would not fit on the page
+
+export function drawTimeseries(host, view) {
+  const state = { hidden: new Set(), color: paletteByName(), chart: null, signature: "" };
+  const plotHost = h("div", { class: "plot", tabindex: "0", role: "img" });
+  const legendHost = h("div", { class: "legend" });
+  const right = view.panel.options.legend?.placement === "right";
+  host.append(h("div", { class: right ? "chart legend-right" : "chart" }, plotHost, legendHost));
+  const redraw = () => render(state, plotHost, legendHost, redraw);
+  state.view = view;
+  redraw();
+  return {
+    update: (next) => { state.view = next; redraw(); },
+    resize: () => state.chart?.resize(plotHost.clientWidth, plotHost.clientHeight),
+    destroy: () => { state.chart?.destroy(); clear(host); },
+  };
+}
+
+/** Fields with configuration, name and colour: what legend, tooltip and lines all draw from. */
+function entriesOf({ series, panel, ctx }, state) {
+  return series.map((one) => {
+    const config = fieldConfigOf(panel.fieldConfig, one);
+    const custom = config.custom;
+    const name = displayNameOf(one, config) || "Value";
+    const values = custom.transform === "negative-Y" ? one.values.map((value) => (value === null ? null : -value)) : one.values;
+    return { ...one, name, values, config, hidden: state.hidden.has(name), color: colorOf(name, config, one, state, ctx.theme()),
+      dashed: ["dash", "dot"].includes(custom.lineStyle?.fill) };
+  }).filter((entry) => !entry.config.custom.hideFrom?.viz);
+}
+
+function colorOf(name, config, series, state, theme) {
+  const place = state.color(name, theme);
+  const mode = config.color?.mode || "palette-classic";
+  if (mode === "fixed" || mode === "shades") return namedColor(config.color.fixedColor, theme);
+  if (mode === "thresholds" || mode.startsWith("continuous")) return displayValue(reduce(series.values, "lastNotNull"), config, theme).color || place;
+  return place;
+}
+
+function toggle(state, entries, name, alone) {
+  const others = entries.map((entry) => entry.name).filter((other) => other !== name);
+  const isAlone = !state.hidden.has(name) && others.every((other) => state.hidden.has(other));
+  if (alone) state.hidden = new Set(isAlone ? [] : others);
+  else if (state.hidden.has(name)) state.hidden.delete(name);
+  else state.hidden.add(name);
+}
+
+function render(state, plotHost, legendHost, redraw) {
+  const { panel, ctx } = state.view;
+  const entries = entriesOf(state.view, state);
+  renderLegend(legendHost, { entries: entries.filter(({ config }) => !config.custom.hideFrom?.legend), options: panel.options.legend || {},
+    theme: ctx.theme(), onToggle: (name, alone) => { toggle(state, entries, name, alone); redraw(); } });
+  const shown = entries.filter(({ hidden }) => !hidden);
+  plotHost.setAttribute("aria-label", spoken(panel, shown, ctx));
+  const { times, columns } = align(shown);
+  const stacked = stack(shown, columns);
+  const signature = JSON.stringify([shown.map(({ name, config, color }) => [name, config, color]), ctx.theme().name, ctx.utc()]);
+  state.entries = shown;
+  state.columns = columns;
+  state.times = times;
+  if (state.chart && signature === state.signature) { state.chart.setData(times, stacked.columns); return; }
+  state.chart?.destroy();
+  clear(plotHost);
+  state.signature = signature;
+  state.chart = createChart(plotHost, specOf(state, times, stacked));
+}
+
+function spoken(panel, entries, ctx) {
+  const parts = entries.slice(0, 8).map((entry) => `${entry.name} ${displayText(reduce(entry.values, "lastNotNull"), entry.config, ctx.theme())}`);
+  return `${panel.title}: chart of ${entries.length} series, latest values: ${parts.join(", ")}${entries.length > 8 ? ", and more" : ""}. Arrow keys move through time.`;
+}
+
+function specOf(state, times, stacked) {
+  const { ctx } = state.view;
+  const theme = ctx.theme();
+  const scales = scalesOf(state.entries, state.view.panel.targets.length);
+  const keyOf = (entry) => scaleKey(entry.config);
+  return {
+    times, columns: stacked.columns, bands: stacked.bands, scales, theme, utc: ctx.utc(), syncKey: ctx.syncKey, fade: state.entries.length > 1,
+    series: state.entries.map((entry, at) => seriesOptions(entry, keyOf(entry), stacked.order[at])),
+    thresholds: thresholdsOf(state.entries, keyOf), range: () => ctx.range(), marks: () => ctx.marks(),
+    onZoom: ctx.zoom, onCursor: (u, index, point) => tip(state, u, index, point),
+  };
+}
+
+function scaleKey({ unit = "", custom, min, max }) {
+  return `y:${unit}:${custom.axisPlacement === "right" ? "right" : ""}:${min ?? ""}:${max ?? ""}`;
+}
+
+/** One scale for each unit (and side, and bounds); the first goes left, the others right. */
+function scalesOf(entries) {
+  const scales = {};
+  for (const { config } of entries) {
+    const key = scaleKey(config);
+    const custom = config.custom;
+    const log = custom.scaleDistribution?.type === "log" ? Number(custom.scaleDistribution.log) || 10 : null;
+    const right = custom.axisPlacement === "right" || (custom.axisPlacement !== "left" && Object.keys(scales).length > 0 && !scales[key]);
+    scales[key] = scales[key] || { unit: config.unit, decimals: config.decimals, min: config.min, max: config.max, log,
+      softMin: custom.axisSoftMin, softMax: custom.axisSoftMax, label: custom.axisLabel, side: right ? 1 : 3, show: custom.axisPlacement !== "hidden" };
+  }
+  return Object.keys(scales).length ? scales : { "y:": { side: 3, show: true } };
+}
+
+const PATHS = { smooth: () => uPlot.paths.spline(), stepBefore: () => uPlot.paths.stepped({ align: -1 }), stepAfter: () => uPlot.paths.stepped({ align: 1 }), linear: () => uPlot.paths.linear() };
+
+function seriesOptions(entry, scale, below) {
+  const custom = entry.config.custom;
+  const style = custom.drawStyle || "line";
+  const width = style === "points" ? 0 : custom.lineWidth ?? 1;
+  const opacity = (custom.fillOpacity ?? 0) / 100;
+  return { label: entry.name, scale, stroke: entry.color, width,
+    fill: opacity > 0 ? alpha(entry.color, custom.gradientMode === "opacity" ? opacity * 0.6 : opacity) : undefined,
+    dash: dashOf(custom.lineStyle), cap: custom.lineStyle?.fill === "dot" ? "round" : undefined,
+    spanGaps: custom.spanNulls === true, points: { show: style === "points" || custom.showPoints === "always" ? true : style === "bars" ? false : lonely, size: custom.pointSize ?? 5, fill: entry.color },
+    paths: style === "bars" ? uPlot.paths.bars({ size: [0.7, 60] }) : style === "points" ? () => null : (PATHS[custom.lineInterpolation] || PATHS.linear)(),
+    pxAlign: below ? 0 : undefined };
+}
+
+/** Points only where a line cannot show them: a series with a sample that has no neighbour. */
+function lonely(u, seriesIndex) {
+  const values = u.data[seriesIndex];
+  return values.length <= 2 || values.every((value, at) => value === null || value === undefined
+    || ((values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null));
+}
+
+function dashOf(lineStyle) {
+  if (!lineStyle || lineStyle.fill === "solid") return undefined;
+  return lineStyle.dash?.length ? lineStyle.dash : lineStyle.fill === "dot" ? [0, 10] : [10, 10];
+}
+
+function thresholdsOf(entries, keyOf) {
+  const byScale = new Map();
+  for (const entry of entries) {
+    const mode = entry.config.custom.thresholdsStyle?.mode;
+    if (mode && mode !== "off" && !byScale.has(keyOf(entry))) {
+      byScale.set(keyOf(entry), { mode, scale: keyOf(entry), steps: thresholdSteps(entry.config.thresholds, { min: entry.config.min ?? 0, max: entry.config.max ?? 100 }) });
+    }
+  }
+  return [...byScale.values()];
+}
+
+function tip(state, u, index, point) {
+  const { panel, ctx } = state.view;
+  const options = panel.options.tooltip || {};
+  if (options.mode === "none") return;
+  let rows = state.entries.map((entry, at) => ({ entry, value: state.columns[at][index], focused: u.series[at + 1]._focus === true }))
+    .filter(({ value, entry }) => value !== null && value !== undefined && !entry.config.custom.hideFrom?.tooltip);
+  if (options.sort === "desc" || options.sort === "asc") rows.sort((a, b) => (options.sort === "desc" ? b.value - a.value : a.value - b.value));
+  const near = nearest(rows, u, point);
+  if (options.mode === "single" && near) rows = [near];
+  const marks = ctx.marks().filter((mark) => state.times[index] >= mark.from && state.times[index] <= (mark.to ?? mark.from));
+  showTooltip({ ...point, heading: [dateTimeText(state.times[index], ctx.utc()), ...marks.map(({ text }) => text)].join(" · "),
+    rows: rows.slice(0, MOST_ROWS).map((row) => ({ name: row.entry.name, color: row.entry.color, strong: rows.length > 1 && row === near,
+      text: displayText(row.value, row.entry.config, ctx.theme()) })),
+    more: rows.length > MOST_ROWS ? `and ${rows.length - MOST_ROWS} more` : null });
+}
+
+function nearest(rows, u) {
+  let best = null;
+  for (const row of rows) {
+    const distance = Math.abs(u.valToPos(row.value, scaleKey(row.entry.config)) - u.cursor.top);
+    if (!best || distance < best.distance) best = { row, distance };
+  }
+  return best?.row || null;
+}
