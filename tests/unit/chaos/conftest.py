@@ -117,13 +117,19 @@ class Ground:
         return [state.value for state in self.runtime.states().values()]
 
 
+@pytest.fixture(scope="session")
+def lab() -> Topology:
+    """The checkout's own topology, read once."""
+    return load(checkout.path("deploy", "topology.yml"))
+
+
 @pytest.fixture
-def make_ground(tmp_path: Path) -> Callable[..., Ground]:
+def make_ground(tmp_path: Path, lab: Topology) -> Callable[..., Ground]:
     """Builds a `Ground` of ``count`` nodes; ``store`` keeps the nodes' states in a file."""
 
     def make(count: int = 3, *, store: bool = False) -> Ground:
         nodes = tuple(Node(name=f"rmq{place}") for place in range(1, count + 1))
-        topology = replace(load(checkout.path("deploy", "topology.yml")), nodes=nodes)
+        topology = replace(lab, nodes=nodes)
         time = FakeTime()
         names = [node.name for node in nodes]
         runtime = FakeRuntime(names, store=tmp_path / "nodes.json" if store else None)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chaos import fault as catalogue
+from chaos.cli import chaos
+from warren.errors import RefusedError
+
+
+@pytest.fixture
+def call(ground: Any) -> Any:
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(chaos, arguments, obj=ground.context())
+
+    return invoke
+
+
+def test_every_fault_is_a_command_and_is_listed(call: Any) -> None:
+    listed = call("list").output
+    for name in catalogue.names():
+        assert name in listed
+        assert call(name, "--help").exit_code == 0
+
+
+def test_kill_leaves_the_node_down_and_says_how_to_heal(ground: Any, call: Any) -> None:
+    done = call("kill", "rmq2")
+    assert done.exit_code == 0, done.output
+    assert "rmq2: kill since" in done.output
+    assert "make chaos-heal" in done.output
+    assert ground.states() == ["running", "stopped", "running"]
+
+
+def test_heal_says_what_it_healed_and_when_the_cluster_was_whole(ground: Any, call: Any) -> None:
+    call("pause", "rmq2")
+    done = call("heal")
+    assert "rmq2: healed of pause" in done.output
+    assert "the cluster is whole" in done.output
+    assert "nothing was broken" in call("heal").output
+    assert ground.states() == ["running"] * 3
+
+
+def test_for_holds_and_heals(ground: Any, call: Any) -> None:
+    begun_s = ground.time.seconds
+    assert call("kill", "--leader-of", "orders.work", "--for", "1.5m").exit_code == 0
+    assert ground.time.seconds - begun_s == pytest.approx(90, abs=2)
+    assert ground.states() == ["running"] * 3
+
+
+@pytest.mark.parametrize("text", ["", "s", "-3s", "20 s", "1h30", "zwanzig"])
+def test_bad_duration_is_wrong_usage(ground: Any, call: Any, text: str) -> None:
+    done = call("kill", "rmq2", "--for", text)
+    assert done.exit_code == 2
+    assert ground.runtime.calls == []
+
+
+def test_refusal_passes_through_to_the_front_door(ground: Any, call: Any) -> None:
+    call("kill", "rmq1")
+    assert isinstance(call("kill", "rmq2").exception, RefusedError)
+    assert call("kill", "rmq2", "--majority-loss").exit_code == 0
+    assert ground.states() == ["stopped", "stopped", "running"]
+
+
+def test_json_tells_the_same(ground: Any, call: Any, tmp_path: Path) -> None:
+    result = tmp_path / "fault.json"
+    call("stop", "rmq3", "--set", "grace_s=5", "--json", str(result))
+    written = json.loads(result.read_text(encoding="utf-8"))
+    assert (written["name"], written["target"], written["args"]) == ("stop", "rmq3", {"grace_s": 5.0})
+    call("status", "--json", str(result))
+    assert json.loads(result.read_text(encoding="utf-8"))["nodes"]["rmq3"] == "stopped"
+    call("heal", "--json", str(result))
+    assert json.loads(result.read_text(encoding="utf-8"))["healed"][0]["target"] == "rmq3"
+    call("list", "--json", str(result))
+    assert [each["name"] for each in json.loads(result.read_text(encoding="utf-8"))] == list(
+        catalogue.names()
+    )
+
+
+def test_result_that_could_not_be_written_is_refused_before_the_act(
+    ground: Any, call: Any, tmp_path: Path
+) -> None:
+    assert call("kill", "rmq2", "--json", str(tmp_path / "no" / "such.json")).exit_code == 2
+    assert ground.runtime.calls == []
+
+
+@pytest.mark.parametrize("setting", ["grace_s", "grace_s=long", "="])
+def test_bad_setting_is_wrong_usage(ground: Any, call: Any, setting: str) -> None:
+    assert call("stop", "rmq2", "--set", setting).exit_code == 2
+    assert ground.runtime.calls == []
+
+
+def test_status_names_the_fault_and_the_way_back(ground: Any, call: Any) -> None:
+    assert "no fault is open" in call("status").output
+    call("pause", "rmq2")
+    shown = call("status").output
+    assert "rmq2     paused" in shown
+    assert "rmq2: pause since" in shown
+    assert "make chaos-heal" in shown

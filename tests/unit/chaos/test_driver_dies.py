@@ -1,0 +1,223 @@
+"""The driver is killed for real, at every step of every fault; what it leaves must be healed by the next.
+
+The nodes' states are kept in a file, so that the child that dies and the parent that heals see the same.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chaos.engine import Order, Target, heal, inject, inject_for
+from warren.journal import Journal
+from warren.runtime.protocol import NodeState
+
+FAULTS = ("kill", "pause", "stop")
+HEALS = {"kill": "start", "pause": "unpause", "stop": "start"}
+
+
+def in_child(act: Callable[[], object]) -> int:
+    """Run ``act`` in a forked process; its wait status."""
+    child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            act()
+            status = 0
+        except KeyboardInterrupt:
+            status = 130
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1]
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def order(fault: str) -> Order:
+    return Order(fault=fault, target=Target(node="rmq2"))
+
+
+def assert_whole(ground: Any) -> None:
+    assert ground.states() == ["running"] * 3
+    assert ground.journal.open_faults() == ()
+
+
+def heal_after(ground: Any) -> None:
+    """What the user does next, in another process and a little later."""
+    ground.runtime.scripts.clear()
+    ground.time.sleep(1)
+    heal(ground.context())
+
+
+@pytest.fixture
+def stored(make_ground: Callable[..., Any]) -> Any:
+    return make_ground(store=True)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("step", "moment"),
+    [
+        ("process_id", "before"),  # looked, nothing journaled
+        ("act", "before"),  # journaled, nothing done
+        ("act", "after"),  # done, not proven
+    ],
+)
+def test_sigkill_during_the_injection_is_healed(stored: Any, fault: str, step: str, moment: str) -> None:
+    stored.runtime.on(fault if step == "act" else step, die, moment=moment)
+    status = in_child(lambda: inject(stored.context(), order(fault)))
+    assert os.WIFSIGNALED(status)
+    assert stored.states()[1] == ("running" if moment == "before" else stored.states()[1])
+    heal_after(stored)
+    assert_whole(stored)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_sigkill_right_after_the_proof_is_healed(stored: Any, fault: str) -> None:
+    def inject_and_die() -> None:
+        inject(stored.context(), order(fault))
+        die()
+
+    in_child(inject_and_die)
+    assert stored.states()[1] != "running"
+    assert stored.journal.open_faults()[0].is_proven
+    heal_after(stored)
+    assert_whole(stored)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_sigkill_of_the_healing_itself_is_healed(stored: Any, fault: str, moment: str) -> None:
+    inject(stored.context(), order(fault))
+    stored.runtime.on(HEALS[fault], die, moment=moment)
+    assert os.WIFSIGNALED(in_child(lambda: heal(stored.context())))
+    assert len(stored.journal.open_faults()) == 1
+    heal_after(stored)
+    assert_whole(stored)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_sigkill_while_waiting_for_the_gate_is_healed(
+    stored: Any, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inject(stored.context(), order(fault))
+
+    def gate(self: object, *, deadline_s: float) -> None:
+        die()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(stored.gate), "__call__", gate)
+        assert os.WIFSIGNALED(in_child(lambda: heal(stored.context())))
+    assert len(stored.journal.open_faults()) == 1
+    heal_after(stored)
+    assert_whole(stored)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_sigkill_while_the_journal_is_written_is_healed(
+    stored: Any, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second line (the proof) is cut in the middle by the death of its writer."""
+    real, lines = os.write, [0]
+
+    def torn(descriptor: int, data: Any) -> int:
+        if b'"fault_id"' in bytes(data):
+            lines[0] += 1
+            if lines[0] == 2:
+                real(descriptor, bytes(data)[: len(data) // 2])
+                die()
+        return real(descriptor, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", torn)
+        assert os.WIFSIGNALED(in_child(lambda: inject(stored.context(), order(fault))))
+    assert len(stored.journal.read().damage) == 1
+    heal_after(stored)
+    assert_whole(stored)
+
+
+def test_lock_of_a_dead_driver_is_free(stored: Any) -> None:
+    stored.runtime.on("kill", die)
+    in_child(lambda: inject(stored.context(), order("kill")))
+    with Journal(stored.journal.path, stored.time.wall).exclusive(deadline_s=0):
+        pass
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_interrupt_during_the_act_is_held_back_and_the_act_undone(
+    stored: Any, fault: str, number: signal.Signals, moment: str
+) -> None:
+    stored.runtime.on(fault, lambda: signal.raise_signal(number), moment=moment)
+    status = in_child(lambda: inject(stored.context(), order(fault)))
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert_whole(stored)
+    assert len(stored.journal.read().faults) == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_of_the_proof_undoes_the_act(stored: Any, fault: str, number: signal.Signals) -> None:
+    def arm() -> None:
+        stored.runtime.on("states", lambda: signal.raise_signal(number))
+
+    stored.runtime.on(fault, arm, moment="after")
+    assert os.waitstatus_to_exitcode(in_child(lambda: inject(stored.context(), order(fault)))) == 130
+    assert_whole(stored)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_of_the_hold_heals(stored: Any, fault: str, number: signal.Signals) -> None:
+    context = stored.context()
+
+    def sleep(duration_s: float) -> None:
+        assert stored.runtime.states()["rmq2"] is not NodeState.RUNNING
+        signal.raise_signal(number)
+
+    object.__setattr__(context, "clock", type(context.clock)(now=stored.time.now, sleep=sleep))
+    status = in_child(lambda: inject_for(context, order(fault), hold_s=30))
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert_whole(stored)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_second_interrupt_does_not_stop_the_healing(stored: Any, fault: str) -> None:
+    context = stored.context()
+    stored.runtime.on(HEALS[fault], lambda: signal.raise_signal(signal.SIGINT))
+    stored.runtime.fail(HEALS[fault])  # and the first try fails on top
+
+    def sleep(duration_s: float) -> None:
+        if stored.runtime.states()["rmq2"] is not NodeState.RUNNING and not stored.said:
+            signal.raise_signal(signal.SIGINT)
+
+    object.__setattr__(context, "clock", type(context.clock)(now=stored.time.now, sleep=sleep))
+    status = in_child(lambda: inject_for(context, order(fault), hold_s=30))
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert stored.states() == ["running"] * 3
+    heal_after(stored)
+    assert_whole(stored)
+
+
+def test_user_who_insists_is_let_go_and_the_fault_stays_open(stored: Any) -> None:
+    inject(stored.context(), order("kill"))
+    stored.runtime.on("start", lambda: signal.raise_signal(signal.SIGINT), times=None)
+    stored.runtime.fail("start", times=None)
+    begun = time.monotonic()
+    assert os.waitstatus_to_exitcode(in_child(lambda: heal(stored.context()))) == 130
+    assert time.monotonic() - begun < 5
+    assert len(stored.journal.open_faults()) == 1
+
+
+def test_sigterm_means_what_it_did_before_once_the_command_has_ended(ground: Any) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    inject_for(ground.context(), order("kill"), hold_s=1)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chaos.engine import Order, Target, heal, inject
+from warren.errors import BadInputError, NotReadyError
+from warren.runtime.protocol import NodeState
+
+FAULTS = ("kill", "pause", "stop")
+
+
+def strike(ground: Any, fault: str = "kill", node: str = "rmq2", *, majority_loss: bool = False) -> None:
+    inject(ground.context(), Order(fault=fault, target=Target(node=node), majority_loss=majority_loss))
+
+
+def test_healing_a_sound_cluster_changes_nothing_and_asks_the_gate(ground: Any) -> None:
+    report = heal(ground.context())
+    assert (report.healed, report.found) == ((), ())
+    assert ground.runtime.calls == []
+    assert ground.gate.asked == 1
+    assert not ground.journal.path.exists()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_second_heal_does_nothing(ground: Any, fault: str) -> None:
+    strike(ground, fault)
+    heal(ground.context())
+    calls = list(ground.runtime.calls)
+    report = heal(ground.context())
+    assert (report.healed, report.found) == ((), ())
+    assert ground.runtime.calls == calls
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_deleted_journal_is_made_up_for_by_what_can_be_seen(ground: Any, fault: str) -> None:
+    strike(ground, fault)
+    ground.journal.path.unlink()
+    report = heal(ground.context())
+    assert report.healed == ()
+    assert [each.target for each in report.found] == ["rmq2"]
+    assert ground.states() == ["running"] * 3
+    assert ground.journal.open_faults() == ()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("keep", range(0, 900, 37))
+def test_journal_truncated_anywhere_still_heals(ground: Any, fault: str, keep: int) -> None:
+    strike(ground, fault)
+    whole = ground.journal.path.read_bytes()
+    ground.journal.path.write_bytes(whole[:keep])
+    heal(ground.context())
+    assert ground.states() == ["running"] * 3
+    assert ground.journal.open_faults() == ()
+
+
+def test_damaged_lines_are_told(ground: Any) -> None:
+    strike(ground)
+    with ground.journal.path.open("ab") as handle:
+        handle.write(b'{"torn')
+    heal(ground.context())
+    assert any("cannot be read and was skipped" in line for line in ground.said)
+
+
+def test_faults_are_healed_in_the_reverse_order_of_their_injection(
+    make_ground: Callable[..., Any],
+) -> None:
+    ground = make_ground(5)
+    strike(ground, "kill", "rmq4")
+    strike(ground, "pause", "rmq2")
+    report = heal(ground.context())
+    assert [each.target for each in report.healed] == ["rmq2", "rmq4"]
+
+
+def test_only_the_named_node_is_healed(ground: Any) -> None:
+    strike(ground, "kill", "rmq2")
+    strike(ground, "pause", "rmq3", majority_loss=True)
+    report = heal(ground.context(), "rmq2")
+    assert ground.states() == ["running", "running", "paused"]
+    assert report.still_down == ("rmq3",)
+    assert (report.whole_after_s, ground.gate.asked) == (None, 0)
+    assert [each.target for each in ground.journal.open_faults()] == ["rmq3"]
+
+
+def test_unknown_node_is_refused(ground: Any) -> None:
+    with pytest.raises(BadInputError, match="rmq9"):
+        heal(ground.context(), "rmq9")
+
+
+@pytest.mark.parametrize("state", [NodeState.STOPPED, NodeState.ABSENT])
+def test_cluster_that_is_down_is_not_a_fault(ground: Any, state: NodeState) -> None:
+    for node in ground.runtime.nodes:
+        ground.runtime.put(node, state)
+    with pytest.raises(NotReadyError, match="cluster is down") as caught:
+        heal(ground.context())
+    assert "make cluster-up" in caught.value.remedy
+    assert ground.runtime.calls == []
+
+
+def test_cluster_taken_down_over_an_open_fault_is_left_down(ground: Any) -> None:
+    strike(ground)
+    for node in ground.runtime.nodes:
+        ground.runtime.put(node, NodeState.ABSENT)
+    with pytest.raises(NotReadyError, match="cluster is down"):
+        heal(ground.context())
+    for node in ground.runtime.nodes:
+        ground.runtime.put(node, NodeState.RUNNING)
+    heal(ground.context())
+    assert ground.journal.open_faults() == ()
+
+
+def test_cluster_that_chaos_took_down_wholly_is_healed(ground: Any) -> None:
+    for node in ground.runtime.nodes:
+        strike(ground, "kill", node, majority_loss=True)
+    heal(ground.context())
+    assert ground.states() == ["running"] * 3
+
+
+def test_engine_that_is_gone_for_a_while_is_waited_for(ground: Any) -> None:
+    strike(ground)
+    ground.runtime.fail("start", times=5)
+    heal(ground.context())
+    assert ground.states() == ["running"] * 3
+    assert any("cannot be healed yet" in line for line in ground.said)
+
+
+def test_engine_that_is_gone_for_good_leaves_the_fault_open(ground: Any) -> None:
+    strike(ground)
+    ground.runtime.fail("start", what="Cannot connect to the Docker daemon", times=None)
+    with pytest.raises(NotReadyError, match="Docker daemon"):
+        heal(ground.context())
+    assert [each.target for each in ground.journal.open_faults()] == ["rmq2"]
+
+
+def test_target_that_is_gone_does_not_keep_the_others_from_being_healed(ground: Any) -> None:
+    strike(ground, "kill", "rmq2")
+    strike(ground, "pause", "rmq3", majority_loss=True)
+    ground.runtime.put("rmq2", NodeState.ABSENT)
+    with pytest.raises(NotReadyError, match="no such container") as caught:
+        heal(ground.context())
+    assert "cluster-up" in caught.value.remedy
+    assert ground.states() == ["running", "absent", "running"]
+    assert [each.target for each in ground.journal.open_faults()] == ["rmq2"]
+
+
+def test_fault_of_an_unknown_kind_is_named_and_does_not_stop_the_rest(ground: Any) -> None:
+    strike(ground, "pause", "rmq3")
+    with ground.journal.path.open("ab") as handle:
+        handle.write(
+            b'{"fault_id": "flood-1", "name": "flood", "target": "rmq1", "phase": "injecting", '
+            b'"at": "2026-01-02T03:04:05Z"}\n'
+        )
+    with pytest.raises(BadInputError, match="flood"):
+        heal(ground.context())
+    assert ground.states() == ["running"] * 3
+
+
+def test_journal_that_cannot_be_written_does_not_stop_the_healing(
+    ground: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strike(ground)
+
+    def full(*given: object, **named: object) -> None:
+        raise NotReadyError("journal.jsonl", "No space left on device")
+
+    monkeypatch.setattr(type(ground.journal), "append", full)
+    heal(ground.context())
+    assert ground.states() == ["running"] * 3
+    assert any("No space left" in line for line in ground.said)
