@@ -46,6 +46,11 @@ class Totals:
         if "in_flight" in tick:
             self.in_flight[worker] = int(tick["in_flight"])
 
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of the workers so far."""
+        return sum(self._cpu_s.values())
+
     def end_to_end(self, name: str | None = None) -> Counts:
         """End-to-end latencies of one class of messages, or of all."""
         if name is not None:
@@ -94,7 +99,7 @@ class Totals:
 
     def resources(self, *, own_cpu_s: float, own_rss_bytes: int) -> Resources:
         return Resources(
-            client_cpu_s=round(sum(self._cpu_s.values()) + own_cpu_s, 3),
+            client_cpu_s=round(self.cpu_s + own_cpu_s, 3),
             client_max_rss_bytes=sum(self._rss_bytes.values()) + own_rss_bytes,
         )
 

@@ -7,11 +7,11 @@ lines on standard output, ``result.json`` in the run's folder.
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from loadgen.collect import Totals
 from loadgen.evidence import Evidence, read_evidence
 from loadgen.fleet import Fleet, Member
 from loadgen.judge import Expectation, missing
+from loadgen.metrics import LoadCollector, serve
 from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec, from_plain
 from loadgen.verdict import Timing, conclude
 from loadgen.worker import SECOND_NS
@@ -286,13 +287,14 @@ def run(spec: LoadSpec, *, emit: Emit, interrupts: Interrupts) -> LoadResult:
     started = datetime.now(UTC)
     expected = roster.expectation(spec)
     this = Run(spec, emit, interrupts)
-    try:
-        this.open()
-        published_ns = this.publish()
-        complete = this.drain(expected)
-        drained_ns = time.monotonic_ns()
-    finally:
-        this.close()
+    with _metrics(spec, this.totals):
+        try:
+            this.open()
+            published_ns = this.publish()
+            complete = this.drain(expected)
+            drained_ns = time.monotonic_ns()
+        finally:
+            this.close()
     timing = Timing(
         started=started,
         ended=datetime.now(UTC),
@@ -302,6 +304,13 @@ def run(spec: LoadSpec, *, emit: Emit, interrupts: Interrupts) -> LoadResult:
         drained=complete,
     )
     return conclude(this, expected, timing)
+
+
+def _metrics(spec: LoadSpec, totals: Totals) -> AbstractContextManager[None]:
+    if spec.metrics_port is None or spec.metrics_tls is None:
+        return nullcontext()
+    collector = LoadCollector(totals, profile=spec.profile, run_id=spec.run_id)
+    return serve(collector, port=spec.metrics_port, tls=spec.metrics_tls)
 
 
 def execute() -> int:
@@ -328,9 +337,3 @@ def execute() -> int:
 def _emit(event: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(event, separators=(",", ":")) + "\n")
     sys.stdout.flush()
-
-
-def own_usage() -> tuple[float, int]:
-    """CPU seconds and greatest resident bytes of the coordinator itself."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024

@@ -23,7 +23,7 @@ Rate = float | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """How a worker reaches the broker. ``ca_pem`` None means plain AMQP."""
+    """How a worker reaches the broker. ``ca_pem``: PEM text, empty for the system's own, None for no TLS."""
 
     endpoints: tuple[Endpoint, ...]
     vhost: str
@@ -113,7 +113,10 @@ class PublisherRole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerRole:
-    """A group of like consumers of one queue; see `ConsumerSpec` for the terms."""
+    """A group of like consumers of one queue; see `ConsumerSpec` for the terms.
+
+    ``delays_s`` is how long each failed try is meant to wait before the next.
+    """
 
     name: str
     user: str
@@ -125,6 +128,7 @@ class ConsumerRole:
     work_time_s: float = 0.0
     failures: tuple[float, ...] = (1.0,)
     tries: int = 1
+    delays_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ class Worker:
         self._write = write
         self._commands_fd = commands_fd
         self._loop = transport.TurnLoop()
-        self._tls = tls_context(TlsMaterial(ca_pem=link.ca_pem)) if link.ca_pem is not None else None
+        self._tls = tls_context(TlsMaterial(ca_pem=link.ca_pem or None)) if link.ca_pem is not None else None
         self._at = link.first_endpoint
         self._failures = 0
         self._connection: transport.Connection | None = None

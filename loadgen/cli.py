@@ -1,0 +1,139 @@
+"""`warren load`: each command parses, calls one engine function and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from loadgen import foreign as elsewhere
+from loadgen import launch, progress, resolve, scenario, summary
+from warren.connection import Credentials
+from warren.errors import BadInputError
+from warren.operate import options
+from warren.results import write_result
+
+
+class Duration(click.ParamType):
+    """``30s``, ``2m``, ``1h`` or seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return scenario.parse_duration_s(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def load() -> None:
+    """Run load and prove that nothing confirmed was lost."""
+
+
+@load.command("list")
+def list_profiles() -> None:
+    """The profiles that there are."""
+    for name in scenario.names():
+        click.echo(f"{name:<12} {scenario.load(name).description}")
+
+
+@load.command()
+@click.argument("profile")
+@click.option("--rate", metavar="N|max", help="Messages per second, all publishers together.")
+@click.option("--duration", type=Duration(), help="How long to publish: 30s, 2m, 1h.")
+@click.option("--size", type=click.IntRange(min=32), help="Bytes of a message's body.")
+@click.option("--publishers", type=click.IntRange(1, 64), help="Publisher processes of each role.")
+@click.option("--consumers", type=click.IntRange(1, 64), help="Worker processes of each role.")
+@click.option("--prefetch", type=click.IntRange(1, 65535), help="Unacknowledged messages a worker may hold.")
+@click.option("--window", type=click.IntRange(min=1), help="Unconfirmed messages a publisher may have.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any key of the profile."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Which messages fail, and how often.")
+@click.option("--purge", is_flag=True, help="Throw away what the profile's queues hold before it starts.")
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result here."
+)
+@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option("--topology", envvar="WARREN_TOPOLOGY", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--url", help="Another cluster: amqps://host:port,… The load then runs on this machine.")
+@click.option("--user", help="With --url: the account that all roles use.")
+@click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="With --url.")
+@click.option("--ca-file", type=click.Path(path_type=Path, dir_okay=False), help="With --url amqps://.")
+@click.option("--vhost", help="With --url: instead of the profile's.")
+def run(profile: str, **given: Any) -> int:
+    """Run PROFILE and judge it. Exit code: 0 passed, 1 failed, 4 inconclusive, 130 interrupted."""
+    context = options.context(given["topology"])
+    order = launch.Order(
+        scenario=scenario.load(profile, overrides(profile, given)), purge=given["purge"], seed=given["seed"]
+    )
+    console = Console(stderr=True)
+    view = progress.view(console, title=f"load {profile}", quiet=given["quiet"])
+    if given["url"]:
+        resolved = resolve.resolve(order.scenario, context.topology)
+        result, folder = launch.run_here(
+            order, resolved, _foreign(given), runs=context.state.runs, view=view, report=page_writer()
+        )
+    else:
+        result, folder = launch.run_in_lab(context, order, view=view, report=page_writer())
+    if given["json_path"]:
+        write_result(result, given["json_path"])
+    click.echo(summary.text(result))
+    click.echo(f"result     {folder / 'result.json'}")
+    return result.exit_code
+
+
+def overrides(profile: str, given: dict[str, Any]) -> dict[str, str]:
+    """The command's options as key paths of the profile; ``--set`` comes last and wins."""
+    base = scenario.load(profile)
+    found = {
+        key: str(given[option])
+        for option, key in (
+            ("rate", "rate"),
+            ("duration", "duration"),
+            ("size", "size_bytes"),
+            ("window", "window"),
+        )
+        if given.get(option) is not None
+    }
+    if given.get("publishers"):
+        found |= {f"publishers.{role.name}.count": str(given["publishers"]) for role in base.publishers}
+    for option, key in (("consumers", "count"), ("prefetch", "prefetch")):
+        if given.get(option):
+            roles = [role for role in base.consumers if role.does == "work"]
+            found |= {f"consumers.{role.name}.{key}": str(given[option]) for role in roles}
+    for setting in given.get("settings", ()):
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise BadInputError(
+                f"--set {setting}", "is not KEY=VALUE", "for example --set consumers.worker.count=4"
+            )
+        found[key] = value
+    return found
+
+
+def page_writer() -> launch.WriteReport | None:
+    """What makes a run's page; the report package stands above this one, so it is found by name."""
+    return None
+
+
+def _foreign(given: dict[str, Any]) -> launch.Foreign:
+    if not given["user"]:
+        raise BadInputError(
+            "--url", "needs an account", "give --user, and --password-file or type the password"
+        )
+    if given["password_file"]:
+        password = Credentials.from_file(given["user"], given["password_file"]).password
+    elif sys.stdin.isatty():
+        password = click.prompt(f"password of {given['user']}", hide_input=True, err=True)
+    else:
+        raise BadInputError("--url", "needs a password", "give --password-file")
+    return elsewhere.foreign(
+        given["url"], user=given["user"], password=password, vhost=given["vhost"], ca_file=given["ca_file"]
+    )

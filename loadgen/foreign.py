@@ -1,0 +1,52 @@
+"""Clusters that Warren did not make: read from URLs, which must not hold a password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loadgen.launch import Foreign
+from warren.connection import Credentials, Endpoint
+from warren.errors import BadInputError, NotReadyError
+
+_PORTS = {"amqps": 5671, "amqp": 5672}
+
+
+def foreign(urls: str, *, user: str, password: str, vhost: str | None, ca_file: Path | None) -> Foreign:
+    """Where ``amqps://host:port,…`` points. All URLs must be of one scheme; without a CA file, the
+    system's authorities verify amqps.
+
+    Raises BadInputError, naming the URL without its password, for anything else.
+    """
+    endpoints, schemes = [], set()
+    for url in urls.split(","):
+        parts = urlsplit(url.strip())
+        if parts.password is not None or parts.username is not None:
+            raise BadInputError(
+                f"--url {parts.scheme}://…@{parts.hostname}",
+                "holds an account",
+                "give --user and --password-file",
+            )
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise BadInputError(f"--url {url}", "is not amqps://host[:port] or amqp://host[:port]")
+        schemes.add(parts.scheme)
+        port = parts.port or _PORTS[parts.scheme]
+        endpoints.append(Endpoint(name=parts.hostname, host=parts.hostname, port=port))
+    if len(schemes) > 1:
+        raise BadInputError("--url", "mixes amqp and amqps", "give URLs of one scheme")
+    return Foreign(
+        endpoints=tuple(endpoints),
+        credentials=Credentials(username=user, password=password),
+        ca_pem=_authority(ca_file) if schemes == {"amqps"} else None,
+        vhost=vhost,
+    )
+
+
+def _authority(ca_file: Path | None) -> str:
+    """PEM text; empty means the system's own authorities."""
+    if ca_file is None:
+        return ""
+    try:
+        return ca_file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise NotReadyError(str(ca_file), f"cannot be read: {error.strerror}") from error

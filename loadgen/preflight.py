@@ -1,0 +1,51 @@
+"""Before a run: its queues must be empty and nobody else's, or the ledger would judge strangers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from warren.errors import NotReadyError
+from warren.management import ManagementClient
+from warren.wait import Clock, until
+
+#: The management API's figures are up to 5 s old: a queue that was just drained may look full for that long.
+_SETTLE_S = 12.0
+_REMEDY = "run it with --purge to throw these messages away, or redrive them first"
+
+
+def require_empty(
+    management: ManagementClient,
+    vhost: str,
+    queues: Sequence[str],
+    *,
+    purge: bool,
+    clock: Clock | None = None,
+) -> None:
+    """Return once every queue is empty and has no consumer; ``purge`` empties them first.
+
+    Raises NotReadyError naming the first queue that is not, with its count and what to do.
+    """
+    if purge:
+        for name in queues:
+            management.delete("queues", vhost, name, "contents")
+    until(
+        lambda: _look(management, vhost, queues),
+        what="the run's queues to be free",
+        deadline_s=_SETTLE_S,
+        every_s=1.0,
+        clock=clock,
+    )
+
+
+def _look(management: ManagementClient, vhost: str, queues: Sequence[str]) -> None:
+    for name in queues:
+        found = management.queue(vhost, name)
+        if found.consumers:
+            raise NotReadyError(
+                f"queue {name}",
+                f"has {found.consumers} consumers of someone else's; they would take messages of this run",
+                "end the other run first",
+            )
+        held = (found.messages or 0) + (found.messages_dlx or 0)
+        if held:
+            raise NotReadyError(f"queue {name}", f"holds {held} messages of something else", _REMEDY)

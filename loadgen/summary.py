@@ -1,0 +1,71 @@
+"""A result in a screenful of text: the verdict first."""
+
+from __future__ import annotations
+
+from loadgen.progress import seconds
+from warren.results import Ledger, LoadResult, Percentiles
+
+
+def text(result: LoadResult) -> str:
+    """What `warren load run` prints at the end."""
+    ledger, rates = result.ledger, result.rates
+    lines = [f"{result.verdict.value.upper()}  {result.run_id}"]
+    lines += [f"  {reason}" for reason in result.reasons]
+    lines += [
+        f"messages   published {ledger.published}  confirmed {ledger.confirmed}  nacked {ledger.nacked}  "
+        f"in doubt {ledger.in_doubt} (recovered {ledger.recovered})  returned {ledger.returned}",
+        f"           received {ledger.received}  lost {ledger.lost}  unexpected {ledger.unexpected}  "
+        f"dead-lettered {_reasons(ledger)}",
+        f"duplicates redelivered {ledger.duplicates_redelivered}  own retry {ledger.duplicates_own_retry}  "
+        f"unflagged {ledger.duplicates_unflagged}    reordered {_or_dash(ledger.reordered)}",
+        f"per second published {rates.published_per_s:.0f}  confirmed {rates.confirmed_per_s:.0f}  "
+        f"consumed {rates.consumed_per_s:.0f}",
+        f"latency    confirm {_latency(result.latency_s.confirm)}   "
+        f"end to end {_latency(result.latency_s.end_to_end)}",
+        f"gaps       confirms {seconds(result.availability.confirm_gap_max_s)}  "
+        f"deliveries {seconds(result.availability.delivery_gap_max_s)}  "
+        f"drain {seconds(result.availability.drain_s)}  "
+        f"late publishes {result.availability.failed_publishes}",
+    ]
+    if ledger.published:
+        micros = result.resources.client_cpu_s / ledger.published * 1e6
+        lines.append(
+            f"client     {result.resources.client_cpu_s:.1f} s CPU ({micros:.0f} µs a message, start included)  "
+            f"{result.resources.client_max_rss_bytes / 2**20:.0f} MiB"
+        )
+    lines += [f"oracle     {_oracle(name, check)}" for name, check in result.oracles.items()]
+    lines += [
+        f"fault      {fault.name} {fault.target}  {fault.injected_at} to {fault.healed_at or 'now'}"
+        for fault in result.faults
+    ]
+    return "\n".join(lines)
+
+
+def _reasons(ledger: Ledger) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in ledger.dead_lettered.items()) or "0"
+
+
+def _or_dash(value: int | None) -> str:
+    return "not judged" if value is None else str(value)
+
+
+def _latency(found: Percentiles) -> str:
+    return f"p50 {seconds(found.p50)} p99 {seconds(found.p99)} max {seconds(found.max)}"
+
+
+def _oracle(name: str, check: object) -> str:
+    if not isinstance(check, dict):
+        return name
+    state = {True: "holds", False: "does not hold", None: "not judged"}[check.get("passed")]
+    figures = "  ".join(
+        f"{key.replace('_', ' ')} {_figure(value)}"
+        for key, value in check.items()
+        if key not in ("passed", "why")
+    )
+    return f"{name.replace('_', ' ')}: {state}  {figures}"
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_figure(each)}" for key, each in value.items()) + ")"
+    return f"{value:g}" if isinstance(value, float) else str(value)
