@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from warren import render
+from warren.inventory import inventory_file
 from warren.state import write_atomically
 from warren.topology import Topology
 
 #: Where they stand in the checkout. Everything below is ours: a file that no topology makes is removed.
 FOLDER = Path("deploy", "generated")
+#: Stands where Ansible looks for it, beside the operator's own inventory files.
+INVENTORY = Path("ansible", "inventory", "generated.yml")
 
 #: Role -> templates whose text holds no secret.
 _SERVICES: Mapping[str, tuple[str, ...]] = {
@@ -23,14 +26,17 @@ _SERVICES: Mapping[str, tuple[str, ...]] = {
 
 
 def files(topology: Topology) -> dict[Path, str]:
-    """Path below `FOLDER` -> text; pure."""
-    found = {Path("compose.yml"): render.compose_file(topology, grafana=True)}
+    """Path in the checkout -> text; pure."""
+    found = {
+        INVENTORY: inventory_file(topology),
+        FOLDER / "compose.yml": render.compose_file(topology, grafana=True),
+    }
     for name, text in render.broker_files(topology).items():
-        found[Path("rabbitmq", name)] = text
+        found[FOLDER / "rabbitmq" / name] = text
     variables = {**render.role_vars(topology), **render.CONTAINER_PATHS}
     for role, names in _SERVICES.items():
         for name in names:
-            found[Path(role, name)] = render.role_template(role, name, variables)
+            found[FOLDER / role / name] = render.role_template(role, name, variables)
     return found
 
 
@@ -39,9 +45,9 @@ def write(topology: Topology, root: Path, *, only_check: bool) -> list[Path]:
 
     With ``only_check`` nothing is written.
     """
-    folder = root / FOLDER
-    wanted = {folder / path: text for path, text in files(topology).items()}
-    there = {path for path in folder.rglob("*") if path.is_file()}
+    wanted = {root / path: text for path, text in files(topology).items()}
+    there = {path for path in (root / FOLDER).rglob("*") if path.is_file()}
+    there |= {root / INVENTORY} & set(filter(Path.is_file, wanted))
     stale = [path for path, text in wanted.items() if path not in there or path.read_text("utf-8") != text]
     surplus = sorted(there - set(wanted))
     if not only_check:
