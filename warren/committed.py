@@ -47,8 +47,7 @@ def write(topology: Topology, root: Path, *, only_check: bool) -> list[Path]:
     """
     wanted = {root / path: text for path, text in files(topology).items()}
     there = {path for path in (root / FOLDER).rglob("*") if path.is_file()}
-    there |= {root / INVENTORY} & set(filter(Path.is_file, wanted))
-    stale = [path for path, text in wanted.items() if path not in there or path.read_text("utf-8") != text]
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
     surplus = sorted(there - set(wanted))
     if not only_check:
         for path in stale:

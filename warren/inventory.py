@@ -17,8 +17,8 @@ from warren.topology import Topology
 def inventory(topology: Topology) -> dict[str, Any]:
     """Ansible's inventory as data: the group ``rabbitmq`` with a host per node, the variables for all hosts.
 
-    A host is called as its node is, which is also the name that its certificates carry. The topology's waivers
-    are not among the variables: they excuse the lab, and a host is no lab.
+    A host is called as its node is, which is also the name that its certificates carry. The topology's
+    waivers are not among the variables: they excuse the lab, and a host is no lab.
     """
     hosts: dict[str, None] = {node.name: None for node in topology.nodes}
     return {"all": {"vars": render.role_vars(topology), "children": {"rabbitmq": {"hosts": hosts}}}}
