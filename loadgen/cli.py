@@ -17,7 +17,7 @@ from warren.operate import options
 from warren.results import write_result
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """``30s``, ``2m``, ``1h`` or seconds."""
 
     name = "duration"

@@ -30,7 +30,7 @@ def text(result: LoadResult) -> str:
     if ledger.published:
         micros = result.resources.client_cpu_s / ledger.published * 1e6
         lines.append(
-            f"client     {result.resources.client_cpu_s:.1f} s CPU ({micros:.0f} µs a message, start included)  "
+            f"client     {result.resources.client_cpu_s:.1f} s CPU ({micros:.0f} µs a message with start)  "
             f"{result.resources.client_max_rss_bytes / 2**20:.0f} MiB"
         )
     lines += [f"oracle     {_oracle(name, check)}" for name, check in result.oracles.items()]
