@@ -1,0 +1,114 @@
+"""retry: every payment gets the tries that the plan gives it, and none comes before its rung's time is over.
+
+A step's delay runs from the moment at which a worker rejects to the arrival of the next try, at whichever
+worker; both are noted with the clock that all processes of one machine share. A try is told by the number of
+rejections in the message's ``x-death``, since the redelivered flag and ``x-delivery-count`` survive
+dead-lettering; the same try arriving twice is a redelivery, not a retry. How late the tries came is told and
+not judged: a fault makes them late, and late is not lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loadgen import plan
+from loadgen.collect import Totals
+from loadgen.evidence import Evidence, add, members, number
+from loadgen.judge import Expectation
+from loadgen.ledger import Event, Kind
+from loadgen.spec import ConsumerRole, LoadSpec
+from warren.stats import percentile
+
+#: A delay shorter than said by more than this is early: the clocks are one, so this is rounding only.
+_EARLY_S = 0.01
+
+Message = tuple[int, int]
+
+
+def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Totals) -> Mapping[str, Any]:
+    """``tries`` and ``delays``, the latter with one entry a rung: count, errors in seconds, early ones."""
+    del totals
+    found: dict[str, Any] = {}
+    for role in (each for each in spec.consumers if each.does == "work" and each.delays_s):
+        events = [event for queue, event in evidence.events(Kind.TRIED, Kind.REJECTED) if queue == role.queue]
+        found["tries"] = _tries(spec, evidence, expected, role, events)
+        found["delays"] = _delays(role, events)
+    return found
+
+
+def _tries(
+    spec: LoadSpec, evidence: Evidence, expected: Expectation, role: ConsumerRole, events: Sequence[Event]
+) -> Mapping[str, Any]:
+    """Tries seen against tries planned, for every payment that reached its end."""
+    seen: dict[Message, set[int]] = {}
+    again = 0
+    for event in events:
+        if event.kind is Kind.TRIED:
+            tries = seen.setdefault((event.publisher, event.seq), set())
+            again += event.aux in tries
+            tries.add(event.aux)
+    choice = plan.failures(role.failures, spec.seed)
+    counts = {"judged": 0, "right": 0, "too_few": 0, "too_many": 0, "done": 0, "failed": 0, "wrong_end": 0}
+    for publisher, queues in expected.destinations.items():
+        if role.queue not in queues:
+            continue
+        done, dead = evidence.done_bits(role.queue, publisher), evidence.dead_bits(role.queue, publisher)
+        counts["done"] += done.bit_count()
+        counts["failed"] += dead.bit_count()
+        doomed = bytearray()
+        for seq in members(done | dead):
+            failures = choice.of(publisher, seq)
+            if failures >= role.tries:
+                add(doomed, seq)
+            _compare(counts, len(seen.get((publisher, seq), ())), min(failures + 1, role.tries))
+        counts["wrong_end"] += (done & number(doomed)).bit_count() + (dead & ~number(doomed)).bit_count()
+    wrong = counts["too_few"] + counts["too_many"] + counts["wrong_end"]
+    why = f"{wrong} payments had another number of tries, or another end, than planned"
+    return {"passed": wrong == 0, **({"why": why} if wrong else {}), **counts, "redelivered_tries": again}
+
+
+def _compare(counts: dict[str, int], seen: int, planned: int) -> None:
+    counts["judged"] += 1
+    counts["right" if seen == planned else "too_few" if seen < planned else "too_many"] += 1
+
+
+def _delays(role: ConsumerRole, events: Sequence[Event]) -> Mapping[str, Any]:
+    rungs = [_rung(events, step, said) for step, said in enumerate(role.delays_s)]
+    early = sum(rung["early"] for rung in rungs)
+    names = [f"step_{index + 1}" for index in range(len(rungs))]
+    return {
+        "passed": early == 0,
+        **({"why": f"{early} tries came before their time"} if early else {}),
+        **dict(zip(names, rungs, strict=True)),
+    }
+
+
+def _rung(events: Sequence[Event], step: int, said_s: float) -> dict[str, Any]:
+    """The waits between try ``step`` and the next. A payment rejected twice at one try (its worker was lost)
+    counts from the last reject before the next try."""
+    left: dict[Message, list[int]] = {}
+    arrived: dict[Message, int] = {}
+    for event in events:
+        key = (event.publisher, event.seq)
+        if event.kind is Kind.REJECTED and event.aux == step:
+            left.setdefault(key, []).append(event.at_ns)
+        elif event.kind is Kind.TRIED and event.aux == step + 1:
+            arrived[key] = min(event.at_ns, arrived.get(key, event.at_ns))
+    waits = [
+        (at_ns - max(before)) / 1e9
+        for key, at_ns in arrived.items()
+        if (before := [each for each in left.get(key, ()) if each <= at_ns])
+    ]
+    if not waits:
+        return {"said_s": said_s, "count": 0, "early": 0}
+    errors = [wait - said_s for wait in waits]
+    return {
+        "said_s": said_s,
+        "count": len(waits),
+        "early": sum(1 for error in errors if error < -_EARLY_S),
+        "error_min_s": round(min(errors), 4),
+        "error_p50_s": round(percentile(errors, 0.5), 4),
+        "error_p99_s": round(percentile(errors, 0.99), 4),
+        "error_max_s": round(max(errors), 4),
+    }
