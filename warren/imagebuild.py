@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from warren.console import Say, shorten
+from warren.console import Say
 from warren.errors import NotReadyError
 from warren.process import Runner
 from warren.runtime.debian import KEYRING, Suite, candidate, fetch, find_mirror, open_suite
@@ -224,11 +224,12 @@ class Builder:
         shutil.rmtree(context, ignore_errors=True)
 
     def _say_step(self, line: str) -> None:
-        """Steps that take time, as the classic builder ("Step 3/9 : RUN …") and BuildKit ("#7 [3/9] RUN …")
-        print."""
-        match = re.match(r"(?:Step \d+/\d+ : |#\d+ \[[^]]*\] )((?:RUN|FROM|COPY) .*)", line)
-        if match and match[1].startswith("RUN"):
-            self.step(shorten(match[1].removeprefix("RUN ").partition(" && ")[0], 70))
+        """Say the steps that take long, as the classic builder and BuildKit print them."""
+        match = re.match(r"(?:Step \d+/\d+ : |#\d+ \[[^]]*\] )RUN (.*)", line)
+        if match and (package := re.search(r'warren-install "?([\w-]+)', match[1])):
+            self.step(f"install {package[1]} and what it needs")
+        elif match and "compileall" in match[1]:
+            self.step("compile")
 
     def _open_suite(self) -> Suite:
         if self._suite is None:

@@ -176,20 +176,19 @@ def _mend(
 
 def _start(host: Host, *, run: Runner, say: Say, spawn: Spawn, clock: Clock) -> None:
     """Start the daemon and wait until it answers."""
-    log = enginesetup.start_daemon(host, run=run, say=say, spawn=spawn)
+    ours = enginesetup.start_daemon(host, run=run, say=say, spawn=spawn)
     began = clock.now()
 
     def answers() -> None:
+        nonlocal ours
         done = _ask(run, [(host.clients or ("docker",))[0], "version", "--format", "{{json .Server}}"])
-        if not done.ok and _fault_of(done, host).fault is Fault.NO_DAEMON:
-            last = enginesetup.last_line(log)
-            raise NotReadyError("container engine", done.last_line() + (f"; its log: {last}" if last else ""))
+        if done.ok or _fault_of(done, host).fault is not Fault.NO_DAEMON:
+            return
+        if not ours and not enginesetup.daemon_lives(host):  # the one that was waited for has ended
+            ours = enginesetup.start_daemon(host, run=run, say=say, spawn=spawn)
+        last = enginesetup.last_line(enginesetup.log_path(host))
+        raise NotReadyError("container engine", done.last_line() + (f"; its log: {last}" if last else ""))
 
-    until(
-        answers,
-        what="the engine's daemon",
-        deadline_s=_START_S,
-        remedy=f"read why: tail -n 30 {log}",
-        clock=clock,
-    )
+    remedy = f"read why: {enginesetup.log_command(host)}"
+    until(answers, what="the engine's daemon", deadline_s=_START_S, remedy=remedy, clock=clock)
     say(f"the engine answers after {clock.now() - began:.0f} s")

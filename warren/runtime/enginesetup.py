@@ -216,45 +216,60 @@ def _apt(run: Runner, *words: str) -> None:
     check(run(argv, timeout_s=_INSTALL_S, env=env), _APT_REMEDY)
 
 
-def start_daemon(host: Host, *, run: Runner, say: Say, spawn: Spawn) -> Path:
-    """Start the daemon, by the service manager where there is one; returns where its log is. Does not wait.
+def log_path(host: Host) -> Path:
+    """Where the output of a daemon goes that is started by hand."""
+    return host.root / "var/log/dockerd.log"
+
+
+def log_command(host: Host) -> str:
+    """What to type to read why the daemon does not come up."""
+    if host.service_manager:
+        return "journalctl --unit docker --lines 30"
+    return f"tail -n 30 {log_path(host)}"
+
+
+def start_daemon(host: Host, *, run: Runner, say: Say, spawn: Spawn) -> bool:
+    """Start the daemon without waiting for it; returns False where one lives already and was left alone.
 
     A daemon that was killed leaves process ids on disk, and such an id may since belong to another process:
-    dockerd would then refuse to start, or wait for a containerd that is none. Only ids of the wrong program
-    are removed; a dockerd that lives is left alone.
+    dockerd would then refuse to start, or wait for a containerd that is none. Only the files of ids that are
+    not the program's any more are removed.
     """
     if host.service_manager:
         say("starting the container engine: systemctl start docker")
-        check(
-            run(["systemctl", "start", "docker"], timeout_s=90),
-            "read why: journalctl --unit docker --lines 30",
-        )
-        return host.root / "var/log/syslog"
-    log = host.root / "var/log/dockerd.log"
-    _remove_stale(host.root / "run/docker/containerd/containerd.pid", "containerd", host.root, say)
-    if _remove_stale(host.root / "run/docker.pid", "dockerd", host.root, say):
+        check(run(["systemctl", "start", "docker"], timeout_s=90), f"read why: {log_command(host)}")
+        return True
+    if daemon_lives(host):
         say("a container engine is running and does not answer yet: waiting for it")
-        return log
+        return False
+    for name, program in (
+        ("run/docker/containerd/containerd.pid", "containerd"),
+        ("run/docker.pid", "dockerd"),
+    ):
+        pid_file = host.root / name
+        if pid_file.exists() and not _lives(pid_file, program, host.root):
+            say(f"removing {pid_file}, which a killed {program} left behind")
+            pid_file.unlink()
+    log = log_path(host)
     say(f"no service manager here: starting dockerd by hand (it goes on afterwards; its log: {log})")
     spawn(["dockerd"], log=log)
-    return log
+    return True
 
 
-def _remove_stale(pid_file: Path, program: str, root: Path, say: Say) -> bool:
-    """Whether the process of ``pid_file`` lives and is ``program``; the file is removed where it is not."""
+def daemon_lives(host: Host) -> bool:
+    """Whether a dockerd that was started by hand is running, whether or not it answers."""
+    return _lives(host.root / "run/docker.pid", "dockerd", host.root)
+
+
+def _lives(pid_file: Path, program: str, root: Path) -> bool:
+    """Whether the process of ``pid_file`` is ``program`` and runs: one that was killed and whose parent does not
+    collect it stays listed as a zombie (proc(5), status)."""
     try:
-        pid = int(pid_file.read_text())
+        status = (root / f"proc/{int(pid_file.read_text())}/status").read_text()
     except (OSError, ValueError):
-        pid_file.unlink(missing_ok=True)
         return False
-    try:
-        alive = (root / f"proc/{pid}/comm").read_text().strip() == program
-    except OSError:
-        alive = False
-    if not alive:
-        say(f"removing {pid_file}: process {pid} is no {program}")
-        pid_file.unlink(missing_ok=True)
-    return alive
+    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return fields.get("Name", "").strip() == program and not fields.get("State", "").strip().startswith("Z")
 
 
 def spawn_detached(argv: Sequence[str], *, log: Path) -> None:

@@ -184,7 +184,7 @@ def test_pid_file_of_a_killed_daemon_is_removed_when_its_pid_is_another_program(
     for name, pid in (("run/docker.pid", 77), ("run/docker/containerd/containerd.pid", 78)):
         (tmp_path / name).write_text(str(pid))
         (tmp_path / f"proc/{pid}").mkdir()
-        (tmp_path / f"proc/{pid}/comm").write_text("sshd\n")
+        (tmp_path / f"proc/{pid}/status").write_text("Name:\tsshd\nState:\tS (sleeping)\n")
     machine.ensure()
     assert not (tmp_path / "run/docker.pid").exists()
     assert not (tmp_path / "run/docker/containerd/containerd.pid").exists()
@@ -204,11 +204,41 @@ def test_living_daemon_that_does_not_answer_is_waited_for_and_not_started_twice(
     machine.daemon = (1, "", DOWN)
     (tmp_path / "run/docker.pid").write_text("77")
     (tmp_path / "proc/77").mkdir()
-    (tmp_path / "proc/77/comm").write_text("dockerd\n")
+    (tmp_path / "proc/77/status").write_text("Name:\tdockerd\nState:\tS (sleeping)\n")
     with pytest.raises(DeadlineError, match="waited 90 s for the engine's daemon"):
         machine.ensure()
     assert not machine.spawned
     assert (tmp_path / "run/docker.pid").exists()
+
+
+def test_killed_daemon_that_nobody_collected_counts_as_dead(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.daemon = (1, "", DOWN)
+    (tmp_path / "run/docker.pid").write_text("77")
+    (tmp_path / "proc/77").mkdir()
+    (tmp_path / "proc/77/status").write_text("Name:\tdockerd\nState:\tZ (zombie)\n")
+    machine.ensure()
+    assert machine.spawned == [["dockerd"]]
+
+
+def test_daemon_that_ends_while_it_is_waited_for_is_started_again(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.daemon = (1, "", DOWN)
+    (tmp_path / "run/docker.pid").write_text("77")
+    status = tmp_path / "proc/77/status"
+    status.parent.mkdir()
+    status.write_text("Name:\tdockerd\nState:\tS (sleeping)\n")
+    answer, asked = machine.answer, []
+
+    def dies_later(line: str) -> Answer:
+        asked.append(line)
+        if len(asked) == 5:
+            status.unlink()
+        return answer(line)
+
+    machine.answer = dies_later  # type: ignore[method-assign]
+    machine.ensure()
+    assert machine.spawned == [["dockerd"]]
 
 
 def test_daemon_that_does_not_come_up_is_reported_with_its_log(tmp_path: Path) -> None:
