@@ -1,0 +1,111 @@
+"""Sections of the cluster's board: who is connected, who leads, and how consensus fares."""
+
+from __future__ import annotations
+
+from dashboards.house import Query, Section, lines
+from dashboards.queries import EXPORTER, NODE, ONE_NODE, RAFT, total_rate
+from exporters import names
+
+
+def connections() -> Section:
+    return Section(
+        title="Connections",
+        panels=(
+            lines(
+                "Connections",
+                "Client connections by node. Good: steady and about even. All on one node after a restart"
+                " is clients that do not come back.",
+                "short",
+                Query(expr=f"rabbitmq_connections{{{ONE_NODE}}}", legend="{{node}}"),
+                width=8,
+                stacked=True,
+            ),
+            lines(
+                "Channels",
+                "Channels by node. Good: a few for each connection. A line that only rises is a leak.",
+                "short",
+                Query(expr=f"rabbitmq_channels{{{ONE_NODE}}}", legend="{{node}}"),
+                width=8,
+                stacked=True,
+            ),
+            lines(
+                "Connections opened and closed",
+                "Per second, over the cluster. Good: near 0 between deployments. A steady rate is a "
+                "client that connects for each message: keep connections open.",
+                "ops",
+                Query(expr=total_rate("rabbitmq_connections_opened_total", NODE), legend="opened"),
+                Query(expr=total_rate("rabbitmq_connections_closed_total", NODE), legend="closed"),
+                width=8,
+            ),
+        ),
+    )
+
+
+def consensus() -> Section:
+    return Section(
+        title="Queues and consensus",
+        panels=(
+            lines(
+                "Leaders by node",
+                "Queues whose leader is on each node. Good: about even. After a node was away all leaders"
+                " are elsewhere: rabbitmq-queues rebalance quorum.",
+                "short",
+                Query(expr=f"count by (leader) ({names.LEADER.name}{{{EXPORTER}}})", legend="{{leader}}"),
+                width=8,
+                stacked=True,
+                steps=True,
+            ),
+            lines(
+                "Queues without all members",
+                "Queues of which at least one member is not running. Good: 0. They go on with a majority,"
+                " and stand still without one. See docs/runbooks/queue-under-replicated.md.",
+                "short",
+                Query(
+                    expr=f"sum({names.MEMBERS.name}{{{EXPORTER}}} > bool {names.ONLINE.name}{{{EXPORTER}}})",
+                    legend="a member is missing",
+                ),
+                Query(
+                    expr=f"sum({names.ONLINE.name}{{{EXPORTER}}} * 2"
+                    f" <= bool {names.MEMBERS.name}{{{EXPORTER}}})",
+                    legend="no majority",
+                ),
+                width=8,
+                steps=True,
+            ),
+            lines(
+                "Terms begun",
+                "New terms of the queues' consensus: each is an election. Good: flat lines. Steps beside "
+                "a fault are what consensus is for; steps without one are nodes that do not hear each "
+                "other in time.",
+                "short",
+                Query(expr=f"sum by (node) (rabbitmq_detailed_raft_term{{{RAFT}}})", legend="{{node}}"),
+                width=8,
+                least=None,
+                steps=True,
+            ),
+            lines(
+                "Slowest commit",
+                "Greatest time from a command to its commit in any quorum queue that a node leads. Good: "
+                "milliseconds. Rising means a slow disk, a slow link or a busy node.",
+                "s",
+                Query(
+                    expr=f'rabbitmq_raft_max_commit_latency_seconds{{{ONE_NODE},ra_system="quorum_queues"}}',
+                    legend="{{node}}",
+                ),
+            ),
+            lines(
+                "Write-ahead log",
+                "Bytes per second that each node writes for its quorum queues. Good: follows the traffic."
+                " Every message is written on each member.",
+                "Bps",
+                Query(
+                    expr=total_rate(
+                        "rabbitmq_detailed_raft_bytes_written",
+                        f'{RAFT},node=~"$node",module="ra_log_wal",ra_system="quorum_queues"',
+                        by="node",
+                    ),
+                    legend="{{node}}",
+                ),
+            ),
+        ),
+    )

@@ -1,0 +1,296 @@
+"""The house look: what a panel, a section and a board are, and how each kind of panel is drawn.
+
+A board is data; `dashboards.build` turns it into Grafana's JSON. Every panel says what is good and what to do
+when it is not. One that may rightly be empty while load runs says why (``may_be_empty``), for the test that
+asks a live Prometheus; that never reaches the JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grafanalib import core
+
+#: Every query asks the data source that the reader chose.
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+#: Counters refreshed every five seconds are rightly absent for so long after a restart: lines are joined.
+_JOIN_GAPS_MS = 20_000
+
+GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "text"
+
+Thresholds = Sequence[tuple[float, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One PromQL expression and the name of its series; ``instant`` asks for the present value only."""
+
+    expr: str
+    legend: str = ""
+    instant: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """A panel before it has a place. ``draw`` is grafanalib's class, ``look`` what it is made with."""
+
+    title: str
+    description: str
+    queries: tuple[Query, ...]
+    width: int
+    height: int
+    may_be_empty: str
+    draw: Any
+    look: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Panels under one heading, from left to right, wrapped at Grafana's 24 columns."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A choice at the top of the board, from the values of ``label`` on ``metric``."""
+
+    name: str
+    label: str
+    query: str
+    several: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """A dashboard. ``uid`` is its file's name and its address, and never changes."""
+
+    uid: str
+    title: str
+    description: str
+    variables: tuple[Variable, ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        return tuple(panel for section in self.sections for panel in section.panels)
+
+
+class Table(core.Panel):  # type: ignore[misc]
+    """grafanalib's own table is the one that Grafana dropped in version 8."""
+
+    def to_json_data(self) -> Any:
+        return self.panel_json({"type": "table", "options": {"showHeader": True, "cellHeight": "sm"}})
+
+
+class Heatmap(core.Panel):  # type: ignore[misc]
+    """grafanalib's own heat map is the one that Grafana dropped in version 9."""
+
+    def to_json_data(self) -> Any:
+        options = {
+            "calculate": False,
+            "cellGap": 1,
+            "color": {"mode": "scheme", "scheme": "Blues", "steps": 32, "exponent": 0.5, "fill": "blue"},
+            "filterValues": {"le": 1e-9},
+            "legend": {"show": True},
+            "rowsFrame": {"layout": "auto"},
+            "tooltip": {"mode": "single", "yHistogram": True},
+            "yAxis": {"axisPlacement": "left", "reverse": False, "unit": "s"},
+        }
+        return self.panel_json({"type": "heatmap", "options": options})
+
+
+def lines(
+    title: str,
+    description: str,
+    unit: str,
+    *queries: Query,
+    width: int = 12,
+    height: int = 8,
+    least: float | None = 0,
+    stacked: bool = False,
+    steps: bool = False,
+    dashed: str = "",
+    limits: Thresholds = (),
+    may_be_empty: str = "",
+) -> Panel:
+    """Lines over time. ``dashed`` is a pattern of legends drawn as a dashed limit without fill; ``limits``
+    are drawn as dashed lines of their colour."""
+    look = {
+        "unit": unit,
+        "valueMin": least,
+        "drawStyle": "line",
+        "lineInterpolation": "stepAfter" if steps else "linear",
+        "fillOpacity": 30 if stacked else 8,
+        "showPoints": "never",
+        "tooltipMode": "multi",
+        "tooltipSort": "desc",
+        "legendDisplayMode": "list",
+        "legendPlacement": "bottom",
+        "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
+        "thresholdsStyleMode": "dashed" if limits else "off",
+        "thresholds": thresholds(limits)["steps"],
+        "overrides": [_dashed(dashed)] if dashed else [],
+        "extraJson": {"fieldConfig": {"defaults": {"custom": {"spanNulls": _JOIN_GAPS_MS}}}},
+    }
+    return Panel(
+        title=title, description=description, queries=queries, width=width, height=height,
+        may_be_empty=may_be_empty, draw=core.TimeSeries, look=look,
+    )  # fmt: skip
+
+
+def number(
+    title: str,
+    description: str,
+    unit: str,
+    *queries: Query,
+    limits: Thresholds = (),
+    width: int = 4,
+    height: int = 4,
+    graph: bool = True,
+    none: str = "",
+    decimals: int | None = None,
+    may_be_empty: str = "",
+) -> Panel:
+    """Present values, large. ``limits`` colour them from their value on; ``none`` is shown for no value."""
+    look = {
+        "format": unit,
+        "reduceCalc": "lastNotNull",
+        "graphMode": "area" if graph else "none",
+        "colorMode": "value",
+        "thresholds": thresholds(limits)["steps"],
+        "color": {"mode": "thresholds"},
+        "decimals": decimals,
+        "noValue": none or None,
+    }
+    return Panel(
+        title=title, description=description, queries=queries, width=width, height=height,
+        may_be_empty=may_be_empty, draw=core.Stat, look=look,
+    )  # fmt: skip
+
+
+def states(
+    title: str,
+    description: str,
+    query: Query,
+    names: Mapping[str, tuple[str, str]],
+    *,
+    width: int = 12,
+    height: int = 8,
+) -> Panel:
+    """Bars of state over time; ``names`` maps values to the words and colours that stand for them."""
+    mapping = {
+        value: {"text": text, "color": color, "index": index}
+        for index, (value, (text, color)) in enumerate(names.items())
+    }
+    look = {
+        "mappings": [{"type": "value", "options": mapping}],
+        "thresholds": thresholds(())["steps"],
+        "showValue": "never",
+        "mergeValues": True,
+        "extraJson": {"fieldConfig": {"defaults": {"unit": "none"}}},
+    }
+    return Panel(
+        title=title, description=description, queries=(query,), width=width, height=height,
+        may_be_empty="", draw=core.StateTimeline, look=look,
+    )  # fmt: skip
+
+
+def heat(title: str, description: str, query: Query, *, width: int = 12, height: int = 8) -> Panel:
+    """How often each size of a histogram in seconds came, over time; the query keeps the label ``le``."""
+    look = {"extraJson": {"fieldConfig": {"defaults": {"unit": "s", "custom": {"hideFrom": _NOWHERE}}}}}
+    return Panel(
+        title=title, description=description, queries=(query,), width=width, height=height,
+        may_be_empty="", draw=Heatmap, look=look,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of figures: its heading, the query that gives it, its unit and the colours of its values."""
+
+    heading: str
+    expr: str
+    unit: str
+    limits: Thresholds = ()
+
+
+def table(
+    title: str,
+    description: str,
+    labels: Mapping[str, str],
+    columns: Sequence[Column],
+    *,
+    width: int = 24,
+    height: int = 10,
+) -> Panel:
+    """One row for each set of ``labels`` (label → heading), one column for each query."""
+    queries = tuple(Query(expr=column.expr, instant=True) for column in columns)
+    refs = [reference(place) for place in range(len(columns))]
+    names = {**labels, **{f"Value #{ref}": column.heading for ref, column in zip(refs, columns, strict=True)}}
+    order = {name: place for place, name in enumerate(names)}
+    transformations = [
+        {"id": "merge", "options": {}},
+        {
+            "id": "organize",
+            "options": {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": names},
+        },
+    ]
+    look = {
+        "transformations": transformations,
+        "extraJson": {
+            "fieldConfig": {
+                "defaults": {
+                    "unit": "none",
+                    "color": {"mode": "thresholds"},
+                    "custom": {"align": "auto"},
+                    "thresholds": thresholds(()),
+                },
+                "overrides": [_column(column) for column in columns],
+            }
+        },
+    }
+    return Panel(
+        title=title, description=description, queries=queries, width=width, height=height,
+        may_be_empty="", draw=Table, look=look,
+    )  # fmt: skip
+
+
+def thresholds(limits: Thresholds) -> dict[str, Any]:
+    """Steps from a neutral or green base up; grafanalib's default of no steps breaks Grafana's tables."""
+    base = GREEN if limits else BLUE
+    steps: list[dict[str, Any]] = [{"color": base, "value": None}]
+    if limits and limits[0][0] == float("-inf"):
+        steps, limits = [{"color": limits[0][1], "value": None}], limits[1:]
+    steps += [{"color": color, "value": value} for value, color in limits]
+    return {"mode": "absolute", "steps": steps}
+
+
+def reference(place: int) -> str:
+    """The letter by which Grafana calls the query at ``place``."""
+    return chr(ord("A") + place)
+
+
+_NOWHERE = {"legend": False, "tooltip": False, "viz": False}
+
+
+def _column(column: Column) -> dict[str, Any]:
+    properties: list[dict[str, Any]] = [{"id": "unit", "value": column.unit}]
+    if column.limits:
+        properties += [
+            {"id": "thresholds", "value": thresholds(column.limits)},
+            {"id": "custom.cellOptions", "value": {"type": "color-text"}},
+        ]
+    return {"matcher": {"id": "byName", "options": column.heading}, "properties": properties}
+
+
+def _dashed(pattern: str) -> dict[str, Any]:
+    properties = [
+        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 6]}},
+        {"id": "custom.fillOpacity", "value": 0},
+        {"id": "custom.stacking", "value": {"mode": "none", "group": "A"}},
+    ]
+    return {"matcher": {"id": "byRegexp", "options": f"/{pattern}/"}, "properties": properties}
