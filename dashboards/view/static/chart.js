@@ -25,7 +25,7 @@ export function createChart(host, spec) {
 function optionsOf(host, spec, state) {
   return {
     width: Math.max(60, host.clientWidth), height: Math.max(60, host.clientHeight),
-    padding: [8, 10, 0, 0], legend: { show: false },
+    padding: [8, 22, 0, 0], legend: { show: false },
     tzDate: (seconds) => (spec.utc ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000)),
     cursor: { sync: { key: spec.syncKey, setSeries: false, scales: ["x", null] }, focus: { prox: 24 },
       drag: { x: true, y: false, setScale: false }, points: { size: 7, width: 1 } },
@@ -60,12 +60,11 @@ function hooksOf(spec, state) {
       else hideTooltip();
     }],
     setSelect: [(u) => {
-      if (!state.dragging || u.select.width < 4) return;
-      state.dragging = false;
-      const from = u.posToVal(u.select.left, "x");
-      const to = u.posToVal(u.select.left + u.select.width, "x");
+      const { left, width } = u.select;
       u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-      spec.onZoom?.(from, to);
+      const mine = state.dragging; // the charts in sync were dragged along, and only clear themselves
+      state.dragging = false;
+      if (mine && width >= 4) spec.onZoom?.(u.posToVal(left, "x"), u.posToVal(left + width, "x"));
     }],
   };
 }

@@ -47,6 +47,7 @@ function onGrid(samples, grid) {
 
 /** answer: {resultType, result, grid?: {start, end, step}} as query.js returns it. */
 export function toSeries(target, answer) {
+  if (answer.resultType === "series") return answer.result; // of a report: series already
   if (answer.resultType === "scalar" || answer.resultType === "string") {
     return [{ name: target.legendFormat || target.expr, refId: target.refId, labels: {}, times: [answer.result[0]], values: [sampleNumber(answer.result[1])] }];
   }
