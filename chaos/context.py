@@ -22,6 +22,10 @@ class Broker(Protocol):
         """The topology name of the node that leads a queue, as node ``asked`` sees it (None: any that
         answers); NotReadyError while nobody does."""
 
+    def queue_leader_by_tool(self, vhost: str, queue: str, *, node: str) -> str:
+        """The same, read by the broker's own tools inside ``node``: slower, and it works while another
+        node is frozen, when the management API waits for that one's answer."""
+
     def quorum_critical(self, node: str) -> bool:
         """Whether a queue or the metadata store would lose its majority with ``node``."""
 

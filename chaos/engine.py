@@ -145,7 +145,8 @@ def _undo(context: ChaosContext, fault: Fault, cause: BaseException) -> None:
 
 def _observe(context: ChaosContext, fault: Fault, resolved: Resolved, *, deadline_s: float) -> Fault:
     """Re-read the role by which the target was chosen, and journal who has it now."""
-    seen = await_new_leader(context, resolved, deadline_s=deadline_s)
+    silent = catalogue.load(fault.name).is_silent
+    seen = await_new_leader(context, resolved, silent=silent, deadline_s=deadline_s)
     if not seen:
         return fault
     context.say(_told(resolved, seen))

@@ -53,6 +53,10 @@ class Fault(Protocol):
     def takes_down(self) -> bool:
         """Whether the target counts as lost while the fault lasts: what the blast radius is about."""
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether no connection is closed, so that peers and clients notice by their timeouts only."""
+
     def before(self, site: Site, target: str) -> Facts:
         """What the proof will be held against; journaled before the act."""
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from chaos.context import ChaosContext
-from warren import cluster
+from warren import cluster, process
 from warren.context import Context
 from warren.errors import NotReadyError
 from warren.journal import Journal
 from warren.management import ManagementClient
 from warren.management_facts import queue as read_queue
 from warren.operate import options
+from warren.runtime.protocol import Runtime
+
+#: One call of a broker tool on a busy machine.
+_TOOL_S = 10.0
+#: What the metadata store says of a quorum queue: its record carries the leader's name and node.
+_LEADER = """
+{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>)),
+{{_, Leader}} = amqqueue:get_pid(Queue),
+io:format("leader=~s~n", [Leader]).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +33,28 @@ class ManagementBroker:
     """`chaos.context.Broker` over the management API."""
 
     management: ManagementClient
+    runtime: Runtime
 
     def queue_leader(self, vhost: str, queue: str, *, asked: str | None = None) -> str:
         found = read_queue(self.management.get("queues", vhost, queue, node=asked))
-        if not found.leader:
-            raise NotReadyError(f"queue {queue} in {vhost}", "has no leader now", "make cluster-status")
-        return found.leader.partition("@")[2]
+        return _node_of(found.leader, vhost, queue)
+
+    def queue_leader_by_tool(self, vhost: str, queue: str, *, node: str) -> str:
+        # Names come from the topology, whose reader admits no quote or backslash.
+        expression = _LEADER.format(vhost=vhost, queue=queue)
+        done = self.runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_TOOL_S)
+        found = re.search(r"leader=(\S+)", process.check(done).stdout)
+        return _node_of(found[1] if found else None, vhost, queue)
 
     def quorum_critical(self, node: str) -> bool:
         return not self.management.not_quorum_critical(node).passed
+
+
+def _node_of(leader: str | None, vhost: str, queue: str) -> str:
+    """The topology's name of an Erlang node; raises NotReadyError where there is none."""
+    if not leader:
+        raise NotReadyError(f"queue {queue} in {vhost}", "has no leader now", "make cluster-status")
+    return leader.partition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +72,7 @@ def chaos_context(context: Context) -> ChaosContext:
     return ChaosContext(
         topology=context.topology,
         runtime=context.runtime,
-        broker=ManagementBroker(context.management),
+        broker=ManagementBroker(context.management, context.runtime),
         journal=Journal(context.state.journal, _now, context.clock),
         wait_ready=ClusterGate(context),
         clock=context.clock,

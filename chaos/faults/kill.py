@@ -14,6 +14,7 @@ class Kill:
     summary: str = "SIGKILL the node; heal starts it again"
     parameters: Mapping[str, float] = field(default_factory=dict)
     takes_down: bool = True
+    is_silent: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         return process_facts(site, target)

@@ -20,6 +20,7 @@ class Pause:
     summary: str = "freeze every process of the node; heal lets them go on"
     parameters: Mapping[str, float] = field(default_factory=dict)
     takes_down: bool = True
+    is_silent: bool = True
 
     def before(self, site: Site, target: str) -> Facts:
         return process_facts(site, target)

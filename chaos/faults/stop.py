@@ -29,6 +29,7 @@ class Stop:
     summary: str = "stop the node as an operator would (SIGTERM); heal starts it again"
     parameters: Mapping[str, float] = field(default_factory=_parameters)
     takes_down: bool = True
+    is_silent: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         return process_facts(site, target)

@@ -51,6 +51,7 @@ class FakeBroker:
     critical: set[str] = field(default_factory=set)
     unreachable: bool = False
     asked: list[str | None] = field(default_factory=list)
+    tools: list[str] = field(default_factory=list)
 
     def queue_leader(self, vhost: str, queue: str, *, asked: str | None = None) -> str:
         self._answer()
@@ -59,6 +60,10 @@ class FakeBroker:
         if self.moves and states[self.leader] is not NodeState.RUNNING:
             return next(node for node, state in states.items() if state is NodeState.RUNNING)
         return self.leader
+
+    def queue_leader_by_tool(self, vhost: str, queue: str, *, node: str) -> str:
+        self.tools.append(node)
+        return self.queue_leader(vhost, queue)
 
     def quorum_critical(self, node: str) -> bool:
         self._answer()

@@ -136,6 +136,19 @@ def test_leader_that_does_not_move_is_a_finding_and_not_an_error(ground: Any) ->
     assert "still led by rmq2" in injected.evidence["leader_after_reason"]
 
 
+def test_management_api_is_not_asked_while_a_node_is_frozen(ground: Any) -> None:
+    inject(ground.context(), Order(fault="pause", target=Target(leader_of=QUEUE)))
+    assert ground.broker.tools == ["rmq1"]
+
+
+def test_leader_with_nobody_left_to_follow_is_a_finding(ground: Any) -> None:
+    for node in ("rmq1", "rmq3"):
+        inject(ground.context(), order("kill", node, majority_loss=True))
+    target = Target(leader_of=QUEUE)
+    injected = inject(ground.context(), Order(fault="kill", target=target, majority_loss=True))
+    assert injected.evidence["leader_after_reason"] == "no other node runs"
+
+
 def test_vhost_says_which_queue_is_meant(ground: Any) -> None:
     target = Target(leader_of=QUEUE, vhost="/orders")
     assert inject(ground.context(), Order(fault="kill", target=target)).target == "rmq2"
