@@ -79,6 +79,12 @@ def run_in_lab(
         began = datetime.now(UTC)
         box = container.launch(spec, folder, place=place, run=context.run, starter=starter)
         _follow(box, view)
+    if not (folder / "result.json").exists():
+        raise NotReadyError(
+            f"load container of {run_id}",
+            f"ended with status {box.wait()} and wrote no result; its last words are above",
+            "make cluster-status; the run's evidence is in " + str(folder),
+        )
     result = _with_faults(context, read_result(folder / "result.json"), began)
     write_result(result, folder / "result.json")
     if report is not None:

@@ -8,6 +8,7 @@ question.
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -90,7 +91,10 @@ def ensure_images(
         engine=engine, run=run, record=record, root=build_root, say=say, policy=policy, follow=follow,
         clock=clock or Clock(),
     )  # fmt: skip
-    return getter.get(wanted)
+    # Two commands at once would build in the same folder, and one would tag what the other is still writing.
+    with record.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return getter.get(wanted)
 
 
 class _Getter:
@@ -108,7 +112,7 @@ class _Getter:
     ) -> None:
         self._docker, self._run, self._record, self._say = engine.docker, run, record, say
         self._root, self._policy, self._follow, self._clock = root, policy, follow, clock
-        self._settled = _read_record(record)
+        self._settled: dict[str, _Settled] = {}
         self._registry_answers = policy != "build"
         self._builder = Builder(
             docker=engine.docker, run=run, follow=follow, say=say, clock=clock,
@@ -116,6 +120,7 @@ class _Getter:
         )  # fmt: skip
 
     def get(self, wanted: Mapping[str, str]) -> dict[str, ImageRef]:
+        self._settled = _read_record(self._record)
         known = recipes(self._root)
         built_tags = {name: known[name].tag(reference) for name, reference in wanted.items() if name in known}
         present = self._present([*wanted.values(), *built_tags.values(), PYTHON_REFERENCE])
@@ -139,7 +144,6 @@ class _Getter:
         if old is None or old.wanted != reference or self._policy == "pull":
             return False
         if old.origin == "absent":
-            self._say(f"{name}: {old.note} (to ask again: WARREN_IMAGES=pull)")
             return True
         if old.origin == "built":
             return old.reference == built_tag and built_tag in present

@@ -174,7 +174,7 @@ def places_text(context: Context) -> str:
     grafana = context.runtime.runs("grafana")
     dashboards = ("grafana", secrets.GRAFANA_ADMIN, "admin") if grafana else ("view", secrets.VIEW, "view")
     service, secret, user = dashboards
-    kind = "Grafana" if grafana else "a preview: Grafana's image is not to be had here"
+    kind = "Grafana" if grafana else "a preview: Grafana's image was not to be had; to ask again: WARREN_IMAGES=pull make cluster-up"
     management = topology.published_node(topology.nodes[0].name, "management")
     return "\n".join(
         [
