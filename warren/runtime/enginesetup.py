@@ -188,9 +188,7 @@ def install_compose(host: Host, *, run: Runner, say: Say) -> None:
 
 def _fetch_compose(host: Host, *, run: Runner, say: Say) -> None:
     target = host.plugin_folder / "docker-compose"
-    say(
-        f"Docker Compose v2 is missing: fetching it from Debian {COMPOSE_SUITE} (signature checked) into {target}"
-    )
+    say(f"Docker Compose v2 is missing: fetching {COMPOSE_SUITE}'s (signature checked) into {target}")
     mirror = os.environ.get("WARREN_DEBIAN_MIRROR") or find_mirror(run=run, codename=host.codename)
     with tempfile.TemporaryDirectory(prefix="warren-compose-") as folder:
         suite = open_suite(name=COMPOSE_SUITE, mirror=mirror, folder=Path(folder) / "apt", run=run)
@@ -262,8 +260,8 @@ def daemon_lives(host: Host) -> bool:
 
 
 def _lives(pid_file: Path, program: str, root: Path) -> bool:
-    """Whether the process of ``pid_file`` is ``program`` and runs: one that was killed and whose parent does not
-    collect it stays listed as a zombie (proc(5), status)."""
+    """Whether the process of ``pid_file`` is ``program`` and runs; one that was killed stays listed as a
+    zombie until its parent collects it (proc(5), status)."""
     try:
         status = (root / f"proc/{int(pid_file.read_text())}/status").read_text()
     except (OSError, ValueError):

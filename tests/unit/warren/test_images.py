@@ -1,0 +1,337 @@
+"""Where images come from, with an engine that is only described."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from warren.errors import DeadlineError, NotReadyError
+from warren.imagebuild import Builder, hash_files, open_modes, recipes
+from warren.images import ImageRef, ensure_images
+from warren.ownimage import for_python, own_recipe
+from warren.process import Completed
+from warren.runtime.debian import find_mirror
+from warren.runtime.engine import Engine
+from warren.runtime.rootfs import write_seed
+from warren.wait import Clock
+
+ENGINE = Engine(
+    docker="docker", compose=("docker", "compose"), server_version="20.10.24", compose_version="2.26.1"
+)
+WANTED = {"rabbitmq": "rabbitmq:4.3.6", "grafana": "grafana/grafana:12.4.1"}
+NO_HOST = "Error response from daemon: dial tcp: lookup registry: no such host"
+
+
+def checkout(tmp_path: Path) -> Path:
+    """The parts of a checkout that images are made of."""
+    root = tmp_path / "checkout"
+    for name in ("base", "rabbitmq", "prometheus", "alertmanager", "warren"):
+        (root / "deploy/images" / name).mkdir(parents=True)
+        (root / "deploy/images" / name / "Dockerfile").write_text(f"# {name}\n")
+    for name in ("base/configure.sh", "base/warren-install", "warren/Dockerfile.python", "warren/warren"):
+        (root / "deploy/images" / name).write_text("#!/bin/sh\n")
+    (root / "requirements").mkdir()
+    (root / "requirements/runtime.lock").write_text("pika==1.4.4 --hash=sha256:aa\n")
+    (root / "pyproject.toml").write_text("[project]\n")
+    (root / "warren").mkdir()
+    (root / "warren/__init__.py").write_text("")
+    return root
+
+
+class Registry:
+    """Answers as the Docker client would: which images exist, and what a pull prints."""
+
+    def __init__(self, root: Path, *, pulls: Mapping[str, tuple[int, str]] | None = None) -> None:
+        self.root, self.pulls = root, dict(pulls or {})
+        self.there = {own_recipe(root, base=base).python_tag for base in (None, "python:3.13-slim")}
+        self.digests: dict[str, str] = {}
+        self.built: list[str] = []
+        self.asked: list[str] = []
+        self.silent = False
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        line, out, code = " ".join(argv), "", 0
+        if "image inspect" in line:
+            references = [word for word in argv if ":" in word and "{{" not in word]
+            if "RepoDigests" in line:
+                out = "\n".join(f"x@{self.digests[ref]}" for ref in references if ref in self.digests)
+            else:
+                out = "\n".join(ref for ref in references if ref in self.there)
+            code = 0 if all(ref in self.there for ref in references) else 1
+        if "apt-cache" in line:
+            out = "  Candidate: 4.3.6-1\n"
+        if "indextargets" in line:
+            out = "mirror://here/|bookworm|main|Debian\n"
+        if "pip wheel" in line:
+            folder = Path(argv[argv.index("--wheel-dir") + 1])
+            folder.mkdir()
+            (folder / "warren.whl").write_bytes(b"PK\x05\x06" + bytes(18))
+        return Completed(argv=tuple(argv), returncode=code, stdout=out, stderr="")
+
+    def follow(
+        self,
+        argv: Sequence[str],
+        *,
+        on_line: Callable[[str], None],
+        timeout_s: float,
+        first_line_s: float | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        if argv[1] == "build":
+            tag = argv[argv.index("--tag") + 1]
+            self.built.append(tag)
+            self.there.add(tag)
+            return Completed(argv=tuple(argv), returncode=0, stdout="", stderr="")
+        reference = argv[-1]
+        self.asked.append(reference)
+        if self.silent:
+            assert first_line_s is not None
+            assert first_line_s <= 10
+            raise DeadlineError("docker pull", "no end within 8 s")
+        code, text = self.pulls.get(reference, (1, NO_HOST))
+        for line in text.splitlines():
+            on_line(line)
+        if code == 0:
+            self.there.add(reference)
+        return Completed(argv=tuple(argv), returncode=code, stdout=text, stderr="")
+
+    def get(self, said: list[str] | None = None, policy: str = "auto") -> dict[str, ImageRef]:
+        return ensure_images(
+            WANTED,
+            engine=ENGINE,
+            run=self.run,
+            record=self.root.parent / "state/images.json",
+            build_root=self.root,
+            say=(said if said is not None else []).append,
+            policy=policy,  # type: ignore[arg-type]
+            follow=self.follow,
+            clock=Clock(now=lambda: 0.0, sleep=lambda s: None),
+        )
+
+
+@pytest.fixture(autouse=True)
+def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base image is taken as made: making it needs a mirror and an engine."""
+    monkeypatch.setattr(Builder, "base", lambda self: "warren/base:test")
+
+
+PULLS = {
+    "rabbitmq:4.3.6": (0, "4.3.6: Pulling from library/rabbitmq\n"),
+    "grafana/grafana:12.4.1": (0, "12.4.1: Pulling from grafana/grafana\n"),
+    "python:3.13-slim": (0, "3.13-slim: Pulling from library/python\n"),
+}
+
+
+def test_official_images_are_pulled_and_their_digest_recorded(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path), pulls=PULLS)
+    registry.digests["rabbitmq:4.3.6"] = "sha256:1111"
+    images = registry.get()
+    assert images["rabbitmq"].reference == "rabbitmq:4.3.6"
+    assert (images["rabbitmq"].origin, images["rabbitmq"].digest) == ("pulled", "sha256:1111")
+    assert images["warren"].note == "Warren itself on python:3.13-slim"
+    record = json.loads((tmp_path / "state/images.json").read_text())
+    assert record["images"]["rabbitmq"]["digest"] == "sha256:1111"
+
+
+def test_digest_that_changed_since_the_first_pull_is_told(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path), pulls=PULLS)
+    registry.digests["rabbitmq:4.3.6"] = "sha256:1111"
+    registry.get()
+    registry.digests["rabbitmq:4.3.6"] = "sha256:2222"
+    said: list[str] = []
+    images = registry.get(said, policy="pull")
+    assert "sha256:1111 at the first pull, sha256:2222 now" in images["rabbitmq"].note
+    assert any("sha256:1111 at the first pull" in line for line in said)
+
+
+def test_registry_that_answers_nothing_is_asked_once_and_images_are_built(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    registry.silent = True
+    said: list[str] = []
+    images = registry.get(said)
+    assert registry.asked == ["rabbitmq:4.3.6"]
+    assert images["rabbitmq"].origin == "built"
+    assert images["rabbitmq"].reference.startswith("warren/rabbitmq:4.3.6-")
+    assert images["rabbitmq"].digest is None
+    assert any("no registry answers" in line for line in said)
+
+
+def test_image_that_cannot_be_built_is_missing_from_the_result(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    said: list[str] = []
+    assert set(registry.get(said)) == {"rabbitmq", "warren"}
+    assert any("grafana/grafana:12.4.1 is not to be had" in line for line in said)
+
+
+def test_version_that_the_registry_does_not_have_is_built_and_the_others_pulled(tmp_path: Path) -> None:
+    pulls = PULLS | {"rabbitmq:4.3.6": (1, "Error response from daemon: manifest unknown")}
+    registry = Registry(checkout(tmp_path), pulls=pulls)
+    images = registry.get()
+    assert images["rabbitmq"].origin == "built"
+    assert images["grafana"].origin == "pulled"
+
+
+def test_what_was_settled_is_neither_asked_nor_built_again(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    first = registry.get()
+    registry.asked.clear()
+    registry.built.clear()
+    assert registry.get() == first
+    assert not registry.asked
+    assert not registry.built
+
+
+def test_absent_image_is_asked_for_again_when_told_to_pull(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    registry.get()
+    registry.pulls = dict(PULLS)
+    assert "grafana" not in registry.get()
+    assert registry.get(policy="pull")["grafana"].origin == "pulled"
+
+
+def test_policy_build_asks_no_registry(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path), pulls=PULLS)
+    assert registry.get(policy="build")["rabbitmq"].origin == "built"
+    assert not registry.asked
+
+
+def test_image_removed_from_the_engine_is_built_again(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    tag = registry.get()["rabbitmq"].reference
+    registry.there.discard(tag)
+    registry.built.clear()
+    registry.get()
+    assert registry.built == [tag]
+
+
+def test_changed_recipe_gets_another_tag(tmp_path: Path) -> None:
+    root = checkout(tmp_path)
+    before = recipes(root)
+    (root / "deploy/images/rabbitmq/Dockerfile").write_text("# changed\n")
+    after = recipes(root)
+    assert before["rabbitmq"].tag("rabbitmq:4.3.6") != after["rabbitmq"].tag("rabbitmq:4.3.6")
+    assert before["prometheus"].tag("p:v3.5.3") == after["prometheus"].tag("p:v3.5.3")
+    (root / "deploy/images/base/configure.sh").write_text("# changed\n")
+    assert recipes(root)["prometheus"].tag("p:v3.5.3") != after["prometheus"].tag("p:v3.5.3")
+
+
+def test_changed_source_rebuilds_our_layer_and_not_the_dependencies(tmp_path: Path) -> None:
+    root = checkout(tmp_path)
+    before = own_recipe(root, base=None)
+    (root / "warren/__init__.py").write_text("changed = True\n")
+    after = own_recipe(root, base=None)
+    assert before.tag != after.tag
+    assert before.python_tag == after.python_tag
+    (root / "requirements/runtime.lock").write_text("pika==1.4.5 --hash=sha256:bb\n")
+    assert own_recipe(root, base=None).python_tag != after.python_tag
+
+
+def test_compiled_files_do_not_change_a_hash(tmp_path: Path) -> None:
+    root = checkout(tmp_path)
+    before = own_recipe(root, base=None).tag
+    (root / "warren/__pycache__").mkdir()
+    (root / "warren/__pycache__/x.cpython-311.pyc").write_bytes(b"x")
+    assert own_recipe(root, base=None).tag == before
+
+
+def test_hash_follows_names_contents_and_executable_bits(tmp_path: Path) -> None:
+    file = tmp_path / "tree" / "file"
+    file.parent.mkdir()
+    file.write_text("a")
+    hashes = [hash_files(tmp_path, [file.parent])]
+    file.chmod(0o755)
+    hashes.append(hash_files(tmp_path, [file.parent]))
+    file.write_text("b")
+    hashes.append(hash_files(tmp_path, [file.parent]))
+    file.rename(file.with_name("other"))
+    hashes.append(hash_files(tmp_path, [file.parent]))
+    assert len(set(hashes)) == 4
+
+
+def test_package_of_another_series_is_refused_with_the_key_to_change(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    builder = Builder(
+        docker="docker",
+        run=registry.run,
+        follow=registry.follow,
+        say=lambda line: None,
+        clock=Clock(),
+        scratch=tmp_path / "scratch",
+        root=registry.root,
+    )
+    with pytest.raises(
+        NotReadyError, match=r"rabbitmq:4\.2\.1 is wanted .* Debian forky has 4\.3\.6-1"
+    ) as caught:
+        builder.build(recipes(registry.root)["rabbitmq"], "rabbitmq:4.2.1")
+    assert "images: rabbitmq" in caught.value.remedy
+
+
+def test_lock_is_narrowed_to_one_python() -> None:
+    lock = (
+        "numpy==2.4.6 ; python_version < '3.12' \\\n    --hash=sha256:aa\n"
+        "numpy==2.5.5 ; python_version >= '3.12' \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
+        "colorama==0.4.6 ; sys_platform == 'win32' \\\n    --hash=sha256:dd\n"
+        "# a comment\n"
+        "click==8.5.1 \\\n    --hash=sha256:ee\n"
+    )
+    narrowed = for_python(lock, "3.14").splitlines()
+    assert [line.split()[0] for line in narrowed] == ["numpy==2.5.5", "click==8.5.1"]
+    assert narrowed[0].split()[1:] == ["--hash=sha256:bb", "--hash=sha256:cc"]
+
+
+def test_modes_of_a_build_do_not_depend_on_the_umask(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o700)
+    for name, mode in (("folder/plain", 0o600), ("folder/program", 0o700)):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(mode)
+    open_modes(tmp_path)
+    modes = [
+        (tmp_path / name).stat().st_mode & 0o777 for name in ("folder", "folder/plain", "folder/program")
+    ]
+    assert modes == [0o755, 0o644, 0o755]
+
+
+def test_mirror_is_the_distributions_own_and_no_third_partys() -> None:
+    rows = (
+        "mirror://vendor/|bookworm|stable|Vendor\n"
+        "mirror://other/|bookworm|main|Other\n"
+        "mirror://security/|bookworm-security|main|Debian\n"
+        "mirror://debian/|bookworm|main|Debian\n"
+    )
+
+    def run(argv: Sequence[str], **_: object) -> Completed:
+        return Completed(argv=tuple(argv), returncode=0, stdout=rows, stderr="")
+
+    assert find_mirror(run=run, codename="bookworm") == "mirror://debian/"
+    with pytest.raises(NotReadyError, match="no Debian mirror"):
+        find_mirror(run=run, codename="noble")
+
+
+def test_seed_starts_with_the_links_of_the_merged_usr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "warren.runtime.rootfs._append_files", lambda deb, seed, known: seed.add(deb, deb.name)
+    )
+    debs = []
+    for name in ("apt_3_amd64.deb", "base-files_14_amd64.deb"):
+        (tmp_path / name).write_text(name)
+        debs.append(tmp_path / name)
+    write_seed(debs, {"bootstrap/configure.sh": (b"#!/bin/sh\n", 0o755)}, tmp_path / "seed.tar")
+    with tarfile.open(tmp_path / "seed.tar") as seed:
+        members = seed.getmembers()
+    names = [member.name for member in members]
+    assert names[0] == "base-files_14_amd64.deb"
+    assert {"bootstrap/apt_3_amd64.deb", "bootstrap/configure.sh"} <= set(names)
+    assert all(member.uid == 0 for member in members if member.name.startswith("bootstrap/"))
