@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import yaml
 
-from warren import bundle, checkout, render
-from warren.bundle import Volume
+from warren import bundle, checkout, node_settings, render, volume_writing
 from warren.context import Context
-from warren.errors import NotReadyError, RefusedError, WarrenError
+from warren.errors import DeadlineError, NotReadyError
 from warren.gate import leader_spread
 from warren.images import ImageRef, ensure_images
 from warren.objects.found import read_actual
@@ -28,7 +25,7 @@ from warren.wait import until
 _BOOT_DEADLINE_S = 180.0
 _TARGETS_DEADLINE_S = 60.0
 _REBALANCE_DEADLINE_S = 60.0
-_DOWN_REMEDY = "stop and start with the new settings, messages are kept: make cluster-down cluster-up"
+_LOOK = "warren cluster status; warren cluster logs NODE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +70,14 @@ def up(context: Context) -> UpReport:
     """
     with context.state.lock("warren cluster up"):
         watch = _Stopwatch(context, began=context.clock.now())
-        engine = ensure_engine(run=context.run, say=context.say)
-        context = replace(context)
-        context.__dict__["engine"] = engine
+        context.use_engine(ensure_engine(run=context.run, say=context.say))
         watch.lap("engine")
         context.runtime.refuse_foreign()
+        _refuse_paused(context)
         images = _images(context)
         watch.lap("images")
         created = not context.runtime.has_data()
-        environment = _start(context, images)
+        _start(context, images)
         watch.lap("containers")
         _wait_for_gate(context)
         watch.lap("cluster formed")
@@ -90,10 +86,17 @@ def up(context: Context) -> UpReport:
         watch.lap("broker objects")
         _wait_for_targets(context)
         watch.lap("monitoring")
-        _remember(context, environment)
         return UpReport(
             stages=tuple(watch.stages), created=created, images=images, grafana="grafana" in images
         )
+
+
+def _refuse_paused(context: Context) -> None:
+    """A frozen node neither starts nor answers; whoever froze it wants to be asked."""
+    states = context.runtime.states()
+    if frozen := [node for node, state in states.items() if state is NodeState.PAUSED]:
+        verb = "is" if len(frozen) == 1 else "are"
+        raise NotReadyError(", ".join(frozen), f"{verb} paused by a fault", "make chaos-heal")
 
 
 def _images(context: Context) -> dict[str, ImageRef]:
@@ -107,77 +110,39 @@ def _images(context: Context) -> dict[str, ImageRef]:
     )
 
 
-def _start(context: Context, images: Mapping[str, ImageRef]) -> dict[str, str]:
-    """Write the volumes that changed and start what does not run; returns what compose was told."""
-    runtime, grafana = context.runtime, "grafana" in images
-    states = runtime.states()
-    if frozen := [node for node, state in states.items() if state is NodeState.PAUSED]:
-        raise NotReadyError(", ".join(frozen), "is paused by a fault", "make chaos-heal")
+def _start(context: Context, images: Mapping[str, ImageRef]) -> None:
+    """Write the volumes that changed and start what does not run."""
+    runtime = context.runtime
     environment = {f"WARREN_IMAGE_{name.upper()}": ref.reference for name, ref in images.items()}
     limit = runtime.open_files_limit(environment["WARREN_IMAGE_RABBITMQ"])
     environment["WARREN_OPEN_FILES"] = str(limit)
-    compose = render.compose_file(context.topology, grafana=grafana)
+    compose = render.compose_file(context.topology, grafana="grafana" in images)
+    settings = node_settings.wanted(context.topology, compose, environment, context.state)
+    running = [node for node, state in runtime.states().items() if state is NodeState.RUNNING]
+    if running:
+        node_settings.refuse_changed(context.state, settings, context.topology_path)
+    if not runtime.has_data():
+        # Nothing was imported from it, or what was is gone: passwords and objects may have changed since.
+        context.state.boot_definitions.unlink(missing_ok=True)
     bundle.prepare(context.material)
-    digest = _node_digest(context, compose, environment)
-    running = [node for node, state in states.items() if state is NodeState.RUNNING]
-    if running and _applied(context).get("nodes", digest) != digest:
-        raise RefusedError("deploy/topology.yml", "changes settings of nodes that are running", _DOWN_REMEDY)
     write_atomically(context.state.compose_file, compose.encode(), mode=0o600)
+    existing = runtime.volumes()
     runtime.remove_dead()
-    runtime.create(environment)
-    stale = _stale_volumes(context, running, grafana=grafana)
-    if stale:
-        runtime.fill(stale, environment)
-    for volume in stale:
-        service = volume.name.removesuffix("-config")
-        if service not in states and runtime.runs(service):
-            runtime.restart_service(service)
-    context.say("starting the nodes" if len(running) < len(states) else "the nodes run already")
-    runtime.up(environment)
-    _save_applied(context, {"nodes": digest, **{volume.name: volume.digest() for volume in stale}})
-    return environment
-
-
-def _stale_volumes(context: Context, running: list[str], *, grafana: bool) -> list[Volume]:
-    """Volumes whose content is not what the last `up` wrote; those of a node that does not run, always."""
-    applied = _applied(context)
-    wanted = list(bundle.service_volumes(context.material, grafana=grafana))
-    stale = [volume for volume in wanted if applied.get(volume.name) != volume.digest()]
+    runtime.create(
+        environment,
+        services=list(yaml.safe_load(compose)["services"]),
+        keep=[node.name for node in context.topology.nodes] if running else (),
+    )
+    volumes = list(bundle.service_volumes(context.material, grafana="grafana" in images))
     for node in context.topology.nodes:
-        if node.name not in running:
-            stale += bundle.node_volumes(context.material, node.name)
-    return stale
-
-
-def _node_digest(context: Context, compose: str, environment: Mapping[str, str]) -> str:
-    """Of everything that a running node would have to be restarted for."""
-    services = yaml.safe_load(compose)["services"]
-    nodes = [services[node.name] for node in context.topology.nodes]
-    parts = [
-        render.broker_files(context.topology),
-        nodes,
-        environment["WARREN_IMAGE_RABBITMQ"],
-        environment["WARREN_OPEN_FILES"],
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _applied(context: Context) -> dict[str, str]:
-    path = context.state.root / "applied.json"
-    if not context.runtime.has_data() or not path.exists():
-        return {}
-    return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _save_applied(context: Context, applied: Mapping[str, str]) -> None:
-    merged = {**_applied(context), **applied}
-    write_atomically(context.state.root / "applied.json", json.dumps(merged, indent=1).encode(), mode=0o600)
-
-
-def _remember(context: Context, environment: Mapping[str, str]) -> None:
-    """Keep what compose was told, so that `down` works without asking any registry."""
-    content = json.dumps(environment, indent=1).encode()
-    write_atomically(context.state.root / "environment.json", content, mode=0o600)
+        volumes += bundle.node_volumes(context.material, node.name)
+    volume_writing.write(
+        context, volumes, image=images["rabbitmq"].reference, running=running, existing=existing
+    )
+    node_settings.save(context.state, settings)
+    everything = len(running) == len(context.topology.nodes)
+    context.say("the nodes run already" if everything else "starting the nodes")
+    runtime.up(environment)
 
 
 def wait_ready(context: Context, *, deadline_s: float = _BOOT_DEADLINE_S) -> None:
@@ -187,25 +152,34 @@ def wait_ready(context: Context, *, deadline_s: float = _BOOT_DEADLINE_S) -> Non
         what="the cluster to be whole",
         deadline_s=deadline_s,
         every_s=1.0,
-        remedy="warren cluster logs; make cluster-status",
+        remedy=_LOOK,
         clock=context.clock,
     )
 
 
 def _wait_for_gate(context: Context) -> None:
+    """Like `wait_ready`, but a node that ends while it boots is told at once: it does not come back."""
     context.say("waiting for every node, leader and queue member")
-    try:
-        wait_ready(context)
-    except NotReadyError as error:
-        stopped = [node for node, state in context.runtime.states().items() if state is NodeState.STOPPED]
-        if not stopped:
-            raise
-        last = context.runtime.logs(stopped[0], lines=5).strip()
+
+    def whole_or_ended() -> Mapping[str, str]:
+        ended = context.runtime.ended("node")
+        if not ended:
+            context.gate.check()
+        return ended
+
+    ended = until(
+        whole_or_ended,
+        what="the cluster to be whole",
+        deadline_s=_BOOT_DEADLINE_S,
+        every_s=1.0,
+        remedy=_LOOK,
+        clock=context.clock,
+    )
+    for node, why in ended.items():
+        last = context.runtime.logs(node, lines=5).strip()
         raise NotReadyError(
-            stopped[0],
-            f"stopped while it booted; its last lines:\n{last}",
-            "warren cluster logs " + stopped[0],
-        ) from error
+            node, f"{why} while the cluster formed; its last lines:\n{last}", f"warren cluster logs {node}"
+        )
 
 
 def _apply_additions(context: Context) -> None:
@@ -216,27 +190,37 @@ def _apply_additions(context: Context) -> None:
 
 
 def _balance_leaders(context: Context) -> None:
-    """Spread the queues' leaders where a boot or a failover gathered them (an import at boot does)."""
+    """Spread the queues' leaders where a boot or a failover gathered them (an import at boot does).
+
+    The cluster is whole without it, so that a spread that does not come about is told and no failure.
+    """
     nodes = [node.erlang_name for node in context.topology.nodes]
-    low, high = leader_spread(context.management.queues(), nodes)
-    if high - low <= 1:
+    spread = leader_spread(context.management.queues(), nodes)
+    if spread.even:
         return
-    context.say(f"spreading queue leaders ({low} to {high} on a node)")
+    context.say(f"spreading queue leaders ({spread})")
     context.management.post("rebalance", "queues")
 
-    def spread() -> None:
-        least, most = leader_spread(context.management.queues(), nodes)
-        if most - least > 1:
-            raise NotReadyError("queue leaders", f"{least} to {most} on a node")
+    def even() -> None:
+        now = leader_spread(context.management.queues(), nodes)
+        if not now.even:
+            raise NotReadyError("queue leaders", str(now))
 
-    until(spread, what="leaders to spread", deadline_s=_REBALANCE_DEADLINE_S, clock=context.clock)
+    try:
+        until(even, what="leaders to spread", deadline_s=_REBALANCE_DEADLINE_S, clock=context.clock)
+    except DeadlineError as error:
+        context.say(
+            f"{error.where}: {error.what}; again: warren cluster ctl {context.topology.nodes[0].name}"
+            " -- rabbitmq-queues rebalance quorum"
+        )
 
 
 def _wait_for_targets(context: Context) -> None:
     context.say("waiting for every Prometheus target")
 
     def all_up() -> None:
-        context.runtime.services_run()
+        for service, why in context.runtime.ended("service").items():
+            raise NotReadyError(service, why, f"warren cluster logs {service}")
         targets = context.prometheus.targets()
         if not targets:
             raise NotReadyError("Prometheus", "has no targets yet")
@@ -257,19 +241,13 @@ def down(context: Context) -> None:
     """Stop and remove the containers; data, secrets and certificates stay."""
     with context.state.lock("warren cluster down"):
         context.runtime.refuse_foreign()
-        _remove(context, volumes=False)
+        context.runtime.remove(volumes=False)
 
 
 def destroy(context: Context) -> None:
-    """Remove containers, network, data and the state folder. Messages and run results are gone."""
+    """Remove containers, network, data and the state folder. Messages and run results are gone.
+
+    All by label: it works after the state folder was lost, and on a cluster that another one made."""
     with context.state.lock("warren cluster destroy"):
-        _remove(context, volumes=True)
+        context.runtime.remove(volumes=True)
         shutil.rmtree(context.state.root)
-
-
-def _remove(context: Context, *, volumes: bool) -> None:
-    """By label, so that it works without the compose file and after a state folder was lost."""
-    context.runtime.remove(volumes=volumes)
-    leftovers = context.runtime.containers()
-    if leftovers:
-        raise WarrenError(context.topology.cluster, f"{len(leftovers)} containers are still there")

@@ -56,9 +56,17 @@ class Context:
         """The container engine that is there; raises NotReadyError with what to type when there is none."""
         return find_engine(run=self.run)
 
+    def use_engine(self, engine: Engine) -> None:
+        """Work with ``engine``, which has just been found or brought up, instead of looking again."""
+        self.__dict__["engine"] = engine
+        self.__dict__.pop("runtime", None)
+        self.__dict__.pop("gate", None)
+
     @cached_property
     def runtime(self) -> ComposeRuntime:
-        return ComposeRuntime(engine=self.engine, topology=self.topology, state=self.state, run=self.run)
+        return ComposeRuntime(
+            engine=self.engine, topology=self.topology, state=self.state, run=self.run, clock=self.clock
+        )
 
     @cached_property
     def management(self) -> ManagementClient:

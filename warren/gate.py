@@ -11,10 +11,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from warren.errors import NotReadyError
 from warren.management import HealthCheck, NodeInfo, QueueInfo
+from warren.process import Completed
 from warren.runtime.protocol import Runtime
 from warren.topology import Topology
 
@@ -93,11 +94,15 @@ class Gate:
             _passed(self.management.ready_to_serve_clients(node.name))
 
     def members_online(self) -> None:
-        wanted = len(self.topology.nodes)
+        """Every quorum queue has all its members online; those of the topology one on each node. (A queue
+        that somebody declared with fewer members is whole with these.)"""
+        ours = {(vhost.name, queue.name) for vhost in self.topology.vhosts for queue in vhost.queues}
         for queue in self.management.queues():
             if queue.type != "quorum":
                 continue
-            if len(queue.members) < wanted or len(queue.online) < len(queue.members):
+            least = len(self.topology.nodes) if (queue.vhost, queue.name) in ours else 1
+            wanted = max(len(queue.members), least)
+            if len(queue.online) < wanted:
                 raise NotReadyError(
                     f"queue {queue.name} in {queue.vhost}",
                     f"has {len(queue.online)} of {wanted} members online",
@@ -109,25 +114,52 @@ class Gate:
         done = self.runtime.execute(node, ["rabbitmqctl", "eval", _FACTS], timeout_s=_TOOL_S)
         if not done.ok:
             raise NotReadyError(node, done.last_line())
-        facts = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+        facts = _facts(node, done)
         if facts["syncing"]:
             raise NotReadyError(
                 node, f"{facts['syncing']} new queue replicas have not finished their first sync"
             )
-        store = facts["store"]
-        if len(store) < len(self.topology.nodes) or sum(each["state"] == "leader" for each in store) != 1:
-            raise NotReadyError(node, f"the metadata store is not whole: {store}")
+        self._store_is_whole(node, facts["store"])
+
+    def _store_is_whole(self, node: str, store: list[dict[str, str]]) -> None:
+        states = Counter(each["state"] for each in store)
+        if states != Counter(leader=1, follower=len(self.topology.nodes) - 1):
+            seen = ", ".join(f"{each['node']} {each['state']}" for each in store)
+            raise NotReadyError(node, f"the metadata store is not whole: {seen}")
         commit = max(_number(each["commit"]) for each in store)
         for each in store:
             if commit - _number(each["applied"]) > _LAG_ENTRIES:
                 raise NotReadyError(each["node"], "its metadata store is still catching up")
 
 
-def leader_spread(queues: Iterable[QueueInfo], nodes: Iterable[str]) -> tuple[int, int]:
-    """The least and the greatest number of quorum queue leaders on a node (Erlang names)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderSpread:
+    """How many quorum queue leaders a node has, at least and at most. ``even`` where no node has more than
+    its share, rounded up, which is what the broker's own rebalancing brings about."""
+
+    least: int
+    most: int
+    even: bool
+
+    def __str__(self) -> str:
+        return f"{self.least} to {self.most} on a node"
+
+
+def leader_spread(queues: Iterable[QueueInfo], nodes: Iterable[str]) -> LeaderSpread:
+    """The spread of quorum queue leaders over ``nodes`` (Erlang names)."""
     counts = Counter(dict.fromkeys(nodes, 0))
     counts.update(queue.leader for queue in queues if queue.type == "quorum" and queue.leader)
-    return min(counts.values()), max(counts.values())
+    share = -(-counts.total() // len(counts))
+    most = max(counts.values())
+    return LeaderSpread(least=min(counts.values()), most=most, even=most <= share)
+
+
+def _facts(node: str, done: Completed) -> dict[str, Any]:
+    """The line of JSON that the broker tool printed, whatever warnings stand around it."""
+    for line in done.stdout.splitlines():
+        if line.startswith("{"):
+            return dict(json.loads(line))
+    raise NotReadyError(node, f"rabbitmqctl eval printed no facts: {done.last_line()}")
 
 
 def _number(text: str) -> int:

@@ -45,8 +45,9 @@ class Runner(Protocol):
     ) -> Completed:
         """Run ``argv`` without a shell and return how it ended; ``env`` replaces the environment.
 
-        Raises NotReadyError when the program does not exist, DeadlineError when it takes longer than
-        ``timeout_s`` (it has been killed then). A non-zero exit is returned, not raised.
+        Without ``stdin`` the program reads nothing: a question that nobody sees must not wait for an answer.
+        Raises NotReadyError when the program does not exist or cannot be started, DeadlineError when it
+        takes longer than ``timeout_s`` (it has been killed then). A non-zero exit is returned, not raised.
         """
 
 
@@ -60,10 +61,12 @@ def run(
     """The real `Runner`."""
     try:
         done = subprocess.run(
-            list(argv), input=stdin, capture_output=True, timeout=timeout_s, env=env, check=False
+            list(argv), input=stdin or b"", capture_output=True, timeout=timeout_s, env=env, check=False
         )
     except FileNotFoundError as error:
         raise NotReadyError(argv[0], "this program is not installed") from error
+    except OSError as error:
+        raise NotReadyError(argv[0], f"cannot be started: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise DeadlineError(" ".join(argv[:3]), f"did not end within {timeout_s:g} s") from error
     return Completed(

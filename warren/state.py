@@ -107,7 +107,9 @@ def open_state(cluster: str, env: Mapping[str, str]) -> State:
         state.targets.chmod(0o755)
     except OSError as error:
         raise NotReadyError(
-            str(state.root), f"cannot be made: {error.strerror}", "set WARREN_STATE to a folder that you can write"
+            str(state.root),
+            f"cannot be made: {error.strerror}",
+            "set WARREN_STATE to a folder that you can write",
         ) from error
     return state
 

@@ -138,7 +138,7 @@ def cluster_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
         fcntl.flock(lock, fcntl.LOCK_EX)  # another checkout's tests use the same name and ports
         engine = ensure_engine(run=process.run, say=_say)
         context = open_context(_say, topology_path=path, env=env)
-        context.__dict__["engine"] = engine
+        context.use_engine(engine)
         if not keep:
             cluster_engine.destroy(context)
             context = open_context(_say, topology_path=path, env=env)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from warren import process
 from warren.bundle import Volume, archive
-from warren.errors import NotReadyError, RefusedError
+from warren.errors import NotReadyError
 from warren.process import Completed, Runner
+from warren.runtime import ownership
 from warren.runtime.engine import Engine
 from warren.runtime.protocol import NodeState
+from warren.runtime.reasons import engine_error
 from warren.state import State
 from warren.topology import Topology
+from warren.wait import Clock, until
 
 _STATES = {
     "running": NodeState.RUNNING,
@@ -31,6 +33,12 @@ WANTED_OPEN_FILES = 65536
 #: How long the engine may take for one act on one container.
 _ACT_S = 60.0
 _COMPOSE_S = 240.0
+_REMOVE_S = 60.0
+#: Empties the named folders, then unpacks; a failed emptying fails the whole.
+_FILL = (
+    'for each; do find "/out/$each" -mindepth 1 -delete || exit 1; done;'
+    " exec tar --extract --numeric-owner --same-owner --same-permissions --file=- --directory=/out"
+)
 #: A node is given this long to stop in order, which is what the Compose file says too.
 STOP_GRACE_S = 60
 
@@ -43,14 +51,15 @@ class ComposeRuntime:
     topology: Topology
     state: State
     run: Runner
+    clock: Clock = field(default_factory=Clock)
 
     # The Runtime protocol
 
     def states(self) -> Mapping[str, NodeState]:
         found = {
-            container["Config"]["Labels"]["warren.node"]: _STATES[container["State"]["Status"]]
+            labels["warren.node"]: _STATES.get(container["State"]["Status"], NodeState.STOPPED)
             for container in self.containers()
-            if container["Config"]["Labels"].get("warren.role") == "node"
+            if (labels := container["Config"]["Labels"]).get("warren.role") == "node"
         }
         return {node.name: found.get(node.name, NodeState.ABSENT) for node in self.topology.nodes}
 
@@ -58,7 +67,7 @@ class ComposeRuntime:
         self._act(node, "start")
 
     def stop(self, node: str, *, grace_s: float) -> None:
-        self._act(node, "stop", "--time", str(round(grace_s)), timeout_s=grace_s + _ACT_S)
+        self._act(node, "stop", "-t", str(round(grace_s)), timeout_s=grace_s + _ACT_S)
 
     def kill(self, node: str) -> None:
         if self.states()[node] in (NodeState.RUNNING, NodeState.PAUSED):
@@ -73,8 +82,8 @@ class ComposeRuntime:
             self._act(node, "unpause")
 
     def process_id(self, node: str) -> int | None:
-        done = self._docker("inspect", "--format", "{{.State.Pid}}", self.container(node))
-        return int(done.stdout.strip() or 0) or None
+        state = self._state(node)
+        return (int(state["Pid"]) or None) if state else None
 
     def execute(
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
@@ -88,10 +97,12 @@ class ComposeRuntime:
 
     def put_files(self, node: str, files: Mapping[str, bytes]) -> None:
         contents = {path: (content, 0o400) for path, content in files.items()}
-        self.fill([Volume(name=f"{node}-config", uid=999, gid=999, files=contents)], os.environ)
+        volume = Volume(name=f"{node}-config", uid=999, gid=999, files=contents)
+        image = self._checked("inspect", "--format", "{{.Image}}", self.container(node)).stdout.strip()
+        self.fill([volume], image=image)
 
     def logs(self, node: str, *, lines: int) -> str:
-        done = self._docker("logs", "--tail", str(lines), self.container(node))
+        done = self._checked("logs", "--tail", str(lines), self.container(node))
         return done.stdout + done.stderr
 
     # What `cluster up`, `down` and `destroy` need
@@ -105,139 +116,184 @@ class ComposeRuntime:
         ids = self._labelled("container", "--all")
         if not ids:
             return []
-        return list(json.loads(process.check(self._docker("inspect", *ids)).stdout))
+        done = self.run([self.engine.docker, "container", "inspect", *ids], timeout_s=_ACT_S)
+        # A helper that ended between the two questions is no failure: the others are printed all the same.
+        if not done.ok and "no such container" not in done.stderr.lower():
+            raise engine_error(done, self.topology.cluster)
+        return list(json.loads(done.stdout or "[]"))
 
-    def refuse_foreign(self) -> None:
-        """Raise RefusedError when the cluster's volumes were made from another state folder."""
+    def owners(self) -> list[dict[str, str]]:
+        """The labels of the cluster's volumes, of which ``warren.state`` (path) and ``warren.state-id`` say
+        whose it is."""
         names = self._labelled("volume")
         if not names:
-            return
-        for volume in json.loads(process.check(self._docker("volume", "inspect", *names)).stdout):
-            labels = volume.get("Labels") or {}
-            if labels.get("warren.state-id") != self.state.id:
-                raise RefusedError(
-                    f"cluster '{self.topology.cluster}'",
-                    f"belongs to the state folder {labels.get('warren.state')}, not to {self.state.root}",
-                    "point WARREN_STATE at that folder's parent, or give this cluster another name,"
-                    " or remove the old one and its messages: make cluster-destroy",
-                )
+            return []
+        volumes = json.loads(self._checked("volume", "inspect", *names).stdout)
+        return [dict(volume.get("Labels") or {}) for volume in volumes]
+
+    def refuse_foreign(self) -> None:
+        """Raise RefusedError when a volume of the cluster was made from another state folder."""
+        for owner in self.owners():
+            ownership.refuse_foreign(self.topology.cluster, owner, self.state)
+
+    def volumes(self) -> set[str]:
+        """Names of the cluster's volumes that there are, without the cluster's own name before them."""
+        prefix = f"{self.topology.cluster}_"
+        return {name.removeprefix(prefix) for name in self._labelled("volume")}
 
     def has_data(self) -> bool:
-        """Whether any node of the cluster has a data volume, that is, whether it was ever up."""
-        names = self._labelled("volume")
-        nodes = {f"{self.topology.cluster}_{node.name}-data" for node in self.topology.nodes}
-        return not nodes.isdisjoint(names)
+        """Whether any node of the cluster has a data volume, that is, whether it was ever made."""
+        return not self.volumes().isdisjoint(f"{node.name}-data" for node in self.topology.nodes)
 
     def open_files_limit(self, image: str) -> int:
         """How many open files a node may have: what is wanted, or less where the engine has less."""
-        command = [self.engine.docker, "run", "--rm", "--network", "none", "--entrypoint", "sh", image]
-        done = process.check(self.run([*command, "-c", "ulimit -H -n"], timeout_s=_ACT_S))
+        command = [self.engine.docker, "run", "--rm", "--pull", "never", "--network", "none"]
+        command += ["--cap-drop", "ALL", "--entrypoint", "sh", image, "-c", "ulimit -H -n"]
+        done = self.run(command, timeout_s=_ACT_S)
+        if not done.ok:
+            raise engine_error(done, self.topology.cluster)
         found = done.stdout.strip()
         return min(WANTED_OPEN_FILES, int(found)) if found.isdigit() else WANTED_OPEN_FILES
 
-    def create(self, images: Mapping[str, str]) -> None:
-        """Make network, volumes and containers without starting them."""
-        self._compose(images, "create", "--remove-orphans")
+    def create(
+        self, environment: Mapping[str, str], *, services: Collection[str], keep: Collection[str] = ()
+    ) -> None:
+        """Make network, volumes and the containers of ``services`` without starting them.
 
-    def up(self, images: Mapping[str, str]) -> None:
-        """Start every container that does not run."""
-        self._compose(images, "up", "--detach", "--remove-orphans", "--no-build", "--pull", "never")
+        A container whose description has changed is made anew, but for those in ``keep``: a running node
+        is never replaced behind its user's back, whatever the Compose version thinks has changed.
+        """
+        flags = ["create", "--pull", "never", "--no-build"]
+        others = [service for service in services if service not in keep]
+        if keep:
+            self._compose(environment, *flags, "--no-recreate", *sorted(keep))
+        self._compose(environment, *flags, "--remove-orphans", *others)
+
+    def up(self, environment: Mapping[str, str]) -> None:
+        """Start every container that does not run; `create` has made them."""
+        self._compose(environment, "up", "--detach", "--no-recreate", "--no-build", "--pull", "never")
 
     def remove(self, *, volumes: bool) -> None:
         """Remove the cluster's containers and network, and with ``volumes`` its data too: all by label, so
         that it works without a Compose file. Nodes get time to stop in order."""
-        ids = self._labelled("container", "--all")
-        if ids:
-            stop = ["stop", "--time", str(STOP_GRACE_S), *ids]
-            process.check(self._docker(*stop, timeout_s=STOP_GRACE_S + _COMPOSE_S))
-            process.check(self._docker("rm", "--force", *ids, timeout_s=_COMPOSE_S))
+        alive = ("--filter", "status=running", "--filter", "status=paused", "--filter", "status=restarting")
+        if ids := self._labelled("container", *alive):
+            command = [self.engine.docker, "stop", "-t", str(STOP_GRACE_S), *ids]
+            done = self.run(command, timeout_s=STOP_GRACE_S + _COMPOSE_S)
+            if not done.ok and "no such container" not in done.stderr.lower():  # some remove themselves
+                raise engine_error(done, self.topology.cluster)
+        self._remove_containers()
         for kind in ("network", *(["volume"] if volumes else [])):
             if names := self._labelled(kind):
-                process.check(self._docker(kind, "rm", *names))
+                self._checked(kind, "rm", *names)
+
+    def _remove_containers(self) -> None:
+        """Until none is left: one that the engine is just removing itself refuses to be removed."""
+
+        def none_left() -> None:
+            ids = self._labelled("container", "--all")
+            if not ids:
+                return
+            done = self.run([self.engine.docker, "rm", "--force", *ids], timeout_s=_COMPOSE_S)
+            if left := self._labelled("container", "--all"):
+                raise NotReadyError(
+                    f"cluster '{self.topology.cluster}'",
+                    f"{len(left)} containers cannot be removed: {done.last_line()}",
+                    "restart the engine, then try again",
+                )
+
+        until(none_left, what="containers to go", deadline_s=_REMOVE_S, clock=self.clock)
 
     def remove_dead(self) -> None:
         """Remove containers that a killed engine left half removed; nothing else can be done with them."""
         for status in ("dead", "removing"):
             for container in self._labelled("container", "--all", "--filter", f"status={status}"):
-                process.check(self._docker("rm", "--force", container))
+                self._checked("rm", "--force", container)
 
     def runs(self, service: str) -> bool:
         """Whether the service's container runs."""
-        done = self._docker("inspect", "--format", "{{.State.Running}}", self.container(service))
-        return done.stdout.strip() == "true"
+        state = self._state(service)
+        return bool(state and state["Running"])
 
-    def services_run(self) -> None:
-        """Raise NotReadyError with the last line of a service (not a node) that has ended."""
-        for container in self.containers():
-            labels, state = container["Config"]["Labels"], container["State"]
-            if labels.get("warren.role") == "service" and state["Status"] == "exited":
-                name = container["Name"].removeprefix("/")
-                done = self._docker("logs", "--tail", "20", name)
-                raise NotReadyError(name, f"ended with status {state['ExitCode']}: {done.last_line()}")
-
-    def _labelled(self, kind: str, *options: str) -> list[str]:
-        label = f"label=warren.cluster={self.topology.cluster}"
-        done = process.check(self._docker(kind, "ls", "--quiet", "--filter", label, *options))
-        return done.stdout.split()
+    def ended(self, role: str) -> Mapping[str, str]:
+        """Containers of ``role`` (node, service) that were started and have ended, by service name: why."""
+        return {
+            container["Name"].removeprefix(f"/{self.topology.cluster}-"): _why(container["State"])
+            for container in self.containers()
+            if container["Config"]["Labels"].get("warren.role") == role
+            and container["State"]["Status"] in ("exited", "dead")
+        }
 
     def restart_service(self, service: str) -> None:
         self._act(service, "restart")
 
-    def fill(self, volumes: Iterable[Volume], images: Mapping[str, str]) -> None:
-        """Write files into volumes by one helper container that reads an archive on its standard input."""
-        wanted = list(volumes)
-        mounts = [
-            f"--mount=type=volume,source={self.topology.cluster}_{volume.name},target=/out/{volume.name}"
-            for volume in wanted
-        ]
-        command = [self.engine.docker, "run", "--rm", "--interactive", "--network", "none", "--user", "0:0"]
-        command += [
-            "--cap-drop",
-            "ALL",
-            "--cap-add",
-            "CHOWN",
-            "--cap-add",
-            "DAC_OVERRIDE",
-            "--cap-add",
-            "FOWNER",
-        ]
-        command += ["--label", f"warren.cluster={self.topology.cluster}", "--label", "warren.role=helper"]
-        command += [*mounts, "--entrypoint", "tar", images["WARREN_IMAGE_RABBITMQ"]]
-        command += [
-            "--extract",
-            "--numeric-owner",
-            "--same-owner",
-            "--same-permissions",
-            "--file=-",
-            "--directory=/out",
-        ]
-        process.check(self.run(command, timeout_s=_ACT_S, stdin=archive(wanted)))
+    def fill(self, volumes: Iterable[Volume], *, image: str, emptied: Collection[str] = ()) -> None:
+        """Write files into volumes by one helper container that reads an archive on its standard input.
 
-    def _compose(self, images: Mapping[str, str], *arguments: str) -> None:
-        environment = {
-            **os.environ,
-            **images,
-            "WARREN_STATE_DIR": str(self.state.root),
-            "WARREN_STATE_ID": self.state.id,
-        }
-        command = [
-            *self.engine.compose,
-            "--file",
-            str(self.state.compose_file),
-            "--progress",
-            "plain",
-            *arguments,
+        The volumes named in ``emptied`` lose what they held before, so that no stale file stays in them.
+        """
+        wanted = list(volumes)
+        command = [self.engine.docker, "run", "--rm", "--interactive", "--pull", "never"]
+        command += [
+            "--network",
+            "none",
+            "--user",
+            "0:0",
+            "--read-only",
+            "--security-opt",
+            "no-new-privileges",
         ]
-        done = self.run(command, timeout_s=_COMPOSE_S, env=environment)
-        process.check(done, "look at: docker ps --all; then try again")
+        command += ["--cap-drop", "ALL"]
+        for capability in ("CHOWN", "DAC_OVERRIDE", "FOWNER"):
+            command += ["--cap-add", capability]
+        command += ["--label", f"warren.cluster={self.topology.cluster}", "--label", "warren.role=helper"]
+        for volume in wanted:
+            source = f"{self.topology.cluster}_{volume.name}"
+            command.append(f"--mount=type=volume,source={source},target=/out/{volume.name}")
+        command += ["--entrypoint", "sh", image, "-c", _FILL, "fill", *emptied]
+        done = self.run(command, timeout_s=_ACT_S, stdin=archive(wanted))
+        if not done.ok:
+            raise engine_error(done, self.topology.cluster)
+
+    def _compose(self, environment: Mapping[str, str], *arguments: str) -> None:
+        # COMPOSE_… variables of the caller (a project name, profiles, orphans to ignore) are not for us.
+        own = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
+        own |= {"WARREN_STATE_DIR": str(self.state.root), "WARREN_STATE_ID": self.state.id}
+        command = [*self.engine.compose, "--project-name", self.topology.cluster]
+        command += ["--file", str(self.state.compose_file), *arguments]
+        done = self.run(command, timeout_s=_COMPOSE_S, env={**own, **environment})
+        if not done.ok:
+            raise engine_error(done, self.topology.cluster)
+
+    def _labelled(self, kind: str, *options: str) -> list[str]:
+        label = f"label=warren.cluster={self.topology.cluster}"
+        return self._checked(kind, "ls", "--quiet", "--filter", label, *options).stdout.split()
+
+    def _state(self, service: str) -> dict[str, Any] | None:
+        """The engine's word on one container; None where there is none."""
+        command = [self.engine.docker, "container", "inspect", "--format", "{{json .State}}"]
+        done = self.run([*command, self.container(service)], timeout_s=_ACT_S)
+        if done.ok:
+            return dict(json.loads(done.stdout))
+        if "no such container" in done.stderr.lower():
+            return None
+        raise engine_error(done, self.topology.cluster)
 
     def _act(self, service: str, verb: str, *options: str, timeout_s: float = _ACT_S) -> None:
-        process.check(self._docker(verb, *options, self.container(service), timeout_s=timeout_s))
+        self._checked(verb, *options, self.container(service), timeout_s=timeout_s)
 
-    def _docker(self, *arguments: str, timeout_s: float = _ACT_S) -> Completed:
+    def _checked(self, *arguments: str, timeout_s: float = _ACT_S) -> Completed:
         done = self.run([self.engine.docker, *arguments], timeout_s=timeout_s)
-        if not done.ok and "No such container" in done.stderr:
-            raise NotReadyError(
-                arguments[-1], "this container is not there", "bring the cluster up: make cluster-up"
-            )
-        return done
+        if done.ok:
+            return done
+        if "no such container" in done.stderr.lower() or "no such object" in done.stderr.lower():
+            what = "this container is not there"
+            raise NotReadyError(arguments[-1], what, "bring the cluster up: make cluster-up")
+        raise engine_error(done, self.topology.cluster)
+
+
+def _why(state: Mapping[str, Any]) -> str:
+    if state.get("OOMKilled"):
+        return "was killed: it needed more than its memory limit"
+    reason = f" ({state['Error']})" if state.get("Error") else ""
+    return f"ended with status {state['ExitCode']}{reason}"
