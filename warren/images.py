@@ -13,17 +13,17 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from warren.console import Say, shorten
-from warren.errors import DeadlineError
+from warren.errors import DeadlineError, NotReadyError
 from warren.imagebuild import Builder, Recipe, recipes
 from warren.ownimage import NAME as OWN_NAME
 from warren.ownimage import build_own, own_recipe
 from warren.process import Runner
 from warren.runtime.engine import Engine
 from warren.runtime.stream import Stream, stream
-from warren.wait import Clock
+from warren.wait import Clock, until
 
 #: auto: what was settled before, else pull, else build. pull: ask the registry again. build: never ask it.
 Policy = Literal["auto", "pull", "build"]
@@ -32,6 +32,7 @@ Policy = Literal["auto", "pull", "build"]
 PYTHON_REFERENCE = "python:3.13-slim"
 _FIRST_ANSWER_S = 8.0
 _PULL_S = 420.0
+_LOCK_S = 600.0
 #: What a registry says when it answers and does not have, or does not give, the image.
 _REFUSALS = (
     "manifest unknown",
@@ -87,14 +88,38 @@ def ensure_images(
 
     Raises NotReadyError when an image that can be built fails to build.
     """
-    getter = _Getter(
-        engine=engine, run=run, record=record, root=build_root, say=say, policy=policy, follow=follow,
-        clock=clock or Clock(),
-    )  # fmt: skip
+    clock = clock or Clock()
+    record.parent.mkdir(parents=True, exist_ok=True)
     # Two commands at once would build in the same folder, and one would tag what the other is still writing.
     with record.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _take(lock, say, clock)
+        getter = _Getter(
+            engine=engine,
+            run=run,
+            record=record,
+            root=build_root,
+            say=say,
+            policy=policy,
+            follow=follow,
+            clock=clock,
+        )
         return getter.get(wanted)
+
+
+def _take(lock: IO[str], say: Say, clock: Clock) -> None:
+    """Hold ``lock`` until it is closed; raises DeadlineError where another command keeps it for too long."""
+
+    def try_once() -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise NotReadyError("images", "another command is at them") from error
+
+    try:
+        try_once()
+    except NotReadyError:
+        say("another command is getting the images: waiting for it")
+        until(try_once, what="the other command", deadline_s=_LOCK_S, clock=clock)
 
 
 class _Getter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,10 @@ class Registry:
         self.built: list[str] = []
         self.asked: list[str] = []
         self.silent = False
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(seconds, 0.1)
 
     def run(
         self,
@@ -116,7 +121,7 @@ class Registry:
             say=(said if said is not None else []).append,
             policy=policy,  # type: ignore[arg-type]
             follow=self.follow,
-            clock=Clock(now=lambda: 0.0, sleep=lambda s: None),
+            clock=Clock(now=lambda: self.now, sleep=self.sleep),
         )
 
 
@@ -198,6 +203,18 @@ def test_absent_image_is_asked_for_again_when_told_to_pull(tmp_path: Path) -> No
     registry.pulls = dict(PULLS)
     assert "grafana" not in registry.get()
     assert registry.get(policy="pull")["grafana"].origin == "pulled"
+
+
+def test_second_command_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    (tmp_path / "state").mkdir()
+    said: list[str] = []
+    with (tmp_path / "state/images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(DeadlineError, match="another command is at them"):
+            registry.get(said)
+    assert said == ["another command is getting the images: waiting for it"]
+    assert not registry.asked
 
 
 def test_policy_build_asks_no_registry(tmp_path: Path) -> None:
