@@ -101,22 +101,29 @@ def binding_name(
     return source, destination_type, destination, routing_key, canonical(dict(arguments))
 
 
+#: Kinds for which no name is reserved: an account or a right that nobody asked for must never hide.
+_NEVER_RESERVED = frozenset({Kind.USER, Kind.USER_LIMIT, Kind.PERMISSION})
+#: Kinds whose names AMQP reserves to the broker when they begin with ``amq.``.
+_NAMED_BY_BROKER = frozenset({Kind.EXCHANGE, Kind.QUEUE, Kind.BINDING, Kind.TOPIC_PERMISSION})
+
+
 def is_reserved(one: BrokerObject) -> bool:
     """Whether the broker or Warren's own runs made this for themselves: never drift, never touched.
 
-    That is every name that begins with ``amq.`` or ``warren.``, the default exchange with its bindings,
-    and whatever is bound to or granted on such an object or inside such a vhost.
+    That is every name that begins with ``warren.``, of exchanges and queues also ``amq.``, the default
+    exchange with its bindings, and whatever is bound to such an object or stands in such a vhost.
     """
     if one.vhost.removeprefix("/").startswith(RESERVED_PREFIX):
         return True
-    if one.kind is Kind.BINDING:
-        return one.name[0] == "" or _reserved_name(one.name[0]) or _reserved_name(one.name[2])
-    if one.kind is Kind.TOPIC_PERMISSION:
-        return any(_reserved_name(part) for part in one.name)
-    if one.kind is Kind.EXCHANGE and one.name[0] == "":
+    if one.kind in _NEVER_RESERVED:
+        return False
+    if one.kind in (Kind.EXCHANGE, Kind.BINDING) and one.name[0] == "":
         return True
-    return _reserved_name(one.name[0])
-
-
-def _reserved_name(name: str) -> bool:
-    return name.removeprefix("/").startswith((RESERVED_PREFIX, "amq."))
+    if one.kind is Kind.BINDING:
+        names: tuple[str, ...] = (one.name[0], one.name[2])
+    elif one.kind is Kind.TOPIC_PERMISSION:
+        names = (one.name[1],)
+    else:
+        names = (one.name[0],)
+    prefixes = (RESERVED_PREFIX, "amq.") if one.kind in _NAMED_BY_BROKER else (RESERVED_PREFIX,)
+    return any(name.startswith(prefixes) for name in names)
