@@ -18,13 +18,14 @@ _EXPORT = re.compile(r"^export (async function|function|const|class) (\w+)", re.
 _FOREIGN = re.compile(r"^\s*(?:import|export)\b.*|\bimport\s*\(", re.MULTILINE)
 
 
-def bundle(folders: Sequence[Path], entry: str) -> str:
-    """One script that does what the module ``entry`` does; modules are looked up in ``folders`` in order.
+def bundle(folders: Sequence[Path], *entries: str) -> str:
+    """One script that does what the modules ``entries`` do; each is looked up in ``folders`` in order.
 
     Raises BadInputError for a module that is missing, imported in a circle, or outside the dialect.
     """
     ordered: list[str] = []
-    _visit(entry, folders, ordered, ())
+    for entry in entries:
+        _visit(entry, folders, ordered, ())
     parts = [_wrapped(name, _source(name, folders)) for name in ordered]
     return '"use strict";\n' + "\n".join(parts)
 

@@ -32,13 +32,17 @@ function assign(config, path, value) {
   at[last] = value;
 }
 
+function copy(json) {
+  return json === undefined ? undefined : JSON.parse(JSON.stringify(json));
+}
+
 /** The configuration of one field: {unit, decimals, min, max, custom: {…}, thresholds, mappings, color, …}. */
 export function fieldConfigOf(fieldConfig, field) {
-  const config = structuredClone(fieldConfig?.defaults || {});
+  const config = copy(fieldConfig?.defaults || {});
   config.custom = config.custom || {};
   for (const override of fieldConfig?.overrides || []) {
     if (!matches(override.matcher, field)) continue;
-    for (const { id, value } of override.properties || []) assign(config, id, structuredClone(value));
+    for (const { id, value } of override.properties || []) assign(config, id, copy(value));
   }
   return config;
 }
