@@ -46,7 +46,6 @@ def role_vars(topology: Topology) -> dict[str, Any]:
         "warren_vhosts": [vhost.name for vhost in topology.vhosts],
         "warren_objectives": objectives(topology),
         "rabbitmq_version": broker.version,
-        "rabbitmq_series": list(broker.series),
         "rabbitmq_net_ticktime_s": broker.net_ticktime_s,
         "rabbitmq_failure_detector_poll_ms": broker.failure_detector_poll_ms,
         "rabbitmq_memory_limit_mib": broker.memory_limit_mib,
