@@ -1,0 +1,95 @@
+"""Evidence on disk: whole after a kill, self-describing, cheap per message."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadgen.evidence import members
+from loadgen.ledger import HEADER_BYTES, Bitmap, EventLog, Kind, read_bitmap, read_log
+from warren.errors import BadInputError
+
+
+def test_bitmap_remembers_what_was_set(tmp_path: Path) -> None:
+    bitmap = Bitmap(tmp_path / "b", {"kind": "done"})
+    assert [bitmap.test_and_set(seq) for seq in (0, 7, 8, 7, 0)] == [False, False, False, True, True]
+    bitmap.set_counter(9)
+    bitmap.close()
+    part = read_bitmap(tmp_path / "b")
+    assert list(members(part.bits)) == [0, 7, 8]
+    assert part.counter == 9
+    assert part.meaning["kind"] == "done"
+
+
+def test_bitmap_grows_far_beyond_its_first_size(tmp_path: Path) -> None:
+    bitmap = Bitmap(tmp_path / "b", {})
+    for seq in (1, 9_000_000, 100_000_000):
+        assert bitmap.test_and_set(seq) is False
+        assert bitmap.test_and_set(seq) is True
+    bitmap.close()
+    assert read_bitmap(tmp_path / "b").bits.bit_count() == 3
+
+
+def test_bitmap_of_a_hundred_million_costs_what_it_touches(tmp_path: Path) -> None:
+    bitmap = Bitmap(tmp_path / "b", {})
+    bitmap.test_and_set(100_000_000)
+    bitmap.close()
+    found = (tmp_path / "b").stat()
+    assert found.st_size < 32 * 2**20
+    assert found.st_blocks * 512 < 64 * 1024
+
+
+def test_existing_part_is_never_overwritten(tmp_path: Path) -> None:
+    Bitmap(tmp_path / "b", {}).close()
+    with pytest.raises(FileExistsError):
+        Bitmap(tmp_path / "b", {})
+
+
+def test_events_are_read_back_in_order(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "l", {"queue": "q"})
+    log.add(Kind.NACKED, 1, 2, 3)
+    log.add(Kind.SERVED, 65535, 2**40, 2**60, detail=1, queue=4, aux=5, aux2=6)
+    log.close()
+    first, second = read_log(tmp_path / "l").events
+    assert (first.kind, first.publisher, first.seq, first.at_ns) == (Kind.NACKED, 1, 2, 3)
+    assert (second.publisher, second.seq, second.detail, second.aux, second.aux2) == (65535, 2**40, 1, 5, 6)
+
+
+def test_record_cut_off_by_a_kill_is_dropped(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "l", {})
+    log.add(Kind.NACKED, 0, 1, 1)
+    log.add(Kind.NACKED, 0, 2, 1)
+    log.close()
+    os.truncate(tmp_path / "l", (tmp_path / "l").stat().st_size - 7)
+    assert [event.seq for event in read_log(tmp_path / "l").events] == [1]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"x" * HEADER_BYTES, b'{"schema": 2}\n'])
+def test_other_files_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "strange"
+    path.write_bytes(content.ljust(HEADER_BYTES, b"\0"))
+    with pytest.raises(BadInputError, match="strange"):
+        read_bitmap(path)
+
+
+def test_evidence_survives_a_killed_process(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from loadgen.ledger import *\n"
+        "folder = Path(sys.argv[1]); bits = Bitmap(folder / 'b', {}); log = EventLog(folder / 'l', {})\n"
+        "[bits.test_and_set(seq) for seq in range(1000)]; bits.set_counter(1000)\n"
+        "log.add(Kind.NACKED, 0, 5, 5); log.flush(); print('written', flush=True); time.sleep(60)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"written\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    part = read_bitmap(tmp_path / "b")
+    assert (part.bits.bit_count(), part.counter) == (1000, 1000)
+    assert len(read_log(tmp_path / "l").events) == 1

@@ -1,0 +1,190 @@
+"""The adapter over pika: its frames are pika's frames, and what it leans on inside pika is still there."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pika
+import pytest
+from pika import frame, spec
+from pika.adapters.utils import connection_workflow as workflow
+
+from loadgen import transport, wire
+
+PROPERTIES = spec.BasicProperties(delivery_mode=2, priority=9, headers={"a": 1})
+
+
+def template(body_size: int, frame_max: int = 131072) -> wire.Template:
+    return wire.Template(
+        channel=3,
+        frame_max=frame_max,
+        exchange="orders",
+        routing_key="order.created",
+        properties=PROPERTIES,
+        mandatory=True,
+        body_size=body_size,
+    )
+
+
+def by_pika(body: bytes, frame_max: int = 131072) -> bytes:
+    """What pika itself would send."""
+    method = spec.Basic.Publish(exchange="orders", routing_key="order.created", mandatory=True)
+    parts = [frame.Method(3, method).marshal(), frame.Header(3, len(body), PROPERTIES).marshal()]
+    room = frame_max - 8
+    parts += [frame.Body(3, body[at : at + room]).marshal() for at in range(0, len(body), room)]
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize(("owner", "name"), transport.PIKA_INTERNALS)
+def test_pikas_inside_still_has(owner: type, name: str) -> None:
+    assert hasattr(owner, name), f"pika changed: {owner.__name__}.{name} is gone; see loadgen/transport.py"
+
+
+def test_pika_is_the_version_that_this_was_written_for() -> None:
+    assert pika.__version__ == "1.4.4"
+
+
+@pytest.mark.parametrize("size", [32, 200, 4096, 131064])
+def test_publish_is_byte_for_byte_pikas(size: int) -> None:
+    body = bytes(range(32)) + b"." * (size - 32)
+    assert template(size).frames(body[:32], body[32:]) == by_pika(body)
+
+
+@pytest.mark.parametrize("size", [4089, 9000, 12264])
+def test_large_body_is_split_at_the_frame_size(size: int) -> None:
+    body = bytes(index % 251 for index in range(size))
+    assert template(size, 4096).frames(body[:32], body[32:]) == by_pika(body, 4096)
+
+
+def test_settling_frames_are_byte_for_byte_pikas() -> None:
+    assert wire.ack(3, 77, multiple=True) == frame.Method(3, spec.Basic.Ack(77, True)).marshal()
+    assert wire.ack(3, 77, multiple=False) == frame.Method(3, spec.Basic.Ack(77, False)).marshal()
+    assert wire.reject(3, 78, requeue=False) == frame.Method(3, spec.Basic.Reject(78, False)).marshal()
+    assert wire.reject(3, 78, requeue=True) == frame.Method(3, spec.Basic.Reject(78, True)).marshal()
+
+
+def delivered(tag: int, body: bytes, *, redelivered: bool = False, frame_max: int = 131072) -> bytes:
+    method = spec.Basic.Deliver("worker-0", tag, redelivered, "orders", "order.created")
+    parts = [frame.Method(3, method).marshal(), frame.Header(3, len(body), PROPERTIES).marshal()]
+    room = frame_max - 8
+    parts += [frame.Body(3, body[at : at + room]).marshal() for at in range(0, len(body), room)]
+    return b"".join(parts)
+
+
+class Wire:
+    """A connection that was never opened, fed by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(transport.SelectConnection, "__init__", _nothing)
+        self.connection = transport.Connection(
+            pika.ConnectionParameters(),
+            loop=None,
+            on_open=_nothing,
+            on_open_error=_nothing,
+            on_close=_nothing,  # type: ignore[arg-type]
+        )
+        self.connection.bytes_received = self.connection.bytes_sent = self.connection.frames_sent = 0
+        self.connection._transport = self
+        self.deliveries: list[wire.Delivery] = []
+        self.confirms: list[tuple[int, bool, bool]] = []
+        self.others: list[Any] = []
+        self.writes: list[bytes] = []
+        self.connection.on_delivery = self.deliveries.append
+        self.connection.on_confirm = lambda *confirm: self.confirms.append(confirm)
+        self.connection._process_frame = self.others.append
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    return Wire(monkeypatch)
+
+
+def test_deliveries_are_read_however_the_stream_is_cut(line: Wire) -> None:
+    stream = b"".join(delivered(tag, bytes([tag]) * (tag * 50), redelivered=tag % 2 == 0) for tag in range(6))
+    for at in range(0, len(stream), 7):
+        line.connection._on_data_available(stream[at : at + 7])
+    assert [(each.tag, each.redelivered, each.body) for each in line.deliveries] == [
+        (tag, tag % 2 == 0, bytes([tag]) * (tag * 50)) for tag in range(6)
+    ]
+    assert line.deliveries[3].headers() == {"a": 1}
+    assert line.connection.bytes_received == len(stream)
+
+
+def test_body_of_several_frames_is_put_together(line: Wire) -> None:
+    body = bytes(index % 251 for index in range(10_000))
+    stream = delivered(1, body, frame_max=4096)
+    line.connection._on_data_available(stream[:5000])
+    assert line.deliveries == []
+    line.connection._on_data_available(stream[5000:])
+    assert line.deliveries[0].body == body
+
+
+def test_confirms_are_read_and_everything_else_is_pikas(line: Wire) -> None:
+    methods = (spec.Basic.Ack(5, True), spec.Basic.Nack(6, False, False), spec.Basic.QosOk())
+    stream = b"".join(frame.Method(3, method).marshal() for method in methods) + frame.Heartbeat().marshal()
+    line.connection._on_data_available(stream)
+    assert line.confirms == [(5, True, True), (6, False, False)]
+    assert [type(getattr(other, "method", other)) for other in line.others] == [
+        spec.Basic.QosOk,
+        frame.Heartbeat,
+    ]
+
+
+def test_returned_message_goes_to_pika_whole(line: Wire) -> None:
+    parts = [
+        frame.Method(3, spec.Basic.Return(312, "NO_ROUTE", "orders", "x")).marshal(),
+        frame.Header(3, 3, PROPERTIES).marshal(),
+        frame.Body(3, b"abc").marshal(),
+    ]
+    line.connection._on_data_available(b"".join(parts))
+    assert len(line.others) == 3
+
+
+def test_frames_of_one_turn_leave_as_one_write(line: Wire) -> None:
+    line.connection._output_marshaled_frames([b"one", b"two"])
+    line.connection.queue(b"three")
+    assert line.writes == []
+    line.connection.flush()
+    line.connection.flush()
+    assert line.writes == [b"onetwothree"]
+    assert line.connection.bytes_sent == 11
+
+
+def test_loop_wakes_when_told_and_says_that_it_slept() -> None:
+    loop = transport.TurnLoop()
+    loop.wake_ns = 0
+    _, slept = loop.turn()
+    assert not slept
+    start = time.monotonic_ns()
+    loop.wake_ns = start + 5_000_000
+    woke, slept = loop.turn()
+    assert slept
+    assert woke - start >= 5_000_000
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (None, "closed"),
+        (
+            ConnectionRefusedError(111, "Connection refused"),
+            "ConnectionRefusedError: [Errno 111] Connection refused",
+        ),
+    ],
+)
+def test_lost_connection_is_described_by_its_cause(error: BaseException | None, text: str) -> None:
+    assert transport.describe(error) == text
+
+
+def test_innermost_cause_is_told() -> None:
+    inner = workflow.AMQPConnectorSocketConnectError(TimeoutError("timed out"))
+    assert transport.describe(workflow.AMQPConnectionWorkflowFailed([inner])) == "TimeoutError: timed out"

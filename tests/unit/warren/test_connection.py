@@ -1,0 +1,79 @@
+"""The one builder of connection parameters and TLS contexts."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from warren.connection import Credentials, Endpoint, TlsMaterial, parameters, tls_context
+from warren.errors import BadInputError, NotReadyError
+from warren.pki import Pki
+
+NODE = Endpoint(name="rmq1", host="127.0.0.1", port=5671)
+ACCOUNT = Credentials(username="shop", password="s3cret")
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Pki:
+    made = Pki(tmp_path, datetime.now(UTC))
+    made.ensure_authorities()
+    return made
+
+
+def test_password_shows_in_no_repr() -> None:
+    assert "s3cret" not in repr(ACCOUNT)
+    assert "s3cret" not in repr(
+        parameters(NODE, vhost="/", credentials=ACCOUNT, tls=None, connection_name="x")
+    )
+
+
+def test_password_is_read_from_a_file_without_its_line_end(tmp_path: Path) -> None:
+    path = tmp_path / "shop"
+    path.write_text("s3cret\n", encoding="utf-8")
+    assert Credentials.from_file("shop", path) == ACCOUNT
+
+
+def test_missing_and_empty_password_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match="nowhere"):
+        Credentials.from_file("shop", tmp_path / "nowhere")
+    empty = tmp_path / "empty"
+    empty.touch()
+    with pytest.raises(BadInputError, match="empty"):
+        Credentials.from_file("shop", empty)
+
+
+def test_context_verifies_peer_and_name_and_refuses_old_tls(pki: Pki) -> None:
+    context = tls_context(TlsMaterial(ca_path=pki.authority("cluster").certificate))
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_context_takes_the_authority_as_text_too(pki: Pki) -> None:
+    text = pki.authority("cluster").certificate.read_text(encoding="utf-8")
+    assert len(tls_context(TlsMaterial(ca_pem=text)).get_ca_certs()) == 1
+
+
+def test_context_names_a_file_that_does_not_parse(tmp_path: Path) -> None:
+    bad = tmp_path / "ca.pem"
+    bad.write_text("no certificate", encoding="utf-8")
+    with pytest.raises(NotReadyError, match=r"ca\.pem"):
+        tls_context(TlsMaterial(ca_path=bad))
+
+
+def test_parameters_check_the_certificate_for_the_nodes_name(pki: Pki) -> None:
+    context = tls_context(TlsMaterial(ca_path=pki.authority("cluster").certificate))
+    found = parameters(NODE, vhost="/orders", credentials=ACCOUNT, tls=context, connection_name="load 1")
+    assert found.host == "127.0.0.1"
+    assert found.ssl_options.server_hostname == "rmq1"
+    assert found.virtual_host == "/orders"
+    assert found.connection_attempts == 1
+
+
+def test_parameters_name_the_connection_and_ask_for_cancel_notices() -> None:
+    found = parameters(NODE, vhost="/", credentials=ACCOUNT, tls=None, connection_name="load 1")
+    assert found.client_properties["connection_name"] == "load 1"
+    assert found.client_properties["capabilities"]["consumer_cancel_notify"] is True
