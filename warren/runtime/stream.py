@@ -57,9 +57,11 @@ def stream(
     threading.Thread(target=_read, args=(child.stdout, lines), daemon=True).start()
     try:
         seen = _collect(argv, lines, on_line, timeout_s, first_line_s)
+    except BaseException:
+        child.terminate()
+        raise
     finally:
-        if child.poll() is None:
-            _end(child)
+        _end(child)
     return Completed(argv=tuple(argv), returncode=child.returncode, stdout="\n".join(seen), stderr="")
 
 
@@ -92,7 +94,7 @@ def _collect(
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Wait for a child that has closed its output; kill it when it lingers or is being given up."""
+    """Wait for a child that has closed its output or was told to end; kill it when it lingers."""
     try:
         child.wait(timeout=2)
     except subprocess.TimeoutExpired:

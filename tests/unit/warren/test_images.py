@@ -335,6 +335,15 @@ def test_mirror_is_the_distributions_own_and_no_third_partys() -> None:
         find_mirror(run=run, codename="noble")
 
 
+def test_mirror_is_found_before_the_first_update_when_no_origin_is_known() -> None:
+    rows = "mirror://vendor/|bookworm|stable|$(ORIGIN)\nmirror://debian/|bookworm|main|$(ORIGIN)\n"
+
+    def run(argv: Sequence[str], **_: object) -> Completed:
+        return Completed(argv=tuple(argv), returncode=0, stdout=rows, stderr="")
+
+    assert find_mirror(run=run, codename="bookworm") == "mirror://debian/"
+
+
 def test_seed_starts_with_the_links_of_the_merged_usr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
