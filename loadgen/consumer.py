@@ -128,7 +128,7 @@ class Consumer:
     def _handle(self, delivery: wire.Delivery, now: int, free_ns: int) -> None:
         payload = delivery.body
         if len(payload) < body.HEADER_SIZE:
-            self._strange(delivery, now, Kind.UNREADABLE)
+            self._strange(delivery, now, Kind.FOREIGN)
             return
         nonce, publisher, kind, _, seq, intended_ns, _ = body.HEADER.unpack_from(payload)
         if nonce != self._spec.nonce:
@@ -211,7 +211,7 @@ class Consumer:
         return Bitmap(self._folder / f"{self._spec.name}.{name}", meaning)
 
     def _strange(self, delivery: wire.Delivery, now: int, kind: Kind) -> None:
-        """A message of another run or a damaged one: noted, never judged as ours, and acked."""
+        """A message of something else, or one of ours that cannot be: noted, not judged by content, acked."""
         self._counts["foreign"] += 1
         self._log.add(kind, 0, 0, now)
         self._ack(delivery.tag, now)

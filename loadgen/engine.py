@@ -28,7 +28,7 @@ from loadgen.worker import SECOND_NS
 from warren.errors import EXIT_BUG, NotReadyError, WarrenError
 from warren.results import LoadResult, write_result
 
-#: Told of everything that a person may want to see while the run lasts; see `docs/load-events.md`.
+#: Told of everything that a person may want to see: events of type ``note`` and, each second, ``progress``.
 Emit = Callable[[Mapping[str, Any]], None]
 
 _READY_DEADLINE_S = 40.0

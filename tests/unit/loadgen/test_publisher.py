@@ -1,0 +1,331 @@
+"""The publisher's promises: the window, what happens to unanswered and refused messages, its finish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadgen import body, publisher
+from loadgen.histogram import highest_in
+from loadgen.ledger import Kind, read_bitmap, read_log
+from loadgen.publisher import Publisher
+from loadgen.spec import Link, MessageClass, PublisherSpec
+from loadgen.worker import SECOND_NS
+from warren.connection import Credentials, Endpoint
+
+MS = 1_000_000
+_PLAIN: dict[str, Any] = {
+    "name": "p",
+    "nonce": 9,
+    "seed": 1,
+    "index": 0,
+    "publishers": 1,
+    "rate_per_s": 1000.0,
+    "duration_s": 1.0,
+    "size_bytes": 40,
+    "window": 10,
+    "exchange": "",
+    "routing_key": "q",
+}
+VIP_AND_NORMAL = (
+    MessageClass(name="normal", share=0.8, priority=4),
+    MessageClass(name="vip", share=0.2, priority=9),
+)
+
+
+class Channel:
+    """A channel that agrees at once."""
+
+    channel_number = 1
+
+    def add_on_return_callback(self, callback: Any) -> None:
+        self.on_return = callback
+
+    def confirm_delivery(self, _answers: Any, callback: Any) -> None:
+        callback(None)
+
+
+class Connection:
+    """Collects what is queued; ``sent`` decodes it."""
+
+    frame_max = 131072
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.unsent = 0
+
+    def add_on_connection_blocked_callback(self, callback: Any) -> None:
+        self.block = callback
+
+    def add_on_connection_unblocked_callback(self, callback: Any) -> None:
+        self.unblock = callback
+
+    def queue(self, frames: bytes) -> None:
+        self.frames.append(frames)
+
+    def unsent_bytes(self) -> int:
+        return self.unsent
+
+    def sent(self) -> list[body.Stamp]:
+        found = [body.decode(frames[-41:-1]) for frames in self.frames]
+        return [stamp for stamp in found if stamp is not None]
+
+
+class Worker:
+    """Says nothing to nobody."""
+
+    t0_ns = 0
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, dict[str, Any]]] = []
+
+    def ready(self) -> None:
+        self.said.append(("ready", {}))
+
+    def say(self, kind: str, **fields: Any) -> None:
+        self.said.append((kind, fields))
+
+
+class Clock:
+    """Stands for the module's clock."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+
+class Rig:
+    """A publisher at 1,000 msg/s with a window of 10, and a hand on its clock."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+        self.clock = Clock()
+        monkeypatch.setattr(publisher, "time", self.clock)
+        link = Link(
+            endpoints=(Endpoint(name="a", host="a", port=1),),
+            vhost="/",
+            credentials=Credentials(username="u", password="p"),
+            ca_pem=None,
+            connection_name="c",
+        )
+        values: dict[str, Any] = {**_PLAIN, "link": link, "folder": str(folder)}
+        self.folder = folder
+        self.worker = Worker()
+        self.job = Publisher(PublisherSpec(**{**values, **changes}), self.worker)  # type: ignore[arg-type]
+        self.worker.t0_ns = SECOND_NS
+        self.connect()
+
+    def connect(self) -> None:
+        self.connection, self.channel = Connection(), Channel()
+        self.job.opened(self.connection, self.channel)  # type: ignore[arg-type]
+
+    def start(self) -> None:
+        self.clock.now = SECOND_NS
+        self.job.command("start")
+
+    def at(self, ms: float) -> int:
+        """One turn at ``ms`` after the start; returns when the next is wanted, in ms after the start."""
+        self.clock.now = SECOND_NS + int(ms * MS)
+        wake = self.job.turn(self.clock.now, slept=True)
+        self.job.before_flush()
+        return (wake - SECOND_NS) // MS
+
+    def confirm(self, tag: int, *, multiple: bool = False, ack: bool = True) -> None:
+        self.job._on_confirm(tag, multiple, ack)
+
+    def seqs(self) -> list[int]:
+        return [stamp.seq for stamp in self.connection.sent()]
+
+    def confirmed(self) -> int:
+        return read_bitmap(self.folder / "p.confirmed").bits
+
+    def published(self) -> int:
+        return read_bitmap(self.folder / "p.confirmed").counter
+
+    def kinds(self) -> list[Kind]:
+        self.job.before_flush()
+        return [event.kind for event in read_log(self.folder / "p.log").events]
+
+
+@pytest.fixture
+def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """Connected, not started."""
+    return Rig(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def rig(idle: Rig) -> Rig:
+    """Started."""
+    idle.start()
+    return idle
+
+
+def test_messages_leave_when_they_are_due(rig: Rig) -> None:
+    assert rig.at(0) == 1
+    assert rig.at(3.5) == 4
+    assert rig.seqs() == [0, 1, 2, 3]
+    assert [stamp.intended_ns - SECOND_NS for stamp in rig.connection.sent()] == [0, MS, 2 * MS, 3 * MS]
+
+
+def test_window_bounds_what_is_unanswered(rig: Rig) -> None:
+    rig.at(500)
+    assert len(rig.seqs()) == 10
+    rig.confirm(4, multiple=True)
+    rig.at(501)
+    assert rig.seqs() == list(range(14))
+
+
+def test_single_confirms_out_of_order_free_the_window_too(rig: Rig) -> None:
+    rig.at(500)
+    for tag in (9, 3, 7):
+        rig.confirm(tag)
+    rig.at(501)
+    assert len(rig.seqs()) == 13
+    assert rig.confirmed() == 1 << 8 | 1 << 2 | 1 << 6
+
+
+def test_latency_counts_from_the_intended_time(rig: Rig) -> None:
+    rig.at(500)
+    rig.clock.now = SECOND_NS + 700 * MS
+    rig.confirm(1)
+    counts = rig.job.tick()["histograms"]["confirm"]
+    assert counts[1] == 1
+    assert 699_000 < highest_in(counts[0]) < 701_000
+
+
+def test_lag_behind_a_full_window_is_blocked_and_not_ours(rig: Rig) -> None:
+    rig.at(100)
+    rig.confirm(10, multiple=True)
+    rig.at(900)
+    blocked = rig.job.tick()["histograms"]["blocked"]
+    assert sum(blocked[1::2]) == 20
+    assert max(blocked[::2]) > 10_000
+
+
+def test_published_is_on_disk_before_the_frames_leave(rig: Rig) -> None:
+    rig.at(4)
+    assert rig.published() == 5
+
+
+def test_unanswered_messages_are_in_doubt_and_leave_again_first(rig: Rig) -> None:
+    rig.at(4)
+    rig.confirm(2)
+    rig.job.lost()
+    rig.connect()
+    rig.at(6)
+    assert rig.seqs() == [0, 2, 3, 4, 5, 6]
+    assert [stamp.attempt for stamp in rig.connection.sent()] == [1, 1, 1, 1, 0, 0]
+    assert rig.kinds() == [Kind.IN_DOUBT] * 4 + [Kind.REPUBLISHED] * 4
+
+
+def test_nothing_is_sent_while_there_is_no_connection(rig: Rig) -> None:
+    rig.job.lost()
+    before = rig.connection
+    rig.at(50)
+    assert before.sent() == []
+    rig.connect()
+    rig.at(51)
+    assert rig.seqs() == list(range(10))
+
+
+def test_nacked_message_is_tried_again_after_a_pause(rig: Rig) -> None:
+    rig.at(0)
+    rig.confirm(1, ack=False)
+    assert rig.at(0.5) >= 0
+    assert rig.seqs() == [0]
+    rig.at(300)
+    assert rig.connection.sent()[1].attempt == 1
+    assert rig.connection.sent()[1].seq == 0
+    assert rig.kinds() == [Kind.NACKED, Kind.REPUBLISHED]
+
+
+def test_nack_past_the_deadline_is_final(rig: Rig) -> None:
+    rig.at(0)
+    rig.clock.now = 32 * SECOND_NS
+    rig.confirm(1, ack=False)
+    assert rig.job.tick()["counts"]["failed"] == 1
+    rig.at(31_500)
+    assert rig.seqs().count(0) == 1
+
+
+def test_late_confirm_is_a_failed_publish_and_still_confirmed(rig: Rig) -> None:
+    rig.at(0)
+    rig.clock.now = 32 * SECOND_NS
+    rig.confirm(1)
+    assert rig.job.tick()["counts"]["failed"] == 1
+    assert rig.confirmed() == 1
+
+
+def test_broker_that_blocks_stops_publishing_until_it_unblocks(rig: Rig) -> None:
+    rig.connection.block(None, None)
+    rig.at(5)
+    assert rig.seqs() == []
+    rig.connection.unblock(None, None)
+    rig.at(6)
+    assert rig.seqs() == list(range(7))
+
+
+def test_full_socket_stops_publishing(rig: Rig) -> None:
+    rig.connection.unsent = 10_000_000
+    rig.at(5)
+    assert rig.seqs() == []
+
+
+def test_stop_makes_nothing_new_and_finishes_when_all_is_answered(rig: Rig) -> None:
+    rig.at(4)
+    rig.job.command("stop")
+    rig.at(50)
+    assert rig.seqs() == [0, 1, 2, 3, 4]
+    assert ("finished" in [kind for kind, _ in rig.worker.said]) is False
+    rig.confirm(5, multiple=True)
+    rig.at(51)
+    assert rig.worker.said[-1][0] == "finished"
+
+
+def test_unanswered_message_does_not_keep_the_run_open_for_ever(rig: Rig) -> None:
+    rig.at(0)
+    rig.job.command("stop")
+    rig.at(31_000)
+    assert rig.worker.said[-1] == ("finished", {"published": 1, "unanswered": 1})
+    assert rig.job.tick()["counts"]["failed"] == 1
+
+
+def test_publisher_does_not_finish_before_it_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch)
+    rig.clock.now = 5 * SECOND_NS
+    rig.job.turn(rig.clock.now, slept=True)
+    assert [kind for kind, _ in rig.worker.said] == ["ready"]
+
+
+def test_returned_message_is_noted(rig: Rig) -> None:
+    stamp = body.Stamp(9, 0, 0, 0, 3, 1, 1)
+    rig.channel.on_return(None, None, None, body.encode(stamp, 40))
+    assert rig.kinds() == [Kind.RETURNED]
+
+
+def test_classes_keep_their_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(
+        tmp_path, monkeypatch, classes=VIP_AND_NORMAL, window=5000, rate_per_s=4000.0, confirm_times=True
+    )
+    rig.start()
+    rig.at(999)
+    kinds = [stamp.kind for stamp in rig.connection.sent()]
+    assert len(kinds) == 3997
+    assert 0.17 < sum(kinds) / len(kinds) < 0.23
+
+
+def test_saturating_publisher_fills_the_window_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, rate_per_s=None)
+    rig.start()
+    rig.at(1)
+    assert rig.seqs() == list(range(10))
+    rig.confirm(10, multiple=True)
+    rig.at(2)
+    assert len(rig.seqs()) == 20
