@@ -12,7 +12,7 @@ from warren import bundle, checkout, node_settings, render, volume_writing
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
 from warren.gate import leader_spread
-from warren.images import ImageRef, ensure_images
+from warren.images import ImageRef, Policy, ensure_images
 from warren.objects.found import read_actual
 from warren.objects.writing import apply
 from warren.plan import plan
@@ -24,7 +24,8 @@ from warren.wait import until
 #: A node boots in five to ten seconds; a machine under load, or one that recovers much data, takes longer.
 _BOOT_DEADLINE_S = 180.0
 _TARGETS_DEADLINE_S = 60.0
-_REBALANCE_DEADLINE_S = 60.0
+_REBALANCE_DEADLINE_S = 30.0
+_REBALANCE_AGAIN_S = 5.0
 _LOOK = "warren cluster status; warren cluster logs NODE"
 
 
@@ -62,9 +63,10 @@ class _Stopwatch:
         self.began = now
 
 
-def up(context: Context) -> UpReport:
+def up(context: Context, *, images_policy: Policy = "auto") -> UpReport:
     """Have the whole cluster running, whole and monitored.
 
+    ``images_policy`` says where images come from (`warren.images.Policy`).
     Raises NotReadyError (no engine, a deadline passed: with the last error), RefusedError when the cluster
     belongs to another state folder or a change needs more than an addition.
     """
@@ -74,7 +76,7 @@ def up(context: Context) -> UpReport:
         watch.lap("engine")
         context.runtime.refuse_foreign()
         _refuse_paused(context)
-        images = _images(context)
+        images = _images(context, images_policy)
         watch.lap("images")
         created = not context.runtime.has_data()
         _start(context, images)
@@ -99,7 +101,7 @@ def _refuse_paused(context: Context) -> None:
         raise NotReadyError(", ".join(frozen), f"{verb} paused by a fault", "make chaos-heal")
 
 
-def _images(context: Context) -> dict[str, ImageRef]:
+def _images(context: Context, policy: Policy) -> dict[str, ImageRef]:
     return ensure_images(
         context.topology.images,
         engine=context.engine,
@@ -107,6 +109,7 @@ def _images(context: Context) -> dict[str, ImageRef]:
         record=context.state.images,
         build_root=checkout.ROOT,
         say=context.say,
+        policy=policy,
     )
 
 
@@ -199,12 +202,18 @@ def _balance_leaders(context: Context) -> None:
     if spread.even:
         return
     context.say(f"spreading queue leaders ({spread})")
-    context.management.post("rebalance", "queues")
+    asked_s = context.clock.now() - _REBALANCE_AGAIN_S
 
     def even() -> None:
+        nonlocal asked_s
         now = leader_spread(context.management.queues(), nodes)
-        if not now.even:
-            raise NotReadyError("queue leaders", str(now))
+        if now.even:
+            return
+        if context.clock.now() - asked_s >= _REBALANCE_AGAIN_S:
+            # Again and again: it passes over queues whose members were not in step when it ran.
+            context.management.post("rebalance", "queues")
+            asked_s = context.clock.now()
+        raise NotReadyError("queue leaders", str(now))
 
     try:
         until(even, what="leaders to spread", deadline_s=_REBALANCE_DEADLINE_S, clock=context.clock)

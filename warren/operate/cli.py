@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from warren import cluster as engine
+from warren.images import Policy
 from warren.operate import access, options, status
 
 topology_option = click.option(
@@ -28,10 +29,17 @@ def cluster() -> None:
 
 @cluster.command()
 @topology_option
-def up(topology: Path | None) -> None:
+@click.option(
+    "--images",
+    envvar="WARREN_IMAGES",
+    type=click.Choice(["auto", "pull", "build"]),
+    default="auto",
+    help="auto: as settled before, else pull, else build; pull: ask the registry again; build: never ask it.",
+)
+def up(topology: Path | None, images: Policy) -> None:
     """Have the whole cluster running, whole and monitored. Safe to repeat."""
     context = options.context(topology)
-    report = engine.up(context)
+    report = engine.up(context, images_policy=images)
     click.echo(status.up_text(report))
     click.echo(status.places_text(context))
 
