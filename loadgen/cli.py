@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from loadgen import launch, progress, resolve, scenario, summary
 from warren.connection import Credentials
 from warren.errors import BadInputError
 from warren.operate import options
-from warren.results import write_result
+from warren.results import LoadResult, write_result
 
 
 class Duration(click.ParamType[float]):
@@ -85,7 +86,7 @@ def run(profile: str, **given: Any) -> int:
     if given["json_path"]:
         write_result(result, given["json_path"])
     click.echo(summary.text(result))
-    click.echo(f"result     {folder / 'result.json'}")
+    click.echo(f"result     {folder / 'result.json'}\nreport     {folder / 'report.html'}")
     return result.exit_code
 
 
@@ -118,9 +119,15 @@ def overrides(profile: str, given: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def page_writer() -> launch.WriteReport | None:
-    """What makes a run's page; the report package stands above this one, so it is found by name."""
-    return None
+def page_writer() -> launch.WriteReport:
+    """What makes a run's page. The report package stands above this one, so it is found by its name."""
+    write = importlib.import_module("report.page").write_report
+
+    def page(result: LoadResult, folder: Path) -> Path:
+        written: Path = write(result.to_dict(), out=folder / "report.html")
+        return written
+
+    return page
 
 
 def _foreign(given: dict[str, Any]) -> launch.Foreign:
