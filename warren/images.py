@@ -189,6 +189,7 @@ class _Getter:
             )
         else:
             self._say(f"{name}: {reference} is not to be had: {_NO_REGISTRY}")
+            self._say("  to ask again later: WARREN_IMAGES=pull make cluster-up")
             self._settled[name] = _Settled(
                 wanted=reference, reference="", origin="absent", digest=None, note=_NO_REGISTRY
             )
