@@ -5,6 +5,7 @@ import { createPanel } from "./panel.js";
 import { applyTheme, keepTheme, startTheme } from "./shell.js";
 import { panelsOf, recordedPanels } from "./charts.js";
 import { openDialog } from "./controls.js";
+import { paletteByName } from "./theme.js";
 
 function start() {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -60,7 +61,7 @@ function clipped(series, { from, to }) {
 
 function contextOf(state, data, full) {
   const marks = data.faults.map((fault) => ({ ...fault, to: fault.to ?? full.to, color: "red" }));
-  return { syncKey: "report", scrapeS: 1, variables: () => [], range: () => state.range, theme: () => state.theme, utc: () => true, marks: () => marks,
+  return { syncKey: "report", color: paletteByName(), scrapeS: 1, variables: () => [], range: () => state.range, theme: () => state.theme, utc: () => true, marks: () => marks,
     zoom: (from, to) => { state.range = { from, to }; state.changed(); },
     query: async (panel) => panel.answers.map(({ target, query, series }) => ({ target, answer: { resultType: "series", query, result: series.map((one) => clipped(one, state.range)) } })),
     inspect: (title, answers) => openDialog(title, ...answers.map(({ answer }) => h("pre", {}, answer.query))) };

@@ -4,14 +4,14 @@ import { interpolator, queryBuiltins, chooseStep } from "./interpolate.js";
 import { parseDuration } from "./time.js";
 import { promGet } from "./query.js";
 
-/** Runs of samples that are not zero: a gap of more than one step ends a mark. */
+/** Runs of samples above zero, which is what counts in Grafana too: a gap of more than one step ends a mark. */
 export function marksOf(result, definition, stepS) {
   const format = definition.titleFormat || definition.textFormat || definition.name || "";
   return result.flatMap(({ metric, values }) => {
     const text = format.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => metric[label] ?? "") || definition.name;
     const marks = [];
     for (const [at, value] of values) {
-      if (Number(value) === 0 || value === "NaN") continue;
+      if (!(Number(value) > 0)) continue;
       const last = marks.at(-1);
       if (last && at - last.to <= stepS * 1.5) last.to = at;
       else marks.push({ from: at, to: at, text, color: definition.iconColor || "red" });

@@ -1,12 +1,22 @@
 // uPlot axes and scales from field configuration: time and number labels, sides, soft and hard bounds, logarithms.
 
-import { formatValue } from "./units.js";
+import { formatParts, formatValue } from "./units.js";
 import { tickTexts } from "./time.js";
 
 export const FONT = '12px Inter, "Helvetica Neue", Arial, "Liberation Sans", sans-serif';
 
 const BINARY_UNITS = /^(?:[kmg]?bytes|binBps|bits|binbps)$/;
 const BINARY_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power); // so that ticks read 64, 128, 256 MiB
+
+const SECONDS_UNITS = { s: 1, ms: 1000, µs: 1e6, ns: 1e9, dtdurations: 1, m: 1 / 60, h: 1 / 3600 };
+const SMALL_STEPS = Array.from({ length: 27 }, (_, at) => Number(`${[1, 2, 5][at % 3]}e${Math.floor(at / 3) - 9}`));
+const TIME_STEPS = [...SMALL_STEPS, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800,
+  1209600, 2592000, 7776000, 31536000, 63072000]; // so that ticks read 30 s, 5 mins, 1 hour
+
+function stepsOf(unit) {
+  if (BINARY_UNITS.test(unit || "")) return BINARY_STEPS;
+  return SECONDS_UNITS[unit] ? TIME_STEPS.map((step) => step * SECONDS_UNITS[unit]) : undefined;
+}
 
 let measuring = null;
 
@@ -27,18 +37,19 @@ export function timeAxis(theme, utc) {
 /** side 3 is left, 1 is right. The axis is as wide as its widest label. */
 export function valueAxis(scale, theme, { unit, decimals, side, label, show, log }) {
   const texts = (_u, splits) => axisTexts(splits, unit, decimals, log);
-  return { scale, side, show, incrs: BINARY_UNITS.test(unit || "") ? BINARY_STEPS : undefined, label: label || undefined, labelSize: label ? 18 : 0, labelFont: FONT, labelGap: 0,
+  return { scale, side, show, incrs: stepsOf(unit), label: label || undefined, labelSize: label ? 18 : 0, labelFont: FONT, labelGap: 0,
     stroke: theme.faint, font: FONT, space: 26, gap: 6, values: texts,
     size: (_u, values) => (values ? Math.ceil(textWidth(values)) + 14 : 40),
     grid: { show: side === 3, stroke: theme.grid, width: 1 }, ticks: { show: false } };
 }
 
-/** Labels of one axis share their decimals, as few as tell the ticks apart and true: never "2 K" for 1.5 K. */
+/** Labels of one axis that share a unit share their decimals, as few as are true: never "2 K" for 1.5 K. */
 export function axisTexts(splits, unit, decimals, log) {
   const known = splits.filter((value) => value !== null && value !== undefined);
-  const fixed = decimals !== undefined && decimals !== null;
-  const digits = log || fixed ? decimals : [0, 1, 2, 3].find((count) => known.every((value) => exact(value, unit, count)));
-  return splits.map((value) => (value === null || value === undefined ? "" : formatValue(value, unit, digits)));
+  const fixed = log || (decimals !== undefined && decimals !== null);
+  const suffix = (value) => formatParts(value, unit, 6).suffix.replace(/s$/, "");
+  const digits = (value) => (fixed ? decimals : [0, 1, 2, 3].find((count) => known.every((other) => suffix(other) !== suffix(value) || exact(other, unit, count))));
+  return splits.map((value) => (value === null || value === undefined ? "" : formatValue(value, unit, digits(value))));
 }
 
 function exact(value, unit, digits) {

@@ -33,6 +33,11 @@ export function seriesName(labels, target, varying) {
   return format.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (_, key) => labels[key] ?? "");
 }
 
+/** Whether a series is called after its labels alone (a queue, a node), with no word of the panel's own. */
+function namedByLabels({ legendFormat }) {
+  return !legendFormat || legendFormat === "__auto" || (/\{\{/.test(legendFormat) && !/\w/.test(legendFormat.replace(/\{\{[^}]*\}\}/g, "")));
+}
+
 /** Missing steps become nulls, so that a gap in the data is a gap in the line. */
 function onGrid(samples, grid) {
   if (!grid || grid.step <= 0) return { times: samples.map(([at]) => at), values: samples.map(([, text]) => sampleNumber(text)) };
@@ -55,7 +60,7 @@ export function toSeries(target, answer) {
   return answer.result.map((row) => {
     const points = answer.resultType === "matrix" ? onGrid(row.values, answer.grid)
       : { times: [row.value[0]], values: [sampleNumber(row.value[1])] };
-    return { name: seriesName(row.metric, target, varying), refId: target.refId, labels: row.metric, ...points };
+    return { name: seriesName(row.metric, target, varying), named: namedByLabels(target), refId: target.refId, labels: row.metric, ...points };
   });
 }
 

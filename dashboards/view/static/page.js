@@ -5,6 +5,7 @@ import { banner, getJson, header, keepTheme } from "./shell.js";
 import { createBoard } from "./board.js";
 import { clear, h } from "./dom.js";
 import { openDialog, openHelp, refreshSelect, renderTimePicker, renderVariables } from "./controls.js";
+import { paletteByName } from "./theme.js";
 import { parseDuration, resolveRange } from "./time.js";
 import { resolveVariables } from "./variables.js";
 import { runTargets } from "./query.js";
@@ -46,7 +47,7 @@ function layout(root, state) {
 }
 
 function contextOf(state, parts) {
-  return { syncKey: "page", scrapeS: state.settings.scrape_interval_s, variables: () => state.variables, range: () => state.resolved, theme: () => state.theme,
+  return { syncKey: "page", color: paletteByName(), scrapeS: state.settings.scrape_interval_s, variables: () => state.variables, range: () => state.resolved, theme: () => state.theme,
     utc: () => state.dashboard.timezone === "utc", marks: () => state.marks, zoom: (from, to) => zoom(state, parts, from, to),
     query: (panel, scope, signal) => runTargets(BASE, panel, scope, signal), inspect: (title, answers) => inspect(title, answers) };
 }

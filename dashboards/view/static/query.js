@@ -23,19 +23,26 @@ async function body(response) {
   }
 }
 
+/** A browser breaks off its requests when a network interface comes or goes, as one does with each container: so it asks three times. */
+async function ask(address, signal, query) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await fetch(address, { signal, credentials: "same-origin" });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      if (attempt === 3) throw new QueryError(`no answer from this preview's server (${error.message}); is it still running?`, query);
+      await new Promise((done) => { setTimeout(done, attempt * 400); });
+    }
+  }
+}
+
 /** GET base + path; returns the answer's `data`. Throws QueryError with Prometheus' own words. */
 export async function promGet(base, path, params, signal) {
   const url = new URLSearchParams();
   for (const [key, value] of Object.entries(params || {})) {
     for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== null) url.append(key, one);
   }
-  let response;
-  try {
-    response = await fetch(`${base}/api/v1/${path}?${url}`, { signal, credentials: "same-origin" });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new QueryError(`no answer from this preview's server (${error.message}); is it still running?`, params?.query);
-  }
+  const response = await ask(`${base}/api/v1/${path}?${url}`, signal, params?.query);
   const answer = await body(response);
   if (answer.status !== "success") throw new QueryError(answer.error || `HTTP ${response.status}`, params?.query);
   return answer.data;

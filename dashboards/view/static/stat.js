@@ -56,14 +56,15 @@ function sparkline(values, color, config) {
   const min = config.min ?? Math.min(...known);
   const max = config.max ?? Math.max(...known);
   const span = max - min || 1;
-  const points = [];
+  const runs = [[]]; // a gap in the data is a gap in the line
   values.forEach((value, at) => {
-    if (value === null || !Number.isFinite(value)) return;
-    points.push(`${((at / (values.length - 1)) * 100).toFixed(2)},${(38 - ((value - min) / span) * 34).toFixed(2)}`);
+    if (value === null || !Number.isFinite(value)) { if (runs.at(-1).length) runs.push([]); return; }
+    runs.at(-1).push([((at / (values.length - 1)) * 100).toFixed(2), (38 - ((value - min) / span) * 34).toFixed(2)]);
   });
-  if (points.length < 2) return null;
-  const [first, last] = [points[0].split(",")[0], points.at(-1).split(",")[0]];
+  const drawn = runs.filter((run) => run.length > 1);
+  if (!drawn.length) return null;
+  const text = (run) => run.map((point) => point.join(",")).join(" ");
   return svg("svg", { class: "spark", viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("polygon", { points: `${first},40 ${points.join(" ")} ${last},40`, fill: alpha(color, 0.18) }),
-    svg("polyline", { points: points.join(" "), fill: "none", stroke: color, "stroke-width": 1.2, "vector-effect": "non-scaling-stroke" }));
+    drawn.map((run) => [svg("polygon", { points: `${run[0][0]},40 ${text(run)} ${run.at(-1)[0]},40`, fill: alpha(color, 0.18) }),
+      svg("polyline", { points: text(run), fill: "none", stroke: color, "stroke-width": 1.2, "vector-effect": "non-scaling-stroke" })]));
 }

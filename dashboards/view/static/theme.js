@@ -12,9 +12,8 @@ const RAMPS = {
 const SHADES = { "super-light": 0, light: 1, "": 2, "semi-dark": 3, dark: 4 };
 
 const PALETTE = ["green", "semi-dark-yellow", "blue", "orange", "red", "purple", "dark-green", "dark-yellow",
-  "dark-blue", "dark-orange", "dark-red", "dark-purple", "super-light-green", "super-light-blue",
-  "super-light-orange", "super-light-red", "super-light-purple", "light-green", "light-blue", "light-orange",
-  "light-red", "light-purple"];
+  "dark-blue", "dark-orange", "dark-red", "dark-purple", "light-blue", "light-orange", "light-red", "light-purple",
+  "light-green", "super-light-blue", "super-light-orange", "super-light-red", "super-light-purple", "super-light-green"];
 
 export const THEMES = {
   dark: { name: "dark", canvas: "#111217", panel: "#181b1f", raised: "#22252b", text: "rgb(204, 204, 220)",
@@ -47,6 +46,23 @@ export function paletteByName() {
     if (!places.has(name)) places.set(name, places.size);
     return paletteColor(places.get(name), theme);
   };
+}
+
+/**
+ * The colours of one panel's series, [{name, named}] -> Map of name to CSS. Series called after a label (a queue,
+ * a node) have one colour on the whole page, from `shared`; the others take what is left, in order.
+ */
+export function panelColors(series, shared, theme) {
+  const colors = new Map(series.filter(({ named }) => named).map(({ name }) => [name, shared(name, theme)]));
+  const taken = new Set(colors.values());
+  let next = 0;
+  for (const { name } of series) {
+    if (colors.has(name)) continue;
+    while (taken.has(paletteColor(next, theme)) && next < PALETTE.length) next += 1;
+    colors.set(name, paletteColor(next, theme));
+    next += 1;
+  }
+  return colors;
 }
 
 const CONTINUOUS = {

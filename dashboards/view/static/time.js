@@ -76,6 +76,8 @@ export function tickTexts(splits, increment, utc) {
 export function rangeText(range, utc) {
   const preset = range.to === "now" && PRESETS.find(([from]) => from === range.from);
   if (preset) return preset[1];
+  const last = range.to === "now" && /^now-(\d+)([smhd])$/.exec(range.from);
+  if (last) return `Last ${last[1]} ${{ s: "second", m: "minute", h: "hour", d: "day" }[last[2]]}${last[1] === "1" ? "" : "s"}`;
   const now = Date.now() / 1000;
   const { from, to } = resolveRange(range, now);
   return `${dateTimeText(from, utc)} to ${range.to === "now" ? "now" : dateTimeText(to, utc)}`;

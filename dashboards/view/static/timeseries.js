@@ -1,6 +1,6 @@
 // The timeseries panel: lines, bars or points over time, stacked or not, with axes by unit.
 
-import { alpha, namedColor, paletteByName } from "./theme.js";
+import { alpha, namedColor, panelColors } from "./theme.js";
 import { clear, h } from "./dom.js";
 import { createChart } from "./chart.js";
 import { dateTimeText } from "./time.js";
@@ -14,7 +14,7 @@ import { stack } from "./stack.js";
 const MOST_ROWS = 24; // of a tooltip: more would not fit on the page
 
 export function drawTimeseries(host, view) {
-  const state = { hidden: new Set(), color: paletteByName(), chart: null, signature: "" };
+  const state = { hidden: new Set(), chart: null, signature: "" };
   const plotHost = h("div", { class: "plot", tabindex: "0", role: "img" });
   const legendHost = h("div", { class: "legend" });
   const right = view.panel.options.legend?.placement === "right";
@@ -31,18 +31,18 @@ export function drawTimeseries(host, view) {
 
 /** Fields with configuration, name and colour: what legend, tooltip and lines all draw from. */
 function entriesOf({ series, panel, ctx }, state) {
+  const colors = panelColors(series, ctx.color, ctx.theme());
   return series.map((one) => {
     const config = fieldConfigOf(panel.fieldConfig, one);
     const custom = config.custom;
     const name = displayNameOf(one, config) || "Value";
     const values = custom.transform === "negative-Y" ? one.values.map((value) => (value === null ? null : -value)) : one.values;
-    return { ...one, name, values, config, hidden: state.hidden.has(name), color: colorOf(name, config, one, state, ctx.theme()),
+    return { ...one, name, values, config, hidden: state.hidden.has(name), color: colorOf(config, one, colors.get(one.name), ctx.theme()),
       dashed: ["dash", "dot"].includes(custom.lineStyle?.fill) };
   }).filter((entry) => !entry.config.custom.hideFrom?.viz);
 }
 
-function colorOf(name, config, series, state, theme) {
-  const place = state.color(name, theme);
+function colorOf(config, series, place, theme) {
   const mode = config.color?.mode || "palette-classic";
   if (mode === "fixed" || mode === "shades") return namedColor(config.color.fixedColor, theme);
   if (mode === "thresholds" || mode.startsWith("continuous")) return displayValue(reduce(series.values, "lastNotNull"), config, theme).color || place;

@@ -217,6 +217,16 @@ def test_colours_stay_with_their_names_when_a_series_appears(modules: Any) -> No
     assert before == after
 
 
+def test_queue_has_one_colour_in_all_panels_and_no_other_series_takes_it(modules: Any) -> None:
+    script = """(() => { const dark = module_theme.THEMES.dark; const shared = module_theme.paletteByName();
+      const one = module_theme.panelColors([{name: "q1", named: true}, {name: "q2", named: true}], shared, dark);
+      const two = module_theme.panelColors([{name: "limit"}, {name: "q2", named: true}], shared, dark);
+      return [one.get("q2"), two.get("q2"), two.get("limit")]; })()"""
+    first, second, other = modules.evaluate(script)
+    assert first == second
+    assert other != second
+
+
 def panel(number: int, x: int, y: int, **more: Any) -> dict[str, Any]:
     return {"id": number, "type": "stat", "title": "$q", "gridPos": {"x": x, "y": y, "w": 12, "h": 4}, **more}
 
