@@ -37,8 +37,8 @@ class Volume:
     files: Mapping[str, tuple[bytes, int]]
 
     def digest(self) -> str:
-        """A hash of the paths, modes and contents."""
-        total = hashlib.sha256()
+        """A hash of the owner, paths, modes and contents."""
+        total = hashlib.sha256(f"{self.uid}:{self.gid}\n".encode())
         for path in sorted(self.files):
             content, mode = self.files[path]
             total.update(f"{path} {mode:o} {len(content)}\n".encode() + content)

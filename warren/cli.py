@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import importlib
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 import warren
-from warren.errors import EXIT_BUG, EXIT_INTERRUPTED, WarrenError
+from warren.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_NOT_READY, WarrenError
 
 #: Command -> (where it is, one line for the list of commands, which is shown without importing it).
 GROUPS = {
@@ -25,6 +27,18 @@ GROUPS = {
     "exporter": ("exporters.cli:exporter", "Serve the metrics that the broker leaves out."),
     "report": ("report.cli:report", "Make the page of one run."),
     "demo": ("warren.demo.cli:demo", "Everything once: cluster, load, a killed leader, verdicts."),
+}
+
+#: What the machine may refuse at any moment, anywhere: not a bug, and what to try.
+_TROUBLES = {
+    errno.ENOSPC: "make room on that disk (df -h), then try again",
+    errno.EDQUOT: "make room within your quota, then try again",
+    errno.EACCES: "see whose it is: ls -ld; or set WARREN_STATE to a folder that you can write",
+    errno.EPERM: "see whose it is: ls -ld; or set WARREN_STATE to a folder that you can write",
+    errno.EROFS: "that disk is read-only: set WARREN_STATE to a folder that you can write",
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+    errno.ENFILE: "the machine has no open files left: end other programs",
+    errno.ENOMEM: "the machine has no memory left: end other programs",
 }
 
 
@@ -45,10 +59,20 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            raise click.UsageError(f"{error.message} Commands: {', '.join(GROUPS)}.", ctx) from error
+        if args and not args[0].startswith("-") and args[0] not in GROUPS:
+            near = difflib.get_close_matches(args[0], GROUPS, n=1)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"No such command '{args[0]}'.{meant} Commands: {', '.join(GROUPS)}.", ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The groups' names and lines, without importing any."""
+        named = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in GROUPS.items()
+            if name.startswith(incomplete)
+        ]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -58,7 +82,9 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"auto_envvar_prefix": "WARREN", "help_option_names": ["-h", "--help"]},
-    epilog="Every option can also come from a variable: --rate of `load run` is WARREN_LOAD_RUN_RATE.",
+    epilog="Every option can also come from a variable: --rate of `load run` is WARREN_LOAD_RUN_RATE. "
+    'Completion in bash: eval "$(_WARREN_COMPLETE=bash_source warren)"; in zsh: zsh_source, in fish: '
+    "fish_source.",
 )
 @click.version_option(warren.__version__, prog_name="warren")
 def root() -> None:
@@ -86,15 +112,30 @@ def _run(arguments: list[str]) -> int:
         # The reader of a pipe (head, less) has gone; nothing is left to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:  # the edge: whatever is left is a bug of ours, and says where its report is
-        return _report_bug()
+    except Exception as error:  # the edge: whatever is left is a bug of ours, or the machine's own trouble
+        return _machine_trouble(error) or _report_bug()
     return outcome if isinstance(outcome, int) else 0
 
 
+def _machine_trouble(error: Exception) -> int | None:
+    """Say what the machine lacks where ``error`` is of that kind, and return its exit code; else None."""
+    remedy = _TROUBLES.get(error.errno or 0) if isinstance(error, OSError) else None
+    if remedy is None or not isinstance(error, OSError):
+        return None
+    where = error.filename or "this machine"
+    click.echo(f"warren: {where}: {error.strerror}\n  try: {remedy}", err=True)
+    return EXIT_NOT_READY
+
+
 def _report_bug() -> int:
-    descriptor, name = tempfile.mkstemp(prefix="warren-bug-", suffix=".txt")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as report:
-        report.write(f"warren {warren.__version__}, Python {sys.version}\n\n{traceback.format_exc()}")
-    last = traceback.format_exc().strip().splitlines()[-1]
-    click.echo(f"warren: this is a bug: {last}\n  its report is in {Path(name)}", err=True)
+    trace = traceback.format_exc()
+    last = trace.strip().splitlines()[-1]
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="warren-bug-", suffix=".txt")  # mode 0600
+        with os.fdopen(descriptor, "w", encoding="utf-8") as report:
+            report.write(f"warren {warren.__version__}, Python {sys.version}\n\n{trace}")
+    except OSError as error:
+        click.echo(f"{trace}\nwarren: this is a bug; no report could be written: {error.strerror}", err=True)
+    else:
+        click.echo(f"warren: this is a bug: {last}\n  its report is in {name}", err=True)
     return EXIT_BUG

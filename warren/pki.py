@@ -58,30 +58,34 @@ class Pki:
         return Pair(self.folder / authority / f"{name}.pem", self.folder / authority / f"{name}.key")
 
     def ensure_authorities(self) -> None:
+        """Make the authorities that are not there, or whose key is not that of their certificate (a write
+        was cut short between the two)."""
         for name in AUTHORITIES:
             pair = self.authority(name)
-            if not (pair.certificate.exists() and pair.key.exists()):
+            if not _belong_together(pair):
                 self._make_authority(name, pair)
 
     def ensure_leaf(self, authority: str, name: str, *, hosts: Sequence[str], purpose: Purpose) -> Pair:
-        """A certificate for ``name`` with ``hosts`` (names and addresses) as SAN; reissued when it is
-        about to expire, names other hosts, or was signed by another authority."""
+        """A certificate for ``name`` with ``hosts`` (names and addresses) as SAN; reissued when it is about
+        to expire, is for other hosts or another purpose, was signed by another authority, or lost its key."""
         pair = self.leaf(authority, name)
-        if not self._still_good(pair, authority, hosts):
+        if not self._still_good(pair, authority, hosts, purpose):
             pair.certificate.parent.mkdir(mode=0o700, exist_ok=True)
             self._make_leaf(self.authority(authority), pair, name, hosts, purpose)
         return pair
 
-    def _still_good(self, pair: Pair, authority: str, hosts: Sequence[str]) -> bool:
+    def _still_good(self, pair: Pair, authority: str, hosts: Sequence[str], purpose: Purpose) -> bool:
         try:
             leaf = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
             issuer = x509.load_pem_x509_certificate(self.authority(authority).certificate.read_bytes())
             leaf.verify_directly_issued_by(issuer)
             names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         except (OSError, ValueError, TypeError, x509.ExtensionNotFound, InvalidSignature):
             return False
         fresh = leaf.not_valid_after_utc - self.now > timedelta(days=_RENEW_DAYS)
-        return fresh and pair.key.exists() and list(names) == _alternative_names(hosts)
+        fits = list(names) == _alternative_names(hosts) and list(usages) == _USAGES[purpose]
+        return fresh and fits and _belong_together(pair)
 
     def _make_authority(self, name: str, pair: Pair) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -126,6 +130,16 @@ class Pki:
             .not_valid_before(self.now - timedelta(minutes=5))
             .not_valid_after(self.now + timedelta(days=days))
         )
+
+
+def _belong_together(pair: Pair) -> bool:
+    """Whether both files are there and the key is the certificate's."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        key = serialization.load_pem_private_key(pair.key.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError):
+        return False
+    return key.public_key() == certificate.public_key()
 
 
 def _alternative_names(hosts: Sequence[str]) -> list[x509.GeneralName]:

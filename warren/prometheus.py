@@ -86,8 +86,18 @@ class PrometheusClient:
             )
         except urllib3.exceptions.HTTPError as error:
             raise NotReadyError("Prometheus", f"does not answer: {error}", "make cluster-status") from error
-        if answer.status in (_BAD_REQUEST, _UNPROCESSABLE):
-            raise BadInputError("Prometheus", str(json.loads(answer.data).get("error")))
-        if answer.status != _OK:
-            raise NotReadyError("Prometheus", f"answers {answer.status} to {path}")
-        return json.loads(answer.data)["data"]
+        body = _body(answer.data)
+        if answer.status in (_BAD_REQUEST, _UNPROCESSABLE) and "error" in body:
+            raise BadInputError("Prometheus", str(body["error"]))
+        if answer.status != _OK or "data" not in body:
+            raise NotReadyError("Prometheus", f"answers {answer.status} to {path}", "make cluster-status")
+        return body["data"]
+
+
+def _body(data: bytes) -> dict[str, Any]:
+    """The answer's JSON object; empty where it is none, as from a proxy or another program on the port."""
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

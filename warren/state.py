@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from warren.errors import NotReadyError
 
@@ -71,7 +72,7 @@ class State:
     @contextmanager
     def lock(self, what: str) -> Iterator[None]:
         """Hold the cluster for one change at a time; raises NotReadyError while another command holds it."""
-        with (self.root / "lock").open("a+", encoding="utf-8") as handle:
+        with self._lock_file() as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -83,7 +84,14 @@ class State:
             handle.truncate(0)
             handle.write(f"{what} (process {os.getpid()})\n")
             handle.flush()
-            yield
+            try:
+                yield
+            finally:
+                handle.truncate(0)  # whoever finds it locked next must not read this holder's name
+
+    def _lock_file(self) -> IO[str]:
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return os.fdopen(descriptor, "a+", encoding="utf-8")
 
 
 def base_folder(env: Mapping[str, str]) -> Path:
@@ -91,7 +99,7 @@ def base_folder(env: Mapping[str, str]) -> Path:
     if env.get("WARREN_STATE"):
         return Path(env["WARREN_STATE"]).expanduser().resolve()
     state_home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME") or Path.home()) / ".local" / "state")
-    return Path(state_home) / "warren"
+    return (Path(state_home) / "warren").resolve()
 
 
 def open_state(cluster: str, env: Mapping[str, str]) -> State:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Sequence
 
 from warren.context import Context
-from warren.errors import BadInputError
-from warren.topology import User
+from warren.errors import BadInputError, NotReadyError
+from warren.runtime.protocol import NodeState
+from warren.topology import PUBLISHED_SERVICES, User
 
 TOOLS = (
     "rabbitmqctl",
@@ -58,13 +60,36 @@ def _account(context: Context, name: str) -> User:
 def run_tool(context: Context, node: str, command: Sequence[str]) -> int:
     """Run a broker tool inside ``node`` with this terminal's input and output; returns its exit status.
 
-    A bare argument list is taken for rabbitmqctl's. Raises BadInputError for an unknown node.
+    A bare argument list is taken for rabbitmqctl's. Raises BadInputError for an unknown node,
+    NotReadyError for one that does not run.
     """
     context.topology.node(node)
-    context.runtime.process_id(node)
+    state = context.runtime.states()[node]
+    if state is not NodeState.RUNNING:
+        remedy = "make chaos-heal" if state is NodeState.PAUSED else "make cluster-up"
+        raise NotReadyError(node, f"is {state.value}", remedy)
     argv = list(command) if command[0] in TOOLS else ["rabbitmqctl", *command]
-    full = [context.engine.docker, "exec", context.runtime.container(node), *argv]
+    terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+    container = context.runtime.container(node)
+    full = [context.engine.docker, "exec", "--interactive", *terminal, container, *argv]
     return subprocess.run(full, check=False).returncode
+
+
+def destroy_question(context: Context) -> str:
+    """What is about to be lost, and whose it is where another state folder made the cluster."""
+    cluster, root = context.topology.cluster, context.state.root
+    makers = {owner.get("warren.state", "") for owner in context.runtime.owners()} - {str(root)}
+    other = f" It was made from {', '.join(sorted(makers))}, which stays." if makers else ""
+    return f"Remove cluster '{cluster}' with all its messages, and {root} with its run results?{other}"
+
+
+def logs(context: Context, service: str, *, lines: int) -> str:
+    """The last lines of a node or of a service around it; raises BadInputError naming those there are."""
+    nodes = [node.name for node in context.topology.nodes]
+    known = (*nodes, *PUBLISHED_SERVICES)
+    if service not in known:
+        raise BadInputError("logs", f"there is no '{service}'", f"one of {', '.join(known)}")
+    return context.runtime.logs(service, lines=lines)
 
 
 _SHELL = """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
 
 import click
 
 from warren import cluster as engine
+from warren.errors import RefusedError
 from warren.images import Policy
 from warren.operate import access, options, status
 
@@ -62,12 +63,24 @@ def destroy(topology: Path | None, yes: bool) -> None:
     """Remove containers, messages, secrets and run results."""
     context = options.context(topology)
     if not yes:
-        click.confirm(
-            f"Remove cluster '{context.topology.cluster}' with all its messages, and {context.state.root}?",
-            abort=True,
-        )
+        _confirm(access.destroy_question(context))
     engine.destroy(context)
     click.echo(f"cluster '{context.topology.cluster}' is gone")
+
+
+def _confirm(question: str) -> None:
+    """Raise RefusedError unless the answer is yes; where nobody can answer, say how to answer beforehand."""
+    try:
+        agreed = click.confirm(question)
+    except click.Abort as error:
+        if sys.stdin.isatty():
+            raise
+        remedy = "answer beforehand: warren cluster destroy --yes"
+        raise RefusedError(
+            "cluster destroy", "nobody is there to be asked; nothing was removed", remedy
+        ) from error
+    if not agreed:
+        raise RefusedError("cluster destroy", "not confirmed; nothing was removed")
 
 
 @cluster.command("status")
@@ -75,10 +88,10 @@ def destroy(topology: Path | None, yes: bool) -> None:
 @json_option
 def show_status(topology: Path | None, json_path: Path | None) -> int:
     """Nodes, leaders, queues, monitoring, faults. Exit code 3 when the cluster is not whole."""
+    options.check_writable(json_path)
     context = options.context(topology)
     found = status.read(context)
-    if json_path:
-        json_path.write_text(json.dumps(status.as_dict(found), indent=1) + "\n", encoding="utf-8")
+    options.write_json(json_path, status.as_dict(found))
     click.echo(status.text(found))
     if found.reachable:
         click.echo(status.places_text(context))
@@ -88,12 +101,12 @@ def show_status(topology: Path | None, json_path: Path | None) -> int:
 @cluster.command()
 @topology_option
 @click.argument("node")
-@click.option("--lines", default=100, show_default=True, type=click.IntRange(1, 100000))
+@click.option(
+    "--lines", default=100, show_default=True, type=click.IntRange(1, 100000), help="How many lines."
+)
 def logs(topology: Path | None, node: str, lines: int) -> None:
-    """The last lines that NODE wrote."""
-    context = options.context(topology)
-    context.topology.node(node)
-    click.echo(context.runtime.logs(node, lines=lines), nl=False)
+    """The last lines that NODE, or a service (prometheus, alertmanager, exporter, view, grafana), wrote."""
+    click.echo(access.logs(options.context(topology), node, lines=lines), nl=False)
 
 
 @cluster.command()

@@ -1,11 +1,14 @@
-"""The context that most commands open, in one line."""
+"""What most commands share: the options for a topology and a result file, and the context in one line."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from warren.context import Context, open_context
+from warren.errors import BadInputError
 
 
 def say(line: str) -> None:
@@ -17,3 +20,19 @@ def say(line: str) -> None:
 def context(topology: Path | None = None) -> Context:
     """The context of ``topology``, or of the checkout's own."""
     return open_context(say, topology_path=topology)
+
+
+def check_writable(path: Path | None) -> None:
+    """Raise BadInputError when a result cannot be written to ``path``, before the work is done for it."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise BadInputError("--json", f"there is no folder {path.absolute().parent}", "make it first")
+
+
+def write_json(path: Path | None, result: Any) -> None:
+    """Write ``result`` where ``--json`` said, if it did."""
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInputError("--json", f"{path} cannot be written: {error.strerror}") from error

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from warren import secrets
 from warren.cluster import UpReport
 from warren.context import Context
 from warren.errors import EXIT_NOT_READY, EXIT_OK, NotReadyError, WarrenError
+from warren.journal import Journal
+from warren.management import NodeInfo, QueueInfo
 from warren.runtime.protocol import NodeState
+from warren.topology import Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class Status:
     cluster: str
     nodes: tuple[NodeLine, ...]
     queues: tuple[QueueLine, ...]
+    faults: tuple[str, ...]
     targets_up: int | None
     targets: int | None
     problem: str
@@ -57,55 +62,74 @@ class Status:
 
 def read(context: Context) -> Status:
     """Ask the engine, the broker and Prometheus; what does not answer is left out, and told."""
+    context.runtime.refuse_foreign()
     states = context.runtime.states()
     if all(state is NodeState.ABSENT for state in states.values()):
         raise NotReadyError(f"cluster '{context.topology.cluster}'", "is not up", "make cluster-up")
     problem, reachable = _problem(context), True
+    seen: dict[str, NodeInfo] = {}
+    queues: tuple[QueueInfo, ...] = ()
     try:
         seen = {node.name: node for node in context.management.nodes()}
         queues = context.management.queues()
-    except NotReadyError:
-        seen, queues, reachable = {}, (), False
+    except WarrenError:
+        reachable = False
     leaders = Counter(queue.leader for queue in queues)
-    nodes = []
-    for node in context.topology.nodes:
-        info = seen.get(node.erlang_name)
-        running = info is not None and info.running
-        share = None
-        if info and info.mem_used_bytes and info.mem_limit_bytes:
-            share = info.mem_used_bytes / info.mem_limit_bytes
-        alarms = [] if info is None else [("memory", info.mem_alarm), ("disk", info.disk_alarm)]
-        nodes.append(
-            NodeLine(
-                name=node.name,
-                state=states[node.name].value if not running else "running",
-                leaders=leaders[node.erlang_name] if running else None,
-                memory_used=share,
-                alarms=tuple(name for name, on in alarms if on),
-            )
-        )
-    lines = tuple(
-        QueueLine(
-            vhost=queue.vhost,
-            name=queue.name,
-            leader=(queue.leader or "none").removeprefix("rabbit@"),
-            online=len(queue.online),
-            members=len(queue.members),
-            ready=queue.messages_ready,
-            unacked=queue.messages_unacked,
-            consumers=queue.consumers,
-        )
-        for queue in sorted(queues, key=lambda each: (each.vhost, each.name))
-    )
+    nodes = [
+        _node_line(node, states[node.name], seen.get(node.erlang_name), leaders[node.erlang_name])
+        for node in context.topology.nodes
+    ]
     up, total = _targets(context)
     return Status(
         cluster=context.topology.cluster,
         nodes=tuple(nodes),
-        queues=lines,
+        queues=tuple(
+            _queue_line(queue) for queue in sorted(queues, key=lambda each: (each.vhost, each.name))
+        ),
+        faults=_faults(context),
         targets_up=up,
         targets=total,
         problem=problem,
         reachable=reachable,
+    )
+
+
+def _node_line(node: Node, state: NodeState, info: NodeInfo | None, leaders: int) -> NodeLine:
+    """The engine's word on the container goes before what other nodes still believe of it: they list a frozen
+    node as running for a while."""
+    running = state is NodeState.RUNNING and info is not None and info.running
+    told = "booting" if state is NodeState.RUNNING and not running else state.value
+    share = None
+    if running and info and info.mem_used_bytes and info.mem_limit_bytes:
+        share = info.mem_used_bytes / info.mem_limit_bytes
+    alarms = [] if info is None else [("memory", info.mem_alarm), ("disk", info.disk_alarm)]
+    return NodeLine(
+        name=node.name,
+        state=told,
+        leaders=leaders if running else None,
+        memory_used=share,
+        alarms=tuple(name for name, on in alarms if on),
+    )
+
+
+def _queue_line(queue: QueueInfo) -> QueueLine:
+    return QueueLine(
+        vhost=queue.vhost,
+        name=queue.name,
+        leader=(queue.leader or "none").removeprefix("rabbit@"),
+        online=len(queue.online),
+        members=len(queue.members),
+        ready=queue.messages_ready,
+        unacked=queue.messages_unacked,
+        consumers=queue.consumers,
+    )
+
+
+def _faults(context: Context) -> tuple[str, ...]:
+    journal = Journal(context.state.journal, lambda: datetime.now(UTC))
+    return tuple(
+        f"{fault.name} of {fault.target} since {fault.begun_at or 'a time not recorded'}"
+        for fault in journal.open_faults()
     )
 
 
@@ -120,7 +144,7 @@ def _problem(context: Context) -> str:
 def _targets(context: Context) -> tuple[int | None, int | None]:
     try:
         targets = context.prometheus.targets()
-    except NotReadyError:
+    except WarrenError:
         return None, None
     return sum(target.health == "up" for target in targets), len(targets)
 
@@ -133,6 +157,7 @@ def as_dict(status: Status) -> dict[str, Any]:
 def text(status: Status) -> str:
     """For a terminal or a pipe: plain columns."""
     lines = [f"cluster '{status.cluster}': {status.problem or 'whole'}"]
+    lines += [f"  fault: {fault} (undo it: make chaos-heal)" for fault in status.faults]
     lines.append(f"  {'node':<8} {'state':<9} {'leaders':>7}  {'memory':>6}  alarms")
     for node in status.nodes:
         leaders = "-" if node.leaders is None else str(node.leaders)
@@ -152,8 +177,14 @@ def text(status: Status) -> str:
             f"  {name:<{width}}  {queue.leader:<6}  {queue.online}/{queue.members:<4}  "
             f"{counts[0]:>7}  {counts[1]:>7}  {counts[2]:>9}"
         )
-    if status.targets is not None:
-        lines.append(f"  Prometheus: {status.targets_up} of {status.targets} targets up")
+    if not status.reachable:
+        lines.append("  no node answers for its queues")
+    known = status.targets is not None
+    lines.append(
+        f"  Prometheus: {status.targets_up} of {status.targets} targets up"
+        if known
+        else "  Prometheus: no answer"
+    )
     return "\n".join(lines)
 
 
@@ -174,7 +205,11 @@ def places_text(context: Context) -> str:
     grafana = context.runtime.runs("grafana")
     dashboards = ("grafana", secrets.GRAFANA_ADMIN, "admin") if grafana else ("view", secrets.VIEW, "view")
     service, secret, user = dashboards
-    kind = "Grafana" if grafana else "a preview: Grafana's image was not to be had; to ask again: WARREN_IMAGES=pull make cluster-up"
+    kind = (
+        "Grafana"
+        if grafana
+        else "a preview: Grafana's image was not to be had; to ask again: WARREN_IMAGES=pull make cluster-up"
+    )
     management = topology.published_node(topology.nodes[0].name, "management")
     return "\n".join(
         [
