@@ -1,0 +1,90 @@
+"""What the contract tests share: topologies made from the deployed one, and Ansible's own way to render."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from warren import checkout, committed, inventory
+from warren.topology import Node, Topology
+from warren.topology_reader import load
+
+ROLE = checkout.ROOT / "ansible" / "roles" / "rabbitmq"
+
+
+@pytest.fixture(scope="session")
+def deployed() -> Topology:
+    """``deploy/topology.yml``."""
+    return load(checkout.path("deploy", "topology.yml"))
+
+
+@pytest.fixture(scope="session")
+def topologies(deployed: Topology) -> Mapping[str, Topology]:
+    """The deployed topology in the sizes, versions and modes that templates know apart."""
+    return {
+        f"{nodes} nodes, {version}, certificate {certificate}": variant(
+            deployed,
+            names=[f"rmq{place}" for place in range(nodes)],
+            version=version,
+            certificate=certificate,
+        )
+        for nodes, version, certificate in (
+            (1, "4.0.5", "required"),
+            (3, "4.0.5", "optional"),
+            (5, "4.2.0", "required"),
+            (1, "4.3.6", "optional"),
+            (3, "4.3.6", "optional"),
+            (5, "4.3.6", "required"),
+        )
+    }
+
+
+def variant(
+    topology: Topology, *, names: list[str], version: str, certificate: Literal["optional", "required"]
+) -> Topology:
+    """``topology`` with other nodes, another broker version and another rule for client certificates."""
+    return dataclasses.replace(
+        topology,
+        nodes=tuple(Node(name=name) for name in names),
+        broker=dataclasses.replace(topology.broker, version=version),
+        tls=dataclasses.replace(topology.tls, client_certificate=certificate),
+    )
+
+
+@pytest.fixture(scope="session")
+def by_ansible() -> Callable[[Path, Mapping[str, Any]], str]:
+    """Renders a template file as ``ansible.builtin.template`` does with ``lstrip_blocks: true``."""
+    loader = DataLoader()
+
+    def render(template: Path, variables: Mapping[str, Any]) -> str:
+        templar = Templar(loader=loader, variables=dict(variables))
+        rendered = templar.template(
+            trust_as_template(template.read_text(encoding="utf-8")),
+            escape_backslashes=False,
+            overrides={"trim_blocks": True, "lstrip_blocks": True, "newline_sequence": "\n"},
+        )
+        return str(rendered)
+
+    return render
+
+
+def inventory_variables(topology: Topology) -> dict[str, Any]:
+    """The generated inventory's variables as Ansible reads them from the file."""
+    read = DataLoader().load(inventory.inventory_file(topology), str(checkout.ROOT / committed.INVENTORY))
+    variables: dict[str, Any] = read["all"]["vars"]
+    return variables
+
+
+def role_defaults() -> dict[str, Any]:
+    """The role's defaults and vars, whose values may be templates themselves."""
+    loader = DataLoader()
+    found: dict[str, Any] = {}
+    for part in ("defaults", "vars"):
+        found |= loader.load_from_file(str(ROLE / part / "main.yml"), trusted_as_template=True)
+    return found
