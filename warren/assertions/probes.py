@@ -1,0 +1,117 @@
+"""Handshakes with a node's published ports, as a client without special rights would try them."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import ssl
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from warren.assertions.facts import ListenerFacts
+
+_TIMEOUT_S = 5.0
+#: adjtimex(2): the state that means the clock is not synchronised, and room for its structure.
+_TIME_ERROR, _TIMEX_BYTES = 5, 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A published port: where it is, and whose name its certificate must have. ``http_path`` is a page that
+    needs credentials, empty where the port does not speak HTTP."""
+
+    host: str
+    port: int
+    server_name: str
+    http_path: str
+
+
+def probe(port: Port, *, ca: Path, client: tuple[Path, Path] | None) -> ListenerFacts:
+    """Try a port: verified, with TLS 1.1 and older, and without a certificate.
+
+    ``client`` (certificate, key) is shown in the verified try where clients must show one.
+    """
+    return ListenerFacts(
+        verified=_shake(port, _context(ca, client)),
+        old_versions_refused=_old_versions(port),
+        without_certificate=_shake(port, _context(ca, None), read=not port.http_path),
+        status_without_credentials=_status(port, ca) if port.http_path else None,
+    )
+
+
+def _context(ca: Path, client: tuple[Path, Path] | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(ca)
+    if client:
+        context.load_cert_chain(*client)
+    return context
+
+
+def _shake(port: Port, context: ssl.SSLContext, *, read: bool = False) -> str:
+    """Empty when the handshake succeeds, else the reason. With TLS 1.3 a server refuses a client without a
+    certificate only after the handshake, so that ``read`` sends an AMQP header and waits for the answer."""
+    try:
+        with (
+            socket.create_connection((port.host, port.port), _TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname=port.server_name) as secure,
+        ):
+            if read:
+                secure.sendall(b"AMQP\x00\x00\x09\x01")
+                return "" if secure.recv(1) else "closed"
+    except (OSError, ssl.SSLError) as error:
+        return str(error)
+    return ""
+
+
+def _old_versions(port: Port) -> str:
+    """Empty when the server itself refuses TLS 1.0 and 1.1; security level 0 lets our side offer them."""
+    for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = version
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        answer = _shake(port, context)
+        if not answer:
+            return f"{version.name} is accepted"
+        if "alert protocol version" not in answer.lower().replace("_", " "):
+            return f"{version.name} could not be tried: {answer}"
+    return ""
+
+
+def _status(port: Port, ca: Path) -> int | None:
+    pool = urllib3.HTTPSConnectionPool(
+        port.host,
+        port.port,
+        timeout=_TIMEOUT_S,
+        retries=False,
+        ca_certs=str(ca),
+        cert_reqs="CERT_REQUIRED",
+        server_hostname=port.server_name,
+        assert_hostname=port.server_name,
+    )
+    try:
+        return int(pool.request("GET", port.http_path).status)
+    except HTTPError:
+        return None
+    finally:
+        pool.close()
+
+
+def clock_synchronised() -> bool | None:
+    """Whether this machine's kernel says that its clock follows a source; None where it cannot be asked.
+
+    Containers share the kernel's clock, so that this is the nodes' answer too. adjtimex(2) with no modes set
+    only reads.
+    """
+    try:
+        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else bool(state != _TIME_ERROR)

@@ -1,0 +1,122 @@
+"""Judges a cluster by every assertion, with the waivers of its topology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from warren.assertions import configuration, containers, messaging, platform, security
+from warren.assertions.facts import Facts
+from warren.assertions.gather import Sources, gather
+from warren.assertions.model import Assertion, AssertionResult, Verdict
+from warren.context import Context
+from warren.errors import BadInputError, BadInputsError
+from warren.secrets import COOKIE, SERVICE_ACCOUNTS
+from warren.topology import Topology
+
+ASSERTIONS: tuple[Assertion, ...] = (
+    *platform.ASSERTIONS,
+    *configuration.ASSERTIONS,
+    *security.ASSERTIONS,
+    *messaging.ASSERTIONS,
+    *containers.ASSERTIONS,
+)
+
+
+def verify(context: Context) -> list[AssertionResult]:
+    """Read the running cluster and judge it.
+
+    Raises BadInputsError for a waiver of what cannot be waived, NotReadyError when the cluster does not
+    answer.
+    """
+    check_waivers(context.topology)
+    return judge(gather(sources(context)))
+
+
+def sources(context: Context) -> Sources:
+    """Where the facts about the cluster of ``context`` come from."""
+    topology, kept = context.topology, context.secrets
+    passwords = {user.name: kept.read(user.name) for user in topology.users}
+    secrets = {name: kept.read(name) for name in (*passwords, *SERVICE_ACCOUNTS, COOKIE)}
+    client = None
+    if topology.tls.client_certificate == "required":
+        pair = context.pki.leaf("clients", topology.account("operator").name)
+        client = pair.certificate, pair.key
+    return Sources(
+        topology=topology,
+        management=context.management,
+        runtime=context.runtime,
+        containers=context.runtime.containers(),
+        ca=context.cluster_ca,
+        client=client,
+        passwords=passwords,
+        secrets=secrets,
+    )
+
+
+def check_waivers(topology: Topology, assertions: Sequence[Assertion] = ASSERTIONS) -> None:
+    """Raise BadInputsError for each waiver of an assertion that is not known, must hold, or has no reason."""
+    levels = {assertion.id: assertion.level for assertion in assertions}
+    faults = []
+    for waiver in topology.waivers:
+        where = f"topology:waivers[{waiver.assertion}]"
+        if waiver.assertion not in levels:
+            waivable = sorted(name for name, level in levels.items() if level == "production")
+            faults.append(BadInputError(where, "no such assertion", f"can be waived: {', '.join(waivable)}"))
+        elif levels[waiver.assertion] == "must":
+            faults.append(
+                BadInputError(where, "this one must hold everywhere", "take the waiver out, mend the cluster")
+            )
+        elif not waiver.reason.strip():
+            faults.append(BadInputError(where, "a waiver needs a reason", "say why this cluster may miss it"))
+    if faults:
+        raise BadInputsError(faults)
+
+
+def judge(facts: Facts, assertions: Sequence[Assertion] = ASSERTIONS) -> list[AssertionResult]:
+    """Every assertion against the facts; pure. A waiver counts only where its assertion fails."""
+    reasons = {waiver.assertion: waiver.reason for waiver in facts.topology.waivers}
+    results = []
+    for assertion in assertions:
+        outcome = assertion.check(facts)
+        waived = not outcome.passed and assertion.level == "production" and assertion.id in reasons
+        verdict: Verdict = "passed" if outcome.passed else "waived" if waived else "failed"
+        results.append(
+            AssertionResult(
+                id=assertion.id,
+                level=assertion.level,
+                title=assertion.title,
+                verdict=verdict,
+                evidence=outcome.evidence,
+                reason=reasons[assertion.id] if waived else "",
+            )
+        )
+    return results
+
+
+def passed(results: Sequence[AssertionResult]) -> bool:
+    """Whether nothing failed that was not waived."""
+    return all(result.verdict != "failed" for result in results)
+
+
+def text(results: Sequence[AssertionResult]) -> str:
+    """For a person: failures first and last to be read, one line each, with the evidence."""
+    order = {"passed": 0, "waived": 1, "failed": 2}
+    width = max(len(result.id) for result in results)
+    lines = []
+    for result in sorted(results, key=lambda each: order[each.verdict]):
+        line = f"{result.verdict:<7} {result.id:<{width}}  {result.evidence}"
+        lines.append(f"{line}\n{'':<{width + 10}}waived: {result.reason}" if result.reason else line)
+        if result.verdict == "failed":
+            lines.append(f"{'':<{width + 10}}it must hold that {result.title}")
+    counts = {verdict: sum(result.verdict == verdict for result in results) for verdict in order}
+    return "\n".join([*lines, ", ".join(f"{count} {verdict}" for verdict, count in counts.items())])
+
+
+def as_result(results: Sequence[AssertionResult]) -> dict[str, Any]:
+    """For ``--json``."""
+    return {
+        "verdict": "passed" if passed(results) else "failed",
+        "assertions": [asdict(result) for result in results],
+    }
