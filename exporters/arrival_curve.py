@@ -31,8 +31,9 @@ _MARGIN_S = 60.0
 _MOST_POINTS = 4096
 #: The broker refreshes its counters every five seconds, each at a moment of its own; rounded up.
 _REFRESH_S = 6.0
-#: Two ways of counting are compared over this long.
+#: Two ways of counting are compared over this long, and not more often than this.
 _COMPARE_S = 120.0
+_EVERY_S = 4.0
 #: The difference of the two ways is smoothed over this long: some refreshes, and short against a lag.
 _SMOOTH_S = 20.0
 #: The net rate at which a queue shrinks is taken over this long.
@@ -245,16 +246,17 @@ class QueueArrivals:
         only a rise or a fall that is greater, and is still there two refreshes later, counts.
         """
         moved = self._published.total + self._acked.total + self._delivered.total
-        ago = [point for point in self._compared if point.at_s <= now_s - _REFRESH_S]
-        swing = moved - (ago[-1].moved if ago else 0.0)
-        self._compared.append(_Compared(at_s=now_s, difference=difference, moved=moved, swing=swing))
+        if not self._compared or now_s - self._compared[-1].at_s >= _EVERY_S:
+            ago = [point.moved for point in self._compared if point.at_s <= now_s - _REFRESH_S]
+            swing = moved - (ago[-1] if ago else 0.0)
+            self._compared.append(_Compared(at_s=now_s, difference=difference, moved=moved, swing=swing))
         while self._compared[0].at_s < now_s - _COMPARE_S:
             self._compared.popleft()
         late = [point.difference for point in self._compared if point.at_s > now_s - 2 * _REFRESH_S]
         early = [point.difference for point in self._compared if point.at_s <= now_s - 2 * _REFRESH_S]
         allowed = 1.0 + max(point.swing for point in self._compared)
-        rose = bool(early) and min(late) - min(early) > allowed
-        fell = bool(early) and max(early) - max(late) > allowed
+        rose = bool(early and late) and min(late) - min(early) > allowed
+        fell = bool(early and late) and max(early) - max(late) > allowed
         if reading.refusing or reading.unseen_arrivals or rose:
             self._publish_failed_s = now_s
         if reading.unseen_departures or (fell and not reading.refusing and not reading.unseen_arrivals):
@@ -263,7 +265,8 @@ class QueueArrivals:
     def _answer(self, now_s: float, departed: float, reading: Reading) -> Age:
         """``departed`` is counted by the consumers' channels alone, so nothing of it is skewed against the
         backlog. By publishes it is this less the usual difference of the two ways, which smooths the skew."""
-        usual = median(point.difference for point in self._compared if point.at_s > now_s - _SMOOTH_S)
+        recent = [point.difference for point in self._compared if point.at_s > now_s - _SMOOTH_S]
+        usual = median(recent or [self._compared[-1].difference])
         for source, curve, left, failed_s in (
             (Source.PUBLISHED, self._by_publish, departed - usual, self._publish_failed_s),
             (Source.CONSERVATION, self._by_departure, departed, self._departure_failed_s),

@@ -1,0 +1,168 @@
+"""Collectors over recorded snapshots, asserted as Prometheus would read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+
+from exporters import collector, names
+from exporters.broker import QueueFilter
+from exporters.collector import Exporter, OneScrape
+from exporters.snapshot import PUBLISHED, READY, UNACKED, Snapshot
+from warren.errors import BadInputError
+
+from .conftest import FakeBroker
+
+WORK = {"vhost": "/orders", "queue": "orders.work"}
+
+
+def registry(families: Iterable[Metric]) -> CollectorRegistry:
+    made = CollectorRegistry(auto_describe=False)
+    made.register(OneScrape(list(families)))
+    return made
+
+
+def scrape(broker: FakeBroker, *wanted: str) -> CollectorRegistry:
+    exporter = Exporter(broker, [(name, collector.make(name)) for name in wanted])
+    return registry(exporter.scrape(3.0))
+
+
+def with_queue(snapshot: Snapshot, *, ready: float, published: float, unacked: float = 0) -> Snapshot:
+    """The snapshot with these figures of orders.work on its leader's node."""
+    key = ("/orders", "orders.work")
+    figures: Mapping[str, float] = {READY: ready, UNACKED: unacked, PUBLISHED: published}
+    counters = {
+        node: {
+            name: {**by_queue, **({key: figures[name]} if name in figures and node == "rmq3" else {})}
+            for name, by_queue in metrics.items()
+        }
+        for node, metrics in snapshot.counters.items()
+    }
+    return replace(snapshot, counters=counters)
+
+
+def test_every_collector_is_found_by_its_name() -> None:
+    assert collector.available() == ("lag", "queues")
+
+
+def test_an_unknown_collector_is_refused_by_name() -> None:
+    with pytest.raises(BadInputError, match="no collector 'lagg'"):
+        collector.make("lagg")
+
+
+def test_recorded_scrape_tells_members_leader_and_limits(broker: FakeBroker) -> None:
+    made = scrape(broker, "queues")
+    assert made.get_sample_value(names.MEMBERS.name, WORK) == 3
+    assert made.get_sample_value(names.ONLINE.name, WORK) == 3
+    assert made.get_sample_value(names.LEADER.name, {**WORK, "leader": "rmq3"}) == 1
+    assert made.get_sample_value(names.DELIVERY_LIMIT.name, WORK) == 20
+    assert made.get_sample_value(names.STATE.name, {**WORK, "state": "running"}) == 1
+
+
+def test_a_leader_that_does_not_run_leads_nothing(snapshot: Snapshot) -> None:
+    assert snapshot.queues is not None
+    queues = tuple(replace(queue, online=("rmq1", "rmq2")) for queue in snapshot.queues)
+    made = scrape(FakeBroker(replace(snapshot, queues=queues)), "queues")
+    assert made.get_sample_value(names.LEADER.name, {**WORK, "leader": "rmq3"}) is None
+    assert made.get_sample_value(names.ONLINE.name, WORK) == 2
+
+
+def test_age_grows_while_nothing_is_consumed(snapshot: Snapshot) -> None:
+    broker = FakeBroker(with_queue(snapshot, ready=0, published=100))
+    exporter = Exporter(broker, [("lag", collector.make("lag"))])
+    exporter.scrape(3.0)
+    broker.answer = replace(with_queue(snapshot, ready=50, published=150), at_s=broker.answer.at_s)
+    for _ in range(10):
+        made = registry(exporter.scrape(3.0))
+    age = made.get_sample_value(names.AGE.name, WORK)
+    assert age == pytest.approx(50, abs=6)
+    assert made.get_sample_value(names.READY.name, WORK) == 50
+    assert made.get_sample_value(names.ARRIVALS_SOURCE.name, {**WORK, "source": "published"}) == 1
+
+
+def test_age_of_messages_that_come_and_go_by_expiry_is_absent(snapshot: Snapshot) -> None:
+    key = ("/orders", "payments.wait-5s")
+    counters = {
+        node: {name: ({**of, key: 7.0} if name == READY else of) for name, of in metrics.items()}
+        for node, metrics in snapshot.counters.items()
+    }
+    made = scrape(FakeBroker(replace(snapshot, counters=counters)), "lag")
+    labels = {"vhost": key[0], "queue": key[1]}
+    assert made.get_sample_value(names.READY.name, labels) == 7
+    assert made.get_sample_value(names.AGE.name, labels) is None
+    assert made.get_sample_value(names.AGE_AT_LEAST.name, labels) is None
+    assert made.get_sample_value(names.ARRIVALS_SOURCE.name, {**labels, "source": "unknown"}) == 1
+
+
+def test_a_queue_of_which_no_node_tells_the_length_is_absent(snapshot: Snapshot) -> None:
+    silent = {node: metrics for node, metrics in snapshot.counters.items() if node != "rmq3"}
+    made = scrape(FakeBroker(replace(snapshot, counters=silent)), "lag")
+    assert made.get_sample_value(names.READY.name, WORK) is None
+    assert made.get_sample_value(names.AGE.name, WORK) is None
+    assert made.get_sample_value(names.NODE_UP.name, {"member": "rmq3"}) == 0
+    assert made.get_sample_value(names.COLLECTOR_UP.name, {"collector": "lag"}) == 1
+
+
+def test_nothing_is_nought_when_the_broker_is_silent(snapshot: Snapshot) -> None:
+    silent = replace(snapshot, queues=None, counters={}, errors=("rmq1: refused",))
+    made = scrape(FakeBroker(silent), "lag", "queues")
+    assert made.get_sample_value(names.UP.name) == 0
+    assert made.get_sample_value(names.COLLECTOR_UP.name, {"collector": "lag"}) == 0
+    assert made.get_sample_value(names.COLLECTOR_UP.name, {"collector": "queues"}) == 0
+    assert made.get_sample_value(names.READY.name, WORK) is None
+
+
+def test_a_queue_that_is_gone_is_forgotten_after_ten_minutes(snapshot: Snapshot) -> None:
+    lag = collector.make("lag")
+    list(lag.collect(snapshot))
+    list(lag.collect(replace(snapshot, at_s=snapshot.at_s + 601, queues=())))
+    assert not lag._queues  # type: ignore[attr-defined]
+
+
+def test_filters_leave_out_what_does_not_fit_and_what_is_too_many(snapshot: Snapshot) -> None:
+    assert snapshot.queues is not None
+    shown, left_out = QueueFilter(include="/orders:.*", exclude=".*wait.*", most=2).apply(snapshot.queues)
+    assert [queue.name for queue in shown] == ["orders.failed", "orders.work"]
+    assert left_out == 1
+
+
+def test_exclusive_queues_are_never_shown(snapshot: Snapshot) -> None:
+    assert snapshot.queues is not None
+    shown, _ = QueueFilter().apply([replace(queue, exclusive=True) for queue in snapshot.queues])
+    assert shown == ()
+
+
+def test_a_filter_that_is_no_expression_is_refused() -> None:
+    with pytest.raises(BadInputError, match="not a regular expression"):
+        QueueFilter(include="(")
+
+
+def test_every_metric_has_a_unit_or_says_what_it_counts() -> None:
+    assert len({metric.name for metric in names.ALL}) == len(names.ALL)
+    for metric in names.ALL:
+        assert metric.name.startswith("warren_")
+        assert metric.help.endswith(".")
+        assert not {"node", "cluster"} & set(metric.labels)
+        assert metric.name.endswith("_total") == (metric.kind == "counter")
+
+
+def test_every_family_that_is_collected_is_in_names(broker: FakeBroker) -> None:
+    exporter = Exporter(broker, [(name, collector.make(name)) for name in collector.available()])
+    collected = {family.name for family in exporter.scrape(3.0)}
+    assert collected == {metric.name for metric in names.ALL}
+
+
+def test_the_curves_of_many_queues_stay_small(snapshot: Snapshot) -> None:
+    assert snapshot.queues is not None
+    queues = tuple(replace(snapshot.queues[1], name=f"q{number}") for number in range(50))
+    leader = {READY: {queue.key: 5.0 for queue in queues}, UNACKED: {queue.key: 0.0 for queue in queues}}
+    counters = {"rmq3": {**{name: {} for name in snapshot.counters["rmq3"]}, **leader}}
+    lag = collector.make("lag")
+    for place in range(100):
+        list(lag.collect(replace(snapshot, queues=queues, counters=counters, at_s=5.0 * place)))
+    kept = sum(len(arrivals) for arrivals in lag._queues.values())  # type: ignore[attr-defined]
+    assert kept <= 50 * 2 * 101

@@ -1,0 +1,123 @@
+"""The HTTPS server on the loopback: who is let in, what is served, and how long a scrape may take."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+from exporters import collector, server
+from exporters.collector import Exporter
+from exporters.server import TlsFiles
+from warren.errors import NotReadyError
+from warren.pki import Pki
+
+from .conftest import FakeBroker
+
+
+@dataclass
+class Served:
+    port: int
+    pki: Pki
+    broker: FakeBroker
+
+    def context(self, certificate: str | None = "prometheus") -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.pki.authority("cluster").certificate))
+        if certificate is not None:
+            authority = "scrape" if certificate == "prometheus" else "clients"
+            pair = self.pki.leaf(authority, certificate)
+            context.load_cert_chain(pair.certificate, pair.key)
+        return context
+
+    def get(self, path: str, *, certificate: str | None = "prometheus", **headers: str) -> tuple[int, str]:
+        request = urllib.request.Request(f"https://localhost:{self.port}{path}", headers=headers)
+        with urllib.request.urlopen(  # noqa: S310 - the address above is ours
+            request, context=self.context(certificate), timeout=5
+        ) as answer:
+            return answer.status, answer.read().decode()
+
+
+@pytest.fixture
+def served(tmp_path: Path, broker: FakeBroker) -> Iterator[Served]:
+    pki = Pki(folder=tmp_path, now=datetime.now(UTC))
+    pki.ensure_authorities()
+    pair = pki.ensure_leaf("cluster", "exporter", hosts=("localhost",), purpose="server")
+    pki.ensure_leaf("scrape", "prometheus", hosts=("prometheus",), purpose="client")
+    pki.ensure_leaf("clients", "orders-shop", hosts=("orders-shop",), purpose="client")
+    tls = TlsFiles(certificate=pair.certificate, key=pair.key, client_ca=pki.authority("scrape").certificate)
+    exporter = Exporter(broker, [("queues", collector.make("queues"))])
+    app = server.application(exporter, deadline_s=3.0, collectors=["queues"])
+    with server.listen(app, host="localhost", port=0, tls=tls) as listening:
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield Served(listening.server_port, pki, broker)
+        listening.shutdown()
+        thread.join(timeout=5)
+
+
+def test_metrics_are_served_to_a_scraper_with_a_certificate(served: Served) -> None:
+    status, text = served.get("/metrics")
+    assert status == 200
+    assert 'warren_queue_members{queue="orders.work",vhost="/orders"} 3.0' in text
+    assert "# HELP warren_queue_members " in text
+
+
+def test_nobody_without_a_certificate_is_answered(served: Served) -> None:
+    with pytest.raises((URLError, OSError)):
+        served.get("/-/healthy", certificate=None)
+
+
+def test_a_certificate_of_another_authority_is_refused(served: Served) -> None:
+    with pytest.raises((URLError, OSError)):
+        served.get("/-/healthy", certificate="orders-shop")
+
+
+def test_a_client_that_never_shakes_hands_holds_nobody_up(served: Served) -> None:
+    with socket.create_connection(("localhost", served.port)):
+        assert served.get("/-/healthy") == (200, "Healthy.\n")
+
+
+def test_health_does_not_ask_the_broker(served: Served) -> None:
+    served.get("/-/healthy")
+    assert served.broker.deadlines == []
+
+
+def test_the_landing_page_explains_every_metric(served: Served) -> None:
+    _, text = served.get("/")
+    assert "warren_queue_oldest_message_age_seconds" in text
+    assert "Collectors: queues." in text
+
+
+def test_an_unknown_path_is_not_found(served: Served) -> None:
+    with pytest.raises(URLError, match="404"):
+        served.get("/metrics/nothing")
+
+
+def test_a_scrape_ends_before_prometheus_gives_up(served: Served) -> None:
+    served.get("/metrics", **{"X-Prometheus-Scrape-Timeout-Seconds": "2"})
+    served.get("/metrics", **{"X-Prometheus-Scrape-Timeout-Seconds": "30"})
+    served.get("/metrics", **{"X-Prometheus-Scrape-Timeout-Seconds": "soon"})
+    assert served.broker.deadlines == [1.5, 3.0, 3.0]
+
+
+def test_a_taken_address_is_named(served: Served, tmp_path: Path) -> None:
+    pair = served.pki.leaf("cluster", "exporter")
+    tls = TlsFiles(certificate=pair.certificate, key=pair.key, client_ca=pair.certificate)
+    with pytest.raises(NotReadyError, match=f"localhost:{served.port}.*cannot be listened on"):
+        server.listen(lambda environ, start: [], host="localhost", port=served.port, tls=tls)
+
+
+def test_a_key_that_is_not_there_is_named(tmp_path: Path) -> None:
+    files = TlsFiles(
+        certificate=tmp_path / "none.pem", key=tmp_path / "none.key", client_ca=tmp_path / "ca.pem"
+    )
+    with pytest.raises(NotReadyError, match=r"none\.pem"):
+        files.context()
