@@ -43,6 +43,7 @@ SECURITY_HEADERS = (
 
 _PAGE = re.compile(r"/|/targets|/rules|/alerts|/d/[A-Za-z0-9_-]{1,40}(?:/[A-Za-z0-9_-]*)?")
 _JSON = "application/json; charset=utf-8"
+_DISCARDED_BYTES = 64 * 1024
 _log = logging.getLogger("warren.view")
 
 
@@ -122,8 +123,16 @@ class Handler(BaseHTTPRequestHandler):
         if code != HTTPStatus.NOT_IMPLEMENTED:
             self.command = "GET"
             self._send(*_json(code, {"error": "the request cannot be understood"}))
-        elif self._admitted():
+            return
+        self._discard_body()
+        if self._admitted():
             self._send(*_json(405, {"error": "only GET is answered"}), extra=(("Allow", "GET"),))
+
+    def _discard_body(self) -> None:
+        """Read a little of what follows: a close over unread bytes would reset the answer on its way."""
+        length = self.headers.get("Content-Length", "0")
+        if length.isdecimal():
+            self.rfile.read(min(int(length), _DISCARDED_BYTES))
 
     def version_string(self) -> str:
         return "warren-view"

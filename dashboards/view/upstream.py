@@ -61,6 +61,10 @@ class Upstream:
         url = f"{self._config.url}/api/v1/{path}" + (f"?{urlencode(pairs)}" if pairs else "")
         try:
             return self._ask(url)
+        except urllib3.exceptions.NewConnectionError as error:  # a subclass of the time-outs, which it is not
+            return _fault(
+                502, "unreachable", f"Prometheus at {self._config.url} cannot be reached: {_reason(error)}"
+            )
         except urllib3.exceptions.TimeoutError:
             return _fault(504, "timeout", f"Prometheus at {self._config.url} did not answer in time")
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -86,6 +90,10 @@ def _checked(status: int, body: bytes, url: str) -> Answer:
     if status in {401, 403}:
         return _fault(
             502, "unauthorized", f"Prometheus at {url} refused this preview's credentials ({status})"
+        )
+    if 300 <= status < 400:  # noqa: PLR2004 - the redirects
+        return _fault(
+            502, "bad_answer", f"Prometheus at {url} sends elsewhere ({status}): give its own address"
         )
     try:
         json.loads(body)

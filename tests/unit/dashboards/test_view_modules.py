@@ -219,7 +219,7 @@ def test_colours_stay_with_their_names_when_a_series_appears(modules: Any) -> No
 
 def test_queue_has_one_colour_in_all_panels_and_no_other_series_takes_it(modules: Any) -> None:
     script = """(() => { const dark = module_theme.THEMES.dark; const shared = module_theme.paletteByName();
-      const one = module_theme.panelColors([{name: "q1", named: true}, {name: "q2", named: true}], shared, dark);
+      const one = module_theme.panelColors(["q1", "q2"].map((name) => ({name, named: true})), shared, dark);
       const two = module_theme.panelColors([{name: "limit"}, {name: "q2", named: true}], shared, dark);
       return [one.get("q2"), two.get("q2"), two.get("limit")]; })()"""
     first, second, other = modules.evaluate(script)

@@ -1,0 +1,404 @@
+"""The preview's server over real TLS on loopback, before a Prometheus of the test's own."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import bcrypt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from dashboards.view import upstream
+from dashboards.view.config import Credential, Prometheus, ViewConfig
+from dashboards.view.probe import probe
+from dashboards.view.server import SECURITY_HEADERS, ViewServer, make_server, serve
+from warren.errors import BadInputError, NotReadyError
+
+SECRET = "correct horse"
+DASHBOARD = {"uid": "one", "title": "</script>One", "panels": [{"type": "row", "panels": [{"type": "stat"}]}]}
+
+
+def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    loopback = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(loopback, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / f"{name}.pem", folder / f"{name}.key"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return paths
+
+
+class FakePrometheus(BaseHTTPRequestHandler):
+    """Answers by path; remembers what was asked and with which credentials."""
+
+    asked: list[tuple[str, dict[str, list[str]], str | None]]
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        self.asked.append((url.path, parse_qs(url.query), self.headers.get("Authorization")))
+        status, body = self.reply(url.path, parse_qs(url.query).get("query", [""])[0])
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def reply(self, path: str, query: str) -> tuple[int, bytes]:
+        if query == "broken(":
+            return 400, b'{"status":"error","errorType":"bad_data","error":"parse error"}'
+        if query == "html":
+            return 200, b"<html>not prometheus</html>"
+        if query == "refused":
+            return 401, b"Unauthorized"
+        if query == "moved":
+            return 302, b"{}"
+        return 200, json.dumps({"status": "success", "data": {"path": path}}).encode()
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("view")
+    for name in ("view", "prometheus", "stranger"):
+        make_certificate(folder, name)
+    (folder / "password").write_text(f"{SECRET}\n", encoding="utf-8")
+    (folder / "dashboards").mkdir()
+    (folder / "dashboards" / "one.json").write_text(json.dumps(DASHBOARD), encoding="utf-8")
+    (folder / "dashboards" / "again.json").write_text(json.dumps({"uid": "../one"}), encoding="utf-8")
+    (folder / "dashboards" / "broken.json").write_text("{", encoding="utf-8")
+    (folder / "outside.json").write_text('{"uid": "outside"}', encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fake(files: Path) -> Iterator[ThreadingHTTPServer]:
+    FakePrometheus.asked = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FakePrometheus)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files / "prometheus.pem", files / "prometheus.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    yield from running(server)
+
+
+@pytest.fixture(scope="module")
+def config(files: Path, fake: ThreadingHTTPServer) -> ViewConfig:
+    hashed = bcrypt.hashpw(SECRET.encode(), bcrypt.gensalt(4)).decode()
+    return ViewConfig(
+        listen_host="127.0.0.1",
+        listen_port=0,
+        tls_certificate_file=files / "view.pem",
+        tls_key_file=files / "view.key",
+        credentials=(
+            Credential(user="hashed", password_bcrypt=hashed),
+            Credential(user="filed", password_file=files / "password"),
+        ),
+        prometheus=Prometheus(
+            url=f"https://127.0.0.1:{fake.server_address[1]}",
+            ca_file=files / "prometheus.pem",
+            user="reader",
+            password_file=files / "password",
+        ),
+        dashboards_dir=files / "dashboards",
+    )
+
+
+def running(server: Any) -> Iterator[Any]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+
+
+@pytest.fixture(scope="module")
+def server(config: ViewConfig) -> Iterator[ViewServer]:
+    yield from running(make_server(config))
+
+
+class Reply:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def ask(
+    server: ViewServer,
+    files: Path,
+    path: str,
+    *,
+    user: str | None = "filed",
+    method: str = "GET",
+    **more: Any,
+) -> Reply:
+    context = ssl.create_default_context(cafile=str(files / "view.pem"))
+    connection = http.client.HTTPSConnection("127.0.0.1", server.server_port, timeout=10, context=context)
+    headers = {}
+    if user is not None:
+        password = more.get("password", SECRET)
+        headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    try:
+        connection.request(method, path, headers=headers, body=more.get("body"))
+        return Reply(connection.getresponse())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/static/main.js", "/api/dashboards", "/prometheus/api/v1/query", "/none"]
+)
+def test_nothing_is_answered_without_credentials(server: ViewServer, files: Path, path: str) -> None:
+    reply = ask(server, files, path, user=None)
+    assert reply.status == 401
+    assert reply.headers["WWW-Authenticate"].startswith("Basic")
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "status"),
+    [
+        ("hashed", SECRET, 200),
+        ("filed", SECRET, 200),
+        ("hashed", "wrong", 401),
+        ("filed", "wrong", 401),
+        ("nobody", SECRET, 401),
+        ("", "", 401),
+        ("hashed", "x" * 100, 401),
+    ],
+)
+def test_only_the_right_password_comes_in(
+    server: ViewServer, files: Path, user: str, password: str, status: int
+) -> None:
+    for _ in range(2):  # the second time from memory, which must not remember a wrong one
+        assert ask(server, files, "/", user=user, password=password).status == status
+
+
+def test_remembered_password_does_not_open_for_another_one(server: ViewServer, files: Path) -> None:
+    assert ask(server, files, "/", user="hashed").status == 200
+    assert ask(server, files, "/", user="hashed", password="other").status == 401
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer x", "Basic", "Basic !!!", "Basic " + base64.b64encode(b"x").decode()]
+)
+def test_malformed_credentials_are_refused(server: ViewServer, header: str) -> None:
+    assert not server.gate.admits(header)
+
+
+@pytest.mark.parametrize("path", ["/", "/d/one", "/targets", "/static/view.css", "/api/dashboards", "/none"])
+def test_every_answer_carries_the_security_headers(server: ViewServer, files: Path, path: str) -> None:
+    reply = ask(server, files, path)
+    for name, value in SECURITY_HEADERS:
+        assert reply.headers[name] == value
+    policy = reply.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "BREW"])
+def test_only_get_is_answered(server: ViewServer, files: Path, method: str) -> None:
+    reply = ask(server, files, "/", method=method, body=b"x" if method == "POST" else None)
+    assert (reply.status, reply.headers["Allow"]) == (405, "GET")
+    assert reply.headers["Connection"] == "close"
+    assert ask(server, files, "/", method=method, user=None).status == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../config.py",
+        "/static/..%2fconfig.py",
+        "/static//etc/passwd",
+        "/static/%2e%2e/%2e%2e/pyproject.toml",
+        "/d/../../etc/passwd",
+        "/api/dashboards/../outside",
+        "/api/dashboards/..%2foutside",
+        "/api/dashboards/outside",
+        "//etc/passwd",
+        "/prometheus/api/v1/../../config",
+        "/prometheus/api/v1/label/../values",
+        "/prometheus/api/v1/admin/tsdb/snapshot",
+        "/prometheus/-/reload",
+    ],
+)
+def test_no_path_leads_out_of_what_is_served(server: ViewServer, files: Path, path: str) -> None:
+    FakePrometheus.asked.clear()
+    assert ask(server, files, path).status == 404
+    assert FakePrometheus.asked == []
+
+
+def test_dashboards_are_listed_and_faulty_files_named(server: ViewServer, files: Path) -> None:
+    listing = ask(server, files, "/api/dashboards").json
+    assert [(one["uid"], one["panels"]) for one in listing["dashboards"]] == [("one", 1)]
+    assert [fault.split(":")[0] for fault in listing["faults"]] == ["again.json", "broken.json"]
+    assert ask(server, files, "/api/dashboards/one").json["dashboard"] == DASHBOARD
+
+
+def test_pages_and_the_installed_uplot_are_served(server: ViewServer, files: Path) -> None:
+    assert b"main.js" in ask(server, files, "/d/one?from=now-5m").body
+    assert b"uPlot" in ask(server, files, "/static/uPlot.iife.js").body
+    assert ask(server, files, "/static/main.js").headers["Content-Type"].startswith("text/javascript")
+
+
+def test_page_has_no_inline_script_or_style(server: ViewServer, files: Path) -> None:
+    page = ask(server, files, "/").body.decode()
+    assert "<style" not in page
+    assert " style=" not in page
+    assert "<script>" not in page
+
+
+def test_query_goes_to_prometheus_with_its_credentials_and_known_parameters(
+    server: ViewServer, files: Path
+) -> None:
+    FakePrometheus.asked.clear()
+    reply = ask(server, files, "/prometheus/api/v1/query?query=up%7Ba%3D%22%2B%22%7D&time=1&evil=1&match[]=x")
+    assert reply.json["data"] == {"path": "/api/v1/query"}
+    _path, parameters, authorization = FakePrometheus.asked[0]
+    assert parameters == {"query": ['up{a="+"}'], "time": ["1"], "match[]": ["x"]}
+    assert authorization == "Basic " + base64.b64encode(f"reader:{SECRET}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("broken(", 400, "parse error"),
+        ("html", 502, "without JSON"),
+        ("refused", 502, "refused this preview's credentials"),
+        ("moved", 502, "sends elsewhere"),
+    ],
+)
+def test_errors_of_prometheus_reach_the_reader_in_words(
+    server: ViewServer, files: Path, query: str, status: int, said: str
+) -> None:
+    reply = ask(server, files, f"/prometheus/api/v1/query?query={query}")
+    assert reply.status == status
+    assert said in reply.json.get("error", "")
+
+
+def test_answer_beyond_the_limit_is_refused(
+    server: ViewServer, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "LARGEST_ANSWER_BYTES", 10)
+    reply = ask(server, files, "/prometheus/api/v1/query?query=up")
+    assert (reply.status, reply.json["errorType"]) == (502, "too_large")
+
+
+def test_unreachable_prometheus_is_named(config: ViewConfig, files: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        gone = replace(config.prometheus, url=f"https://127.0.0.1:{taken.getsockname()[1]}")
+        answer = upstream.Upstream(gone).get("query", "query=up")
+    assert answer.status == 502
+    assert gone.url in json.loads(answer.body)["error"]
+
+
+def test_prometheus_with_a_strange_certificate_is_not_believed(config: ViewConfig, files: Path) -> None:
+    strange = replace(config.prometheus, ca_file=files / "stranger.pem")
+    FakePrometheus.asked.clear()
+    answer = upstream.Upstream(strange).get("query", "query=up")
+    assert answer.status == 502
+    assert "certificate" in json.loads(answer.body)["error"].lower()
+    assert FakePrometheus.asked == []
+
+
+def test_client_that_never_shakes_hands_does_not_stop_the_others(server: ViewServer, files: Path) -> None:
+    with socket.create_connection(("127.0.0.1", server.server_port)):
+        assert ask(server, files, "/").status == 200
+
+
+def test_plain_http_is_not_answered(server: ViewServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        try:
+            answer = plain.recv(100)
+        except ConnectionResetError:
+            answer = b""
+    assert not answer.startswith(b"HTTP")
+
+
+def test_old_tls_is_refused(server: ViewServer) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with (
+        socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as plain,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+    ):
+        context.wrap_socket(plain)
+
+
+def test_probe_tells_a_running_preview_from_none(config: ViewConfig, server: ViewServer) -> None:
+    probe(replace(config, listen_port=server.server_port))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(NotReadyError, match="does not answer"):
+            probe(replace(config, listen_port=taken.getsockname()[1]))
+
+
+def test_taken_port_is_named(config: ViewConfig, server: ViewServer) -> None:
+    with pytest.raises(NotReadyError, match="cannot listen"):
+        make_server(replace(config, listen_port=server.server_port))
+
+
+def test_serving_ends_when_it_is_told_to(config: ViewConfig) -> None:
+    stop = threading.Event()
+    addresses: list[str] = []
+
+    def ready(address: str) -> None:
+        addresses.append(address)
+        stop.set()
+
+    serve(config, stop=stop, on_ready=ready)
+    assert addresses[0].startswith("https://127.0.0.1:")
+
+
+@pytest.mark.parametrize("missing", ["tls_key_file", "tls_certificate_file"])
+def test_missing_certificate_is_bad_input(config: ViewConfig, files: Path, missing: str) -> None:
+    changed: dict[str, Any] = {missing: files / "gone"}
+    with pytest.raises(BadInputError):
+        make_server(replace(config, **changed))

@@ -1,0 +1,284 @@
+"""The page of a run: complete, alone, safe against its own data, the same each time."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from report.cli import report
+from report.columns import columns_of
+from report.page import data_json, render, write_report
+from report.words import figure, label, seconds
+from warren.errors import BadInputError, NotReadyError
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+LARGEST_BYTES = 1_000_000
+
+
+def result(seconds_long: int = 60, **changes: Any) -> dict[str, Any]:
+    percentiles = {
+        "p50": 0.004,
+        "p75": 0.005,
+        "p95": 0.01,
+        "p99": 0.0215,
+        "p999": 0.3,
+        "max": 1.72,
+        "count": 100,
+    }
+    content = {
+        "schema": 1,
+        "run_id": "work-20261122-060102-a1b2",
+        "profile": "work",
+        "started_at": "2026-11-22T06:01:02.000Z",
+        "ended_at": "2026-11-22T06:02:02.310Z",
+        "params": {"rate_per_s": 500.0, "duration_s": 50.0, "publishers": [{"name": "shop"}], "seed": 123456},
+        "verdict": "passed",
+        "reasons": [],
+        "interrupted": False,
+        "ledger": {"published": 25000, "lost": 0, "reordered": None, "dead_lettered": {"rejected": 2511}},
+        "rates": {"published_per_s": 500.0, "confirmed_per_s": 497.8, "consumed_per_s": 499.1},
+        "series": [
+            {"t_s": float(at), "published_per_s": 500 + at / 7, "confirm_p99_s": None if at == 3 else 0.01}
+            for at in range(seconds_long)
+        ],
+        "latency_s": {name: dict(percentiles) for name in ("confirm", "end_to_end")},
+        "availability": {"confirm_gap_max_s": 2.04, "failed_publishes": 0},
+        "resources": {"client_cpu_s": 7.93, "client_max_rss_bytes": 71233536},
+        "faults": [
+            {
+                "name": "kill",
+                "target": "rmq2",
+                "injected_at": "2026-11-22T06:01:30.000Z",
+                "healed_at": "2026-11-22T06:01:41.500Z",
+                "evidence": {"pid": 4211},
+            }
+        ],
+        "oracles": {
+            "done_or_dead_lettered": {"passed": True, "done": 22380},
+            "order": {"passed": None, "why": "several consumers were active"},
+        },
+    }
+    return {**copy.deepcopy(content), **changes}
+
+
+class Page(HTMLParser):
+    """Scripts, data and visible text of a page, as a browser would tell them apart."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.data = ""
+        self.text: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._open: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta"}:
+            self._open.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        tag, attributes = self._open[-1] if self._open else ("", {})
+        if tag == "script" and attributes.get("type") == "application/json":
+            self.data += data
+        elif tag == "script":
+            self.scripts.append(data)
+        elif tag != "style":
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def page_of(content: dict[str, Any], recording: dict[str, Any] | None = None) -> Page:
+    return Page(render(content, recording))
+
+
+def test_verdict_comes_first_with_its_reasons() -> None:
+    words = page_of(result(verdict="failed", reasons=["3 messages are lost"])).words
+    assert words.index("Failed") < words.index("3 messages are lost") < words.index("Ledger")
+
+
+@pytest.mark.parametrize("verdict", ["passed", "failed", "inconclusive"])
+def test_each_verdict_is_said_in_words_and_not_by_colour_alone(verdict: str) -> None:
+    page = page_of(result(verdict=verdict))
+    assert verdict.capitalize() in page.words
+    assert ("h1", {"class": f"verdict {verdict}"}) in page.tags
+
+
+def test_interrupted_run_says_so() -> None:
+    assert "was interrupted" in page_of(result(interrupted=True)).words
+
+
+def test_every_part_of_the_result_is_on_the_page() -> None:
+    words = page_of(result()).words
+    for text in (
+        "kill rmq2", "+28.0 s", "11.5 s", "pid 4211", "25,000", "dead lettered: rejected", "2,511", "21.5 ms",
+        "done or dead lettered", "22,380", "not judged", "several consumers were active", "2.04 s",
+        "67.9 MiB",
+        "publishers[0].name", "123456", "warren load run work --rate 500 --duration 50s",
+    ):  # fmt: skip
+        assert text in words, text
+
+
+def test_lost_messages_are_marked_where_they_are_counted() -> None:
+    page = page_of(result(ledger={"published": 10, "lost": 3}))
+    assert ("strong", {"class": "bad"}) in page.tags
+    assert ("dd", {"class": "bad"}) in page.tags
+    assert ("strong", {"class": "bad"}) not in page_of(result()).tags
+
+
+def test_tables_are_real_tables_with_captions_and_scopes() -> None:
+    tags = page_of(result()).tags
+    assert sum(tag == "table" for tag, _ in tags) == sum(tag == "caption" for tag, _ in tags) == 6
+    assert all(attributes.get("scope") in {"row", "col"} for tag, attributes in tags if tag == "th")
+
+
+@pytest.mark.parametrize("key", ["run_id", "profile", "reasons", "params", "faults", "oracles", "ledger"])
+def test_text_of_a_result_never_becomes_markup(key: str) -> None:
+    fault = {**result()["faults"][0], "name": EVIL, "evidence": EVIL}
+    evil: Any = {
+        "reasons": [EVIL], "params": {EVIL: EVIL}, "faults": [fault],
+        "oracles": {EVIL: {"passed": False, "why": EVIL, EVIL: EVIL}}, "ledger": {EVIL: 1},
+    }.get(key, EVIL)  # fmt: skip
+    page = page_of(result(**{key: evil}))
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 2
+    assert not any(tag == "img" for tag, _ in page.tags)
+    assert "<" not in page.data
+
+
+def test_hostile_series_key_stays_inside_the_data() -> None:
+    content = result(series=[{"t_s": 0.0, EVIL: 1}])
+    page = page_of(content)
+    assert EVIL in json.loads(page.data)["series"]["columns"]
+
+
+def test_page_asks_for_nothing() -> None:
+    text = render(result(), None)
+    page = Page(text)
+    assert not any(attributes.get("src") or attributes.get("href") for _, attributes in page.tags)
+    assert not re.search(r"@import|url\(", text)
+    policy = next(a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv"))
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "connect-src" not in policy
+
+
+def test_same_result_gives_the_same_bytes() -> None:
+    assert render(result(), None) == render(copy.deepcopy(result()), None)
+
+
+@pytest.mark.parametrize("length", [0, 60, 6 * 3600])
+def test_page_stays_below_a_megabyte(length: int) -> None:
+    assert len(render(result(length), None).encode()) < LARGEST_BYTES
+
+
+def test_long_run_keeps_the_peak_of_a_latency_and_the_mean_of_a_rate() -> None:
+    rows = [{"t_s": float(at), "published_per_s": float(at % 2), "confirm_p99_s": 0.01} for at in range(100)]
+    rows[57]["confirm_p99_s"] = 3.0
+    made = columns_of(rows, most=10)
+    assert made["seconds_per_point"] == 10
+    assert max(made["columns"]["confirm_p99_s"]) == 3
+    assert set(made["columns"]["published_per_s"]) == {0.5}
+
+
+def test_second_without_a_measurement_is_a_gap() -> None:
+    data = json.loads(data_json(result(), None))
+    assert data["series"]["columns"]["confirm_p99_s"][3] is None
+    assert data["started_s"] == 1795327262
+
+
+def test_fault_that_was_not_healed_says_so() -> None:
+    fault = {**result()["faults"][0], "healed_at": None}
+    page = page_of(result(faults=[fault]))
+    assert "not healed" in page.words
+    assert json.loads(page.data)["faults"][0]["to"] is None
+
+
+def test_recording_goes_along() -> None:
+    recording = {"schema": 1, "panels": [{"panel": {"title": EVIL}, "results": {}}]}
+    assert json.loads(page_of(result(), recording).data)["recording"] == recording
+
+
+def test_page_is_written_whole_beside_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "report.html"
+    assert write_report(result(), out=out, recording=None) == out
+    assert [path.name for path in out.parent.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("change", [{"schema": 2}, {"verdict": "perhaps"}, {"run_id": None}])
+def test_other_forms_are_refused_and_nothing_is_written(tmp_path: Path, change: dict[str, Any]) -> None:
+    content = {key: value for key, value in result(**change).items() if value is not None}
+    with pytest.raises(BadInputError):
+        write_report(content, out=tmp_path / "report.html", recording=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recording_of_another_version_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="recording"):
+        write_report(result(), out=tmp_path / "report.html", recording={"schema": 9})
+
+
+def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(NotReadyError, match="cannot be written"):
+        write_report(result(), out=tmp_path / "file" / "report.html", recording=None)
+
+
+def put(folder: Path, run: str) -> Path:
+    place = folder / "warren" / "runs" / run
+    place.mkdir(parents=True)
+    (place / "result.json").write_text(json.dumps(result(run_id=run)), encoding="utf-8")
+    return place
+
+
+@pytest.mark.parametrize("name", ["work-1", "last", "folder", "file"])
+def test_run_is_found_by_id_folder_or_file(tmp_path: Path, name: str) -> None:
+    place = put(tmp_path, "work-1")
+    run = {"folder": str(place), "file": str(place / "result.json")}.get(name, name)
+    outcome = CliRunner(env={"WARREN_STATE": str(tmp_path)}).invoke(report, [run])
+    assert outcome.exit_code == 0, outcome.output
+    assert (place / "report.html").is_file()
+
+
+def test_unknown_run_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
+    put(tmp_path, "work-1")
+    outcome = CliRunner(env={"WARREN_STATE": str(tmp_path)}).invoke(report, ["work-2"])
+    assert isinstance(outcome.exception, BadInputError)
+    assert "work-1" in str(outcome.exception)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 s"),
+        (1.5e-7, "150 ns"),
+        (0.00012, "120 µs"),
+        (0.0215, "21.5 ms"),
+        (9.876, "9.88 s"),
+        (158.4, "2 min 38 s"),
+    ],
+)
+def test_seconds_read_well(value: float, text: str) -> None:
+    assert seconds(value) == text
+
+
+def test_figures_take_their_unit_from_the_key() -> None:
+    assert figure("rate_per_s", 1234.56) == "1,234.6 /s"
+    assert figure("seed", 1234567) == "1234567"
+    assert figure("x", {"a_s": 1.0, "b": None}) == "a 1 s, b -"
+    assert label("confirm_gap_max_s") == "confirm gap max"
