@@ -32,6 +32,7 @@ def dashboard(json: Json) -> Json:
     mended["weekStart"] = ""
     mended["preload"] = False
     mended["id"] = None
+    mended["timepicker"] = {"refresh_intervals": json["timepicker"]["refresh_intervals"]}
     mended["panels"] = [panel(each) for each in json["panels"]]
     mended["templating"] = {"list": [variable(each) for each in json["templating"]["list"]]}
     return mended

@@ -1,4 +1,4 @@
-"""Grafana's variables in PromQL replaced by values, for tests and checks that ask Prometheus without Grafana."""
+"""Grafana's variables in PromQL replaced by values, for checks that ask Prometheus without Grafana."""
 
 from __future__ import annotations
 

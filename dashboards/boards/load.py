@@ -64,7 +64,8 @@ def _now() -> Section:
             ),
             number(
                 "End to end p99",
-                "99 of 100 messages reached a consumer within this time of when they were meant to be sent.",
+                "99 of 100 messages reached a consumer within this time of when they were meant to be "
+                "sent. Good: below what the receiving application may wait.",
                 "s",
                 Query(expr=quantile(0.99, load.END_TO_END_LATENCY, LOAD), legend="p99"),
             ),

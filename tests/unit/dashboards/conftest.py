@@ -1,36 +1,36 @@
-"""The renderer's modules in a JavaScript engine of their own: V8 without a page, from a wheel."""
+"""Every board, as code and as the JSON made of it."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from py_mini_racer import MiniRacer
 
-from dashboards.view.assets import STATIC
-from dashboards.view.bundle import bundle
+from dashboards.build import board_json, boards
+from dashboards.house import Board
+
+Json = dict[str, Any]
 
 
-class Modules:
-    """Calls exported functions of the renderer's modules with JSON in and JSON out."""
-
-    def __init__(self) -> None:
-        self._engine = MiniRacer()
-        self._engine.eval(bundle((STATIC,), "page", "pages"))
-
-    def call(self, module: str, function: str, *arguments: Any) -> Any:
-        """What ``function`` returns; undefined and NaN come back as None."""
-        given = ", ".join(json.dumps(one) for one in arguments)
-        return self.evaluate(f"module_{module}.{function}({given})")
-
-    def evaluate(self, expression: str) -> Any:
-        """The value of an expression over ``module_<name>`` objects."""
-        text = self._engine.eval(f"JSON.stringify(({expression}) ?? null)")
-        return json.loads(str(text))
+def panels_of(dashboard: Json) -> list[Json]:
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 @pytest.fixture(scope="session")
-def modules() -> Modules:
-    """The renderer, loaded once."""
-    return Modules()
+def all_boards() -> tuple[Board, ...]:
+    return boards()
+
+
+@pytest.fixture(scope="session")
+def dashboards_json(all_boards: tuple[Board, ...]) -> list[Json]:
+    return [board_json(board) for board in all_boards]
+
+
+@pytest.fixture(scope="session")
+def panels(dashboards_json: list[Json]) -> list[tuple[str, Json]]:
+    """(where, panel) of every panel that is not a heading."""
+    return [
+        (f"{dashboard['uid']}: {panel['title']}", panel)
+        for dashboard in dashboards_json
+        for panel in panels_of(dashboard)
+    ]

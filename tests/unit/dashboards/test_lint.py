@@ -1,0 +1,112 @@
+"""The rules of Grafana's dashboard-linter that apply to Prometheus boards, and some it does not have.
+
+Two of its rules are replaced by a stricter one of our own: instead of variables ``job`` and ``instance`` in
+every selector, every selector names its job and its cluster (`test_promql`), since the broker is scraped by
+three jobs whose series must not be mixed. Its two rules for LogQL have nothing to apply to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dashboards.house import Board
+from dashboards.mend import Json
+
+from .conftest import panels_of
+
+Panels = list[tuple[str, Json]]
+
+
+def variables(dashboard: Json) -> dict[str, Json]:
+    return {each["name"]: each for each in dashboard["templating"]["list"]}
+
+
+def test_template_datasource_rule(dashboards_json: list[Json]) -> None:
+    for dashboard in dashboards_json:
+        datasource = variables(dashboard)["datasource"]
+        assert (datasource["type"], datasource["query"]) == ("datasource", "prometheus")
+        assert dashboard["templating"]["list"][0] is datasource
+
+
+def test_template_label_promql_rule(dashboards_json: list[Json]) -> None:
+    for dashboard in dashboards_json:
+        for variable in variables(dashboard).values():
+            if variable["type"] == "query":
+                assert variable["query"]["query"].startswith("label_values(")
+                assert variable["datasource"]["uid"] == "${datasource}"
+
+
+def test_template_on_time_change_reload_rule(dashboards_json: list[Json]) -> None:
+    for dashboard in dashboards_json:
+        for variable in variables(dashboard).values():
+            if variable["type"] == "query":
+                assert variable["refresh"] == 2
+
+
+def test_template_multi_choices_take_anything(dashboards_json: list[Json]) -> None:
+    for dashboard in dashboards_json:
+        for variable in variables(dashboard).values():
+            if variable["multi"]:
+                assert (variable["includeAll"], variable["allValue"]) == (True, ".+")
+                assert variable["current"]["value"] == ["$__all"]
+
+
+def test_panel_datasource_rule(panels: Panels) -> None:
+    for where, panel in panels:
+        for holder in (panel, *panel["targets"]):
+            assert holder["datasource"] == {"type": "prometheus", "uid": "${datasource}"}, where
+
+
+def test_panel_title_description_rule(panels: Panels) -> None:
+    for where, panel in panels:
+        assert panel["title"], where
+        assert panel["description"].endswith("."), where
+
+
+def test_panel_description_says_what_is_good_or_what_to_do(panels: Panels) -> None:
+    for where, panel in panels:
+        assert "Good:" in panel["description"] or "Sort" in panel["description"], where
+
+
+def test_panel_units_rule(panels: Panels) -> None:
+    known = {"none", "short", "ops", "s", "bytes", "Bps", "percentunit"}
+    for where, panel in panels:
+        assert panel["fieldConfig"]["defaults"]["unit"] in known, where
+
+
+def test_panel_no_targets_rule(panels: Panels) -> None:
+    for where, panel in panels:
+        assert panel["targets"], where
+        refs = [target["refId"] for target in panel["targets"]]
+        assert refs == sorted(set(refs)), where
+
+
+def test_uneditable_dashboard_rule(dashboards_json: list[Json]) -> None:
+    for dashboard in dashboards_json:
+        assert dashboard["editable"] is False
+
+
+def test_legends_can_be_read_by_a_person(panels: Panels) -> None:
+    for where, panel in panels:
+        if panel["type"] != "table":
+            for target in panel["targets"]:
+                assert target["legendFormat"] not in ("", "__auto"), where
+
+
+def test_titles_are_unique_within_a_board(dashboards_json: list[Json]) -> None:
+    for dashboard in dashboards_json:
+        titles = [panel["title"] for panel in panels_of(dashboard)]
+        assert len(titles) == len(set(titles))
+
+
+def test_a_panel_that_may_be_empty_says_why(all_boards: tuple[Board, ...]) -> None:
+    for board in all_boards:
+        for panel in board.panels:
+            assert panel.may_be_empty == "" or len(panel.may_be_empty) > 20
+
+
+def test_runbooks_named_in_descriptions_are_there(panels: Panels, checkout_root: Path) -> None:
+    for where, panel in panels:
+        for word in panel["description"].replace(";", " ").split():
+            if word.startswith("docs/runbooks/"):
+                assert (checkout_root / word.rstrip(".,:")).is_file(), f"{where}: {word}"
