@@ -141,8 +141,9 @@ def _latency() -> Section:
             ),
             lines(
                 "Schedule lag",
-                "99th percentile of how late messages left. Own: the generator could have sent and did "
-                "not; more than a few milliseconds makes the run inconclusive. Blocked: it waited for the"
+                "99th percentile of how late messages left. Good: near 0. Own: the generator could have "
+                "sent and did not; more than a few milliseconds makes the run inconclusive. Blocked: it "
+                "waited for the"
                 " broker.",
                 "s",
                 Query(expr=quantile(0.99, load.LAG_SELF, LOAD), legend="own"),
