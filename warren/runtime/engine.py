@@ -168,7 +168,7 @@ def _mend(
         return
     if error.fault not in {Fault.NO_CLIENT, Fault.NO_DAEMON} or not host.may_install or host.remote:
         raise error
-    if not host.has_daemon:
+    if not host.has_daemon or not host.clients:
         enginesetup.install_engine(host, run=run, say=say)
         host = look()
     _start(host, run=run, say=say, spawn=spawn, clock=clock)

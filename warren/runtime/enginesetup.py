@@ -152,7 +152,10 @@ def _start_by_hand(host: Host) -> str:
 
 
 def _engine_packages(host: Host) -> list[str]:
-    return ["docker.io", "iptables", *(["apparmor"] if host.needs_apparmor else [])]
+    """Since Debian 13 the client is a package of its own, which docker.io merely recommends."""
+    split = host.distribution == "debian" and host.codename not in {"bullseye", "bookworm"}
+    client = ["docker-cli"] if split else []
+    return ["docker.io", *client, "iptables", *(["apparmor"] if host.needs_apparmor else [])]
 
 
 # Doing it

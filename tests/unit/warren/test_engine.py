@@ -127,7 +127,7 @@ def test_no_client_names_the_packages_and_the_exit_code(tmp_path: Path) -> None:
         machine.ensure()
     assert caught.value.fault is Fault.NO_CLIENT
     assert caught.value.exit_code == EXIT_NOT_READY
-    assert "sudo apt-get install --no-install-recommends docker.io iptables" in caught.value.remedy
+    assert "sudo apt-get install --no-install-recommends docker.io docker-cli iptables" in caught.value.remedy
     assert "sudo usermod --append --groups docker ann" in caught.value.remedy
     assert not any("apt-get" in call for call in machine.calls)
 
@@ -136,8 +136,23 @@ def test_root_on_debian_gets_the_engine_installed_started_and_told(tmp_path: Pat
     machine = Machine(tmp_path, clients=(), has_daemon=False)
     machine.ensure()
     assert machine.spawned == [["dockerd"]]
-    assert "installing docker.io, iptables with apt-get" in machine.said[0]
+    assert "installing docker.io, docker-cli, iptables with apt-get" in machine.said[0]
     assert any("starting dockerd by hand" in line for line in machine.said)
+
+
+def test_daemon_without_a_client_gets_the_client(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, clients=())
+    machine.ensure()
+    assert any(call.endswith("docker.io docker-cli iptables") for call in machine.calls)
+
+
+@pytest.mark.parametrize(("distribution", "codename"), [("debian", "bookworm"), ("ubuntu", "noble")])
+def test_client_is_no_package_of_its_own_where_the_engines_package_has_it(
+    tmp_path: Path, distribution: str, codename: str
+) -> None:
+    machine = Machine(tmp_path, clients=(), has_daemon=False, distribution=distribution, codename=codename)
+    machine.ensure()
+    assert any(call.endswith("docker.io iptables") for call in machine.calls)
 
 
 def test_stray_client_without_an_engine_counts_as_none(tmp_path: Path) -> None:
@@ -150,7 +165,7 @@ def test_stray_client_without_an_engine_counts_as_none(tmp_path: Path) -> None:
 def test_apparmor_parser_is_installed_where_the_kernel_enforces(tmp_path: Path) -> None:
     machine = Machine(tmp_path, clients=(), has_daemon=False, needs_apparmor=True)
     machine.ensure()
-    assert any(call.endswith("docker.io iptables apparmor") for call in machine.calls)
+    assert any(call.endswith("docker.io docker-cli iptables apparmor") for call in machine.calls)
 
 
 def test_daemon_that_is_down_is_started_by_the_service_manager_where_there_is_one(tmp_path: Path) -> None:
