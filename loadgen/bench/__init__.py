@@ -1,0 +1,1 @@
+"""Warren's own load beside PerfTest's, alternating, on one cluster in the same minutes."""

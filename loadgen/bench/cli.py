@@ -1,0 +1,56 @@
+"""`warren bench`: Warren beside PerfTest."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import click
+
+from loadgen.bench import perftest
+from loadgen.bench.engine import Bench, Plan
+from loadgen.bench.figures import as_dict, table
+from warren import checkout
+from warren.imagebuild import Builder
+from warren.operate import options
+from warren.operate.cli import json_option, topology_option
+from warren.runtime.stream import stream
+
+
+@click.command()
+@topology_option
+@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1, 100))
+@click.option("--warmup", "warmup_s", default=10, show_default=True, type=click.IntRange(1, 600))
+@click.option("--window", "window_s", default=20, show_default=True, type=click.IntRange(5, 3600))
+@click.option(
+    "--rate", type=click.FloatRange(min=1), help="Messages per second (default: as fast as it goes)."
+)
+@json_option
+def bench(
+    *,
+    topology: Path | None,
+    repeats: int,
+    warmup_s: int,
+    window_s: int,
+    rate: float | None,
+    json_path: Path | None,
+) -> None:
+    """The work profile beside PerfTest on the running cluster, alternating. Takes minutes."""
+    context = options.context(topology)
+    context.gate.check()
+    with tempfile.TemporaryDirectory(prefix="warren-perftest-") as scratch:
+        builder = Builder(
+            docker=context.engine.docker, run=context.run, follow=stream, say=context.say,
+            clock=context.clock, scratch=Path(scratch), root=checkout.ROOT,
+        )  # fmt: skip
+        image = perftest.ensure_image(context, builder, checkout.ROOT)
+    env = dict(os.environ)
+    if topology:
+        env["WARREN_TOPOLOGY"] = str(topology.resolve())
+    plan = Plan(repeats=repeats, warmup_s=warmup_s, window_s=window_s, rate=rate)
+    runs = Bench(context=context, image=image, plan=plan, env=env).run()
+    if json_path:
+        json_path.write_text(json.dumps(as_dict(runs), indent=1) + "\n", encoding="utf-8")
+    click.echo(table(runs))
