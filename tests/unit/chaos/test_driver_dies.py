@@ -26,6 +26,7 @@ def in_child(act: Callable[[], object]) -> int:
     child = os.fork()
     if child == 0:
         status = 99
+        signal.alarm(30)  # an orphan that hangs must not outlive its test
         try:
             act()
             status = 0
@@ -151,7 +152,7 @@ def test_lock_of_a_dead_driver_is_free(stored: Any) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_interrupt_during_the_act_is_held_back_and_the_act_undone(
     stored: Any, fault: str, number: signal.Signals, moment: str
@@ -164,7 +165,7 @@ def test_interrupt_during_the_act_is_held_back_and_the_act_undone(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupt_of_the_proof_undoes_the_act(stored: Any, fault: str, number: signal.Signals) -> None:
     def arm() -> None:
         stored.runtime.on("states", lambda: signal.raise_signal(number))
@@ -175,7 +176,7 @@ def test_interrupt_of_the_proof_undoes_the_act(stored: Any, fault: str, number: 
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupt_of_the_hold_heals(stored: Any, fault: str, number: signal.Signals) -> None:
     context = stored.context()
 
@@ -215,6 +216,31 @@ def test_user_who_insists_is_let_go_and_the_fault_stays_open(stored: Any) -> Non
     assert os.waitstatus_to_exitcode(in_child(lambda: heal(stored.context()))) == 130
     assert time.monotonic() - begun < 5
     assert len(stored.journal.open_faults()) == 1
+
+
+def test_of_two_commands_at_once_only_one_takes_its_node_down(stored: Any) -> None:
+    """Both look while all nodes run; the lock makes the second look again after the first has acted."""
+
+    def strike(node: str) -> None:
+        context = stored.context()
+        object.__setattr__(context, "journal", Journal(stored.journal.path, stored.time.wall))
+        stored.runtime.on("kill", lambda: time.sleep(0.3))
+        inject(context, Order(fault="kill", target=Target(node=node)))
+
+    children = []
+    for node in ("rmq1", "rmq2"):
+        child = os.fork()
+        if child == 0:
+            status = 2
+            try:
+                strike(node)
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert sorted(codes) == [0, 2]
+    assert stored.states().count("stopped") == 1
 
 
 def test_sigterm_means_what_it_did_before_once_the_command_has_ended(ground: Any) -> None:
