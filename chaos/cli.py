@@ -56,19 +56,16 @@ def _fault_command(name: str) -> click.Command:
     fault = catalogue.load(name)
 
     def strike(**given: Any) -> None:
-        _strike(name, **given)
+        # Named as the options are, so that their variables are WARREN_CHAOS_KILL_FOR and the like.
+        _strike(name, hold_s=given.pop("for"), settings=given.pop("set"), **given)
 
     strike.__doc__ = f"{fault.summary[0].upper()}{fault.summary[1:]}."
     decorators = [
         click.argument("node", required=False),
         click.option("--leader-of", metavar="QUEUE", help="The node that leads QUEUE at this moment."),
         click.option("--vhost", help="Where QUEUE is, when its name stands in several virtual hosts."),
-        click.option(
-            "--for", "hold_s", type=Duration(), help="Heal after this time, like 20s; else on `heal`."
-        ),
-        click.option(
-            "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the fault."
-        ),
+        click.option("--for", type=Duration(), help="Heal after this time, like 20s; else on `heal`."),
+        click.option("--set", multiple=True, metavar="KEY=VALUE", help="A parameter of the fault."),
         click.option("--majority-loss", is_flag=True, help="Allow more than a minority of nodes to be down."),
         json_option,
         topology_option,

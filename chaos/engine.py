@@ -53,7 +53,7 @@ def inject_for(context: ChaosContext, order: Order, *, hold_s: float) -> HealRep
     """Break what ``order`` says, hold it for ``hold_s`` seconds, and heal it whatever comes between.
 
     The hold ends early when another command heals the fault. Raises as `inject` and `heal` do;
-    KeyboardInterrupt (^C, SIGTERM) passes through after healing.
+    KeyboardInterrupt (^C, SIGTERM, SIGHUP) passes through after healing.
     """
     if hold_s <= 0:
         raise BadInputError("--for", f"{hold_s:g} s is no time at all", "give a time above zero, like 20s")
@@ -63,6 +63,7 @@ def inject_for(context: ChaosContext, order: Order, *, hold_s: float) -> HealRep
         try:
             fault, resolved = _inject(context, order, fault_id)
             end_s = context.clock.now() + hold_s
+            context.say(f"{fault.target}: {fault.name} is proven, and held for {hold_s:g} s")
             fault = _observe(context, fault, resolved, deadline_s=min(hold_s, LEADER_MOVED_DEADLINE_S))
             _hold(context, fault_id, end_s)
         finally:

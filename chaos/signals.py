@@ -1,4 +1,4 @@
-"""^C and SIGTERM while something is broken: they interrupt waiting, and never an act or its undoing."""
+"""^C, SIGTERM and a closed terminal interrupt waiting, and never an act or its undoing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from types import FrameType
 
 from warren.console import Say
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, *_ENDING)
 
 
 @dataclass(slots=True)
@@ -23,23 +24,24 @@ class Shield:
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt as ^C does, so that what heals in ``finally`` heals.
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt as ^C does, so that what heals in ``finally`` heals.
 
     Does nothing outside the main thread, where Python delivers no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def shielded(say: Say, doing: str) -> Iterator[Shield]:
-    """Hold ^C and SIGTERM back until the block has ended, then deliver the last of them.
+    """Hold ^C, SIGTERM and SIGHUP back until the block has ended, then deliver the last of them.
 
     For acts that must not be half done: each is bounded by the runtime's own time limits. A block that
     tries again and again looks at the `Shield` to know when the user has had enough.

@@ -51,6 +51,16 @@ def test_for_holds_and_heals(ground: Any, call: Any) -> None:
     assert ground.states() == ["running"] * 3
 
 
+def test_options_can_come_from_variables_named_after_them(ground: Any) -> None:
+    env = {"WARREN_CHAOS_PAUSE_FOR": "7s", "WARREN_CHAOS_PAUSE_LEADER_OF": "orders.work"}
+    begun_s = ground.time.seconds
+    done = CliRunner().invoke(
+        chaos, ["pause"], obj=ground.context(), env=env, auto_envvar_prefix="WARREN_CHAOS"
+    )
+    assert done.exit_code == 0, done.output
+    assert ground.time.seconds - begun_s == pytest.approx(7, abs=1)
+
+
 @pytest.mark.parametrize("text", ["", "s", "-3s", "20 s", "1h30", "zwanzig"])
 def test_bad_duration_is_wrong_usage(ground: Any, call: Any, text: str) -> None:
     done = call("kill", "rmq2", "--for", text)

@@ -181,6 +181,7 @@ def test_interrupt_of_the_hold_heals(stored: Any, fault: str, number: signal.Sig
     context = stored.context()
 
     def sleep(duration_s: float) -> None:
+        stored.time.sleep(duration_s)
         assert stored.runtime.states()["rmq2"] is not NodeState.RUNNING
         signal.raise_signal(number)
 
@@ -195,9 +196,12 @@ def test_second_interrupt_does_not_stop_the_healing(stored: Any, fault: str) -> 
     context = stored.context()
     stored.runtime.on(HEALS[fault], lambda: signal.raise_signal(signal.SIGINT))
     stored.runtime.fail(HEALS[fault])  # and the first try fails on top
+    interrupted = []
 
     def sleep(duration_s: float) -> None:
-        if stored.runtime.states()["rmq2"] is not NodeState.RUNNING and not stored.said:
+        stored.time.sleep(duration_s)
+        if not interrupted:
+            interrupted.append(True)
             signal.raise_signal(signal.SIGINT)
 
     object.__setattr__(context, "clock", type(context.clock)(now=stored.time.now, sleep=sleep))

@@ -1,0 +1,176 @@
+"""Chaos against the real cluster: each fault is proven, healed, and healed too when its driver was killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from warren.journal import Fault, Journal
+from warren.runtime.protocol import NodeState
+
+if TYPE_CHECKING:
+    from conftest import ClusterUnderTest
+
+QUEUE, VHOST = "orders.work", "/orders"
+
+
+@pytest.fixture
+def journal(cluster: ClusterUnderTest) -> Journal:
+    return Journal(cluster.state.journal, lambda: datetime.now(UTC))
+
+
+@pytest.fixture
+def leader(cluster: ClusterUnderTest) -> Callable[[], str]:
+    """The node that leads the orders queue at this moment."""
+
+    def ask() -> str:
+        found = cluster.management.queue(VHOST, QUEUE).leader
+        assert found
+        return found.partition("@")[2]
+
+    return ask
+
+
+def state(cluster: ClusterUnderTest, node: str) -> NodeState:
+    return cluster.runtime.states()[node]
+
+
+def open_faults(journal: Journal) -> tuple[Fault, ...]:
+    return journal.open_faults()
+
+
+def heal(cluster: ClusterUnderTest) -> str:
+    done = cluster.warren(["chaos", "heal"], timeout_s=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "broken"),
+    [("kill", NodeState.STOPPED), ("stop", NodeState.STOPPED), ("pause", NodeState.PAUSED)],
+)
+def test_fault_bites_is_shown_and_is_healed(
+    cluster: ClusterUnderTest, journal: Journal, tmp_path: Path, fault: str, broken: NodeState
+) -> None:
+    result = tmp_path / "fault.json"
+    before = cluster.runtime.process_id("rmq2")
+    done = cluster.warren(["chaos", fault, "rmq2", "--json", str(result)])
+    assert done.returncode == 0, done.stderr
+    assert state(cluster, "rmq2") is broken
+    evidence = json.loads(result.read_text(encoding="utf-8"))["evidence"]
+    assert evidence["process_id"] == before
+    assert evidence["state"] == broken.value
+    assert f"rmq2: {fault} since" in cluster.warren(["chaos", "status"]).stdout
+
+    assert "the cluster is whole" in heal(cluster)
+    assert set(cluster.runtime.states().values()) == {NodeState.RUNNING}
+    cluster.context.gate.check()
+    assert (cluster.runtime.process_id("rmq2") == before) == (fault == "pause")
+    now = datetime.now(UTC)
+    record = journal.faults_between(now - timedelta(minutes=5), now)[-1]
+    assert (record.name, record.target) == (fault, "rmq2")
+    assert record.healed_at is not None
+
+
+def test_leader_of_a_queue_is_found_struck_and_replaced(
+    cluster: ClusterUnderTest, journal: Journal, leader: Callable[[], str]
+) -> None:
+    victim = leader()
+    done = cluster.warren(["chaos", "kill", "--leader-of", QUEUE])
+    assert done.returncode == 0, done.stderr
+    assert state(cluster, victim) is NodeState.STOPPED
+    (fault,) = open_faults(journal)
+    assert fault.target == victim
+    assert fault.evidence["chosen_as"] == f"leader of {QUEUE} in {VHOST}"
+    assert fault.evidence["leader_after"] not in (victim, None)
+    assert leader() != victim
+
+
+def test_held_fault_ends_by_itself_and_its_frozen_leader_is_replaced(
+    cluster: ClusterUnderTest, journal: Journal, leader: Callable[[], str]
+) -> None:
+    victim = leader()
+    done = cluster.warren(
+        ["chaos", "pause", "--leader-of", f"{VHOST}:{QUEUE}", "--for", "15s"], timeout_s=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert open_faults(journal) == ()
+    now = datetime.now(UTC)
+    record = journal.faults_between(now - timedelta(minutes=5), now)[-1]
+    assert record.target == victim
+    assert record.evidence["leader_after"] not in (victim, None)
+    held = datetime.fromisoformat(str(record.healed_at)) - datetime.fromisoformat(record.injected_at)
+    assert timedelta(seconds=15) <= held < timedelta(seconds=25)
+
+
+def test_second_node_is_refused_and_nothing_changes(cluster: ClusterUnderTest, journal: Journal) -> None:
+    assert cluster.warren(["chaos", "kill", "rmq3"]).returncode == 0
+    for fault in ("kill", "pause", "stop"):
+        done = cluster.warren(["chaos", fault, "rmq1"])
+        assert done.returncode == 2
+        assert "--majority-loss" in done.stderr
+    assert [each.target for each in open_faults(journal)] == ["rmq3"]
+    assert state(cluster, "rmq1") is NodeState.RUNNING
+
+
+def test_majority_is_lost_only_by_name_and_comes_back(cluster: ClusterUnderTest) -> None:
+    assert cluster.warren(["chaos", "kill", "rmq3"]).returncode == 0
+    done = cluster.warren(["chaos", "pause", "rmq1", "--majority-loss"])
+    assert done.returncode == 0, done.stderr
+    assert state(cluster, "rmq1") is NodeState.PAUSED
+    heal(cluster)
+    cluster.context.gate.check()
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+def test_driver_killed_while_it_holds_a_fault_is_healed_from_the_journal(
+    cluster: ClusterUnderTest, journal: Journal, tmp_path: Path, fault: str
+) -> None:
+    driver = cluster.start(["chaos", fault, "rmq2", "--for", "10m"], output=tmp_path / "driver.txt")
+    cluster.wait_for(lambda: any(each.is_proven for each in open_faults(journal)), "the fault", 60)
+    driver.kill()
+    driver.wait(timeout=10)
+    assert state(cluster, "rmq2") is not NodeState.RUNNING
+    assert f"rmq2: healed of {fault}" in heal(cluster)
+    assert open_faults(journal) == ()
+
+
+def test_interrupted_driver_heals_before_it_ends(
+    cluster: ClusterUnderTest, journal: Journal, tmp_path: Path
+) -> None:
+    output = tmp_path / "driver.txt"
+    driver = cluster.start(["chaos", "pause", "rmq2", "--for", "10m"], output=output)
+    cluster.wait_for(lambda: any(each.is_proven for each in open_faults(journal)), "the fault", 60)
+    driver.send_signal(signal.SIGTERM)
+    assert _exit_code(driver, timeout_s=240) == 130, output.read_text(encoding="utf-8")
+    assert state(cluster, "rmq2") is NodeState.RUNNING
+    assert open_faults(journal) == ()
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+def test_deleted_journal_is_made_up_for_by_what_can_be_seen(
+    cluster: ClusterUnderTest, journal: Journal, fault: str
+) -> None:
+    assert cluster.warren(["chaos", fault, "rmq2"]).returncode == 0
+    journal.path.unlink()
+    assert "rmq2: was" in heal(cluster)
+    assert state(cluster, "rmq2") is NodeState.RUNNING
+
+
+def test_bad_order_is_wrong_usage_and_touches_nothing(cluster: ClusterUnderTest, journal: Journal) -> None:
+    before = journal.read()
+    for bad in (["rmq9"], [], ["--leader-of", "no.such.queue"], ["rmq1", "--for", "soon"]):
+        assert cluster.warren(["chaos", "kill", *bad]).returncode == 2, bad
+    assert set(cluster.runtime.states().values()) == {NodeState.RUNNING}
+    assert journal.read() == before
+
+
+def _exit_code(child: subprocess.Popen[bytes], *, timeout_s: float) -> int:
+    return child.wait(timeout=timeout_s)

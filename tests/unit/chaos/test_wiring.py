@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chaos.wiring import ManagementBroker
+from warren.errors import NotReadyError
+from warren.management_facts import HealthCheck
+from warren.process import Completed
+from warren.runtime.fake import FakeRuntime
+
+
+class FakeManagement:
+    """Answers ``get`` with one queue and records what was asked of whom."""
+
+    def __init__(self, leader: str | None) -> None:
+        self.leader = leader
+        self.asked: list[tuple[tuple[str, ...], str | None]] = []
+        self.passed = True
+
+    def get(self, *path: str, node: str | None = None) -> dict[str, Any]:
+        self.asked.append((path, node))
+        return {
+            "vhost": "/orders",
+            "name": "orders.work",
+            "type": "quorum",
+            "durable": True,
+            "leader": self.leader,
+            "node": "rabbit@rmq9",  # this field lags behind the leader: it must not be used
+        }
+
+    def not_quorum_critical(self, node: str) -> HealthCheck:
+        return HealthCheck(node=node, check="node-is-quorum-critical", passed=self.passed, reason="")
+
+
+class AnyCommand(FakeRuntime):
+    """Answers every command with ``done``."""
+
+    done = Completed(argv=(), returncode=0, stdout="", stderr="")
+    argv: list[str]
+
+    def execute(self, node: str, argv: Any, *, timeout_s: float, stdin: bytes | None = None) -> Completed:
+        self.argv = list(argv)
+        return self.done
+
+
+@pytest.fixture
+def runtime() -> AnyCommand:
+    return AnyCommand(["rmq1", "rmq2", "rmq3"])
+
+
+def broker(management: FakeManagement, runtime: FakeRuntime) -> ManagementBroker:
+    return ManagementBroker(management, runtime)  # type: ignore[arg-type]
+
+
+def test_leader_is_the_node_that_the_broker_names(runtime: AnyCommand) -> None:
+    management = FakeManagement("rabbit@rmq3")
+    assert broker(management, runtime).queue_leader("/orders", "orders.work", asked="rmq1") == "rmq3"
+    assert management.asked == [(("queues", "/orders", "orders.work"), "rmq1")]
+
+
+def test_queue_without_a_leader_is_not_ready(runtime: AnyCommand) -> None:
+    with pytest.raises(NotReadyError, match="no leader"):
+        broker(FakeManagement(None), runtime).queue_leader("/orders", "orders.work")
+
+
+def test_leader_by_tool_is_read_from_the_metadata_store(runtime: AnyCommand) -> None:
+    runtime.done = Completed(argv=(), returncode=0, stdout="leader=rabbit@rmq2\nok\n", stderr="")
+    found = broker(FakeManagement(None), runtime).queue_leader_by_tool("/orders", "orders.work", node="rmq1")
+    assert found == "rmq2"
+    assert runtime.argv[:2] == ["rabbitmqctl", "eval"]
+    assert '<<"/orders">>, queue, <<"orders.work">>' in runtime.argv[2]
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        Completed(
+            argv=("x",), returncode=69, stdout="", stderr="Error: unable to connect to node rabbit@rmq1"
+        ),
+        Completed(argv=("x",), returncode=0, stdout="{error,not_found}", stderr=""),
+    ],
+)
+def test_tool_that_cannot_answer_is_not_ready(runtime: AnyCommand, done: Completed) -> None:
+    runtime.done = done
+    with pytest.raises(NotReadyError):
+        broker(FakeManagement(None), runtime).queue_leader_by_tool("/orders", "orders.work", node="rmq1")
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_node_is_critical_when_its_health_check_fails(runtime: AnyCommand, passed: bool) -> None:
+    management = FakeManagement(None)
+    management.passed = passed
+    assert broker(management, runtime).quorum_critical("rmq1") is not passed
