@@ -93,8 +93,8 @@ STATE = _gauge(
 CONSUMERS = _gauge("warren_queue_consumers", "Consumers subscribed to the queue.", *_QUEUE)
 CAPACITY = _gauge(
     "warren_queue_consumer_capacity_ratio",
-    "Part of the time in which the queue could hand over a message at once; below 1, consumers or their "
-    "prefetch hold it back.",
+    "Part of the time in which a classic queue could hand over a message at once; below 1, consumers or "
+    "their prefetch hold it back. Absent for other types: the broker does not measure it there.",
     *_QUEUE,
 )
 DLX = _gauge(

@@ -231,12 +231,14 @@ def _trouble() -> Section:
                 width=8,
             ),
             lines(
-                "Consumer capacity",
-                "Part of the time in which the queue could hand a message to a consumer at once. Good: 1."
-                " Below it, consumers or their prefetch hold the queue back; 0 also where nobody "
-                "consumes.",
-                "percentunit",
-                Query(expr=queue_gauge(names.CAPACITY.name), legend=_NAME),
+                "Held by a consumer",
+                "Messages delivered and not yet acknowledged, for each consumer. Good: below the "
+                "prefetch. At the prefetch all the time, consumers are slower than the queue.",
+                "short",
+                Query(
+                    expr=f"{queue_gauge(names.UNACKED.name)} / ({queue_gauge(names.CONSUMERS.name)} > 0)",
+                    legend=_NAME,
+                ),
                 width=8,
             ),
         ),

@@ -16,7 +16,8 @@ _FIGURES: tuple[tuple[MetricName, Callable[[QueueFacts], float | None]], ...] = 
     (names.MEMBERS, lambda queue: len(queue.members) or None),
     (names.ONLINE, lambda queue: len(queue.online) if queue.members else None),
     (names.CONSUMERS, lambda queue: queue.consumers),
-    (names.CAPACITY, lambda queue: queue.consumer_capacity),
+    # Of other types the broker says 0, whatever their consumers do (seen on 4.3.6).
+    (names.CAPACITY, lambda queue: queue.consumer_capacity if queue.type == "classic" else None),
     (names.DLX, lambda queue: queue.messages_dlx),
     (names.DELIVERY_LIMIT, lambda queue: queue.delivery_limit),
     (names.LENGTH_RATIO, lambda queue: queue.length_ratio),

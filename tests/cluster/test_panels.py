@@ -1,0 +1,138 @@
+"""Every panel's query over a live Prometheus, while the profiles run: no error, and nothing empty."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dashboards import build
+from dashboards.house import Board
+from dashboards.resolve import resolve
+from warren.errors import BadInputError
+
+from .conftest import ClusterUnderTest
+
+#: Rates need four scrapes of five seconds, the slowest job scrapes every fifteen.
+_DEADLINE_S = 120.0
+PROFILES = {"work": "100", "retry": "20", "priority": "30"}
+
+
+@pytest.fixture
+def profiles(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[dict[str, Path]]:
+    """Every profile running at a low rate for longer than the test; their output by profile."""
+    outputs = {profile: tmp_path / f"{profile}.log" for profile in PROFILES}
+    children = [
+        cluster.start(
+            ["load", "run", profile, "--rate", rate, "--duration", f"{_DEADLINE_S + 30:g}s"],
+            output=outputs[profile],
+        )
+        for profile, rate in PROFILES.items()
+    ]
+    yield outputs
+    for child in children:
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+def faults(cluster: ClusterUnderTest, boards: tuple[Board, ...]) -> list[str]:
+    """One line for each query that Prometheus refuses or that finds nothing."""
+    values = {"cluster": cluster.topology.cluster}
+    values |= dict.fromkeys(("node", "vhost", "queue", "profile", "run"), ".+")
+    found = []
+    for board in boards:
+        for panel in board.panels:
+            for query in panel.queries:
+                where = f"{board.uid}: {panel.title}: {query.expr}"
+                try:
+                    samples = cluster.prometheus(resolve(query.expr, values))
+                except BadInputError as error:
+                    found.append(f"{where}: {error.what}")
+                    continue
+                if not samples and not panel.may_be_empty:
+                    found.append(f"{where}: nothing found")
+    return found
+
+
+def test_every_panel_shows_something_while_the_profiles_run(
+    cluster: ClusterUnderTest, profiles: dict[str, Path]
+) -> None:
+    boards = build.boards()
+    last = ["never asked"]
+
+    def whole() -> bool:
+        nonlocal last
+        last = faults(cluster, boards)
+        return not last
+
+    try:
+        cluster.wait_for(whole, "every panel to show something", _DEADLINE_S)
+    except Exception as error:
+        logs = "\n".join(f"{name}: {path.read_text()[-500:]}" for name, path in profiles.items())
+        raise AssertionError("\n".join([*last, logs])) from error
+
+
+def test_every_variable_offers_a_choice(cluster: ClusterUnderTest, profiles: dict[str, Path]) -> None:
+    """Each is a label_values() of a metric; the metric must be there with that label."""
+
+    def empty() -> list[str]:
+        found = []
+        for board in build.boards():
+            for variable in board.variables:
+                inner = variable.query.removeprefix("label_values(").removesuffix(")")
+                selector, _, label = inner.rpartition(", ")
+                values = {"cluster": cluster.topology.cluster, "vhost": ".+", "profile": ".+"}
+                samples = cluster.prometheus(resolve(selector, values))
+                if not any(sample.labels.get(label) for sample in samples):
+                    found.append(f"{board.uid}: ${variable.name}")
+        return found
+
+    cluster.wait_for(lambda: not empty(), "every variable to offer something", _DEADLINE_S)
+
+
+def test_every_rule_that_prometheus_loaded_is_healthy(cluster: ClusterUnderTest) -> None:
+    groups = cluster.context.prometheus.get("rules")["groups"]
+    health = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+    alerts = [rule["name"] for group in groups for rule in group["rules"] if rule["type"] == "alerting"]
+    assert set(health.values()) <= {"ok", "unknown"}, json.dumps(health)
+    assert len(alerts) == len(list(Path(build.__file__).parent.glob("rules/*_test.yml")))
+
+
+def test_prometheus_reaches_alertmanager(cluster: ClusterUnderTest) -> None:
+    active = cluster.context.prometheus.get("alertmanagers")["activeAlertmanagers"]
+    assert [each["url"].split("/")[0] for each in active] == ["https:"]
+    cluster.wait_for(
+        lambda: cluster.prometheus("sum(rate(prometheus_notifications_errors_total[1m]))")[0].value == 0,
+        "alerts to be taken without an error",
+        60,
+    )
+
+
+def test_rules_pass_their_own_tests_in_the_prometheus_that_runs_them(
+    cluster: ClusterUnderTest, checkout_root: Path
+) -> None:
+    docker = cluster.runtime.engine.docker
+    container = f"{cluster.topology.cluster}-prometheus"
+    image = subprocess.run(
+        [docker, "container", "inspect", "--format", "{{.Image}}", container],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    folder = checkout_root / "dashboards" / "rules"
+    tests = sorted(path.name for path in folder.glob("*_test.yml"))
+    done = subprocess.run(
+        [
+            docker, "run", "--rm", "--network", "none", "--volume", f"{folder}:/rules:ro",
+            "--workdir", "/rules",
+            "--entrypoint", "/bin/promtool", image, "test", "rules", *tests,
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout + done.stderr).count("SUCCESS") == len(tests)
