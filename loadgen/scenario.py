@@ -98,10 +98,11 @@ def _child(at: Any, part: str, path: str) -> Any:
         for each in at:
             if isinstance(each, dict) and each.get("name") == part:
                 return each
-    known = (
-        list(at) if isinstance(at, dict) else [str(each.get("name")) for each in at if isinstance(each, dict)]
-    )
-    raise BadInputError(f"--set {path}", "leads nowhere", f"known here: {', '.join(map(str, known))}")
+    if isinstance(at, list):
+        known = [str(each.get("name")) for each in at if isinstance(each, dict)]
+    else:
+        known = [str(key) for key in at] if isinstance(at, dict) else []
+    raise BadInputError(f"--set {path}", "leads nowhere", f"known here: {', '.join(known) or 'no keys'}")
 
 
 def _read(document: Document, top: Section) -> Scenario:

@@ -1,0 +1,152 @@
+"""Ticks of several processes add up: totals, the series, silences; and what is shown of them."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from rich.console import Console
+
+from loadgen import names, progress, summary
+from loadgen.collect import Totals, intersect
+from loadgen.histogram import bucket_of
+from loadgen.metrics import LoadCollector
+from loadgen.worker import SECOND_NS, pairs, unpairs
+from warren.results import FaultRecord, Ledger, LoadResult, Verdict
+
+
+def tick(second: int, **fields: Any) -> dict[str, Any]:
+    return {"s": second, **fields}
+
+
+def ms(value: int) -> int:
+    return bucket_of(value * 1000)
+
+
+@pytest.fixture
+def totals() -> Totals:
+    first = {"counts": {"published": 10, "confirmed": 8}, "histograms": {"confirm": [ms(10), 8]}}
+    other = {"counts": {"published": 5, "confirmed": 5}, "histograms": {"confirm": [ms(1), 5]}}
+    taken = {"end_to_end.vip": [ms(2), 3], "end_to_end.normal": [ms(1), 4]}
+    found = Totals()
+    found.add("p-0", tick(0, cpu_s=1.0, max_rss_bytes=5, in_flight=2, **first))
+    found.add("p-1", tick(0, cpu_s=0.5, max_rss_bytes=5, in_flight=1, **other))
+    found.add("c-0", tick(2, cpu_s=0.25, max_rss_bytes=7, counts={"consumed": 7}, histograms=taken))
+    found.add("p-0", tick(1, cpu_s=1.5, max_rss_bytes=6, in_flight=0, counts={"confirmed": 2}))
+    return found
+
+
+def test_totals_are_the_sum_of_the_ticks(totals: Totals) -> None:
+    assert dict(totals.counts) == {"published": 15, "confirmed": 15, "consumed": 7}
+    assert sum(totals.in_flight.values()) == 1
+
+
+def test_series_has_every_second_and_its_own_latencies(totals: Totals) -> None:
+    first, second, third = totals.series()
+    assert [first.published_per_s, first.confirmed_per_s] == [15, 13]
+    assert [second.confirmed_per_s, third.consumed_per_s] == [2, 7]
+    assert first.confirm_p50_s == pytest.approx(0.010, rel=0.01)
+    assert second.confirm_p50_s is None
+    assert third.end_to_end_p99_s is not None
+
+
+def test_usage_is_the_last_that_each_process_told(totals: Totals) -> None:
+    used = totals.resources(own_cpu_s=1.0, own_rss_bytes=100)
+    assert used.client_cpu_s == 1.5 + 0.5 + 0.25 + 1.0
+    assert used.client_max_rss_bytes == 6 + 5 + 7 + 100
+
+
+def test_classes_are_kept_apart_and_joined(totals: Totals) -> None:
+    assert sum(totals.end_to_end("vip").values()) == 3
+    assert sum(totals.end_to_end().values()) == 7
+
+
+def test_what_comes_before_the_start_is_in_no_second() -> None:
+    found = Totals()
+    found.add("c", tick(-1, counts={"consumed": 3}))
+    assert found.counts["consumed"] == 3
+    assert found.series() == ()
+
+
+def test_silence_of_all_is_where_each_was_silent() -> None:
+    found = Totals()
+    found.add("a", tick(0, gaps=[(1 * SECOND_NS, 3 * SECOND_NS), (6 * SECOND_NS, 7 * SECOND_NS)]))
+    found.add("b", tick(0, gaps=[(2 * SECOND_NS, 5 * SECOND_NS)]))
+    assert found.gap_max_s(["a", "b"], start_ns=0, end_ns=10 * SECOND_NS) == 1.0
+    assert found.gap_max_s(["a"], start_ns=0, end_ns=10 * SECOND_NS) == 2.0
+    assert found.gap_max_s(["a"], start_ns=int(2.5 * SECOND_NS), end_ns=10 * SECOND_NS) == 1.0
+
+
+def test_intersection_of_intervals() -> None:
+    assert intersect([(0, 5), (7, 9)], [(4, 8)]) == [(4, 5), (7, 8)]
+    assert intersect([(0, 5)], [(5, 6)]) == []
+
+
+def test_bucket_counts_survive_the_pipe() -> None:
+    counts = {1: 2, 30: 4}
+    assert unpairs(pairs(dict(counts))) == counts
+
+
+def test_metrics_are_in_base_units_with_the_runs_labels(totals: Totals) -> None:
+    registry = CollectorRegistry()
+    registry.register(LoadCollector(totals, profile="work", run_id="r1"))
+    text = generate_latest(registry).decode()
+    assert f'{names.PUBLISHED}{{profile="work",run_id="r1"}} 15.0' in text
+    assert f'{names.CONFIRM_LATENCY}_bucket{{le="+Inf",profile="work",run_id="r1"}} 13.0' in text
+    assert f'{names.CONFIRM_LATENCY}_count{{profile="work",run_id="r1"}} 13.0' in text
+    assert f'{names.CLIENT_CPU}{{profile="work",run_id="r1"}} 2.25' in text
+
+
+EVENT: dict[str, Any] = {
+    "type": "progress",
+    "t_s": 7,
+    "phase": "drain",
+    "waits_for": "3 of q [x]",
+    **dict.fromkeys(
+        ("published", "confirmed", "nacked", "consumed", "redelivered", "settled", "in_flight"), 9
+    ),
+    **dict.fromkeys(("published_per_s", "confirmed_per_s", "consumed_per_s"), 1.0),
+    "confirm_p99_s": 0.012,
+    "end_to_end_p99_s": None,
+}
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_shown_on_terminals_and_elsewhere(terminal: bool) -> None:
+    console = Console(record=True, force_terminal=terminal, width=160, file=io.StringIO())
+    with progress.view(console, title="load work", quiet=False) as view:
+        view.show({"type": "note", "t_s": 1.0, "text": "worker-0 lost [rmq1]"})
+        view.show(EVENT)
+    shown = console.export_text()
+    if not terminal:
+        assert "worker-0 lost [rmq1]" in shown
+        assert "waits for 3 of q [x]" in shown
+    console.print(progress.table("load work", EVENT, ["worker-0 lost [rmq1]"]))
+    assert "worker-0 lost [rmq1]" in console.export_text()
+
+
+def test_quiet_shows_nothing() -> None:
+    console = Console(record=True)
+    with progress.view(console, title="t", quiet=True) as view:
+        view.show(EVENT)
+    assert console.export_text() == ""
+
+
+def test_summary_begins_with_the_verdict() -> None:
+    result = LoadResult(
+        run_id="work-1",
+        profile="work",
+        started_at="",
+        ended_at="",
+        verdict=Verdict.FAILED,
+        reasons=("1 confirmed messages are lost",),
+        ledger=Ledger(published=3, lost=1, dead_lettered={"rejected": 2}),
+        faults=(FaultRecord(name="kill", target="rmq1", injected_at="t"),),
+        oracles={"delays": {"passed": True, "step_1": {"count": 1, "error_p50_s": 0.01}}},
+    )
+    text = summary.text(result)
+    assert text.splitlines()[:2] == ["FAILED  work-1", "  1 confirmed messages are lost"]
+    for part in ("lost 1", "2 rejected", "not judged", "delays: holds", "kill rmq1"):
+        assert part in text

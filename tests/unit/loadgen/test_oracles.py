@@ -1,0 +1,222 @@
+"""What the profiles mean, checked by mutation of hand-made evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadgen import oracles, plan
+from loadgen.collect import Totals
+from loadgen.evidence import Evidence
+from loadgen.histogram import record
+from loadgen.judge import Expectation
+from loadgen.ledger import Event, Kind, LogPart
+from loadgen.oracles.priority import Served, inversions
+from loadgen.spec import ConsumerRole, LoadSpec, MessageClass, PublisherRole
+
+SEED = 3
+COUNT = 200
+_ROLE: dict[str, Any] = {
+    "name": "p",
+    "user": "u",
+    "exchange": "",
+    "routing_key": "work",
+    "destinations": ("work",),
+}
+EXPECTED = Expectation(destinations={0: ("work",)})
+
+
+def spec(profile: str, **role: Any) -> LoadSpec:
+    classes = (MessageClass(name="normal", priority=4), MessageClass(name="vip", priority=9))
+    return LoadSpec(
+        run_id="r",
+        nonce=1,
+        seed=SEED,
+        profile=profile,
+        vhost="/",
+        endpoints=(),
+        ca_pem=None,
+        users=(),
+        publishers=(PublisherRole(**_ROLE, classes=classes),),
+        consumers=(ConsumerRole(name="c", user="u", queue="work", **role),),
+        folder="",
+    )
+
+
+def bits(seqs: set[int]) -> int:
+    return sum(1 << seq for seq in seqs)
+
+
+def checked(of: LoadSpec, evidence: Evidence, totals: Totals | None = None) -> Any:
+    return oracles.check(of, evidence, EXPECTED, totals or Totals())
+
+
+# --- work
+
+WORK = spec("work", failures=(0.8, 0.2))
+
+
+def worked(done: set[int], rejected: set[int], other: set[int] = frozenset()) -> Evidence:  # type: ignore[assignment]
+    dead = {("work", 0, "rejected"): [bits(rejected)], ("work", 0, "expired"): [bits(other)]}
+    return Evidence(confirmed={0: (1 << COUNT) - 1}, done={("work", 0): [bits(done)]}, dead=dead)
+
+
+def doomed() -> set[int]:
+    choice = plan.failures((0.8, 0.2), SEED)
+    return {seq for seq in range(COUNT) if choice.of(0, seq) >= 1}
+
+
+def test_orders_that_end_as_planned_hold() -> None:
+    found = checked(WORK, worked(set(range(COUNT)) - doomed(), doomed()))["done_or_dead_lettered"]
+    assert found["passed"] is True
+    assert found["done"] + found["dead_lettered"] == COUNT
+    assert 20 < found["dead_lettered"] < 60
+
+
+def test_order_done_against_the_plan_is_found() -> None:
+    found = checked(WORK, worked(set(range(COUNT)), set()))["done_or_dead_lettered"]
+    assert (found["passed"], found["done_against_plan"]) == (False, len(doomed()))
+
+
+def test_order_dead_lettered_for_another_reason_is_found() -> None:
+    one = min(doomed())
+    found = checked(WORK, worked(set(range(COUNT)) - doomed(), doomed() - {one}, {one}))[
+        "done_or_dead_lettered"
+    ]
+    assert (found["passed"], found["wrong_reason"]) == (False, 1)
+
+
+# --- retry
+
+RETRY = spec("retry", failures=(0.5, 0.2, 0.1, 0.1, 0.1), tries=4, delays_s=(5.0, 10.0, 30.0))
+
+
+def climbed() -> tuple[Evidence, list[Event]]:
+    """Every payment tried as often as planned, each wait exactly as long as said."""
+    choice = plan.failures(RETRY.consumers[0].failures, SEED)
+    done, dead, events = set(), set(), []
+    for seq in range(COUNT):
+        failures, at = choice.of(0, seq), seq * 1_000_000
+        for number in range(min(failures, 3) + 1):
+            events.append(Event(Kind.TRIED, 0, seq, at, aux=number))
+            if number < failures:
+                events.append(Event(Kind.REJECTED, 0, seq, at, aux=number))
+                at += int((*RETRY.consumers[0].delays_s, 0)[number] * 1e9)
+        (dead if failures >= 4 else done).add(seq)
+    evidence = Evidence(done={("work", 0): [bits(done)]}, dead={("work", 0, "rejected"): [bits(dead)]})
+    return evidence, events
+
+
+def with_log(evidence: Evidence, events: list[Event]) -> Evidence:
+    evidence.logs = [LogPart(meaning={"queue": "work"}, events=tuple(events))]
+    return evidence
+
+
+def test_payments_that_climb_as_planned_hold() -> None:
+    found = checked(RETRY, with_log(*climbed()))
+    assert found["tries"]["passed"] is True
+    assert found["tries"]["right"] == COUNT
+    assert found["delays"]["passed"] is True
+    assert found["delays"]["step_3"]["error_max_s"] == 0
+
+
+def test_try_that_never_came_is_found() -> None:
+    evidence, events = climbed()
+    last = next(event for event in reversed(events) if event.kind is Kind.TRIED and event.aux == 2)
+    events.remove(last)
+    assert checked(RETRY, with_log(evidence, events))["tries"]["too_few"] == 1
+
+
+def test_try_too_many_is_found() -> None:
+    evidence, events = climbed()
+    events.append(Event(Kind.TRIED, 0, 0, 0, aux=9))
+    found = checked(RETRY, with_log(evidence, events))["tries"]
+    assert (found["passed"], found["too_many"]) == (False, 1)
+
+
+def test_same_try_twice_is_a_redelivery_and_no_fault() -> None:
+    evidence, events = climbed()
+    found = checked(RETRY, with_log(evidence, [*events, events[0]]))["tries"]
+    assert (found["passed"], found["redelivered_tries"]) == (True, 1)
+
+
+def test_wait_that_is_too_short_is_found() -> None:
+    evidence, events = climbed()
+    at = next(index for index, event in enumerate(events) if event.kind is Kind.TRIED and event.aux == 1)
+    early = events[at]
+    events[at] = Event(Kind.TRIED, 0, early.seq, early.at_ns - 500_000_000, aux=1)
+    found = checked(RETRY, with_log(evidence, events))["delays"]
+    assert (found["passed"], found["step_1"]["early"]) == (False, 1)
+    assert found["step_1"]["error_min_s"] == pytest.approx(-0.5)
+
+
+# --- priority
+
+
+def test_vip_that_waited_while_a_normal_order_was_sent_is_an_inversion() -> None:
+    vip = Served(free_ns=50, arrived_ns=60, confirmed_ns=10, flagged=False)
+    normal = Served(free_ns=20, arrived_ns=30, confirmed_ns=0, flagged=False)
+    assert inversions([vip], [normal]) == 1
+
+
+@pytest.mark.parametrize(
+    "vip",
+    [
+        Served(free_ns=50, arrived_ns=60, confirmed_ns=25, flagged=False),
+        Served(free_ns=28, arrived_ns=60, confirmed_ns=10, flagged=False),
+        Served(free_ns=15, arrived_ns=18, confirmed_ns=10, flagged=False),
+    ],
+    ids=["confirmed_after_the_choice", "sent_while_the_other_was_on_its_way", "served_before"],
+)
+def test_what_is_not_certain_is_no_inversion(vip: Served) -> None:
+    normal = Served(free_ns=20, arrived_ns=30, confirmed_ns=0, flagged=False)
+    assert inversions([vip], [normal]) == 0
+
+
+PRIORITY = spec("priority", prefetch=1)
+
+
+def served(flag: int = 0) -> Evidence:
+    events = [
+        Event(Kind.CONFIRMED_AT, 0, 1, 10, detail=1),
+        Event(Kind.CONFIRMED_AT, 0, 0, 5, detail=0),
+        Event(Kind.SERVED, 0, 0, 30, detail=0, aux=20, aux2=flag),
+        Event(Kind.SERVED, 0, 1, 60, detail=1, aux=50),
+    ]
+    return with_log(Evidence(), events)
+
+
+def waits(normal_s: float, vip_s: float) -> Totals:
+    totals = Totals()
+    for name, value in (("normal", normal_s), ("vip", vip_s)):
+        record(totals.histograms[f"end_to_end.{name}"], int(value * 1e9))
+    return totals
+
+
+def test_inversion_fails_the_profile() -> None:
+    found = checked(PRIORITY, served(), waits(5, 0.01))
+    assert (found["inversions"]["passed"], found["inversions"]["count"]) == (False, 1)
+
+
+def test_inversion_after_a_redelivery_is_legal() -> None:
+    found = checked(PRIORITY, served(flag=1), waits(5, 0.01))["inversions"]
+    assert (found["passed"], found["count"], found["legal_after_redelivery"]) == (True, 0, 1)
+
+
+def test_inversions_are_not_judged_with_a_larger_prefetch() -> None:
+    found = checked(spec("priority", prefetch=2), served(), waits(5, 0.01))
+    assert found["inversions"]["passed"] is None
+
+
+@pytest.mark.parametrize(
+    ("normal_s", "vip_s", "passed"), [(5, 0.01, True), (5, 6, False), (0.01, 0.01, None)]
+)
+def test_waiting_times_are_compared_where_there_was_waiting(
+    normal_s: float, vip_s: float, passed: object
+) -> None:
+    assert checked(PRIORITY, served(), waits(normal_s, vip_s))["waiting_time_s"]["passed"] is passed
+
+
+def test_profile_without_an_oracle_has_no_checks() -> None:
+    assert checked(spec("nameless"), Evidence()) == {}

@@ -1,0 +1,164 @@
+"""Profiles: read strictly, overridden by key, fitted to the topology."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from loadgen import cli, scenario
+from loadgen.resolve import resolve, touched_queues
+from warren.errors import BadInputError, BadInputsError
+from warren.topology import Topology
+from warren.topology_reader import load as load_topology
+
+PLAIN: dict[str, Any] = {
+    "schema": 1,
+    "name": "mine",
+    "description": "d",
+    "vhost": "/orders",
+    "rate": 10,
+    "duration": "5s",
+    "publishers": [
+        {"name": "shop", "user": "orders-shop", "exchange": "orders.direct", "routing_key": "order.created"}
+    ],
+    "consumers": [{"name": "worker", "user": "orders-worker", "queue": "orders.work"}],
+}
+
+
+@pytest.fixture
+def topology(checkout_root: Path) -> Topology:
+    return load_topology(checkout_root / "deploy" / "topology.yml")
+
+
+def read(folder: Path, overrides: dict[str, str] | None = None, **changes: Any) -> scenario.Scenario:
+    (folder / "mine.yml").write_text(yaml.safe_dump({**PLAIN, **changes}), encoding="utf-8")
+    return scenario.load("mine", overrides, folder=folder)
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_every_profile_fits_the_topology(name: str, topology: Topology) -> None:
+    found = resolve(scenario.load(name), topology)
+    assert all(role.destinations for role in found.publishers)
+    assert found.name == name
+
+
+def test_profiles_of_the_first_hour_are_there() -> None:
+    assert {"work", "retry", "priority"} <= set(scenario.names())
+
+
+def test_retry_touches_every_rung_and_the_failed_queue(topology: Topology) -> None:
+    found = touched_queues(resolve(scenario.load("retry"), topology), topology)
+    rungs = {"payments.wait-5s", "payments.wait-10s", "payments.wait-30s"}
+    assert set(found) == {"payments.work", "payments.failed", *rungs}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"rat": 5}, "rat"),
+        ({"rate": 0}, "rate"),
+        ({"rate": "fast"}, "rate"),
+        ({"duration": "soon"}, "duration"),
+        ({"size_bytes": 31}, "size_bytes"),
+        ({"window": 0}, "window"),
+        ({"publishers": []}, "mine.yml"),
+        ({"schema": 2}, "schema"),
+        ({"consumers": [{**PLAIN["consumers"][0], "prefetch": 0}]}, "consumers[worker].prefetch"),
+        ({"consumers": [{**PLAIN["consumers"][0], "failure_rate": 1.5}]}, "consumers[worker].failure_rate"),
+        ({"consumers": [{**PLAIN["consumers"][0], "failures": ["x"]}]}, "consumers[worker].failures"),
+        ({"consumers": [{**PLAIN["consumers"][0], "does": "sleep"}]}, "consumers[worker].does"),
+        ({"thresholds": {"lost": 1}}, "thresholds.lost"),
+    ],
+)
+def test_fault_is_refused_by_file_and_key(tmp_path: Path, changes: dict[str, Any], where: str) -> None:
+    with pytest.raises(BadInputsError) as caught:
+        read(tmp_path, **changes)
+    assert "mine.yml" in str(caught.value)
+    assert where in str(caught.value)
+
+
+def test_unknown_profile_names_those_there_are() -> None:
+    with pytest.raises(BadInputError, match="priority, retry, work"):
+        scenario.load("wrok")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("2m", 120), ("1h", 3600), ("500ms", 0.5), ("1.5", 1.5), ("7", 7)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert scenario.parse_duration_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1s", "5 d", "1m30s"])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="30s"):
+        scenario.parse_duration_s(text)
+
+
+def test_overrides_reach_into_lists_by_name(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        {"consumers.worker.count": "4", "rate": "max", "thresholds.failed_publishes": "9"},
+        thresholds={},
+    )
+    assert (found.consumers[0].count, found.rate_per_s, found.thresholds.failed_publishes) == (4, None, 9)
+
+
+@pytest.mark.parametrize("key", ["consumers.wroker.count", "nothing.here", "rate.per.second"])
+def test_override_that_leads_nowhere_is_refused(tmp_path: Path, key: str) -> None:
+    with pytest.raises(BadInputError, match="--set"):
+        read(tmp_path, {key: "1"})
+
+
+def test_override_of_an_unknown_key_is_refused_by_the_reader(tmp_path: Path) -> None:
+    with pytest.raises(BadInputsError, match="cuont"):
+        read(tmp_path, {"consumers.worker.cuont": "1"})
+
+
+def test_failure_rate_is_a_plan_of_two(tmp_path: Path) -> None:
+    found = read(tmp_path, consumers=[{**PLAIN["consumers"][0], "failure_rate": 0.25}])
+    assert found.consumers[0].failures == (0.75, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"publishers": [{**PLAIN["publishers"][0], "routing_key": "nowhere"}]}, "reaches no queue"),
+        ({"publishers": [{**PLAIN["publishers"][0], "user": "ghost"}]}, "ghost"),
+        ({"consumers": [{**PLAIN["consumers"][0], "queue": "ghost"}]}, "no queue 'ghost'"),
+        ({"consumers": [{**PLAIN["consumers"][0], "queue": "orders.audit"}]}, "nobody consumes"),
+    ],
+)
+def test_profile_that_does_not_fit_the_topology_is_refused(
+    tmp_path: Path, topology: Topology, changes: dict[str, Any], word: str
+) -> None:
+    with pytest.raises(BadInputsError) as caught:
+        resolve(read(tmp_path, **changes), topology)
+    assert word in str(caught.value)
+
+
+def test_options_become_overrides_and_set_wins() -> None:
+    given = {
+        "rate": "100",
+        "duration": 10.0,
+        "consumers": 3,
+        "prefetch": 1,
+        "publishers": 2,
+        "settings": ("rate=7",),
+    }
+    assert cli.overrides("work", given) == {
+        "rate": "7",
+        "duration": "10.0",
+        "publishers.shop.count": "2",
+        "consumers.worker.count": "3",
+        "consumers.worker.prefetch": "1",
+    }
+
+
+@pytest.mark.parametrize("setting", ["rate", "=5"])
+def test_setting_without_key_or_value_is_refused(setting: str) -> None:
+    with pytest.raises(BadInputError, match="KEY=VALUE"):
+        cli.overrides("work", {"settings": (setting,)})
