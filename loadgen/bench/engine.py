@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class Bench:
             argv += ["--duration", f"{self.plan.seconds}s", "--size", "200", "--publishers", "1"]
             argv += ["--consumers", "1", "--prefetch", "500", "--window", "200", "--quiet"]
             argv += ["--set", "consumers.worker.failure_rate=0", "--json", str(path)]
-            _output, client_s, broker_s = self._metered(argv, b"", self._load_container)
+            _output, client_s, broker_s = self._metered(argv, b"")
             result = read_result(path)
         rate_s = sum(
             second.published_per_s for second in result.series if second.t_s > self.plan.warmup_s
@@ -82,9 +82,7 @@ class Bench:
         options = perftest.arguments(self.plan.seconds, rate=self.plan.rate)
         argv = perftest.command(self.context, self.image, name, options)
         try:
-            output, client_s, broker_s = self._metered(
-                argv, perftest.uris(self.context), lambda: self._running(f"name={name}")
-            )
+            output, client_s, broker_s = self._metered(argv, perftest.uris(self.context))
         finally:
             self.context.run([self.context.engine.docker, "rm", "--force", name], timeout_s=30)
         rate_s = perftest.rate_after(output, self.plan.warmup_s)
@@ -101,9 +99,7 @@ class Bench:
             end_to_end_p99_s=latencies[3],
         )
 
-    def _metered(
-        self, argv: Sequence[str], stdin: bytes, find: Callable[[], str]
-    ) -> tuple[str, float, float]:
+    def _metered(self, argv: Sequence[str], stdin: bytes) -> tuple[str, float, float]:
         """Run ``argv``; its output, and processor seconds of client and brokers over the window."""
         meter = Meter(docker=self.context.engine.docker, run=self.context.run)
         nodes = [self.context.runtime.container(node.name) for node in self.context.topology.nodes]
@@ -115,7 +111,12 @@ class Bench:
             child.stdin.close()
             child.stdin = None
             try:
-                container = until(find, what="the client to start", deadline_s=_START_DEADLINE_S, every_s=0.2)
+                container = until(
+                    self._load_container,
+                    what="the client to start",
+                    deadline_s=_START_DEADLINE_S,
+                    every_s=0.2,
+                )
                 self.context.clock.sleep(self.plan.warmup_s)
                 before = meter.cpu_s([container]), meter.cpu_s(nodes)
                 self.context.clock.sleep(self.plan.window_s - 2)
@@ -134,11 +135,12 @@ class Bench:
         return output, (after[0] - before[0]) * scale, (after[1] - before[1]) * scale
 
     def _load_container(self) -> str:
-        return self._running(f"name={self.context.topology.cluster}-load-")
-
-    def _running(self, name_filter: str) -> str:
-        docker = self.context.engine.docker
-        done = self.context.run([docker, "ps", "--quiet", "--filter", name_filter], timeout_s=15)
-        if not done.stdout.split():
-            raise NotReadyError("the client", "does not run yet")
-        return done.stdout.split()[0]
+        """The one container of load on this cluster, whichever client it is."""
+        filters = [f"label=warren.cluster={self.context.topology.cluster}", "label=warren.role=load"]
+        argv = [self.context.engine.docker, "ps", "--quiet"]
+        for each in filters:
+            argv += ["--filter", each]
+        found = self.context.run(argv, timeout_s=15).stdout.split()
+        if len(found) != 1:
+            raise NotReadyError("load on this cluster", f"{len(found)} containers run, one is wanted")
+        return found[0]
