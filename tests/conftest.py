@@ -1,7 +1,8 @@
-"""Shared by every test: nothing may reach the user's own state."""
+"""Shared by every test: no test but those on a real cluster may reach the user's own state or variables."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,13 @@ ROOT = Path(__file__).resolve().parent.parent
 def checkout_root() -> Path:
     """The folder that holds deploy/topology.yml."""
     return ROOT
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder of the test's own, and none of the user's ``WARREN_…`` settings."""
+    if request.node.get_closest_marker("cluster") is not None:
+        return
+    for name in [name for name in os.environ if name.startswith("WARREN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WARREN_STATE", str(tmp_path / "state"))

@@ -103,10 +103,11 @@ def node_volumes(material: Material, node: str) -> tuple[Volume, Volume]:
 
 def service_volumes(material: Material, *, grafana: bool) -> Iterable[Volume]:
     """The configuration volumes of everything that is not a broker node."""
-    yield _prometheus(material)
-    yield _alertmanager(material)
+    variables = _variables(material)
+    yield _prometheus(material, variables)
+    yield _alertmanager(material, variables)
     yield _exporter(material)
-    yield _grafana(material) if grafana else _view(material)
+    yield _grafana(material, variables) if grafana else _view(material)
     # Empty, but owned by whom the service runs as: a new volume belongs to root.
     yield Volume(name="prometheus-data", uid=65534, gid=65534, files={})
     yield Volume(name="alertmanager-data", uid=65534, gid=65534, files={})
@@ -145,8 +146,7 @@ def _secret(material: Material, name: str) -> tuple[bytes, int]:
     return material.secrets.read(name).encode(), _PRIVATE
 
 
-def _prometheus(material: Material) -> Volume:
-    variables = _variables(material)
+def _prometheus(material: Material, variables: Mapping[str, Any]) -> Volume:
     scrape = material.pki.leaf("scrape", "prometheus")
     monitoring = material.topology.account("monitoring").name
     files = {
@@ -170,8 +170,7 @@ def _prometheus(material: Material) -> Volume:
     return Volume(name="prometheus-config", uid=65534, gid=65534, files=files)
 
 
-def _alertmanager(material: Material) -> Volume:
-    variables = _variables(material)
+def _alertmanager(material: Material, variables: Mapping[str, Any]) -> Volume:
     config = render.role_template("alertmanager", "alertmanager.yml", variables).encode()
     web = render.role_template("alertmanager", "web.yml", variables).encode()
     files = {
@@ -217,8 +216,7 @@ def _view(material: Material) -> Volume:
     return Volume(name="view-config", uid=10001, gid=10001, files=files)
 
 
-def _grafana(material: Material) -> Volume:
-    variables = _variables(material)
+def _grafana(material: Material, variables: Mapping[str, Any]) -> Volume:
     files = {
         "secrets/admin.password": _secret(material, secrets.GRAFANA_ADMIN),
         "secrets/prometheus.password": _secret(material, secrets.PROMETHEUS_WEB),

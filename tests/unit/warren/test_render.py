@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from warren import render
+from warren.errors import WarrenError
+from warren.topology import PUBLISHED_SERVICES, Topology
+
+
+def compose(topology: Topology, *, grafana: bool = False) -> dict[str, Any]:
+    return dict(yaml.safe_load(render.compose_file(topology, grafana=grafana)))
+
+
+@pytest.fixture(params=[True, False], ids=["grafana", "preview"])
+def services(request: pytest.FixtureRequest, deployed: Topology) -> dict[str, Any]:
+    return dict(compose(deployed, grafana=request.param)["services"])
+
+
+def test_either_grafana_or_the_preview_shows_dashboards(deployed: Topology) -> None:
+    assert {"grafana"} == set(compose(deployed, grafana=True)["services"]) - set(
+        compose(deployed)["services"]
+    )
+    assert "view" not in compose(deployed, grafana=True)["services"]
+    assert "view" in compose(deployed)["services"]
+
+
+def test_every_container_is_hardened(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service["user"].startswith("0"), name
+        assert service["mem_limit"], name
+        assert service["pids_limit"], name
+        assert "privileged" not in service, name
+        assert service["restart"] == "no", name
+
+
+def test_ports_are_published_on_loopback_only_and_no_plain_one_is(
+    services: dict[str, Any], deployed: Topology
+) -> None:
+    plain = {"4369", "5672", "15672", "15692", "25672"}
+    ports = [port for service in services.values() for port in service["ports"]]
+    assert len(ports) == len(set(ports)) == 3 * len(deployed.nodes) + 4
+    for port in ports:
+        address, _, inside = port.rsplit(":", 2)
+        assert address == "127.0.0.1"
+        assert inside not in plain
+
+
+def test_published_ports_are_those_that_clients_are_told(
+    services: dict[str, Any], deployed: Topology
+) -> None:
+    for node in deployed.nodes:
+        amqps = f"127.0.0.1:{deployed.published_node(node.name, 'amqps')}:{deployed.ports.amqps}"
+        assert amqps in services[node.name]["ports"]
+    for name in PUBLISHED_SERVICES:
+        if name in services:
+            assert services[name]["ports"][0].startswith(f"127.0.0.1:{deployed.published(name)}:")
+
+
+def test_configuration_is_mounted_read_only(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        for mount in service["volumes"]:
+            assert mount.get("read_only") or mount["source"].endswith("-data"), f"{name}: {mount}"
+
+
+def test_everything_carries_the_owners_labels(deployed: Topology) -> None:
+    whole = compose(deployed)
+    parts = [*whole["services"].values(), *whole["volumes"].values(), *whole["networks"].values()]
+    for part in parts:
+        assert {"warren.cluster", "warren.state", "warren.state-id"} <= set(part["labels"])
+
+
+def test_two_clusters_share_no_name_port_volume_or_subnet(deployed: Topology) -> None:
+    other = dataclasses.replace(deployed, cluster="other", base_port=deployed.base_port + 100)
+    one, two = compose(deployed), compose(other)
+
+    def facts(whole: dict[str, Any]) -> set[str]:
+        names = {service["container_name"] for service in whole["services"].values()}
+        ports = {p.rsplit(":", 1)[0] for service in whole["services"].values() for p in service["ports"]}
+        network = whole["networks"]["cluster"]
+        return names | ports | {network["name"], network["ipam"]["config"][0]["subnet"], whole["name"]}
+
+    assert facts(one).isdisjoint(facts(two))
+
+
+def test_subnet_is_private_and_follows_from_the_name() -> None:
+    assert render.subnet("warren") == render.subnet("warren")
+    assert render.subnet("warren").startswith("10.213.")
+
+
+def test_no_plain_listener_is_configured(deployed: Topology) -> None:
+    lines = [line.replace(" ", "") for line in render.broker_files(deployed)["rabbitmq.conf"].splitlines()]
+    assert "listeners.tcp=none" in lines
+    # https://www.rabbitmq.com/docs/prometheus: a key of the plain listener would open it beside the TLS one.
+    for prefix in ("management.tcp", "prometheus.tcp"):
+        assert not [line for line in lines if line.startswith(prefix) and not line.endswith("=none")]
+
+
+def test_keys_that_old_brokers_do_not_know_are_left_out(deployed: Topology) -> None:
+    old = dataclasses.replace(deployed, broker=dataclasses.replace(deployed.broker, version="4.0.9"))
+
+    def keys(topology: Topology) -> set[str]:
+        text = render.broker_files(topology)["rabbitmq.conf"]
+        return {line.partition("=")[0].strip() for line in text.splitlines() if "=" in line}
+
+    assert "max_channels_per_connection" in keys(deployed)
+    assert "max_channels_per_connection" not in keys(old)
+    assert "channel_max" in keys(old)
+
+
+def test_objectives_are_those_of_the_topology(deployed: Topology) -> None:
+    found = {(each["vhost"], each["queue"]): each for each in render.objectives(deployed)}
+    assert found["/orders", "orders.work"]["depth"] == 10000
+    assert found["/orders", "orders.work"]["lag_s"] == 30
+
+
+def test_undefined_name_in_a_template_is_told_with_the_template(tmp_path: Path) -> None:
+    template = tmp_path / "broken.j2"
+    template.write_text("{{ nobody_said_this }}")
+    with pytest.raises(WarrenError, match="nobody_said_this") as caught:
+        render.render_template(template, {})
+    assert caught.value.where == str(template)
+
+
+def test_role_variables_are_plain_data_that_ansible_can_read(deployed: Topology) -> None:
+    variables = render.role_vars(deployed)
+    assert yaml.safe_load(yaml.safe_dump(variables)) == variables
