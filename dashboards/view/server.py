@@ -150,7 +150,7 @@ class ViewServer(ThreadingHTTPServer):
     def __init__(self, config: ViewConfig, site: Site, gate: Gate) -> None:
         self.site = site
         self.gate = gate
-        self._tls = _tls_context(config)
+        self.tls = _tls_context(config)
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self.address_family = socket.AF_INET6 if ":" in config.listen_host else socket.AF_INET
         super().__init__((config.listen_host, config.listen_port), Handler)
@@ -176,7 +176,7 @@ class ViewServer(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         request.settimeout(IDLE_TIMEOUT_S)
-        with self._tls.wrap_socket(request, server_side=True) as tls:
+        with self.tls.wrap_socket(request, server_side=True) as tls:
             Handler(tls, client_address, self)
 
     def handle_error(self, _request: Any, client_address: Any) -> None:

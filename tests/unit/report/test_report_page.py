@@ -182,7 +182,7 @@ def test_same_result_gives_the_same_bytes() -> None:
     assert render(result(), None) == render(copy.deepcopy(result()), None)
 
 
-@pytest.mark.parametrize("length", [0, 60, 6 * 3600])
+@pytest.mark.parametrize("length", [0, 60, 24 * 3600])
 def test_page_stays_below_a_megabyte(length: int) -> None:
     assert len(render(result(length), None).encode()) < LARGEST_BYTES
 

@@ -1,4 +1,4 @@
-"""Numbers are printed as Grafana prints them; the facts are in view_units.txt."""
+"""Numbers are printed as Grafana prints them; the facts are in units.txt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def facts() -> list[tuple[str, float, str]]:
-    lines = (Path(__file__).parent / "view_units.txt").read_text(encoding="utf-8").splitlines()[1:]
+    lines = (Path(__file__).parent / "units.txt").read_text(encoding="utf-8").splitlines()[1:]
     numbers = [float(text) for text in lines[0].split("|")]
     rows = []
     for line in lines[1:]:
