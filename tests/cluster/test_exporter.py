@@ -38,14 +38,18 @@ def test_age_of_the_oldest_message_follows_the_clock_and_ends_with_the_queue(
 ) -> None:
     cluster.purge()
     cluster.wait_for(lambda: value(cluster, names.AGE.name) == 0, "the queue to be known as empty", 60)
-    began = time.monotonic()
     publish(cluster, 20)
-    cluster.wait_for(lambda: value(cluster, names.READY.name) == 20, "twenty messages to be seen", 30)
-    cluster.wait_for(
-        lambda: (value(cluster, names.AGE.name) or 0) >= 25, "the oldest to be 25 seconds old", 60
-    )
-    true_age = time.monotonic() - began
-    assert 25 <= true_age <= 25 + 15
+    began = time.monotonic()
+    off: list[float] = []
+
+    def old_enough() -> bool:
+        age, true_age = value(cluster, names.AGE.name), time.monotonic() - began
+        if age:
+            off.append(abs(age - true_age))
+        return true_age > 30 and bool(age)
+
+    cluster.wait_for(old_enough, "an age of messages that nobody takes", 60)
+    assert off[-1] <= 10, off  # the broker refreshes every 5 s, Prometheus asks every 5 s
     assert value(cluster, names.ARRIVALS_SOURCE.name, SELECTOR[:-1] + ',source="published"}') == 1
     cluster.purge()
     cluster.wait_for(lambda: value(cluster, names.AGE.name) == 0, "the age to end with the queue", 60)
