@@ -1,0 +1,201 @@
+"""The role against what Warren makes: the same files with the same rights, and refusals that hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar
+
+from tests.contract.conftest import ROLE, inventory_variables, role_defaults
+from warren import bundle, checkout, inventory
+from warren.bundle import Material
+from warren.pki import Pki
+from warren.secrets import Secrets
+from warren.state import base_folder, open_state
+from warren.topology import Topology
+
+
+@pytest.fixture
+def material(deployed: Topology, tmp_path: Path) -> Material:
+    """The state of the deployed topology, made anew."""
+    state = open_state(deployed.cluster, {"WARREN_STATE": str(tmp_path / "state")})
+    made = Material(
+        topology=deployed,
+        state=state,
+        secrets=Secrets(state.secrets),
+        pki=Pki(state.pki, datetime.now(UTC)),
+    )
+    bundle.prepare(made)
+    return made
+
+
+def test_a_host_gets_the_certificates_and_secrets_that_a_container_gets(material: Material) -> None:
+    """Same names, contents and rights below the configuration folder."""
+    config, _ = bundle.node_volumes(material, "rmq2")
+    wanted = {
+        path.removeprefix("tls/"): (content, mode)
+        for path, (content, mode) in config.files.items()
+        if path.startswith("tls/")
+    }
+    variables = {**inventory_variables(material.topology), **role_defaults(), "inventory_hostname": "rmq2"}
+    listed = _templated(variables, "__rabbitmq_certificates")
+    found = {
+        each["dest"]: ((material.state.root / each["src"]).read_bytes(), int(each["mode"], 8))
+        for each in listed
+    }
+    assert found == wanted
+    assert set(config.files) == (
+        {f"tls/{name}" for name in found}
+        | {"definitions.json", *_templated(variables, "__rabbitmq_templates")}
+    )
+    assert (material.state.root / "secrets" / "boot-definitions.json").is_file()
+    assert (material.state.root / "secrets" / "erlang-cookie").is_file()
+
+
+@pytest.fixture(scope="module")
+def lookups() -> None:
+    """Ansible's lookup plugins, which are found only after this."""
+    init_plugin_loader()
+
+
+@pytest.mark.usefixtures("lookups")
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"WARREN_STATE": "/srv/warren", "HOME": "/home/me"},
+        {"XDG_STATE_HOME": "/home/me/state", "HOME": "/home/me"},
+        {"HOME": "/home/me"},
+    ],
+)
+def test_the_role_looks_for_the_state_where_warren_keeps_it(
+    env: Mapping[str, str], deployed: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WARREN_STATE", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    variables = {**inventory_variables(deployed), **role_defaults()}
+    assert _templated(variables, "rabbitmq_state_dir") == str(base_folder(env) / deployed.cluster)
+
+
+@pytest.mark.parametrize(
+    ("release", "erlang"),
+    [
+        ("4.0.2", ["26"]),
+        ("4.0.5", ["26", "27"]),
+        ("4.2.8", ["26", "27"]),
+        ("4.2.10", ["27"]),
+        ("4.3.5", ["27"]),
+        ("4.3.6", ["27", "28"]),
+        ("4.3.10", ["27", "28", "29"]),
+    ],
+)
+def test_erlang_support_follows_the_release(release: str, erlang: list[str]) -> None:
+    task = yaml.safe_load((ROLE / "tasks" / "install_erlang.yml").read_text("utf-8"))[0]
+    rules = DataLoader().load_from_file(str(ROLE / "tasks" / "install_erlang.yml"), trusted_as_template=True)
+    assert task["name"] == rules[0]["name"]
+    variables = {**role_defaults(), **rules[0]["vars"], "rabbitmq_version": release}
+    wanted = rules[0]["ansible.builtin.set_fact"]["__rabbitmq_erlang_wanted"]
+    assert Templar(loader=DataLoader(), variables=variables).template(wanted) == erlang
+
+
+def test_material_that_would_not_work_is_refused_by_name(material: Material, tmp_path: Path) -> None:
+    pki = material.pki
+    shutil.copy(pki.leaf("cluster", "rmq2").certificate, pki.leaf("cluster", "rmq1").certificate)
+    shutil.copy(pki.leaf("inter-node", "rmq3").key, pki.leaf("inter-node", "rmq2").key)
+    played = _play(tmp_path, material, "preflight_material.yml")
+    assert played.failed == {"rmq1", "rmq2"}, played.text
+    assert "pki/cluster/rmq1.pem is not good as sslserver for rmq1" in played.text
+    assert "The inter-node key of rmq2 is not its certificate's" in played.text
+    assert "PRIVATE KEY" not in played.text
+
+
+def test_material_that_is_missing_is_refused_by_name(material: Material, tmp_path: Path) -> None:
+    key = material.pki.leaf("inter-node", "rmq1").key
+    key.unlink()
+    material.state.boot_definitions.unlink()
+    played = _play(tmp_path, material, "preflight_material.yml", hosts="rmq1")
+    assert played.failed == {"rmq1"}, played.text
+    for path in (key, material.state.boot_definitions):
+        assert f"{path} is not there" in " ".join(played.text.split())
+
+
+def test_settings_of_somebody_else_are_refused_where_they_do_harm(material: Material, tmp_path: Path) -> None:
+    settings = {
+        "rmq1": "listeners.tcp.default = 5672\n  classic_queue.default_version=1",
+        "rmq2": "cluster_partition_handling = pause_minority",
+        "rmq3": "heartbeat = 30",
+    }
+    for node, text in settings.items():
+        folder = tmp_path / node / "conf.d"
+        folder.mkdir(parents=True)
+        (folder / "90-mine.conf").write_text(f"# mine\n{text}\n", encoding="utf-8")
+    config_dir = f"{tmp_path}/{{{{ inventory_hostname }}}}"
+    played = _play(tmp_path, material, "preflight_present.yml", rabbitmq_config_dir=config_dir)
+    assert played.failed == {"rmq1", "rmq2"}, played.text
+    for reason in (
+        "it opens a listener without TLS",
+        "the broker refuses to start with it since 4.0.1",
+        "it has no effect since 4.3",
+    ):
+        assert reason in " ".join(played.text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """Which hosts failed, and all that was printed."""
+
+    failed: set[str]
+    text: str
+
+
+def _play(folder: Path, material: Material, tasks: str, hosts: str = "rabbitmq", **variables: Any) -> _Played:
+    """Run one task file of the role for ``hosts``, all of them this machine."""
+    (folder / "generated.yml").write_text(inventory.inventory_file(material.topology), encoding="utf-8")
+    (folder / "ansible.cfg").touch()
+    play = {
+        "hosts": hosts,
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {
+            "ansible_python_interpreter": sys.executable,
+            "rabbitmq_state_dir": str(material.state.root),
+            **variables,
+        },
+        "tasks": [{"ansible.builtin.include_role": {"name": "rabbitmq", "tasks_from": tasks}}],
+    }
+    (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", "generated.yml", "play.yml"],
+        cwd=folder,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+            "ANSIBLE_HOME": str(folder / "home"),
+            "ANSIBLE_ROLES_PATH": str(checkout.ROOT / "ansible" / "roles"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    recap = dict(re.findall(r"^(\w+) +: .* failed=(\d+) ", done.stdout, flags=re.MULTILINE))
+    assert recap, done.stdout + done.stderr
+    return _Played({host for host, failed in recap.items() if failed != "0"}, done.stdout + done.stderr)
+
+
+def _templated(variables: Mapping[str, Any], name: str) -> Any:
+    return Templar(loader=DataLoader(), variables=dict(variables)).template(variables[name])
