@@ -95,6 +95,25 @@ def parse_file(path: Path) -> tuple[Document, Section]:
     return parse(text, str(path))
 
 
+#: No setting has a greater number than what 64 bits hold; float() of a far greater one would fail.
+_GREATEST = 2**63
+
+
+def _is_number(value: Any) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) < _GREATEST  # false for .inf and .nan too
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether ``value`` is made of text, truth values, numbers, lists and mappings of names only."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return isinstance(value, (str, bool)) or _is_number(value)
+
+
 @dataclass(slots=True)
 class Section:
     """One mapping of a document at a key path. Each getter marks its key as known."""
@@ -126,7 +145,7 @@ class Section:
         if value is _MISSING:
             return fallback if default is _MISSING else default
         if not accepts(value):
-            self.fault(key, f"must be {expected}, not {value!r}")
+            self.fault(key, f"must be {expected}, not {value!r}", f"give {expected}")
             return fallback if default is _MISSING else default
         return value
 
@@ -148,9 +167,7 @@ class Section:
         self, key: str, default: int = _MISSING, *, low: int | None = None, high: int | None = None
     ) -> int:
         value = int(
-            self._typed(
-                key, default, lambda v: isinstance(v, int) and not isinstance(v, bool), "a whole number", 0
-            )
+            self._typed(key, default, lambda v: isinstance(v, int) and _is_number(v), "a whole number", 0)
         )
         self._range(key, value, low, high)
         return value
@@ -158,11 +175,7 @@ class Section:
     def number(
         self, key: str, default: float = _MISSING, *, low: float | None = None, high: float | None = None
     ) -> float:
-        value = float(
-            self._typed(
-                key, default, lambda v: isinstance(v, (int, float)) and not isinstance(v, bool), "a number", 0
-            )
-        )
+        value = float(self._typed(key, default, _is_number, "a finite number", 0))
         self._range(key, value, low, high)
         return value
 
@@ -183,12 +196,15 @@ class Section:
         return tuple(self._typed(key, default, is_texts, "a list of texts", ()))
 
     def table(self, key: str, default: dict[str, Any] = _MISSING) -> dict[str, Any]:
-        """A mapping passed on as it is: arguments and policy definitions in the broker's own terms."""
+        """A mapping passed on as it is: arguments and policy definitions in the broker's own terms.
+
+        Its values are what JSON has: YAML's dates, for one, would reach the broker as something else.
+        """
 
         def is_table(value: Any) -> bool:
-            return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+            return isinstance(value, dict) and _is_plain(value)
 
-        return dict(self._typed(key, default, is_table, "a mapping of names", {}))
+        return dict(self._typed(key, default, is_table, "a mapping of names to plain values", {}))
 
     def section(self, key: str, *, required: bool = True) -> Section:
         value = self._typed(
@@ -203,7 +219,7 @@ class Section:
         for index, item in enumerate(items):
             path = f"{self.at(key)}[{index}]"
             if not isinstance(item, dict):
-                self.document.fault(path, f"must be a mapping of keys, not {item!r}")
+                self.document.fault(path, f"must be a mapping of keys, not {item!r}", "write '- key: value'")
                 continue
             if isinstance(item.get("name"), str):
                 path = f"{self.at(key)}[{item['name']}]"

@@ -26,7 +26,11 @@ _GREATER_WINS = frozenset({"target-group-size"})
 
 def topic_matches(pattern: str, routing_key: str) -> bool:
     """AMQP 0-9-1 topic matching: ``*`` is one word, ``#`` none or more; words are parted by dots."""
-    return _words_match(pattern.split("."), routing_key.split(".") if routing_key else [])
+    return _words_match(_words(pattern), _words(routing_key))
+
+
+def _words(key: str) -> list[str]:
+    return key.split(".") if key else []
 
 
 def _words_match(pattern: list[str], words: list[str]) -> bool:
@@ -66,10 +70,14 @@ def _follows(kind: str, binding: Binding, routing_key: str, headers: Mapping[str
 def route(
     vhost: Vhost, exchange: str, routing_key: str, headers: Mapping[str, Any] | None = None
 ) -> frozenset[str]:
-    """Names of the queues that a message published to ``exchange`` reaches; empty when it is unroutable."""
+    """Names of the queues that a message published to ``exchange`` reaches; empty when it is unroutable.
+
+    An exchange that follows no binding hands on to its alternate exchange, where its arguments name one
+    (https://www.rabbitmq.com/docs/ae).
+    """
     if exchange == "":
         return frozenset(queue.name for queue in vhost.queues if queue.name == routing_key)
-    kinds = {each.name: each.type for each in vhost.exchanges}
+    exchanges = {each.name: each for each in vhost.exchanges}
     reached: set[str] = set()
     seen: set[str] = set()
     ahead = [exchange]
@@ -78,24 +86,27 @@ def route(
         if source in seen:
             continue
         seen.add(source)
-        for binding in vhost.bindings:
-            if binding.source != source or not _follows(
-                kinds.get(source, "direct"), binding, routing_key, headers or {}
-            ):
-                continue
-            if binding.destination_type == "queue":
-                reached.add(binding.destination)
-            else:
-                ahead.append(binding.destination)
+        kind = exchanges[source].type if source in exchanges else "direct"
+        followed = [
+            binding
+            for binding in vhost.bindings
+            if binding.source == source and _follows(kind, binding, routing_key, headers or {})
+        ]
+        reached |= {each.destination for each in followed if each.destination_type == "queue"}
+        ahead += [each.destination for each in followed if each.destination_type == "exchange"]
+        alternate = exchanges[source].arguments.get("alternate-exchange") if source in exchanges else None
+        if not followed and isinstance(alternate, str):
+            ahead.append(alternate)
     return frozenset(reached)
 
 
+def applies(policy: Policy, queue: Queue) -> bool:
+    """Whether ``policy`` is for queues of this type and matches the queue's name."""
+    return queue.type in _APPLIES[policy.apply_to] and re.search(policy.pattern, queue.name) is not None
+
+
 def _matching(policies: tuple[Policy, ...], queue: Queue) -> Policy | None:
-    fitting = [
-        policy
-        for policy in policies
-        if queue.type in _APPLIES[policy.apply_to] and re.search(policy.pattern, queue.name)
-    ]
+    fitting = [policy for policy in policies if applies(policy, queue)]
     return max(fitting, key=lambda policy: policy.priority, default=None)
 
 

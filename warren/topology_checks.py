@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from warren import routing
+from warren import routing, topology_settings
 from warren.topology import (
     PUBLISHED_NODE_PORTS,
     PUBLISHED_SERVICES,
@@ -34,13 +34,19 @@ def faults(topology: Topology) -> Iterator[Fault]:
     yield from _nodes(topology)
     yield from _ports(topology)
     yield from _users(topology)
+    yield from _images(topology)
     yield from _unique("vhosts", "vhost", (vhost.name for vhost in topology.vhosts))
+    yield from _unique("waivers", "waiver", (waiver.assertion for waiver in topology.waivers))
     for vhost in topology.vhosts:
         path = f"vhosts[{vhost.name}]"
         yield from _names(path, vhost)
+        broken = list(topology_settings.faults(path, vhost))
+        yield from broken
         yield from _bindings(path, vhost)
         yield from _policies(path, vhost)
         yield from _permissions(path, vhost, topology)
+        if broken:
+            continue  # what follows computes with these settings
         for queue in vhost.queues:
             yield from _queue(f"{path}.queues[{queue.name}]", vhost, queue)
 
@@ -80,6 +86,17 @@ def _ports(topology: Topology) -> Iterator[Fault]:
     assert len(PUBLISHED_SERVICES) <= 10  # noqa: S101, PLR2004 - the layout of `Topology.published_node`
 
 
+def _images(topology: Topology) -> Iterator[Fault]:
+    tag = topology.images["rabbitmq"].rpartition(":")[2]
+    version = topology.broker.version
+    if tag.split("-")[0] != version:
+        yield (
+            "images.rabbitmq",
+            f"is {tag}, and cluster.broker.version says {version}",
+            "give both the same version: the configuration follows from it",
+        )
+
+
 def _users(topology: Topology) -> Iterator[Fault]:
     yield from _unique("users", "user", (user.name for user in topology.users))
     for user in topology.users:
@@ -97,6 +114,13 @@ def _names(path: str, vhost: Vhost) -> Iterator[Fault]:
     yield from _unique(f"{path}.exchanges", "exchange", (each.name for each in vhost.exchanges))
     yield from _unique(f"{path}.queues", "queue", (each.name for each in vhost.queues))
     yield from _unique(f"{path}.policies", "policy", (each.name for each in vhost.policies))
+    operator_policies = (each.name for each in vhost.operator_policies)
+    yield from _unique(f"{path}.operator_policies", "operator policy", operator_policies)
+    yield from _unique(f"{path}.permissions", "permission of", (each.user for each in vhost.permissions))
+    topics = (f"{each.user} on {each.exchange}" for each in vhost.topic_permissions)
+    yield from _unique(f"{path}.topic_permissions", "topic permission of", topics)
+    if vhost.name.removeprefix("/").startswith(RESERVED_PREFIX):
+        yield path, f"the prefix '{RESERVED_PREFIX}' is kept for Warren's own runs", "choose another name"
     for kind, objects in (("exchanges", vhost.exchanges), ("queues", vhost.queues)):
         for each in objects:
             if each.name.startswith(("amq.", RESERVED_PREFIX)):
@@ -117,6 +141,8 @@ def _bindings(path: str, vhost: Vhost) -> Iterator[Fault]:
                 f"no {binding.destination_type} '{binding.destination}' in this vhost",
                 _known(known),
             )
+        if vhost.bindings.index(binding) != index:
+            yield place, "this binding is given twice", "keep one of them"
         if exchanges.get(binding.source) == "topic" and binding.routing_key.split(".").count("#") > 2:  # noqa: PLR2004
             yield (
                 f"{place}.routing_key",
@@ -137,10 +163,8 @@ def _policies(path: str, vhost: Vhost) -> Iterator[Fault]:
 
 
 def _policy(path: str, policy: Policy, vhost: Vhost, exchanges: dict[str, str]) -> Iterator[Fault]:
-    try:
-        re.compile(policy.pattern)
-    except re.error as error:
-        yield f"{path}.pattern", f"not a regular expression: {error}", "mend the pattern"
+    if why := topology_settings.compile_fault(policy.pattern):
+        yield f"{path}.pattern", f"not a regular expression: {why}", "mend the pattern"
         return
     names = chain((queue.name for queue in vhost.queues), exchanges)
     if not any(re.search(policy.pattern, name) for name in names):
@@ -150,7 +174,7 @@ def _policy(path: str, policy: Policy, vhost: Vhost, exchanges: dict[str, str]) 
             "mend or drop the policy",
         )
     exchange = policy.definition.get("dead-letter-exchange")
-    if exchange is not None and exchange not in exchanges:
+    if isinstance(exchange, str) and exchange not in exchanges:
         yield f"{path}.definition.dead-letter-exchange", f"no exchange '{exchange}' here", _known(exchanges)
 
 
@@ -163,21 +187,35 @@ def _permissions(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault]
             yield place, f"no user '{permission.user}'", _known(users)
         for key in ("configure", "write", "read"):
             yield from _regex(f"{place}.{key}", getattr(permission, key))
+    yield from _operator_reaches(f"{path}.permissions", vhost, topology)
     for topic in vhost.topic_permissions:
         place = f"{path}.topic_permissions[{topic.user}]"
         if topic.user not in users:
             yield place, f"no user '{topic.user}'", _known(users)
         if exchanges.get(topic.exchange) != "topic":
-            yield f"{place}.exchange", f"'{topic.exchange}' is not a topic exchange here", ""
+            topics = [name for name, kind in exchanges.items() if kind == "topic"]
+            yield f"{place}.exchange", f"'{topic.exchange}' is not a topic exchange here", _known(topics)
         for key in ("write", "read"):
             yield from _regex(f"{place}.{key}", getattr(topic, key))
 
 
+def _operator_reaches(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault]:
+    """The management API declares objects with the rights of its user (seen on 4.3.6)."""
+    for user in topology.users:
+        if user.role != "operator":
+            continue
+        rights = [each for each in vhost.permissions if each.user == user.name]
+        if not rights or {rights[0].configure, rights[0].write, rights[0].read} != {".*"}:
+            yield (
+                path,
+                f"the operator '{user.name}' cannot declare everything in this vhost",
+                f"add {{user: {user.name}, configure: '.*', write: '.*', read: '.*'}}",
+            )
+
+
 def _regex(path: str, pattern: str) -> Iterator[Fault]:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        yield path, f"not a regular expression: {error}", "mend the pattern"
+    if why := topology_settings.compile_fault(pattern):
+        yield path, f"not a regular expression: {why}", "mend the pattern"
 
 
 def _queue(path: str, vhost: Vhost, queue: Queue) -> Iterator[Fault]:
@@ -197,11 +235,12 @@ def _queue(path: str, vhost: Vhost, queue: Queue) -> Iterator[Fault]:
             for source in vhost.queues
             if source.name != queue.name and queue in tuple(routing.dead_letter_targets(vhost, source))
         ]
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return  # told at the policy
     exchange = settings.get("dead-letter-exchange")
     if exchange is not None and exchange not in {each.name for each in vhost.exchanges}:
-        yield path, f"dead-letters into exchange '{exchange}', which is not in this vhost", ""
+        known = _known(each.name for each in vhost.exchanges)
+        yield path, f"dead-letters into exchange '{exchange}', which is not in this vhost", known
         return
     if (
         settings.get("dead-letter-strategy") == "at-least-once"

@@ -1,0 +1,31 @@
+"""Every assertion about a cluster, against the real one: each is a test of its own name.
+
+The facts are read once, as `warren cluster verify` reads them. What the topology waives is told by the skip.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from warren.assertions import verify
+from warren.assertions.facts import Facts
+from warren.assertions.gather import gather
+
+
+@pytest.fixture(scope="module")
+def facts(cluster_session) -> Facts:
+    cluster_session.wait_ready()
+    return gather(verify.sources(cluster_session.context))
+
+
+@pytest.mark.parametrize("name", [assertion.id for assertion in verify.ASSERTIONS])
+def test_cluster_holds(facts: Facts, name: str) -> None:
+    chosen = [assertion for assertion in verify.ASSERTIONS if assertion.id == name]
+    (result,) = verify.judge(facts, chosen)
+    if result.verdict == "waived":
+        pytest.skip(f"waived: {result.reason} ({result.evidence})")
+    assert result.verdict == "passed", f"{result.title}: {result.evidence}"
+
+
+def test_waivers_name_assertions_that_can_be_waived(cluster_session) -> None:
+    verify.check_waivers(cluster_session.topology)

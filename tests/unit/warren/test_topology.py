@@ -1,0 +1,443 @@
+"""The topology file: how it is read, and that each kind of bad input names file, key path, reason, remedy."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck as Health
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warren.errors import BadInputError, BadInputsError
+from warren.topology import PUBLISHED_SERVICES, Topology
+from warren.topology_reader import load, loads
+
+Reader = Callable[[dict[str, Any]], Topology]
+Edit = Callable[[dict[str, Any]], object]
+
+
+def _refused(read: Reader, data: dict[str, Any]) -> list[BadInputError]:
+    with pytest.raises(BadInputsError) as raised:
+        read(data)
+    assert raised.value.exit_code == 2
+    return list(raised.value.faults)
+
+
+def _orders(data: dict[str, Any]) -> dict[str, Any]:
+    return next(vhost for vhost in data["vhosts"] if vhost["name"] == "/orders")
+
+
+def _named(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(item for item in items if item["name"] == name)
+
+
+def test_deployed_topology_has_no_fault(checkout_root: Path) -> None:
+    topology = load(checkout_root / "deploy" / "topology.yml")
+    assert [node.name for node in topology.nodes] == ["rmq1", "rmq2", "rmq3"]
+    assert {vhost.name for vhost in topology.vhosts} == {"/orders", "/users"}
+    assert all(queue.type == "quorum" for vhost in topology.vhosts for queue in vhost.queues)
+
+
+def test_published_ports_stand_apart(deployed: Topology) -> None:
+    services = [
+        deployed.published(name) for name in ("prometheus", "alertmanager", "grafana", "view", "exporter")
+    ]
+    nodes = [
+        deployed.published_node(node.name, port)
+        for node in deployed.nodes
+        for port in ("amqps", "management", "metrics")
+    ]
+    assert len({*services, *nodes}) == len(services) + len(nodes)
+    assert deployed.published_node("rmq2", "management") == deployed.base_port + 21
+
+
+def test_queue_is_found_by_name_and_told_apart_by_vhost(deployed: Topology) -> None:
+    vhost, queue = deployed.find_queue("/orders:orders.work")
+    assert (vhost.name, queue.name) == ("/orders", "orders.work")
+    assert deployed.find_queue("users.email")[0].name == "/users"
+    with pytest.raises(BadInputError, match="has no queue 'none'") as raised:
+        deployed.find_queue("none")
+    assert "orders.work" in raised.value.remedy
+
+
+def test_name_that_is_not_there_names_those_that_are(deployed: Topology) -> None:
+    for find, wanted in ((deployed.vhost, "/orders"), (deployed.node, "rmq1")):
+        with pytest.raises(BadInputError) as raised:
+            find("none")
+        assert wanted in raised.value.remedy
+
+
+def test_disk_limit_is_never_below_the_memory_watermark(deployed: Topology) -> None:
+    broker = deployed.broker
+    assert broker.disk_free_limit_mib >= broker.memory_limit_mib * broker.memory_watermark
+
+
+# -- bad input: edit, key path, a part of the reason -------------------------------------------------------
+
+BAD: dict[str, tuple[Edit, str, str]] = {
+    "unknown key": (lambda d: d.update(clustre={}), "clustre", "unknown key"),
+    "unknown key deep down": (
+        lambda d: d["cluster"]["broker"].update(memory_limit=1),
+        "cluster.broker.memory_limit",
+        "unknown key",
+    ),
+    "key left out": (lambda d: d["cluster"].pop("name"), "cluster.name", "must be given"),
+    "another schema": (lambda d: d.update(schema=2), "schema", "2 is not a form"),
+    "bad cluster name": (
+        lambda d: d["cluster"].update(name="My Cluster"),
+        "cluster.name",
+        "not a valid name",
+    ),
+    "bad node name": (
+        lambda d: d["cluster"]["nodes"][0].update(name="rmq_1"),
+        "cluster.nodes[rmq_1].name",
+        "not a",
+    ),
+    "bad queue name": (
+        lambda d: _orders(d)["queues"].append({"name": "a b"}),
+        "vhosts[/orders].queues[a b].name",
+        "not a valid name",
+    ),
+    "bad vhost name": (
+        lambda d: d["vhosts"][1].update(name="users"),
+        "vhosts[users].name",
+        "not a valid name",
+    ),
+    "even number of nodes": (
+        lambda d: d["cluster"]["nodes"].pop(),
+        "cluster.nodes",
+        "2 nodes: an even number",
+    ),
+    "no nodes": (lambda d: d["cluster"].update(nodes=[]), "cluster.nodes", "0 nodes"),
+    "too many nodes": (
+        lambda d: d["cluster"].update(nodes=[{"name": f"n{i}"} for i in range(11)]),
+        "cluster.nodes",
+        "11 nodes are more",
+    ),
+    "node twice": (
+        lambda d: d["cluster"]["nodes"][1].update(name="rmq1"),
+        "cluster.nodes[rmq1]",
+        "given 2 times",
+    ),
+    "old version": (
+        lambda d: d["cluster"]["broker"].update(version="3.13.7"),
+        "cluster.broker.version",
+        "not supp",
+    ),
+    "version of another image": (
+        lambda d: d["images"].update(rabbitmq="rabbitmq:4.2.1"),
+        "images.rabbitmq",
+        "cluster.broker.version says",
+    ),
+    "image without a version": (
+        lambda d: d["images"].update(grafana="grafana/grafana"),
+        "images.grafana",
+        "not a valid name",
+    ),
+    "memory as text": (
+        lambda d: d["cluster"]["broker"].update(memory_limit_mib="1 GiB"),
+        "cluster.broker.memory_limit_mib",
+        "must be a whole number",
+    ),
+    "watermark out of range": (
+        lambda d: d["cluster"]["broker"].update(memory_watermark=0.95),
+        "cluster.broker.memory_watermark",
+        "0.95 is out of range",
+    ),
+    "watermark that is no number": (
+        lambda d: d["cluster"]["broker"].update(memory_watermark=float("nan")),
+        "cluster.broker.memory_watermark",
+        "must be a finite number",
+    ),
+    "old TLS": (
+        lambda d: d["cluster"]["tls"].update(versions=["tlsv1.1"]),
+        "cluster.tls.versions",
+        "not allowed",
+    ),
+    "unknown choice": (
+        lambda d: d["cluster"]["tls"].update(client_certificate="optionel"),
+        "cluster.tls.client_certificate",
+        "'optionel' is not known",
+    ),
+    "port twice": (
+        lambda d: d["cluster"]["ports"].update(metrics=15671),
+        "cluster.ports.metrics",
+        "port 15671 is taken by 'management'",
+    ),
+    "port out of range": (
+        lambda d: d["cluster"]["ports"].update(amqps=70000),
+        "cluster.ports.amqps",
+        "out of range",
+    ),
+    "base port too high": (
+        lambda d: d["cluster"]["published"].update(base_port=65000 + 500),
+        "cluster.published.base_port",
+        "out of range",
+    ),
+    "guest": (lambda d: d["users"].append({"name": "guest"}), "users[guest]", "tries first"),
+    "user twice": (
+        lambda d: d["users"].append({"name": "orders-shop"}),
+        "users[orders-shop]",
+        "given 2 times",
+    ),
+    "no operator": (
+        lambda d: d["users"][0].update(role="application"),
+        "users",
+        "0 users have 'role: operator'",
+    ),
+    "two operators": (
+        lambda d: d["users"][2].update(role="operator", tags=["administrator"]),
+        "users",
+        "2 users have 'role: operator'",
+    ),
+    "operator without its tag": (
+        lambda d: d["users"][0].update(tags=[]),
+        "users[operator].tags",
+        "lacks the tag",
+    ),
+    "operator without rights": (
+        lambda d: _orders(d)["permissions"].pop(0),
+        "vhosts[/orders].permissions",
+        "cannot declare everything",
+    ),
+    "vhost twice": (lambda d: d["vhosts"][1].update(name="/orders"), "vhosts[/orders]", "given 2 times"),
+    "reserved vhost": (lambda d: d["vhosts"][1].update(name="/warren.x"), "vhosts[/warren.x]", "is kept for"),
+    "unknown limit": (
+        lambda d: _orders(d)["limits"].update({"max-queue": 1}),
+        "vhosts[/orders].limits.max-queue",
+        "unknown limit",
+    ),
+    "limit as text": (
+        lambda d: _orders(d)["limits"].update({"max-queues": "many"}),
+        "vhosts[/orders].limits.max-queues",
+        "must be a whole number",
+    ),
+    "queue twice": (
+        lambda d: _orders(d)["queues"].append({"name": "orders.work"}),
+        "vhosts[/orders].queues[orders.work]",
+        "given 2 times",
+    ),
+    "reserved queue name": (
+        lambda d: _orders(d)["queues"].append({"name": "amq.mine"}),
+        "vhosts[/orders].queues[amq.mine]",
+        "prefix is reserved",
+    ),
+    "transient queue": (
+        lambda d: _orders(d)["queues"][0].update(durable=False),
+        "vhosts[/orders].queues[orders.work].durable",
+        "transient queues",
+    ),
+    "argument without x-": (
+        lambda d: _orders(d)["queues"][0].update(arguments={"message-ttl": 1}),
+        "vhosts[/orders].queues[orders.work].arguments.message-ttl",
+        "begin with x-",
+    ),
+    "type as an argument": (
+        lambda d: _orders(d)["queues"][0].update(arguments={"x-queue-type": "classic"}),
+        "vhosts[/orders].queues[orders.work].arguments.x-queue-type",
+        "a key of its own",
+    ),
+    "negative time to live": (
+        lambda d: _orders(d)["queues"][0].update(arguments={"x-message-ttl": -5}),
+        "vhosts[/orders].queues[orders.work].arguments.x-message-ttl",
+        "at least 0, not -5",
+    ),
+    "date as an argument": (
+        lambda d: _orders(d)["queues"][0].update(arguments={"x-y": __import__("datetime").date(2020, 1, 1)}),
+        "vhosts[/orders].queues[orders.work].arguments",
+        "plain values",
+    ),
+    "objective below one": (
+        lambda d: _orders(d)["queues"][0].update(objective={"depth": 0}),
+        "vhosts[/orders].queues[orders.work].objective.depth",
+        "out of range",
+    ),
+    "binding from an unknown exchange": (
+        lambda d: _orders(d)["bindings"][0].update(source="none"),
+        "vhosts[/orders].bindings[0].source",
+        "no exchange 'none' in this vhost",
+    ),
+    "binding to a queue of another vhost": (
+        lambda d: _orders(d)["bindings"][0].update(queue="users.email"),
+        "vhosts[/orders].bindings[0].queue",
+        "no queue 'users.email' in this vhost",
+    ),
+    "binding to nothing": (
+        lambda d: _orders(d)["bindings"][0].pop("queue"),
+        "vhosts[/orders].bindings[0]",
+        "must name one destination",
+    ),
+    "binding twice": (
+        lambda d: _orders(d)["bindings"].append(dict(_orders(d)["bindings"][0])),
+        "vhosts[/orders].bindings[",
+        "given twice",
+    ),
+    "three hashes in a topic key": (
+        lambda d: _orders(d)["bindings"][2].update(routing_key="#.a.#.b.#"),
+        "vhosts[/orders].bindings[2].routing_key",
+        "more than two '#'",
+    ),
+    "pattern that is no pattern": (
+        lambda d: _orders(d)["policies"][0].update(pattern="^("),
+        "vhosts[/orders].policies[orders-work].pattern",
+        "not a regular expression",
+    ),
+    "pattern that matches nothing": (
+        lambda d: _orders(d)["policies"][0].update(pattern="^order-work$"),
+        "vhosts[/orders].policies[orders-work].pattern",
+        "matches nothing",
+    ),
+    "pattern that overflows": (
+        lambda d: _orders(d)["policies"][0].update(pattern="a{99999999999999999999}"),
+        "vhosts[/orders].policies[orders-work].pattern",
+        "not a regular expression",
+    ),
+    "policies of one priority": (
+        lambda d: _orders(d)["policies"].append(
+            {"name": "late", "pattern": "work$", "definition": {"max-length": 5}}
+        ),
+        "vhosts[/orders].policies[late].priority",
+        "orders-work and late both match queue 'orders.work'",
+    ),
+    "dead-letters into nothing": (
+        lambda d: _orders(d)["policies"][0]["definition"].update({"dead-letter-exchange": "none"}),
+        "vhosts[/orders].policies[orders-work].definition.dead-letter-exchange",
+        "no exchange 'none' here",
+    ),
+    "dead-letter exchange that is no name": (
+        lambda d: _orders(d)["policies"][0]["definition"].update({"dead-letter-exchange": ["a"]}),
+        "vhosts[/orders].policies[orders-work].definition.dead-letter-exchange",
+        "must be text",
+    ),
+    "at-least-once that falls back": (
+        lambda d: _orders(d)["policies"][0]["definition"].pop("overflow"),
+        "vhosts[/orders].queues[orders.work]",
+        "silently is at-most-once",
+    ),
+    "failed queue too small": (
+        lambda d: _named(_orders(d)["policies"], "failed")["definition"].update({"max-length": 1000}),
+        "vhosts[/orders].queues[orders.failed]",
+        "max-length 1000 is less than 10 times",
+    ),
+    "unknown overflow": (
+        lambda d: _orders(d)["policies"][0]["definition"].update({"overflow": "drop"}),
+        "vhosts[/orders].policies[orders-work].definition.overflow",
+        "'drop' is not known",
+    ),
+    "permission of an unknown user": (
+        lambda d: _orders(d)["permissions"].append({"user": "nobody"}),
+        "vhosts[/orders].permissions[nobody]",
+        "no user 'nobody'",
+    ),
+    "permission that is no pattern": (
+        lambda d: _orders(d)["permissions"][1].update(write="["),
+        "vhosts[/orders].permissions[",
+        "not a regular expression",
+    ),
+    "topic permission on a fan-out": (
+        lambda d: _orders(d)["topic_permissions"][0].update(exchange="orders.events"),
+        "vhosts[/orders].topic_permissions[orders-shop].exchange",
+        "is not a topic exchange",
+    ),
+    "waiver twice": (lambda d: d["waivers"].append(dict(d["waivers"][0])), "waivers[", "given 2 times"),
+    "waiver without a reason": (
+        lambda d: d["waivers"][0].pop("reason"),
+        "waivers[0].reason",
+        "must be given",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_names_file_path_and_reason(data: dict[str, Any], read: Reader, kind: str) -> None:
+    edit, path, reason = BAD[kind]
+    edit(data)
+    faults = _refused(read, data)
+    assert all(fault.remedy for fault in faults)
+    found = [(fault.where, fault.what) for fault in faults]
+    assert any(where.startswith(f"topology.yml:{path}") and reason in what for where, what in found), found
+
+
+def test_all_faults_are_told_at_once(data: dict[str, Any], read: Reader) -> None:
+    data["cluster"]["nodes"].pop()
+    data["cluster"]["ports"]["metrics"] = 15671
+    data["users"].append({"name": "guest"})
+    _orders(data)["bindings"][0]["source"] = "none"
+    text = "\n".join(str(fault) for fault in _refused(read, data))
+    for part in ("an even number", "is taken by", "tries first", "no exchange 'none'"):
+        assert part in text
+
+
+def test_faults_of_form_come_before_faults_of_meaning(data: dict[str, Any], read: Reader) -> None:
+    data["cluster"]["nodes"].pop()
+    data["cluster"]["nmae"] = "x"
+    assert [fault.where for fault in _refused(read, data)] == ["topology.yml:cluster.nmae"]
+
+
+# -- fuzzing -----------------------------------------------------------------------------------------------
+
+_SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=6),
+    st.dates(),
+    st.sampled_from(["^(", "amq.x", "warren.x", "guest", "at-least-once", "#.#.#", "/orders", "orders.work"]),
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inside for place in _places(item, (*path, key)))]
+
+
+def _replace(data: dict[str, Any], place: tuple[Any, ...], value: Any) -> None:
+    target: Any = data
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] = value
+
+
+_FUZZ = settings(
+    max_examples=60, deadline=None, suppress_health_check=[Health.function_scoped_fixture, Health.too_slow]
+)
+
+
+@_FUZZ
+@given(drawn=st.data())
+def test_random_edits_are_read_or_refused_by_name(data: dict[str, Any], drawn: st.DataObject) -> None:
+    edited = {**data, "vhosts": [_named(data["vhosts"], "/users")], "waivers": data["waivers"][:1]}
+    edited = copy.deepcopy(edited)
+    for _ in range(drawn.draw(st.integers(1, 3))):
+        place = drawn.draw(st.sampled_from(_places(edited)[1:]))
+        _replace(edited, place, drawn.draw(_VALUES))
+    _read_or_refuse(yaml.safe_dump(edited, sort_keys=False))
+
+
+@_FUZZ
+@given(value=_VALUES)
+def test_random_documents_are_refused_by_name(value: Any) -> None:
+    _read_or_refuse(yaml.safe_dump(value))
+
+
+def _read_or_refuse(text: str) -> None:
+    try:
+        loads(text, "topology.yml")
+    except BadInputError as error:
+        refused = error
+    else:
+        return
+    for fault in getattr(refused, "faults", (refused,)):
+        assert fault.where.startswith("topology.yml")
+        assert fault.what
