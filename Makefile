@@ -67,7 +67,7 @@ check: setup ## linters, types, generated files, the wheel
 	$(RUN) mypy
 	$(RUN) pytest -q tests/contract
 	$(WARREN) topology render --check
-	cd ansible && ansible-lint --offline --profile production
+	cd ansible && ansible-playbook --syntax-check site.yml && ansible-lint --offline --profile production
 	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh
 	deploy/setup/wheel.sh
 
