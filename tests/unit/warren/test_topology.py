@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warren.errors import BadInputError, BadInputsError
-from warren.topology import PUBLISHED_SERVICES, Topology
+from warren.topology import Topology
 from warren.topology_reader import load, loads
 
 Reader = Callable[[dict[str, Any]], Topology]
