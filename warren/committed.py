@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from warren import render
+from warren.assertions.page import page
+from warren.assertions.verify import ASSERTIONS
 from warren.inventory import inventory_file
 from warren.state import write_atomically
 from warren.topology import Topology
 
-#: Where they stand in the checkout. Everything below is ours: a file that no topology makes is removed.
+#: Where most of them stand. Everything below is ours: a file that no topology makes is removed.
 FOLDER = Path("deploy", "generated")
 #: Stands where Ansible looks for it, beside the operator's own inventory files.
 INVENTORY = Path("ansible", "inventory", "generated.yml")
+ASSERTIONS_PAGE = Path("docs", "assertions.md")
 
 #: Role -> templates whose text holds no secret.
 _SERVICES: Mapping[str, tuple[str, ...]] = {
@@ -29,6 +32,7 @@ def files(topology: Topology) -> dict[Path, str]:
     """Path in the checkout -> text; pure."""
     found = {
         INVENTORY: inventory_file(topology),
+        ASSERTIONS_PAGE: page(ASSERTIONS),
         FOLDER / "compose.yml": render.compose_file(topology, grafana=True),
     }
     for name, text in render.broker_files(topology).items():
