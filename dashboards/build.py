@@ -145,16 +145,16 @@ def _variable(variable: Variable) -> Any:
 
 
 def _annotations() -> list[dict[str, Any]]:
-    """Marks on every panel: nodes that did not answer (a fault, a restart), and alerts while they fired.
+    """Marks on every panel: nodes that did not answer (a fault, a restart), and critical alerts.
 
     Grafana marks the samples above zero, so the first query must be 1 while a node is away, not 0.
     """
     return [
         _annotation("Node unreachable", "red", f"up{{{queries.NODE}}} == bool 0", "{{node}} does not answer"),
         _annotation(
-            "Alert firing",
+            "Critical alert firing",
             "orange",
-            'ALERTS{alertstate="firing",cluster=~"$cluster"}',
+            'ALERTS{alertstate="firing",severity="critical",cluster=~"$cluster"}',
             "{{alertname}} {{node}}{{queue}}",
         ),
     ]

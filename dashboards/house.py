@@ -1,8 +1,7 @@
 """The house look: what a panel, a section and a board are, and how each kind of panel is drawn.
 
 A board is data; `dashboards.build` turns it into Grafana's JSON. Every panel says what is good and what to do
-when it is not. One that may rightly be empty while load runs says why (``may_be_empty``), for the test that
-asks a live Prometheus; that never reaches the JSON.
+when it is not.
 """
 
 from __future__ import annotations
@@ -25,11 +24,16 @@ Thresholds = Sequence[tuple[float, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One PromQL expression and the name of its series; ``instant`` asks for the present value only."""
+    """One PromQL expression and the name of its series; ``instant`` asks for the present value only.
+
+    One that may rightly find nothing while load runs says why (``may_be_empty``), for the test that asks a
+    live Prometheus; that never reaches the JSON.
+    """
 
     expr: str
     legend: str = ""
     instant: bool = False
+    may_be_empty: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,6 @@ class Panel:
     queries: tuple[Query, ...]
     width: int
     height: int
-    may_be_empty: str
     draw: Any
     look: Mapping[str, Any]
 
@@ -115,7 +118,6 @@ def lines(
     steps: bool = False,
     dashed: str = "",
     limits: Thresholds = (),
-    may_be_empty: str = "",
 ) -> Panel:
     """Lines over time. ``dashed`` is a pattern of legends drawn as a dashed limit without fill; ``limits``
     are drawn as dashed lines of their colour."""
@@ -138,7 +140,7 @@ def lines(
     }
     return Panel(
         title=title, description=description, queries=queries, width=width, height=height,
-        may_be_empty=may_be_empty, draw=core.TimeSeries, look=look,
+        draw=core.TimeSeries, look=look,
     )  # fmt: skip
 
 
@@ -153,7 +155,6 @@ def number(
     graph: bool = True,
     none: str = "",
     decimals: int | None = None,
-    may_be_empty: str = "",
 ) -> Panel:
     """Present values, large. ``limits`` colour them from their value on; ``none`` is shown for no value."""
     look = {
@@ -168,7 +169,7 @@ def number(
     }
     return Panel(
         title=title, description=description, queries=queries, width=width, height=height,
-        may_be_empty=may_be_empty, draw=core.Stat, look=look,
+        draw=core.Stat, look=look,
     )  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def states(
     }
     return Panel(
         title=title, description=description, queries=(query,), width=width, height=height,
-        may_be_empty="", draw=core.StateTimeline, look=look,
+        draw=core.StateTimeline, look=look,
     )  # fmt: skip
 
 
@@ -204,7 +205,7 @@ def heat(title: str, description: str, query: Query, *, width: int = 12, height:
     look = {"extraJson": {"fieldConfig": {"defaults": {"unit": "s", "custom": {"hideFrom": _NOWHERE}}}}}
     return Panel(
         title=title, description=description, queries=(query,), width=width, height=height,
-        may_be_empty="", draw=Heatmap, look=look,
+        draw=Heatmap, look=look,
     )  # fmt: skip
 
 
@@ -255,7 +256,7 @@ def table(
     }
     return Panel(
         title=title, description=description, queries=queries, width=width, height=height,
-        may_be_empty="", draw=Table, look=look,
+        draw=Table, look=look,
     )  # fmt: skip
 
 

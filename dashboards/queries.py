@@ -51,6 +51,15 @@ def objective(metric: str) -> str:
     return f"max by (vhost, queue) ({metric}{{{OBJECTIVE}}})"
 
 
+def promised(metric: str, of: str) -> str:
+    """The objective of each chosen queue of which ``of`` came up to a quarter of it within the hour.
+
+    All objectives at once would be more lines than queues; those that nothing comes near tell nothing.
+    """
+    line = objective(metric)
+    return f"{line} and on (vhost, queue) (max_over_time(({of})[1h:1m]) * 4 > {line})"
+
+
 def quantile(share: float, histogram: str, selector: str, *, by: str = "") -> str:
     """A quantile of a histogram's observations within the rate window."""
     labels = f"le, {by}" if by else "le"

@@ -86,7 +86,7 @@ def _now() -> Section:
                 "Published",
                 "Messages per second that publishers sent. Good: what the applications mean to send. A "
                 "dip to 0 beside an alarm is a blocked cluster.",
-                "ops",
+                "mps",
                 Query(expr=total_rate("rabbitmq_global_messages_received_total", NODE), legend="published"),
             ),
         ),
@@ -109,7 +109,10 @@ def _nodes() -> Section:
                 "Links between nodes",
                 "The Erlang distribution link of each node to each other. Good: up everywhere. A link "
                 "that is not up while both nodes answer is a network partition.",
-                Query(expr=f"erlang_vm_dist_node_state{{{ONE_NODE}}}", legend="{{node}} to {{peer}}"),
+                Query(
+                    expr=f'erlang_vm_dist_node_state{{{ONE_NODE},peer!~"rabbitmqcli.*"}}',
+                    legend="{{node}} to {{peer}}",
+                ),
                 {"3": ("up", GREEN), "2": ("coming up", ORANGE), "1": ("pending", RED)},
                 height=6,
             ),
@@ -177,7 +180,7 @@ def _traffic() -> Section:
                 "Into the cluster",
                 "Messages per second published and confirmed. Good: both lines together. A gap that stays"
                 " is publishing without confirms, or publishers that wait for a confirm.",
-                "ops",
+                "mps",
                 Query(expr=total_rate("rabbitmq_global_messages_received_total", NODE), legend="published"),
                 Query(expr=total_rate("rabbitmq_global_messages_confirmed_total", NODE), legend="confirmed"),
                 Query(
@@ -189,7 +192,7 @@ def _traffic() -> Section:
                 "Messages per second delivered, acknowledged and delivered again. Good: acknowledged "
                 "follows delivered. Redelivered shows consumers that fail, time out or lose their "
                 "connection.",
-                "ops",
+                "mps",
                 Query(expr=total_rate("rabbitmq_global_messages_delivered_total", NODE), legend="delivered"),
                 Query(
                     expr=total_rate("rabbitmq_global_messages_acknowledged_total", NODE),
@@ -203,7 +206,7 @@ def _traffic() -> Section:
                 "Nowhere to go",
                 "Messages per second that no queue took: dropped without a word, or returned to their "
                 "publisher. Good: 0. See docs/runbooks/unroutable.md.",
-                "ops",
+                "mps",
                 Query(
                     expr=total_rate("rabbitmq_global_messages_unroutable_dropped_total", NODE),
                     legend="dropped",
@@ -219,7 +222,7 @@ def _traffic() -> Section:
                 "Messages per second that left their queue for its dead-letter exchange, by reason. Good:"
                 " what the applications reject on purpose; delivery limit means crashing consumers, "
                 "maxlen a full queue.",
-                "ops",
+                "mps",
                 *(
                     Query(
                         expr=total_rate(f"rabbitmq_global_messages_dead_lettered_{reason}_total", NODE),
@@ -233,7 +236,7 @@ def _traffic() -> Section:
                 "Published by node",
                 "Messages per second that publishers sent to each node. Good: about even. A node that "
                 "gets it all is a client that does not spread its connections.",
-                "ops",
+                "mps",
                 Query(
                     expr=total_rate("rabbitmq_global_messages_received_total", ONE_NODE, by="node"),
                     legend="{{node}}",

@@ -39,20 +39,20 @@ def _now() -> Section:
             number(
                 "Published",
                 "Messages per second sent for the first time. Good: the rate that the run asked for.",
-                "ops",
+                "mps",
                 Query(expr=total_rate(load.PUBLISHED, LOAD), legend="published"),
             ),
             number(
                 "Confirmed",
                 "Messages per second that the broker confirmed. Good: as Published.",
-                "ops",
+                "mps",
                 Query(expr=total_rate(load.CONFIRMED, LOAD), legend="confirmed"),
             ),
             number(
                 "Consumed",
                 "Deliveries per second, repeated ones included. Good: Published times the queues a "
                 "message goes to.",
-                "ops",
+                "mps",
                 Query(expr=total_rate(load.CONSUMED, LOAD), legend="consumed"),
             ),
             number(
@@ -89,7 +89,7 @@ def _flow() -> Section:
                 "Messages per second",
                 "Sent, confirmed, delivered and brought to an end. Good: lines together at the rate asked"
                 " for. A gap below Published is what waits.",
-                "ops",
+                "mps",
                 Query(expr=total_rate(load.PUBLISHED, LOAD, by="profile"), legend=f"{_RUN} published"),
                 Query(expr=total_rate(load.CONFIRMED, LOAD, by="profile"), legend=f"{_RUN} confirmed"),
                 Query(expr=total_rate(load.CONSUMED, LOAD, by="profile"), legend=f"{_RUN} consumed"),
@@ -161,7 +161,7 @@ def _doubt() -> Section:
                 "Refused and sent again",
                 "Messages per second refused by a queue, and sent again because they were refused or a "
                 "connection was lost before their confirm. Good: 0 without a fault.",
-                "ops",
+                "mps",
                 Query(expr=total_rate(load.NACKED, LOAD), legend="nacked"),
                 Query(expr=total_rate(load.REPUBLISHED, LOAD), legend="sent again"),
                 width=8,
@@ -170,7 +170,7 @@ def _doubt() -> Section:
                 "Delivered again",
                 "Deliveries per second that are flagged as redelivered, and deliveries of what the same "
                 "consumer had finished. Good: 0 without a fault; consumers must bear both.",
-                "ops",
+                "mps",
                 Query(expr=total_rate(load.REDELIVERED, LOAD), legend="redelivered"),
                 Query(expr=total_rate(load.DUPLICATES, LOAD), legend="duplicates"),
                 width=8,
@@ -196,7 +196,7 @@ def _broker() -> Section:
                 "The broker's own count",
                 "Messages per second as the broker counts them, all clients together. Good: as the run's "
                 "own lines above, when nobody else sends.",
-                "ops",
+                "mps",
                 Query(expr=total_rate("rabbitmq_global_messages_received_total", NODE), legend="published"),
                 Query(expr=total_rate("rabbitmq_global_messages_confirmed_total", NODE), legend="confirmed"),
                 Query(expr=total_rate("rabbitmq_global_messages_delivered_total", NODE), legend="delivered"),

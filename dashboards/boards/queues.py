@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.boards.cluster import CLUSTER
 from dashboards.house import ORANGE, RED, Board, Column, Query, Section, Variable, lines, number, table
-from dashboards.queries import objective, queue_gauge, queue_rate
+from dashboards.queries import objective, promised, queue_gauge, queue_rate
 from exporters import names
 
 _NAME = "{{vhost}} {{queue}}"
@@ -16,6 +16,8 @@ _DELIVERED = (
 )
 _ACKED = queue_rate("queue_messages_acked_total")
 _REDELIVERED = queue_rate("queue_messages_redelivered_total")
+
+_NOTHING_NEAR = "an objective is drawn once its queue has come up to a quarter of it"
 
 
 def board() -> Board:
@@ -124,7 +126,9 @@ def _lag() -> Section:
                 "s",
                 Query(expr=_AGE, legend=_NAME),
                 Query(
-                    expr=f"{objective('warren_objective_lag_seconds')} < 3600", legend=f"{_NAME} objective"
+                    expr=promised("warren_objective_lag_seconds", _AGE),
+                    legend=f"{_NAME} objective",
+                    may_be_empty=_NOTHING_NEAR,
                 ),
                 dashed="objective$",
                 height=9,
@@ -136,9 +140,9 @@ def _lag() -> Section:
                 "short",
                 Query(expr=_DEPTH, legend=_NAME),
                 Query(
-                    expr=f"{objective('warren_objective_depth')} and on (vhost, queue) "
-                    f"(max_over_time({_DEPTH}[1h:1m]) * 4 > {objective('warren_objective_depth')})",
+                    expr=promised("warren_objective_depth", _DEPTH),
                     legend=f"{_NAME} objective",
+                    may_be_empty=_NOTHING_NEAR,
                 ),
                 dashed="objective$",
                 height=9,
@@ -169,14 +173,14 @@ def _rates() -> Section:
                 "In",
                 "Messages per second that publishers put into each queue (AMQP 0-9-1; dead-lettering is "
                 "not counted by the broker). Good: what the applications mean to send.",
-                "ops",
+                "mps",
                 Query(expr=_IN, legend=_NAME),
                 width=8,
             ),
             lines(
                 "Out",
                 "Messages per second delivered to consumers. Good: follows In.",
-                "ops",
+                "mps",
                 Query(expr=_DELIVERED, legend=_NAME),
                 width=8,
             ),
@@ -184,7 +188,7 @@ def _rates() -> Section:
                 "Acknowledged",
                 "Messages per second that consumers finished. Good: follows Out. Less than Out for long "
                 "is consumers that reject, or that hold messages.",
-                "ops",
+                "mps",
                 Query(expr=_ACKED, legend=_NAME),
                 width=8,
             ),
@@ -192,7 +196,7 @@ def _rates() -> Section:
                 "Net flow",
                 "In less acknowledged: above 0 the queue grows. Good: around 0. Does not count what is "
                 "dead-lettered.",
-                "ops",
+                "mps",
                 Query(expr=f"{_IN} - {_ACKED}", legend=_NAME),
                 least=None,
             ),
@@ -217,7 +221,7 @@ def _trouble() -> Section:
                 "Redelivered",
                 "Messages per second delivered a second time or more: a consumer died, timed out or put "
                 "them back. Good: 0, but for retries by dead-lettering, which arrive flagged as well.",
-                "ops",
+                "mps",
                 Query(expr=_REDELIVERED, legend=_NAME),
                 width=8,
             ),

@@ -56,7 +56,7 @@ def faults(cluster: ClusterUnderTest, boards: tuple[Board, ...]) -> list[str]:
                 except BadInputError as error:
                     found.append(f"{where}: {error.what}")
                     continue
-                if not samples and not panel.may_be_empty:
+                if not samples and not query.may_be_empty:
                     found.append(f"{where}: nothing found")
     return found
 
