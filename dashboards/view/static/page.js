@@ -21,7 +21,7 @@ function fromUrl(dashboard) {
 }
 
 export async function dashboardPage(root, uid, theme) {
-  const [{ dashboard }, settings] = await Promise.all([getJson(`/api/dashboards/${encodeURIComponent(uid)}`), getJson("/api/settings")]);
+  const [{ dashboard }, settings, { dashboards }] = await Promise.all([`dashboards/${encodeURIComponent(uid)}`, "settings", "dashboards"].map((path) => getJson(`/api/${path}`)));
   document.title = `${dashboard.title} - preview`;
   const state = { dashboard, settings, theme, ...fromUrl(dashboard), variables: [], marks: [], errors: [], zooms: [], resolved: null, timer: null };
   const parts = layout(root, state);
@@ -29,6 +29,7 @@ export async function dashboardPage(root, uid, theme) {
   await readVariables(state);
   state.board = createBoard(parts.board, dashboard, contextOf(state, parts));
   refreshControls(state, parts);
+  boardLinks(parts.links, state, dashboards);
   keys(state, parts);
   await update(state, parts, { quiet: true });
   schedule(state, parts);
@@ -36,14 +37,29 @@ export async function dashboardPage(root, uid, theme) {
 
 function layout(root, state) {
   const parts = { variables: h("div", { class: "variables" }), times: h("div"), refresh: h("span"), errors: h("p", { class: "error", role: "alert", hidden: true }),
-    board: h("main", {}), updated: h("span", { class: "faint updated" }) };
+    links: h("nav", { class: "board-links", "aria-label": "Linked dashboards" }), board: h("main", {}), updated: h("span", { class: "faint updated" }) };
   const press = (text, label, key, act) => h("button", { type: "button", title: `${label} (${key})`, "aria-label": label, onclick: act }, text);
   clear(root).append(banner("Preview of the Grafana dashboard's JSON, drawn by Warren. This is not Grafana: layout, colours and units follow it, details differ."),
     header(state.dashboard.title, parts.variables, h("div", { class: "buttons" }, parts.times, press("−", "Zoom out", "z", () => zoomOut(state, parts)),
       press("↻", "Refresh", "r", () => update(state, parts)), parts.refresh, press("◐", "Dark or light", "t", () => flip(state)), press("?", "Keys", "?", openHelp)), parts.updated),
-    parts.errors, parts.board);
+    parts.errors, parts.links, parts.board);
   if (state.dashboard.description) parts.board.before(h("p", { class: "faint lead" }, state.dashboard.description));
   return parts;
+}
+
+/** The dashboard's own links: to dashboards by tag; what leads off this server is left out. Time and variables go along. */
+function boardLinks(host, state, dashboards) {
+  const links = (state.dashboard.links || []).flatMap((link) => {
+    if (link.type === "dashboards") return dashboards.filter(({ uid, tags }) => uid !== state.dashboard.uid && link.tags.every((tag) => tags.includes(tag)))
+      .map(({ uid, title }) => ({ href: `/d/${encodeURIComponent(uid)}`, title, link }));
+    return /^\/d\//.test(link.url || "") ? [{ href: link.url, title: link.title, link }] : [];
+  });
+  host.hidden = links.length === 0;
+  const follow = (event, href, { keepTime, includeVars }) => {
+    const kept = [...new URLSearchParams(location.search)].filter(([key]) => (keepTime && ["from", "to", "refresh"].includes(key)) || (includeVars && key.startsWith("var-")));
+    event.currentTarget.href = `${href}?${new URLSearchParams(kept)}`;
+  };
+  clear(host).append(...links.map(({ href, title, link }) => h("a", { href, onclick: (event) => follow(event, href, link) }, title)));
 }
 
 function contextOf(state, parts) {

@@ -18,6 +18,7 @@ function labels(map, without = []) {
 }
 
 const state = (text, good) => h("strong", { class: `state ${good}` }, text);
+const clockOf = (text) => (text && !text.startsWith("0001") ? dateTimeText(Date.parse(text) / 1000, false).slice(11) : "never");
 const when = (text) => (text && !text.startsWith("0001") ? dateTimeText(Date.parse(text) / 1000, false) : "never");
 
 async function indexPage() {
@@ -28,13 +29,24 @@ async function indexPage() {
       : h("p", {}, "No dashboard JSON is in the folder that this server was given. Build them first.")];
 }
 
+const HEALTH = { up: ["good", 2], unknown: ["warn", 1], down: ["bad", 0] };
+
+function targetRow(target) {
+  const url = new URL(target.scrapeUrl);
+  const families = url.searchParams.size ? h("div", { class: "faint" }, [...url.searchParams.values()].join(", ")) : null;
+  return h("tr", {}, h("td", {}, state(target.health, (HEALTH[target.health] || HEALTH.down)[0])), h("td", {}, target.labels.job),
+    h("td", {}, h("code", { class: "wrap" }, `${url.origin}${url.pathname}`), families, target.lastError ? h("div", { class: "error" }, target.lastError) : null),
+    h("td", {}, labels(target.labels, ["job", "instance", "cluster"])), h("td", { class: "number" }, clockOf(target.lastScrape)), h("td", { class: "number" }, formatValue(target.lastScrapeDuration, "s")));
+}
+
 async function targetsPage() {
   const { activeTargets } = await promGet(BASE, "targets", { state: "active" });
-  const order = [...activeTargets].sort((a, b) => (a.health === "up") - (b.health === "up") || a.scrapePool.localeCompare(b.scrapePool) || a.scrapeUrl.localeCompare(b.scrapeUrl));
-  const up = order.filter(({ health }) => health === "up").length;
-  return ["Targets", h("p", { class: "lead" }, `${up} of ${order.length} targets are up.`),
-    table(["State", "Job", "Address", "Labels", "Last scrape", "Took", "Error"], order.map((one) => h("tr", {}, h("td", {}, state(one.health, one.health === "up" ? "good" : "bad")), h("td", {}, one.labels.job),
-      h("td", {}, h("code", {}, one.scrapeUrl)), h("td", {}, labels(one.labels, ["job"])), h("td", {}, when(one.lastScrape)), h("td", { class: "number" }, formatValue(one.lastScrapeDuration, "s")), h("td", { class: "error" }, one.lastError))), "Prometheus has no target.")];
+  const rank = (one) => (HEALTH[one.health] || HEALTH.down)[1];
+  const order = [...activeTargets].sort((a, b) => rank(a) - rank(b) || a.scrapePool.localeCompare(b.scrapePool) || a.scrapeUrl.localeCompare(b.scrapeUrl));
+  const count = (health) => order.filter((one) => one.health === health).length;
+  const others = [["down", "down"], ["unknown", "not scraped yet"]].filter(([health]) => count(health)).map(([health, text]) => `, ${count(health)} ${text}`);
+  return ["Targets", h("p", { class: "lead" }, `${count("up")} of ${order.length} targets are up${others.join("")}.`),
+    table(["State", "Job", "Address", "Labels", "Last scrape", "Took"], order.map(targetRow), "Prometheus has no target.")];
 }
 
 function ruleRow(rule) {

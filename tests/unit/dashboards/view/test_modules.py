@@ -167,6 +167,21 @@ def test_later_override_wins_and_leaves_the_defaults_alone(modules: Any) -> None
     assert modules.call("fields", "fieldConfigOf", config, {"name": "x"})["unit"] == "short"
 
 
+def test_override_does_not_leak_into_the_panel_for_the_next_series(modules: Any) -> None:
+    config = {
+        "defaults": {"custom": {}},
+        "overrides": [
+            {
+                "matcher": {"id": "byName", "options": "a"},
+                "properties": [{"id": "custom.lineWidth", "value": 9}],
+            }
+        ],
+    }
+    script = f"""((config) => {{ module_fields.fieldConfigOf(config, {{name: "a"}});
+      return module_fields.fieldConfigOf(config, {{name: "b"}}); }})({json.dumps(config)})"""
+    assert modules.evaluate(script) == {"custom": {}}
+
+
 @pytest.mark.parametrize("steps", [None, "", []])
 def test_empty_thresholds_of_grafanalib_are_none(modules: Any, steps: Any) -> None:
     assert modules.call("fields", "thresholdSteps", {"mode": "absolute", "steps": steps}) == []
@@ -220,11 +235,12 @@ def test_colours_stay_with_their_names_when_a_series_appears(modules: Any) -> No
 def test_queue_has_one_colour_in_all_panels_and_no_other_series_takes_it(modules: Any) -> None:
     script = """(() => { const dark = module_theme.THEMES.dark; const shared = module_theme.paletteByName();
       const one = module_theme.panelColors(["q1", "q2"].map((name) => ({name, named: true})), shared, dark);
-      const two = module_theme.panelColors([{name: "limit"}, {name: "q2", named: true}], shared, dark);
-      return [one.get("q2"), two.get("q2"), two.get("limit")]; })()"""
-    first, second, other = modules.evaluate(script)
+      const own = [{name: "limit"}, {name: "goal"}];
+      const two = module_theme.panelColors([...own, {name: "q2", named: true}], shared, dark);
+      return [one.get("q2"), ...["q2", "limit", "goal"].map((name) => two.get(name))]; })()"""
+    first, second, *others = modules.evaluate(script)
     assert first == second
-    assert other != second
+    assert second not in others
 
 
 def panel(number: int, x: int, y: int, **more: Any) -> dict[str, Any]:
