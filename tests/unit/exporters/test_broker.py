@@ -1,0 +1,174 @@
+"""Reading two nodes over HTTPS on the loopback: one of them silent, refusing, or not who it should be."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from exporters.broker import HttpsBroker, Node, QueueFilter
+from exporters.snapshot import READY
+from warren.connection import Credentials
+from warren.pki import Pki
+
+from .conftest import recorded
+
+#: Two names of this machine stand for two nodes.
+HOSTS = ("localhost", "127.0.0.1")
+PASSWORD = "s3cret"
+
+
+@dataclass
+class StubNode:
+    """Answers as a node's two listeners do; ``silent`` accepts and says nothing until it is released."""
+
+    silent: threading.Event = field(default_factory=threading.Event)
+    refuses: bool = False
+    asked: list[str] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
+
+
+def handler_of(stub: StubNode) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            stub.asked.append(path)
+            if stub.silent.is_set():
+                stub.released.wait(10)
+                return
+            right = "Basic " + b64encode(f"monitoring:{PASSWORD}".encode()).decode()
+            if stub.refuses or self.headers.get("Authorization") != right:
+                self.send_error(401)
+                return
+            answers = {
+                "/metrics/detailed": recorded("rmq1.txt"),
+                "/api/queues": json.dumps(recorded("queues.json")),
+                "/api/bindings": json.dumps(recorded("bindings.json")),
+            }
+            body = answers[path].encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    made = Pki(folder=tmp_path_factory.mktemp("pki"), now=datetime.now(UTC))
+    made.ensure_authorities()
+    made.ensure_leaf("cluster", "node", hosts=HOSTS, purpose="server")
+    return made
+
+
+@pytest.fixture
+def stubs(pki: Pki) -> Iterator[tuple[StubNode, StubNode]]:
+    pair = pki.leaf("cluster", "node")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    made, servers = [], []
+    for host in HOSTS:
+        stub = StubNode()
+        server = ThreadingHTTPServer((host, 0), handler_of(stub))
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        stub.port = server.server_address[1]
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        made.append(stub)
+        servers.append(server)
+    yield made[0], made[1]
+    for stub, server in zip(made, servers, strict=True):
+        stub.released.set()
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def broker_of(pki: Pki, stubs: tuple[StubNode, StubNode]) -> Callable[..., HttpsBroker]:
+    def make(
+        *, password: str = PASSWORD, authority: str = "cluster", now: Callable[[], float] = time.monotonic
+    ) -> HttpsBroker:
+        nodes = [
+            Node(host=host, management_port=stub.port, metrics_port=stub.port)
+            for host, stub in zip(HOSTS, stubs, strict=True)
+        ]
+        return HttpsBroker(
+            nodes,
+            credentials=Credentials(username="monitoring", password=password),
+            ca=pki.authority(authority).certificate,
+            queue_filter=QueueFilter(),
+            deadline_s=1.5,
+            now=now,
+        )
+
+    return make
+
+
+def test_a_scrape_reads_every_node_and_the_queues_once(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
+) -> None:
+    snapshot = broker_of().snapshot(1.5)
+    assert set(snapshot.counters) == set(HOSTS)
+    assert snapshot.queues is not None
+    assert len(snapshot.queues) == 5
+    assert ("/orders", "orders.failed") in snapshot.counters["localhost"][READY]
+    assert ("/orders", "orders.failed") in snapshot.dead_letter_targets
+    assert snapshot.errors == ()
+    assert [stub.asked.count("/api/queues") for stub in stubs] == [1, 0]
+
+
+def test_a_silent_node_costs_its_own_counters_and_no_more_than_the_deadline(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
+) -> None:
+    stubs[0].silent.set()
+    began = time.monotonic()
+    snapshot = broker_of().snapshot(1.5)
+    assert time.monotonic() - began < 3
+    assert set(snapshot.counters) == {"127.0.0.1"}
+    assert snapshot.queues is not None
+    assert any(error.startswith("localhost:") for error in snapshot.errors)
+
+
+def test_a_silent_cluster_is_said_and_not_raised(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
+) -> None:
+    for stub in stubs:
+        stub.silent.set()
+    snapshot = broker_of().snapshot(0.3)
+    assert (snapshot.queues, dict(snapshot.counters)) == (None, {})
+    assert len(snapshot.errors) == 3
+
+
+def test_a_wrong_password_is_said_without_showing_it(broker_of: Callable[..., HttpsBroker]) -> None:
+    snapshot = broker_of(password="wr0ng-one").snapshot(1.5)
+    assert (snapshot.queues, dict(snapshot.counters)) == (None, {})
+    assert "401" in " ".join(snapshot.errors)
+    assert "wr0ng-one" not in " ".join(snapshot.errors)
+
+
+def test_a_node_of_another_authority_is_not_believed(broker_of: Callable[..., HttpsBroker]) -> None:
+    snapshot = broker_of(authority="clients").snapshot(1.5)
+    assert (snapshot.queues, dict(snapshot.counters)) == (None, {})
+
+
+def test_bindings_are_read_once_a_minute(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
+) -> None:
+    clock = [0.0]
+    broker = broker_of(now=lambda: clock[0])
+    for clock[0] in (0.0, 5.0, 59.0, 61.0):
+        assert broker.snapshot(1.5).queues is not None
+    assert sum(stub.asked.count("/api/bindings") for stub in stubs) == 2

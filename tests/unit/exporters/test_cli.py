@@ -1,0 +1,55 @@
+"""The command's flags: refused by name before anything is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from exporters.cli import exporter
+from warren.errors import BadInputError, NotReadyError
+
+
+@pytest.fixture
+def flags(tmp_path: Path) -> dict[str, str]:
+    names = ("password-file", "ca", "cert", "key", "client-ca")
+    for name in names:
+        (tmp_path / name).write_text("not PEM")
+    return {"node": "rmq1", "user": "monitoring", **{name: str(tmp_path / name) for name in names}}
+
+
+def serve(flags: dict[str, str]) -> object:
+    arguments = [part for name, value in flags.items() for part in (f"--{name}", value)]
+    return CliRunner().invoke(exporter, ["serve", *arguments], catch_exceptions=False, standalone_mode=False)
+
+
+def test_an_address_that_is_none_is_refused(flags: dict[str, str]) -> None:
+    with pytest.raises(BadInputError, match="'9419' is not HOST:PORT"):
+        serve({**flags, "listen": "9419"})
+
+
+def test_an_unknown_collector_is_refused(flags: dict[str, str]) -> None:
+    with pytest.raises(BadInputError, match="no collector 'lagg'"):
+        serve({**flags, "collect": "lagg"})
+
+
+def test_an_empty_password_file_is_refused(flags: dict[str, str]) -> None:
+    Path(flags["password-file"]).write_text("")
+    with pytest.raises(BadInputError, match="holds no password"):
+        serve(flags)
+
+
+def test_certificates_that_are_none_are_named(flags: dict[str, str]) -> None:
+    with pytest.raises(NotReadyError, match="cannot be used for TLS"):
+        serve({**flags, "listen": "127.0.0.1:0"})
+
+
+def test_a_password_is_never_a_flag() -> None:
+    options = {option for parameter in exporter.commands["serve"].params for option in parameter.opts}
+    assert "--password" not in options
+
+
+def test_every_flag_is_explained() -> None:
+    for parameter in exporter.commands["serve"].params:
+        assert getattr(parameter, "help", None), parameter.name
