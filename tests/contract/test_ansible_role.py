@@ -135,7 +135,7 @@ def test_material_that_is_missing_is_refused_by_name(material: Material, tmp_pat
 
 def test_settings_of_somebody_else_are_refused_where_they_do_harm(material: Material, tmp_path: Path) -> None:
     settings = {
-        "rmq1": "listeners.tcp.default = 5672\n  classic_queue.default_version=1\ncluster_partition_handling = x",
+        "rmq1": "listeners.tcp.x = 5672\n  classic_queue.default_version=1\ncluster_partition_handling = x",
         "rmq2": "heartbeat = 30",
     }
     for node, text in settings.items():
