@@ -30,7 +30,7 @@ def verify(context: Context) -> list[AssertionResult]:
     Raises BadInputsError for a waiver of what cannot be waived, NotReadyError when the cluster does not
     answer.
     """
-    check_waivers(context.topology)
+    check_waivers(context.topology, name=str(context.topology_path))
     return judge(gather(sources(context)))
 
 
@@ -55,12 +55,17 @@ def sources(context: Context) -> Sources:
     )
 
 
-def check_waivers(topology: Topology, assertions: Sequence[Assertion] = ASSERTIONS) -> None:
-    """Raise BadInputsError for each waiver of an assertion that is not known, must hold, or has no reason."""
+def check_waivers(
+    topology: Topology, assertions: Sequence[Assertion] = ASSERTIONS, *, name: str = "topology"
+) -> None:
+    """Raise BadInputsError for each waiver of an assertion that is not known, must hold, or has no reason.
+
+    ``name`` is the topology file's, for the messages.
+    """
     levels = {assertion.id: assertion.level for assertion in assertions}
     faults = []
     for waiver in topology.waivers:
-        where = f"topology:waivers[{waiver.assertion}]"
+        where = f"{name}:waivers[{waiver.assertion}]"
         if waiver.assertion not in levels:
             waivable = sorted(name for name, level in levels.items() if level == "production")
             faults.append(BadInputError(where, "no such assertion", f"can be waived: {', '.join(waivable)}"))

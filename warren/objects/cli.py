@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from warren import checkout, committed
+from warren.assertions.verify import check_waivers
 from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.objects import drift
 from warren.objects.writing import command_for
@@ -39,6 +38,7 @@ def check(file: Path | None) -> None:
     """Read FILE (default: deploy/topology.yml) and name every fault in it. Needs no cluster."""
     path = file or checkout.path("deploy", "topology.yml")
     found = load(path)
+    check_waivers(found, name=str(path))
     click.echo(f"{path}: no faults; {drift.summary(found)}")
 
 
@@ -64,8 +64,9 @@ def render(path: Path | None, only_check: bool) -> int:
 @json_option
 def plan(path: Path | None, json_path: Path | None) -> None:
     """Show what `apply` would do to the running cluster. Changes nothing."""
+    options.check_writable(json_path)
     found = drift.current_plan(options.context(path))
-    _write_json(json_path, found.as_result())
+    options.write_json(json_path, found.as_result())
     click.echo(drift.text(found))
 
 
@@ -74,8 +75,9 @@ def plan(path: Path | None, json_path: Path | None) -> None:
 @json_option
 def diff(path: Path | None, json_path: Path | None) -> int:
     """Like `plan`, and exit 1 when the broker differs from the topology: for a watch or a pipeline."""
+    options.check_writable(json_path)
     found = drift.current_plan(options.context(path))
-    _write_json(json_path, found.as_result())
+    options.write_json(json_path, found.as_result())
     click.echo(drift.text(found))
     return EXIT_FAILED if found else EXIT_OK
 
@@ -90,6 +92,7 @@ def diff(path: Path | None, json_path: Path | None) -> int:
 @json_option
 def apply(path: Path | None, prune: bool, recreate: bool, yes: bool, json_path: Path | None) -> int:
     """Make the running cluster's objects those of the topology. Exit 1 when differences are left."""
+    options.check_writable(json_path)
     context = options.context(path)
     found = drift.current_plan(context)
     click.echo(drift.text(found))
@@ -98,7 +101,7 @@ def apply(path: Path | None, prune: bool, recreate: bool, yes: bool, json_path: 
     applied = drift.apply_now(context, prune=prune, recreate=recreate)
     left = drift.left_text([step.line for step in applied.left], command_for(applied.left))
     click.echo(f"{len(applied.done)} steps done" + (f"\n{left}" if left else ""))
-    _write_json(json_path, applied.as_result())
+    options.write_json(json_path, applied.as_result())
     return EXIT_FAILED if applied.left else EXIT_OK
 
 
@@ -106,8 +109,3 @@ def _ask() -> None:
     if not sys.stdin.isatty():
         raise RefusedError("warren topology apply", "nobody is there to be asked", "add --yes")
     click.confirm("Do this?", abort=True)
-
-
-def _write_json(path: Path | None, result: dict[str, Any]) -> None:
-    if path:
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

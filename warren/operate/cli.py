@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from warren import cluster as engine
-from warren.errors import RefusedError
+from warren.assertions import verify as judging
+from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.images import Policy
 from warren.operate import access, options, status
 
@@ -96,6 +97,18 @@ def show_status(topology: Path | None, json_path: Path | None) -> int:
     if found.reachable:
         click.echo(status.places_text(context))
     return found.exit_code
+
+
+@cluster.command()
+@topology_option
+@json_option
+def verify(topology: Path | None, json_path: Path | None) -> int:
+    """Judge the running cluster by every assertion of docs/assertions.md. Exit code 1 when one fails."""
+    options.check_writable(json_path)
+    results = judging.verify(options.context(topology))
+    options.write_json(json_path, judging.as_result(results))
+    click.echo(judging.text(results))
+    return EXIT_OK if judging.passed(results) else EXIT_FAILED
 
 
 @cluster.command()
