@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from warren import routing
 from warren.assertions.facts import Facts
 from warren.assertions.model import Assertion, Outcome, everywhere
+from warren.gate import leader_spread
 from warren.management_facts import QueueInfo
 from warren.topology import Queue, Vhost
 
@@ -52,7 +53,9 @@ def _balance(facts: Facts) -> Outcome:
     counts = Counter({node.erlang_name: 0 for node in facts.topology.nodes})
     counts.update(queue.leader for queue in facts.queues if queue.type == "quorum" and queue.leader)
     shown = ", ".join(f"{name.removeprefix('rabbit@')} {count}" for name, count in sorted(counts.items()))
-    return Outcome(max(counts.values()) - min(counts.values()) <= 1, f"leaders: {shown}")
+    spread = leader_spread(facts.queues, [node.erlang_name for node in facts.topology.nodes])
+    after = "" if spread.even else "; cluster-up spreads them again after a failover"
+    return Outcome(spread.even, f"leaders: {shown}{after}")
 
 
 def _effective(facts: Facts) -> Outcome:
