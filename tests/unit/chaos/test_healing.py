@@ -7,6 +7,7 @@ import pytest
 
 from chaos.engine import Order, Target, heal, inject
 from warren.errors import BadInputError, NotReadyError
+from warren.results import iso
 from warren.runtime.protocol import NodeState
 
 FAULTS = ("kill", "pause", "stop")
@@ -22,6 +23,20 @@ def test_healing_a_sound_cluster_changes_nothing_and_asks_the_gate(ground: Any) 
     assert ground.runtime.calls == []
     assert ground.gate.asked == 1
     assert not ground.journal.path.exists()
+
+
+def test_time_of_healing_is_that_of_the_act_and_wholeness_has_its_own(ground: Any) -> None:
+    strike(ground)
+    begun_s = ground.time.seconds
+    ground.runtime.on("start", lambda: ground.time.sleep(2), moment="after")
+    ground.runtime.on("states", lambda: ground.time.sleep(1), times=None)
+    healed_at = []
+    ground.runtime.on("process_id", lambda: healed_at.append(ground.time.wall()))
+    report = heal(ground.context())
+    (fault,) = report.healed
+    assert fault.healed_at == iso(healed_at[0])
+    assert report.whole_after_s == pytest.approx(ground.time.seconds - begun_s)
+    assert fault.evidence["whole_after_s"] == report.whole_after_s
 
 
 @pytest.mark.parametrize("fault", FAULTS)
