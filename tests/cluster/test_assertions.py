@@ -10,11 +10,17 @@ import pytest
 from warren.assertions import verify
 from warren.assertions.facts import Facts
 from warren.assertions.gather import gather
+from warren.gate import leader_spread
 
 
 @pytest.fixture(scope="module")
 def facts(cluster_session) -> Facts:
     cluster_session.wait_ready()
+    nodes = [node.erlang_name for node in cluster_session.topology.nodes]
+    cluster_session.management.post("rebalance", "queues")  # an earlier test may have killed a leader
+    cluster_session.wait_for(
+        lambda: leader_spread(cluster_session.management.queues(), nodes).even, "leaders to spread", 60
+    )
     return gather(verify.sources(cluster_session.context))
 
 

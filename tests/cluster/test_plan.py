@@ -11,7 +11,7 @@ import pytest
 
 from warren.errors import RefusedError
 from warren.objects.writing import apply
-from warren.plan import Plan, plan, read_actual
+from warren.plan import Action, Plan, plan, read_actual
 from warren.topology import (
     Binding,
     Exchange,
@@ -23,6 +23,7 @@ from warren.topology import (
     User,
     Vhost,
 )
+from warren.topology_reader import load
 
 VHOST = "/planned"
 
@@ -166,3 +167,23 @@ def test_command_removes_what_nobody_asked_for_and_tells_it_by_json(cluster, pla
     written = json.loads(result.read_text(encoding="utf-8"))
     assert [step["title"] for step in written["done"]] == ["exchange by.hand in /orders"]
     assert planned(cluster.topology).steps == ()
+
+
+def test_cluster_up_adds_what_is_new_and_refuses_what_would_change(cluster, planned, tmp_path: Path) -> None:
+    text = Path(cluster.env["WARREN_TOPOLOGY"]).read_text(encoding="utf-8")
+    changed = text.replace(
+        "      - {name: orders.failed, ", "      - {name: orders.late}\n      - {name: orders.failed, ", 1
+    ).replace("max-length: 100000", "max-length: 99999", 1)
+    assert changed.count("orders.late") == 1
+    path = tmp_path / "topology.yml"
+    path.write_text(changed, encoding="utf-8")
+    done = cluster.warren(["cluster", "up", "--topology", str(path)], timeout_s=300)
+    assert done.returncode == 2, done.stderr
+    assert "queue orders.late in /orders" in done.stderr
+    assert "definition.max-length: 100000 -> 99999" in done.stderr
+    assert "warren topology apply" in done.stderr
+    assert planned(load(path)).of(Action.ADD) == ()
+    again = cluster.warren(["topology", "apply", "--prune", "--yes"])
+    assert again.returncode == 0, again.stdout + again.stderr
+    up = cluster.warren(["cluster", "up"], timeout_s=300)
+    assert up.returncode == 0, up.stderr
