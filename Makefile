@@ -14,14 +14,17 @@ ifeq ($(filter chaos-kill,$(MAKECMDGOALS))$(NODE),chaos-kill)
 $(error which node? make chaos-kill NODE=rmq2)
 endif
 
-.PHONY: help setup cluster-up cluster-down cluster-status cluster-destroy load demo dashboards chaos-kill \
+.PHONY: help setup setup-dev cluster-up cluster-down cluster-status cluster-destroy load demo dashboards chaos-kill \
 	chaos-heal test test-unit test-cluster test-full check bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv from the lock (only where the lock has changed)
-	@PYTHON=$(PYTHON) deploy/setup/venv.sh
+	@PYTHON=$(PYTHON) deploy/setup/venv.sh run
+
+setup-dev: ## the same, with what tests and linters need
+	@PYTHON=$(PYTHON) deploy/setup/venv.sh dev
 
 cluster-up: setup ## bring the cluster up, engine and images included
 	$(WARREN) cluster up
@@ -52,16 +55,16 @@ chaos-heal: setup ## undo every fault
 
 test: test-unit test-cluster ## unit tests, then the tests on a real cluster
 
-test-unit: setup ## the tests that need no engine
-	$(RUN) pytest tests/unit tests/contract
+test-unit: setup-dev ## the tests that need no engine
+	$(RUN) pytest tests/unit
 
-test-cluster: setup ## the tests on a real cluster
+test-cluster: setup-dev ## the tests on a real cluster
 	$(RUN) pytest tests/cluster
 
 test-full: test ## besides, the tests that take long; goes on where it failed
 	$(RUN) pytest tests -m full --stepwise
 
-check: setup ## linters, types, generated files, the wheel
+check: setup-dev ## linters, types, generated files, the wheel
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy

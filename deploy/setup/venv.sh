@@ -2,10 +2,20 @@
 # Makes .venv from the committed lock, with hashes. Touches nothing outside the checkout and needs no right.
 # Where Debian's python3-venv is missing (no ensurepip), pip is taken from Debian's package python3-pip-whl,
 # downloaded with its signature checked and unpacked inside .venv.
+# The argument says for what: `run` (the cluster, load, faults, dashboards), or `dev` (besides, tests and linters).
 # PYTHON=python3.13 chooses another interpreter.
 set -eu
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-python3}
+purpose=${1:-dev}
+case $purpose in
+run) lock=requirements/runtime.lock ;;
+dev) lock=requirements/dev.lock ;;
+*)
+    echo "usage: $0 run|dev" >&2
+    exit 2
+    ;;
+esac
 
 refuse() {
     echo "warren: $1" >&2
@@ -19,15 +29,15 @@ found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     refuse "Python 3.11 or newer is needed, and $python is $found" "make setup PYTHON=python3.13"
 
 # What .venv was made of: unchanged means that there is nothing to do.
-stamp="$(cat requirements/dev.lock pyproject.toml deploy/setup/venv.sh | sha256sum | cut -c 1-64) $found $PWD"
-if [ "$(cat .venv/.stamp 2>/dev/null)" = "$stamp" ] && .venv/bin/python -c 'import warren' 2>/dev/null; then
-    touch .venv/.stamp
+stamp="$(cat requirements/*.lock pyproject.toml deploy/setup/venv.sh | sha256sum | cut -c 1-64) $found $PWD"
+made=$(cat .venv/.stamp 2>/dev/null || true)
+if [ "$made" = "dev $stamp" ] || [ "$made" = "$purpose $stamp" ]; then
     exit 0
 fi
 
 begun=$(date +%s)
 if [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$found" ] ||
-    { [ -e .venv/.stamp ] && [ "$(cut -d ' ' -f 3- .venv/.stamp)" != "$PWD" ]; }; then
+    { [ -e .venv/.stamp ] && [ "$(cut -d ' ' -f 4- .venv/.stamp)" != "$PWD" ]; }; then
     echo "making .venv for Python $found"
     rm -rf .venv
     if "$python" -c 'import ensurepip' 2>/dev/null; then
@@ -59,11 +69,11 @@ fetch_pip() {
 }
 .venv/bin/python -m pip --version >/dev/null 2>&1 || fetch_pip
 
-echo "installing $(grep -c '^[a-z]' requirements/dev.lock) locked packages into .venv"
+echo "installing $(grep -c '^[a-z]' "$lock") locked packages into .venv"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-user --no-deps --require-hashes \
-    --only-binary :all: --requirement requirements/dev.lock ||
+    --only-binary :all: --requirement "$lock" ||
     refuse "the locked packages could not be installed" "see whether pip reaches its package index: .venv/bin/python -m pip download pika"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-user --no-deps --no-index \
     --no-build-isolation --editable .
-echo "$stamp" >.venv/.stamp
+echo "$purpose $stamp" >.venv/.stamp
 echo ".venv is ready ($(($(date +%s) - begun)) s)"
