@@ -1,4 +1,4 @@
-"""From evidence to the ledger's figures: pure, by the definitions of `DESIGN.md`, "The face"."""
+"""From evidence to the ledger's figures: pure, by the definitions of docs/results.md."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The result of a load run, version 1: what `--json` writes, what reports and chaos experiments read.
 
 Keys are stable; more may be added, and a reader ignores keys that it does not know. Times are ISO-8601
-in UTC, durations in seconds. `DESIGN.md`, "The face", defines every count of the ledger.
+in UTC, durations in seconds. docs/results.md defines every count of the ledger.
 """
 
 from __future__ import annotations
