@@ -45,6 +45,7 @@ def exporter() -> None:
 @click.option(
     "--node",
     "nodes",
+    envvar="WARREN_EXPORTER_SERVE_NODE",
     multiple=True,
     required=True,
     help="Host of a broker node, as its certificate names it; give every node.",
@@ -89,6 +90,7 @@ def exporter() -> None:
 @click.option(
     "--deadline",
     "deadline_s",
+    envvar="WARREN_EXPORTER_SERVE_DEADLINE",
     type=click.FloatRange(min=0.5),
     default=3.5,
     show_default=True,

@@ -15,6 +15,7 @@ from loadgen import launch, progress, resolve, scenario, summary
 from warren.connection import Credentials
 from warren.errors import BadInputError
 from warren.operate import options
+from warren.operate.cli import NamedByFlag, json_option, topology_option
 from warren.results import LoadResult, write_result
 
 
@@ -54,15 +55,18 @@ def list_profiles() -> None:
 @click.option("--prefetch", type=click.IntRange(1, 65535), help="Unacknowledged messages a worker may hold.")
 @click.option("--window", type=click.IntRange(min=1), help="Unconfirmed messages a publisher may have.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any key of the profile."
+    "--set",
+    "settings",
+    cls=NamedByFlag,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override any key of the profile.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Which messages fail, and how often.")
 @click.option("--purge", is_flag=True, help="Throw away what the profile's queues hold before it starts.")
-@click.option(
-    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result here."
-)
+@json_option
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
-@click.option("--topology", envvar="WARREN_TOPOLOGY", type=click.Path(path_type=Path, dir_okay=False))
+@topology_option
 @click.option("--url", help="Another cluster: amqps://host:port,… The load then runs on this machine.")
 @click.option("--user", help="With --url: the account that all roles use.")
 @click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="With --url.")

@@ -30,6 +30,8 @@ GROUPS = {
     "demo": ("warren.demo.cli:demo", "Everything once: cluster, load, a killed leader, verdicts."),
 }
 
+#: What the shell says of a program that SIGPIPE has ended.
+_EXIT_PIPE = 141
 #: What the machine may refuse at any moment, anywhere: not a bug, and what to try.
 _TROUBLES = {
     errno.ENOSPC: "make room on that disk (df -h), then try again",
@@ -109,10 +111,12 @@ def _run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("warren: interrupted", err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) has gone; nothing is left to say, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit as leaving:
+        # No command of ours exits by itself. Click does so after completion, and with 1 where the reader
+        # of a pipe (head, less) has gone: a verdict may have been cut off then, so this is no failed one.
+        if leaving.code == 1 and "_WARREN_COMPLETE" not in os.environ:
+            return _EXIT_PIPE
+        raise
     except Exception as error:  # the edge: whatever is left is a bug of ours, or the machine's own trouble
         return _machine_trouble(error) or _report_bug()
     return outcome if isinstance(outcome, int) else 0

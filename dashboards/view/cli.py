@@ -17,7 +17,12 @@ from warren.errors import EXIT_OK, WarrenError
 
 @click.command(name="view")
 @click.option(
-    "--config", "path", type=click.Path(path_type=Path), required=True, help="JSON configuration file."
+    "--config",
+    "path",
+    envvar="WARREN_DASHBOARDS_VIEW_CONFIG",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="JSON configuration file.",
 )
 @click.option("--probe", is_flag=True, help="Only ask whether the preview is up: exit 0, or 3.")
 def view(path: Path, probe: bool) -> None:

@@ -15,15 +15,33 @@ from loadgen.bench.figures import as_dict, table
 from warren import checkout
 from warren.imagebuild import Builder
 from warren.operate import options
-from warren.operate.cli import json_option, topology_option
+from warren.operate.cli import NamedByFlag, json_option, topology_option
 from warren.runtime.stream import stream
 
 
 @click.command()
 @topology_option
-@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1, 100))
-@click.option("--warmup", "warmup_s", default=10, show_default=True, type=click.IntRange(1, 600))
-@click.option("--window", "window_s", default=20, show_default=True, type=click.IntRange(5, 3600))
+@click.option(
+    "--repeats", default=5, show_default=True, type=click.IntRange(1, 100), help="Turns of each of the two."
+)
+@click.option(
+    "--warmup",
+    "warmup_s",
+    cls=NamedByFlag,
+    default=10,
+    show_default=True,
+    type=click.IntRange(1, 600),
+    help="Seconds of a turn that do not count.",
+)
+@click.option(
+    "--window",
+    "window_s",
+    cls=NamedByFlag,
+    default=20,
+    show_default=True,
+    type=click.IntRange(5, 3600),
+    help="Seconds of a turn that count.",
+)
 @click.option(
     "--rate", type=click.FloatRange(min=1), help="Messages per second (default: as fast as it goes)."
 )

@@ -13,6 +13,7 @@ from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.objects import drift
 from warren.objects.writing import command_for
 from warren.operate import options
+from warren.operate.cli import json_option
 from warren.topology_reader import load
 
 topology_option = click.option(
@@ -21,9 +22,6 @@ topology_option = click.option(
     envvar="WARREN_TOPOLOGY",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Topology file (default: deploy/topology.yml).",
-)
-json_option = click.option(
-    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Also write the result here."
 )
 
 
@@ -44,7 +42,13 @@ def check(file: Path | None) -> None:
 
 @topology.command()
 @topology_option
-@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 where a file differs.")
+@click.option(
+    "--check",
+    "only_check",
+    envvar="WARREN_TOPOLOGY_RENDER_CHECK",
+    is_flag=True,
+    help="Write nothing; exit 1 where a file differs.",
+)
 def render(path: Path | None, only_check: bool) -> int:
     """Write the committed files that follow from the topology."""
     found = load(path or checkout.path("deploy", "topology.yml"))

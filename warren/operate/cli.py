@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,15 @@ from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.images import Policy
 from warren.operate import access, options, status
 
+
+class NamedByFlag(click.Option):
+    """An option whose variable follows from its flag, as the help says, whatever its parameter is called."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        flag = max(self.opts, key=len).lstrip("-").replace("-", "_").upper()
+        return os.environ.get(f"{ctx.auto_envvar_prefix}_{flag}") or super().resolve_envvar_value(ctx)
+
+
 topology_option = click.option(
     "--topology",
     envvar="WARREN_TOPOLOGY",
@@ -20,7 +30,11 @@ topology_option = click.option(
     help="Topology file (default: deploy/topology.yml).",
 )
 json_option = click.option(
-    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Also write the result here."
+    "--json",
+    "json_path",
+    cls=NamedByFlag,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the result here.",
 )
 
 
@@ -128,6 +142,7 @@ def logs(topology: Path | None, node: str, lines: int) -> None:
 @click.option(
     "--for",
     "client",
+    cls=NamedByFlag,
     type=click.Choice(["shell", "pika", "java", "curl"]),
     default="shell",
     show_default=True,

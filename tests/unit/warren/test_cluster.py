@@ -1,0 +1,485 @@
+"""What `cluster.up` decides, on an engine that only remembers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from warren import bundle, cluster
+from warren.context import Context, open_context
+from warren.errors import DeadlineError, NotReadyError, RefusedError
+from warren.images import ImageRef
+from warren.pki import Pki
+from warren.process import Completed
+from warren.runtime.engine import Engine
+from warren.wait import Clock
+
+ENGINE = Engine(
+    docker="docker", compose=("docker", "compose"), server_version="20.10", compose_version="2.26"
+)
+NODES = ("rmq1", "rmq2", "rmq3")
+
+
+@dataclass
+class Docker:
+    """Answers as an engine with one project would. ``log`` keeps what changed something."""
+
+    name: str = "warren"
+    containers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    volumes: dict[str, dict[str, str]] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    fail: dict[str, str] = field(default_factory=dict)
+    interrupt: str = ""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        words = list(argv)[1:]
+        kind = words[0] if words[0] != "compose" else f"compose {words[5]}"
+        if kind == self.interrupt:
+            self.interrupt = ""
+            raise KeyboardInterrupt
+        if kind in self.fail:
+            return Completed(argv=tuple(argv), returncode=1, stdout="", stderr=self.fail[kind])
+        method = getattr(self, f"_{kind.replace(' ', '_')}")
+        stdout = method(words, env or {})
+        if isinstance(stdout, Completed):
+            return stdout
+        return Completed(argv=tuple(argv), returncode=0, stdout=stdout or "", stderr="")
+
+    def _container(self, words: list[str], env: Mapping[str, str]) -> str | Completed:
+        if words[1] == "ls":
+            wanted = [each.removeprefix("status=") for each in words if each.startswith("status=")]
+            every = wanted or ["running", "paused", "exited", "created", "dead"]
+            shown = every if "--all" in words or wanted else ["running"]
+            return "\n".join(n for n, each in self.containers.items() if each["State"]["Status"] in shown)
+        if "--format" in words:
+            if words[-1] not in self.containers:
+                return Completed(argv=(), returncode=1, stdout="", stderr="No such container")
+            return json.dumps(self.containers[words[-1]]["State"])
+        return json.dumps([self.containers[name] for name in words[2:]])
+
+    def _volume(self, words: list[str], env: Mapping[str, str]) -> str:
+        if words[1] == "ls":
+            return "\n".join(self.volumes)
+        if words[1] == "rm":
+            for name in words[2:]:
+                del self.volumes[name]
+            return ""
+        return json.dumps([{"Labels": self.volumes[name]} for name in words[2:]])
+
+    def _network(self, words: list[str], env: Mapping[str, str]) -> str:
+        return ""
+
+    def _run(self, words: list[str], env: Mapping[str, str]) -> str:
+        if words[-1] == "ulimit -H -n":
+            return "1048576"
+        filled = [w.partition("/out/")[2] for w in words if w.startswith("--mount")]
+        emptied = words[words.index("fill") + 1 :]
+        self.log.append(f"fill {' '.join(filled)}; emptied {' '.join(emptied)}")
+        return ""
+
+    def _exec(self, words: list[str], env: Mapping[str, str]) -> str:
+        self.log.append(f"exec {words[1]} {words[-1]}")
+        return "ok"
+
+    def _logs(self, words: list[str], env: Mapping[str, str]) -> str:
+        return f"last words of {words[-1]}\n"
+
+    def _restart(self, words: list[str], env: Mapping[str, str]) -> str:
+        self.log.append(f"restart {words[-1]}")
+        return ""
+
+    def _stop(self, words: list[str], env: Mapping[str, str]) -> str:
+        for name in words[3:]:
+            self._put(name, "exited")
+        return ""
+
+    def _rm(self, words: list[str], env: Mapping[str, str]) -> str:
+        for name in words[2:]:
+            del self.containers[name]
+        return ""
+
+    def _compose_create(self, words: list[str], env: Mapping[str, str]) -> str:
+        document = yaml.safe_load(Path(words[4]).read_text())
+        owner = {"warren.state": env["WARREN_STATE_DIR"], "warren.state-id": env["WARREN_STATE_ID"]}
+        for volume in document["volumes"]:
+            self.volumes.setdefault(f"{self.name}_{volume}", owner)
+        keep = "--no-recreate" in words
+        for service in [word for word in words[6:] if word in document["services"]]:
+            name, spec = f"{self.name}-{service}", document["services"][service]
+            old = self.containers.get(name)
+            if old is None or (old["spec"] != spec and not keep):
+                self.log.append(f"create {service}")
+                labels = {k: v for k, v in spec["labels"].items() if not v.startswith("${")}
+                self.containers[name] = {
+                    "Name": f"/{name}", "Config": {"Labels": labels}, "State": {}, "spec": spec,
+                }  # fmt: skip
+                self._put(name, "created")
+        return ""
+
+    def _compose_up(self, words: list[str], env: Mapping[str, str]) -> str:
+        assert "--no-recreate" in words
+        for name, each in self.containers.items():
+            if each["State"]["Status"] in ("created", "exited"):
+                self.log.append(f"start {name.removeprefix(self.name + '-')}")
+                self._put(name, "running")
+        return ""
+
+    def _put(self, name: str, status: str) -> None:
+        state = {"Status": status, "Running": status == "running", "Pid": 1, "ExitCode": 1}
+        self.containers[name]["State"] = state
+
+
+class World:
+    """One machine: an engine, a state folder, a topology that tests may edit, and a cluster that is whole."""
+
+    def __init__(self, folder: Path, topology: str) -> None:
+        self.docker = Docker()
+        self.path = folder / "topology.yml"
+        self.path.write_text(topology)
+        self.env = {"WARREN_STATE": str(folder / "state")}
+        self.said: list[str] = []
+        self.time = 0.0
+        self.problem = ""
+        self.targets = [SimpleNamespace(job="prometheus", instance="p", health="up", error="")]
+        self.leaders = ["rabbit@rmq1"]
+        self.posts: list[tuple[str, ...]] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.path.read_text()
+        assert old in text
+        self.path.write_text(text.replace(old, new))
+
+    def context(self) -> Context:
+        found = open_context(self.say, topology_path=self.path, env=self.env)
+        clock = Clock(now=lambda: self.time, sleep=self._sleep)
+        opened = Context(
+            topology=found.topology,
+            topology_path=self.path,
+            state=found.state,
+            say=self.say,
+            run=self.docker,
+            clock=clock,
+        )
+        opened.use_engine(ENGINE)
+        return opened
+
+    def _sleep(self, duration_s: float) -> None:
+        self.time += max(duration_s, 0.01)
+
+    def up(self) -> list[str]:
+        """What `up` changed on the engine."""
+        self.docker.log.clear()
+        cluster.up(self.context())
+        return list(self.docker.log)
+
+    @property
+    def root(self) -> Path:
+        return Path(self.env["WARREN_STATE"]) / "warren"
+
+    def contents(self) -> dict[str, bytes]:
+        found = (path for path in self.root.rglob("*") if path.is_file() and path.name != "lock")
+        return {str(path): path.read_bytes() for path in found}
+
+    # What the context's clients are replaced by
+
+    def check(self) -> None:
+        if self.problem:
+            raise NotReadyError("rmq1", self.problem)
+
+    def queues(self) -> tuple[Any, ...]:
+        return tuple(SimpleNamespace(type="quorum", leader=leader) for leader in self.leaders)
+
+    def post(self, *path: str) -> None:
+        self.posts.append(path)
+
+
+@pytest.fixture
+def world(tmp_path: Path, checkout_root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(tmp_path, (checkout_root / "deploy" / "topology.yml").read_text())
+
+    def images(wanted: Mapping[str, str], **_: Any) -> dict[str, ImageRef]:
+        names = {**wanted, "warren": "warren"}
+        names.pop("grafana")
+        return {
+            name: ImageRef(name=name, reference=ref, origin="built", digest=None, note="")
+            for name, ref in names.items()
+        }
+
+    # Slow on purpose, and not what is tried here: hashing, and waiting for the disk.
+    hashing = SimpleNamespace(hashpw=lambda word, salt: b"#" + word, gensalt=lambda rounds: b"")
+    hashing.checkpw = lambda word, hashed: hashed == b"#" + word
+    monkeypatch.setattr(bundle, "bcrypt", hashing)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(cluster, "ensure_engine", lambda **_: ENGINE)
+    monkeypatch.setattr(cluster, "ensure_images", images)
+    monkeypatch.setattr(cluster, "read_actual", lambda management: None)
+    monkeypatch.setattr(cluster, "plan", lambda *_: None)
+    monkeypatch.setattr(cluster, "apply", lambda *_, **__: None)
+    monkeypatch.setattr(Context, "gate", SimpleNamespace(check=made.check))
+    monkeypatch.setattr(Context, "management", SimpleNamespace(queues=made.queues, post=made.post))
+    monkeypatch.setattr(Context, "prometheus", SimpleNamespace(targets=lambda: made.targets))
+    return made
+
+
+def test_first_up_makes_fills_and_starts_everything(world: World) -> None:
+    log = world.up()
+    assert {f"create {node}" for node in NODES} <= set(log)
+    assert {f"start {node}" for node in NODES} <= set(log)
+    (fill,) = [line for line in log if line.startswith("fill")]
+    for name in ("rmq1-config", "rmq3-data", "prometheus-config", "prometheus-data", "view-config"):
+        assert name in fill
+    assert log.index(fill) < log.index("start rmq1"), "a node must not start before its files are there"
+
+
+def test_second_up_changes_nothing(world: World) -> None:
+    world.up()
+    before = world.contents()
+    assert world.up() == []
+    assert world.contents() == before
+    assert "the nodes run already" in world.said
+
+
+def test_data_are_never_emptied(world: World) -> None:
+    world.up()
+    cluster.down(world.context())
+    (world.root / "applied.json").unlink()
+    fills = [line for line in world.up() if line.startswith("fill")]
+    emptied = [line.partition("; emptied ")[2].split() for line in fills]
+    assert emptied
+    assert all(name.endswith("-config") for names in emptied for name in names)
+
+
+def test_stopped_node_is_started_again_and_the_others_are_left_alone(world: World) -> None:
+    world.up()
+    world.docker._put("warren-rmq2", "exited")
+    assert world.up() == ["start rmq2"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("channel_max: 256", "channel_max: 128", "max_channels_per_connection = 128"),
+        ("memory_limit_mib: 1024", "memory_limit_mib: 900", "mem_limit: 900m"),
+        ("4.3.6", "4.3.7", "+rabbitmq:4.3.7"),
+    ],
+)
+def test_changed_settings_of_running_nodes_are_shown_and_refused_before_anything_is_written(
+    world: World, old: str, new: str, shown: str
+) -> None:
+    world.up()
+    before = world.contents()
+    world.edit(old, new)
+    world.edit("  - {name: users-support, max", "  - {name: users-added}\n  - {name: users-support, max")
+    with pytest.raises(RefusedError, match="would change") as caught:
+        world.up()
+    assert shown in caught.value.what
+    assert "make cluster-down cluster-up" in caught.value.remedy
+    assert caught.value.exit_code == 2
+    assert world.contents() == before
+    assert world.docker.log == []
+
+
+def test_one_running_node_is_enough_to_refuse(world: World) -> None:
+    world.up()
+    for node in ("rmq1", "rmq2"):
+        world.docker._put(f"warren-{node}", "exited")
+    world.edit("channel_max: 256", "channel_max: 128")
+    with pytest.raises(RefusedError):
+        world.up()
+
+
+def test_changed_settings_are_taken_after_down(world: World) -> None:
+    world.up()
+    world.edit("channel_max: 256", "channel_max: 128")
+    cluster.down(world.context())
+    assert "start rmq1" in world.up()
+    assert world.up() == []
+
+
+def test_only_the_service_whose_files_changed_is_restarted(world: World) -> None:
+    world.up()
+    world.edit("lag_s: 30}", "lag_s: 31}")
+    assert world.up() == ["fill prometheus-config; emptied prometheus-config", "restart warren-prometheus"]
+
+
+def test_renewed_certificates_reach_running_nodes_without_a_restart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.up()
+    later = datetime.now(UTC) + timedelta(days=380)
+    monkeypatch.setattr(Context, "pki", property(lambda self: Pki(self.state.pki, later)))
+    log = world.up()
+    assert [line for line in log if line.startswith("exec")] == [
+        f"exec warren-{node} ssl:clear_pem_cache()." for node in NODES
+    ]
+    assert {"restart warren-prometheus", "restart warren-view"} <= set(log)
+    assert not [line for line in log if line.startswith(("create", "start"))]
+    (fill,) = [line for line in log if line.startswith("fill")]
+    assert "-data" not in fill
+    assert "rmq" not in fill.partition("; emptied ")[2]
+
+
+def test_volume_that_was_removed_by_hand_is_filled_again(world: World) -> None:
+    world.up()
+    del world.docker.volumes["warren_prometheus-config"]
+    assert "fill prometheus-config; emptied prometheus-config" in world.up()
+
+
+def test_cluster_of_another_state_is_refused_and_nothing_is_asked_to_start(
+    world: World, tmp_path: Path
+) -> None:
+    world.up()
+    world.env = {"WARREN_STATE": str(tmp_path / "second")}
+    with pytest.raises(RefusedError, match="belongs to the state folder"):
+        world.up()
+    assert world.docker.log == []
+
+
+def test_lost_state_folder_is_refused_and_destroy_frees_the_name(world: World) -> None:
+    world.up()
+    for path in sorted(world.root.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    with pytest.raises(RefusedError, match="passwords and certificates are gone"):
+        world.up()
+    cluster.destroy(world.context())
+    assert (world.docker.containers, world.docker.volumes) == ({}, {})
+    assert not world.root.exists()
+    assert "start rmq1" in world.up()
+
+
+def test_paused_node_is_told_with_the_way_to_heal_it(world: World) -> None:
+    world.up()
+    world.docker._put("warren-rmq2", "paused")
+    with pytest.raises(NotReadyError, match="make chaos-heal") as caught:
+        world.up()
+    assert caught.value.where == "rmq2"
+    assert world.docker.log == []
+
+
+@pytest.mark.parametrize("moment", ["run", "compose create", "compose up"])
+def test_up_that_was_interrupted_is_finished_by_the_next(world: World, moment: str) -> None:
+    world.docker.interrupt = moment
+    with pytest.raises(KeyboardInterrupt):
+        world.up()
+    world.up()
+    assert {each["State"]["Status"] for each in world.docker.containers.values()} == {"running"}
+    assert world.up() == []
+
+
+def test_changed_settings_and_an_interrupt_after_the_start_do_not_end_in_a_refusal(world: World) -> None:
+    world.up()
+    cluster.down(world.context())
+    world.edit("channel_max: 256", "channel_max: 128")
+    world.problem = "interrupted here"
+    with pytest.raises(DeadlineError):
+        world.up()
+    world.problem = ""
+    assert world.up() == []
+
+
+def test_definitions_of_the_first_boot_are_made_anew_once_all_data_are_gone(world: World) -> None:
+    world.up()
+    boot = world.root / "secrets" / "boot-definitions.json"
+    first = boot.read_bytes()
+    cluster.down(world.context())
+    world.edit("description: Orders, payments", "description: Payments, orders")
+    world.up()
+    assert boot.read_bytes() == first, "a changed file would be imported again"
+    cluster.down(world.context())
+    world.docker.volumes.clear()
+    world.up()
+    assert boot.read_bytes() != first
+
+
+def test_node_that_ends_while_it_boots_is_told_at_once_with_its_last_lines(world: World) -> None:
+    real = world.docker._compose_up
+
+    def up_and_die(words: list[str], env: Mapping[str, str]) -> str:
+        real(words, env)
+        world.docker._put("warren-rmq2", "exited")
+        return ""
+
+    world.docker._compose_up = up_and_die  # type: ignore[method-assign]
+    world.problem = "not whole"
+    with pytest.raises(NotReadyError, match="last words of warren-rmq2") as caught:
+        world.up()
+    assert caught.value.where == "rmq2"
+    assert world.time < 5
+
+
+def test_cluster_that_does_not_become_whole_is_told_with_the_last_reason(world: World) -> None:
+    world.problem = "does not see rabbit@rmq3 running"
+    with pytest.raises(DeadlineError, match=r"waited 180 s .* does not see rabbit@rmq3 running"):
+        world.up()
+
+
+def test_service_that_ended_or_a_target_that_is_down_keeps_up_from_ending(world: World) -> None:
+    world.targets = [SimpleNamespace(job="rabbitmq", instance="rmq1:1", health="down", error="refused")]
+    with pytest.raises(DeadlineError, match=r"target rabbitmq rmq1:1: waited 60 s .*refused"):
+        world.up()
+
+
+def test_target_of_a_load_run_that_has_just_ended_is_no_fault(world: World) -> None:
+    world.targets.append(SimpleNamespace(job="load", instance="x", health="down", error="gone"))
+    world.up()
+
+
+def test_leaders_are_spread_and_a_spread_that_does_not_come_is_told_and_no_failure(world: World) -> None:
+    world.leaders = ["rabbit@rmq1"] * 6
+    world.up()
+    assert len(world.posts) > 2
+    assert set(world.posts) == {("rebalance", "queues")}
+    assert [line for line in world.said if "rebalance quorum" in line and "0 to 6 on a node" in line]
+
+
+def test_second_up_at_once_is_told_who_holds_the_cluster(world: World) -> None:
+    with (
+        world.context().state.lock("warren cluster up"),
+        pytest.raises(NotReadyError, match="in use by warren cluster up"),
+    ):
+        world.up()
+
+
+@pytest.mark.parametrize("moment", ["compose create", "compose up"])
+def test_port_in_use_is_told_by_number(world: World, moment: str) -> None:
+    world.docker.fail[moment] = "listen tcp4 127.0.0.1:15610: bind: address already in use"
+    with pytest.raises(NotReadyError, match=r"port 15610 on 127.0.0.1: is in use"):
+        world.up()
+    world.docker.fail.clear()
+    world.up()
+
+
+def test_down_keeps_volumes_and_state(world: World) -> None:
+    world.up()
+    volumes = dict(world.docker.volumes)
+    cluster.down(world.context())
+    assert world.docker.containers == {}
+    assert world.docker.volumes == volumes
+    assert (world.root / "secrets" / "operator").exists()
+
+
+def test_down_of_another_states_cluster_is_refused(world: World, tmp_path: Path) -> None:
+    world.up()
+    world.env = {"WARREN_STATE": str(tmp_path / "second")}
+    with pytest.raises(RefusedError):
+        cluster.down(world.context())
+    assert world.docker.containers
