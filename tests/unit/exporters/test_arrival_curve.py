@@ -281,6 +281,52 @@ def test_a_retry_queue_counts_what_its_consumers_reject() -> None:
     assert answer.age_s == pytest.approx(30, abs=SKEW_S)
 
 
+def test_arrivals_that_the_counter_misses_are_found_out_and_counted_by_conservation() -> None:
+    """Half of the messages come by another protocol: their publishes are in no counter."""
+    arrivals = QueueArrivals()
+    for now in range(0, 300, 5):
+        answer = arrivals.record(
+            float(now),
+            Reading(ready=20 * now, unacked=0, published={"a": 10 * now}, acked={"a": 0}, delivered={}),
+        )
+    assert answer.source is Source.CONSERVATION
+    assert answer.age_s == pytest.approx(295, abs=SKEW_S)
+
+
+def test_age_is_absent_after_messages_came_and_went_unseen() -> None:
+    """A hundred came by another protocol and half of them were purged: which ones is not known."""
+    arrivals = QueueArrivals()
+    answers = []
+    for now in range(0, 300, 5):
+        ready = 0 if now < 60 else 100 if now < 120 else 50
+        answers.append(arrivals.record(float(now), idle(ready)))
+    assert answers[22].source is Source.CONSERVATION
+    assert answers[-1] == Age(source=Source.UNKNOWN)
+
+
+def test_an_empty_queue_has_no_age_although_the_acknowledgements_are_not_counted_yet() -> None:
+    arrivals = QueueArrivals()
+    for now, ready in ((0.0, 0), (5.0, 50), (10.0, 50)):
+        arrivals.record(
+            now, Reading(ready=ready, unacked=0, published={"a": ready}, acked={"a": 0}, delivered={})
+        )
+    answer = arrivals.record(
+        15.0, Reading(ready=0, unacked=0, published={"a": 50}, acked={"a": 10}, delivered={})
+    )
+    assert answer.age_s == 0.0
+
+
+def test_bursts_of_long_ago_are_not_smeared_by_more_than_a_percent_of_their_age() -> None:
+    curve = Curve()
+    for second in range(40_000):
+        curve.record(float(second), 100.0 * (second // 4000))
+        curve.forget(0.0, float(second))
+    for burst in range(1, 10):
+        arrived = curve.arrival(100.0 * burst)
+        assert arrived is not None
+        assert arrived.at_s == pytest.approx(4000 * burst, abs=0.011 * (40_000 - 4000 * burst) + 1)
+
+
 def test_drain_time_is_backlog_over_the_net_rate() -> None:
     arrivals = QueueArrivals()
     for now in range(0, 65, 5):

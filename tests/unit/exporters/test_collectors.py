@@ -107,6 +107,15 @@ def test_a_queue_of_which_no_node_tells_the_length_is_absent(snapshot: Snapshot)
     assert made.get_sample_value(names.COLLECTOR_UP.name, {"collector": "lag"}) == 1
 
 
+def test_the_leader_is_believed_over_a_node_that_led_before(snapshot: Snapshot) -> None:
+    """For a moment after a change of leader the old one still shows its last figures."""
+    key = ("/orders", "orders.work")
+    stale = {**snapshot.counters["rmq1"], READY: {key: 900.0}, UNACKED: {key: 0.0}}
+    both = with_queue(snapshot, ready=3, published=0)
+    made = scrape(FakeBroker(replace(both, counters={**both.counters, "rmq1": stale})), "lag")
+    assert made.get_sample_value(names.READY.name, WORK) == 3
+
+
 def test_nothing_is_nought_when_the_broker_is_silent(snapshot: Snapshot) -> None:
     silent = replace(snapshot, queues=None, counters={}, errors=("rmq1: refused",))
     made = scrape(FakeBroker(silent), "lag", "queues")
