@@ -174,6 +174,14 @@ class Builder:
             [self._docker, "image", "inspect", "--format", "{{.Id}}", reference], timeout_s=30
         ).ok
 
+    def forget(self, repository: str, *, keep: int) -> None:
+        """Remove all but the ``keep`` newest images of ``repository``; those that a container uses stay."""
+        listed = self._run(
+            [self._docker, "image", "ls", repository, "--format", "{{.Repository}}:{{.Tag}}"], timeout_s=30
+        )
+        for reference in listed.stdout.split()[keep:]:  # the newest come first
+            self._run([self._docker, "rmi", reference], timeout_s=30)
+
     def package_version(self, package: str) -> str | None:
         """The version of ``package`` in the suite that images are built from; None where it has none."""
         return candidate(package, run=self._run, suite=self._open_suite())

@@ -25,6 +25,8 @@ PACKAGES = ("chaos", "dashboards", "exporters", "loadgen", "report", "warren")
 #: Tags of the wheels that may go into the image, newest C library first; the image's is newer than all of
 #: these.
 _C_LIBRARIES = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
+#: Images of earlier sources that stay: a run that began on one may still start containers of it.
+_KEPT = 5
 _PIP_REMEDY = (
     "see whether this machine's pip reaches its package index: .venv/bin/python -m pip download pika"
 )
@@ -73,6 +75,7 @@ def build_own(
     with zipfile.ZipFile(_wheel(builder, run, root, python)) as wheel:
         wheel.extractall(app / "app")
     builder.docker_build(app, recipe.tag, {"BASE": recipe.python_tag})
+    builder.forget(recipe.tag.partition(":")[0], keep=_KEPT)
     builder.step("ready")
 
 

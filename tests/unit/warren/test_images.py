@@ -53,6 +53,8 @@ class Registry:
         self.built: list[str] = []
         self.asked: list[str] = []
         self.silent = False
+        self.listed: list[str] = []
+        self.removed: list[str] = []
         self.now = 0.0
 
     def sleep(self, seconds: float) -> None:
@@ -74,6 +76,10 @@ class Registry:
             else:
                 out = "\n".join(ref for ref in references if ref in self.there)
             code = 0 if all(ref in self.there for ref in references) else 1
+        if "image ls" in line:
+            out = "\n".join(self.listed)
+        if argv[1] == "rmi":
+            self.removed.append(argv[2])
         if "apt-cache" in line:
             out = "  Candidate: 4.3.6-1\n"
         if "indextargets" in line:
@@ -252,6 +258,13 @@ def test_changed_source_rebuilds_our_layer_and_not_the_dependencies(tmp_path: Pa
     assert before.python_tag == after.python_tag
     (root / "requirements/runtime.lock").write_text("pika==1.4.5 --hash=sha256:bb\n")
     assert own_recipe(root, base=None).python_tag != after.python_tag
+
+
+def test_images_of_older_sources_are_removed_but_for_the_newest(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    registry.listed = [f"warren/warren:{number}" for number in range(9, 0, -1)]
+    registry.get()
+    assert registry.removed == [f"warren/warren:{number}" for number in (4, 3, 2, 1)]
 
 
 def test_compiled_files_do_not_change_a_hash(tmp_path: Path) -> None:
