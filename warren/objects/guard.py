@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from warren.errors import BadInputError, RefusedError
-from warren.management import ManagementClient, NotFoundError
+from warren.management import ApiError, ManagementClient, NotFoundError
 from warren.objects.model import BrokerObject, Kind
 from warren.objects.steps import Action, Step
 
@@ -85,8 +85,14 @@ def _has_a_message(client: ManagementClient, vhost: str, name: str, kind: str) -
         return False  # a stream has no get; its counter is all there is
     try:
         answer: Any = client.post("queues", vhost, name, "get", body=_LOOK)
-    except BadInputError as error:
-        raise RefusedError(f"queue {name} in {vhost}", f"cannot be looked into: {error.what}") from error
+    except NotFoundError:
+        return False
+    except (BadInputError, ApiError) as error:
+        raise RefusedError(
+            f"queue {name} in {vhost}",
+            f"cannot be looked into before it is deleted: {error.what}",
+            f"may user '{client.user}' read it?",
+        ) from error
     return bool(answer)
 
 
