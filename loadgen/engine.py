@@ -1,7 +1,7 @@
-"""The coordinator of a run: consumers first, then publishers, then the drain, then the judgement.
+"""A run from its spec to its result: `run` is the engine, `execute` what a container runs.
 
-`run` is the engine; `execute` is what a container runs: the spec on standard input, progress as JSON
-lines on standard output, ``result.json`` in the run's folder.
+`execute` takes the spec on standard input, writes progress as JSON lines on standard output and leaves
+``result.json`` in the run's folder.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,267 +18,15 @@ from typing import Any
 
 from loadgen import roster
 from loadgen.collect import Totals
-from loadgen.evidence import Evidence, read_evidence
-from loadgen.fleet import Fleet, Member
-from loadgen.judge import Expectation, missing
+from loadgen.coordinator import QUIET_S, Emit, Interrupts, Run
 from loadgen.metrics import LoadCollector, serve
-from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec, from_plain
+from loadgen.spec import LoadSpec, from_plain
 from loadgen.verdict import Timing, conclude
 from loadgen.worker import SECOND_NS
-from warren.errors import EXIT_BUG, NotReadyError, WarrenError
+from warren.errors import EXIT_BUG, WarrenError
 from warren.results import LoadResult, write_result
 
-#: Told of everything that a person may want to see: events of type ``note`` and, each second, ``progress``.
-Emit = Callable[[Mapping[str, Any]], None]
-
-_READY_DEADLINE_S = 40.0
-_START_AHEAD_NS = 200_000_000
-_CHECK_EVERY_S = 0.5
-#: Workers tell of a second when it is over; what is shown waits this much longer for the slowest.
-_AFTER_TICK_NS = 250_000_000
-#: After the ledger is complete: time for a duplicate that is on its way to show itself.
-_QUIET_S = 1.0
-_END_DEADLINE_S = 15.0
-_RESTARTS = 5
-
-
-class Interrupts:
-    """Counts ^C: the first stops publishing, the second skips the drain."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, signum: int, frame: Any) -> None:
-        del signum, frame
-        self.count += 1
-
-
-class Run:
-    """One run; its steps in order are those of `run`."""
-
-    def __init__(self, spec: LoadSpec, emit: Emit, interrupts: Interrupts) -> None:
-        self.spec = spec
-        self.totals = Totals()
-        self.notes: list[str] = []
-        self.t0_ns = 0
-        self._emit = emit
-        self._interrupts = interrupts
-        self._ledger = Path(spec.folder) / "ledger"
-        workers = Path(spec.folder) / "workers"
-        for folder in (self._ledger, workers):
-            folder.mkdir(parents=True, mode=0o700)
-        self._fleet = Fleet(workers)
-        self._consumers: list[str] = []
-        self._publishers: list[str] = []
-        self._restarts = 0
-        self._phase = "connect"
-        self._next_progress_ns = 0
-        self._waits_for = ""
-        self._ending = False
-
-    # --- steps
-
-    def open(self) -> None:
-        """Start every worker and wait until each is connected. Raises NotReadyError when one is not."""
-        folder = str(self._ledger)
-        for consumer in roster.consumers(self.spec, folder):
-            self._consumers.append(self._fleet.start(consumer).name)
-        self._until_ready(self._consumers)
-        for publisher in roster.publishers(self.spec, folder):
-            self._publishers.append(self._fleet.start(publisher).name)
-        self._until_ready(self._publishers)
-
-    def publish(self) -> int:
-        """Publish for the run's duration; returns when the last publisher was done (monotonic ns)."""
-        self.t0_ns = time.monotonic_ns() + _START_AHEAD_NS
-        self._phase = "publish"
-        self._fleet.command(self._consumers + self._publishers, "start", t0_ns=self.t0_ns)
-        longest_s = self.spec.duration_s + self.spec.publish_deadline_s + _END_DEADLINE_S
-        end_ns = self.t0_ns + int(longest_s * SECOND_NS)
-        stopped = False
-        while not all(self._fleet.members[name].finished for name in self._publishers):
-            self._listen()
-            if self._interrupts.count and not stopped:
-                stopped = True
-                self._note("interrupted: no more is published, what is under way is drained and judged")
-                self._fleet.command(self._publishers, "stop")
-            if self._interrupts.count > 1:
-                break
-            if time.monotonic_ns() > end_ns:
-                self._note("a publisher did not finish in time")
-                break
-        return time.monotonic_ns()
-
-    def drain(self, expected: Expectation) -> bool:
-        """Wait until nothing confirmed is missing; False when the wait was given up or skipped."""
-        self._phase = "drain"
-        silence_s = self.spec.drain_silence_s + self.spec.hold_back_s
-        last_ns, before = time.monotonic_ns(), -1
-        while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain
-            gone = missing(read_evidence(self._ledger), expected)
-            waiting = sum(bits.bit_count() for bits in gone.values())
-            if not waiting:
-                self._waits_for = ""
-                self._pause(_QUIET_S)
-                return True
-            now = time.monotonic_ns()
-            if waiting != before:
-                before, last_ns = waiting, now
-            if now - last_ns > silence_s * SECOND_NS:
-                self._note(f"the drain gave up: nothing came for {silence_s:g} s, {waiting} still missing")
-                return False
-            self._waits_for = _waits_for(gone, silence_s - (now - last_ns) / SECOND_NS)
-            self._pause(_CHECK_EVERY_S)
-        self._note("the drain was skipped")
-        return False
-
-    def close(self) -> None:
-        """End the workers; each flushes its acks first."""
-        self._phase, self._ending = "end", True
-        self._fleet.command(self._consumers + self._publishers, "finish")
-        end = time.monotonic() + _END_DEADLINE_S
-        while time.monotonic() < end and not all(each.ended for each in self._fleet.members.values()):
-            self._listen()
-        self._fleet.close(timeout_s=2.0)
-
-    # --- listening
-
-    def _until_ready(self, names: list[str]) -> None:
-        end = time.monotonic() + _READY_DEADLINE_S
-        while not all(self._fleet.members[name].ready for name in names):
-            self._listen()
-            if self._interrupts.count:
-                raise NotReadyError("load", "interrupted before the run began")
-            if time.monotonic() > end:
-                late = next(each for each in self._fleet.members.values() if not each.ready)
-                raise NotReadyError(
-                    f"load worker {late.name}",
-                    f"did not connect within {_READY_DEADLINE_S:g} s; last: {late.last_error or 'nothing'}",
-                    "check the cluster with `warren cluster status`",
-                )
-
-    def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self._interrupts.count < 2:  # noqa: PLR2004
-            self._listen()
-
-    def _listen(self) -> None:
-        for member, message in self._fleet.listen(0.1):
-            self._hear(member, message)
-        now = time.monotonic_ns()
-        if self.t0_ns and now >= max(self._next_progress_ns, self.t0_ns + _AFTER_TICK_NS):
-            whole = (now - self.t0_ns - _AFTER_TICK_NS) // SECOND_NS + 1
-            self._next_progress_ns = self.t0_ns + whole * SECOND_NS + _AFTER_TICK_NS
-            self._progress(now)
-
-    def _hear(self, member: Member, message: Mapping[str, Any]) -> None:
-        kind = message["type"]
-        if kind in ("tick", "end"):
-            self.totals.add(member.name, message)
-            member.ended = member.ended or kind == "end"
-        elif kind == "ready":
-            member.ready = True
-        elif kind == "finished":
-            member.finished = True
-        elif kind == "refused":
-            raise NotReadyError(
-                str(message.get("where", "broker")),
-                f"refuses {member.spec.link.credentials.username!r} on {self.spec.vhost}: {message['what']}",
-                "check the account, its password and its permissions",
-            )
-        elif kind == "gone":
-            self._gone(member)
-        elif kind == "lost":
-            member.last_error = f"{message['where']}: {message['what']}"
-            self._note(f"{member.name} lost {member.last_error}")
-        else:
-            self._note(f"{member.name} {message.get('text') or 'connected to ' + str(message.get('where'))}")
-
-    def _gone(self, member: Member) -> None:
-        member.ended = member.finished = True
-        if self._ending:
-            return
-        why = self._fleet.why_gone(member)
-        if not member.ready:
-            raise NotReadyError(f"load worker {member.name}", f"ended before it was ready: {why}")
-        self._note(f"{member.name} died: {why}; its part of the ledger is kept")
-        if isinstance(member.spec, ConsumerSpec):
-            self._replace(member)
-
-    def _replace(self, member: Member) -> None:
-        """Start another consumer in place of a dead one, with a part of the ledger of its own."""
-        if self._restarts >= _RESTARTS:
-            self._note("no more consumers are restarted")
-            return
-        self._restarts += 1
-        base = member.name.split("~")[0]
-        role = next(each for each in self.spec.consumers if base.rpartition("-")[0] == each.name)
-        name = f"{base}~{self._restarts}"
-        spec = roster.consumer(self.spec, role, str(self._ledger), name, self._restarts)
-        self._consumers.append(self._fleet.start(spec).name)
-        self._fleet.command([name], "start", t0_ns=self.t0_ns)
-
-    @property
-    def publisher_died(self) -> bool:
-        return any(
-            isinstance(each.spec, PublisherSpec) and each.process.returncode not in (None, 0)
-            for each in self._fleet.members.values()
-        )
-
-    @property
-    def worker_names(self) -> tuple[list[str], list[str]]:
-        """(publishers, consumers of work)"""
-        work = [
-            name
-            for name in self._consumers
-            if isinstance(spec := self._fleet.members[name].spec, ConsumerSpec) and spec.does == "work"
-        ]
-        return self._publishers, work
-
-    def _note(self, text: str) -> None:
-        at_s = round((time.monotonic_ns() - self.t0_ns) / SECOND_NS, 3) if self.t0_ns else 0.0
-        self.notes.append(f"{at_s:.1f} s: {text}")
-        self._emit({"type": "note", "t_s": at_s, "text": text})
-
-    def _progress(self, now_ns: int) -> None:
-        at = (now_ns - self.t0_ns) // SECOND_NS
-        last = self.totals.second(at - 1)
-        counts = self.totals.counts
-        self._emit(
-            {
-                "type": "progress",
-                "t_s": at,
-                "phase": self._phase,
-                "waits_for": self._waits_for,
-                "published": counts["published"],
-                "confirmed": counts["confirmed"],
-                "nacked": counts["nacked"],
-                "consumed": counts["consumed"],
-                "redelivered": counts["redelivered"],
-                "settled": counts["settled"],
-                "in_flight": sum(self.totals.in_flight.values()),
-                "published_per_s": last.published_per_s,
-                "confirmed_per_s": last.confirmed_per_s,
-                "consumed_per_s": last.consumed_per_s,
-                "confirm_p99_s": last.confirm_p99_s,
-                "end_to_end_p99_s": last.end_to_end_p99_s,
-            }
-        )
-
-    def evidence(self) -> Evidence:
-        return read_evidence(self._ledger)
-
-    @property
-    def interrupted(self) -> bool:
-        return self._interrupts.count > 0
-
-
-def _waits_for(gone: Mapping[tuple[str, int], int], left_s: float) -> str:
-    queues: dict[str, int] = {}
-    for (queue, _), bits in gone.items():
-        queues[queue] = queues.get(queue, 0) + bits.bit_count()
-    what = ", ".join(f"{count} of {queue}" for queue, count in sorted(queues.items()))
-    return f"{what} (the broker may hold back a lost consumer's messages; gives up in {left_s:.0f} s)"
+__all__ = ["Emit", "Interrupts", "execute", "run"]
 
 
 def run(spec: LoadSpec, *, emit: Emit, interrupts: Interrupts) -> LoadResult:
@@ -303,7 +51,7 @@ def run(spec: LoadSpec, *, emit: Emit, interrupts: Interrupts) -> LoadResult:
         ended=datetime.now(UTC),
         t0_ns=this.t0_ns,
         published_ns=published_ns,
-        drained_ns=drained_ns - int(_QUIET_S * SECOND_NS) * complete,
+        drained_ns=drained_ns - int(QUIET_S * SECOND_NS) * complete,
         drained=complete,
     )
     return conclude(this, expected, timing)

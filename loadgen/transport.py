@@ -166,11 +166,16 @@ _CONFIRMS = frozenset((wire.ACK, wire.NACK))
 def describe(error: BaseException | None) -> str:
     """One line for a lost or refused connection: the innermost cause."""
     seen = error
-    while True:
-        inner = getattr(seen, "exceptions", (getattr(seen, "exception", None),))[-1]
-        if not isinstance(inner, BaseException):
-            break
+    while (inner := cause_of(seen)) is not None:
         seen = inner
     if isinstance(seen, ssl.SSLError):
         return f"TLS: {seen.reason or seen}"
     return f"{type(seen).__name__}: {seen}" if seen is not None else "closed"
+
+
+def cause_of(error: BaseException | None) -> BaseException | None:
+    """What pika wrapped into ``error``: the last of several, or the one."""
+    wrapped = getattr(error, "exceptions", None) or (getattr(error, "exception", None),)
+    if not isinstance(wrapped[-1], BaseException):
+        wrapped = getattr(error, "args", ())[-1:]
+    return wrapped[-1] if wrapped and isinstance(wrapped[-1], BaseException) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -34,6 +35,7 @@ _REFUSALS = (
     exceptions.ProbableAuthenticationError,
     exceptions.ProbableAccessDeniedError,
     exceptions.AuthenticationError,
+    ssl.SSLCertVerificationError,
 )
 
 
@@ -240,12 +242,11 @@ _ACCESS_REFUSED = 403
 
 
 def _is_refusal(error: BaseException) -> bool:
-    seen: Any = error
+    seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, _REFUSALS):
             return True
-        found = getattr(seen, "exceptions", None) or (getattr(seen, "exception", None),)
-        seen = found[-1]
+        seen = transport.cause_of(seen)
     return False
 
 

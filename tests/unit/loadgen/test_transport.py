@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from typing import Any
 
@@ -188,3 +189,15 @@ def test_lost_connection_is_described_by_its_cause(error: BaseException | None, 
 def test_innermost_cause_is_told() -> None:
     inner = workflow.AMQPConnectorSocketConnectError(TimeoutError("timed out"))
     assert transport.describe(workflow.AMQPConnectionWorkflowFailed([inner])) == "TimeoutError: timed out"
+
+
+def test_connection_refused_is_told_through_all_of_pikas_wrapping() -> None:
+    inner = workflow.AMQPConnectorSocketConnectError(ConnectionRefusedError(111, "refused"))
+    error = pika.exceptions.AMQPConnectionError(workflow.AMQPConnectionWorkflowFailed([inner]))
+    assert transport.describe(error) == "ConnectionRefusedError: [Errno 111] refused"
+
+
+def test_certificate_that_does_not_verify_is_told_as_such() -> None:
+    inner = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    error = workflow.AMQPConnectorTransportSetupError(inner)
+    assert transport.describe(error).startswith("TLS: ")
