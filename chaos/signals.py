@@ -26,12 +26,14 @@ class Shield:
 def terminate_as_interrupt() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise KeyboardInterrupt as ^C does, so that what heals in ``finally`` heals.
 
-    Does nothing outside the main thread, where Python delivers no signals.
+    One that the caller ignores (SIGHUP under nohup) stays ignored. Does nothing outside the main thread,
+    where Python delivers no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _interrupt) for number in heeded}
     try:
         yield
     finally:

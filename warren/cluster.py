@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import yaml
 
@@ -13,6 +14,7 @@ from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
 from warren.gate import leader_spread
 from warren.images import ImageRef, Policy, ensure_images
+from warren.journal import Journal
 from warren.objects.found import read_actual
 from warren.objects.writing import apply
 from warren.plan import plan
@@ -82,6 +84,7 @@ def up(context: Context, *, images_policy: Policy = "auto") -> UpReport:
         _start(context, images)
         watch.lap("containers")
         _wait_for_gate(context)
+        _close_faults(context)
         watch.lap("cluster formed")
         _apply_additions(context)
         _balance_leaders(context)
@@ -183,6 +186,13 @@ def _wait_for_gate(context: Context) -> None:
         raise NotReadyError(
             node, f"{why} while the cluster formed; its last lines:\n{last}", f"warren cluster logs {node}"
         )
+
+
+def _close_faults(context: Context) -> None:
+    """The gate holds, so what a fault had taken down is back: later runs must not carry it."""
+    journal = Journal(context.state.journal, lambda: datetime.now(UTC), context.clock)
+    for fault in journal.close_all("cluster up"):
+        context.say(f"{fault.target}: back from the fault {fault.fault_id}")
 
 
 def _apply_additions(context: Context) -> None:

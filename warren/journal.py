@@ -170,6 +170,12 @@ class Journal:
         """Faults not healed, in the order of their injection."""
         return self.read().open
 
+    def close_all(self, healed_by: str) -> tuple[Fault, ...]:
+        """Close every open fault because something else than `chaos heal` has put the cluster back; return
+        them. Else each later run would carry a fault that is long over."""
+        evidence = {"healed_by": healed_by}
+        return tuple(self.append(fault, Phase.HEALED, evidence=evidence) for fault in self.open_faults())
+
     def faults_between(self, start: datetime, end: datetime) -> list[FaultRecord]:
         """The faults that were in force at any time from ``start`` to ``end`` (aware datetimes), as results
         carry them; a fault still open has no ``healed_at`` and is taken to last."""

@@ -164,6 +164,16 @@ def test_deleted_journal_is_made_up_for_by_what_can_be_seen(
     assert state(cluster, "rmq2") is NodeState.RUNNING
 
 
+def test_cluster_up_brings_a_killed_node_back_and_closes_its_fault(
+    cluster: ClusterUnderTest, journal: Journal
+) -> None:
+    assert cluster.warren(["chaos", "kill", "rmq2"]).returncode == 0
+    done = cluster.warren(["cluster", "up"], timeout_s=300)
+    assert done.returncode == 0, done.stderr
+    assert open_faults(journal) == ()
+    assert journal.read().faults[-1].evidence["healed_by"] == "cluster up"
+
+
 def test_bad_order_is_wrong_usage_and_touches_nothing(cluster: ClusterUnderTest, journal: Journal) -> None:
     before = journal.read()
     for bad in (["rmq9"], [], ["--leader-of", "no.such.queue"], ["rmq1", "--for", "soon"]):

@@ -27,6 +27,8 @@ def in_child(act: Callable[[], object]) -> int:
     child = os.fork()
     if child == 0:
         status = 99
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.alarm(30)  # an orphan that hangs must not outlive its test
         try:
             act()
@@ -252,6 +254,16 @@ def test_of_two_commands_at_once_only_one_takes_its_node_down(stored: Any) -> No
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     assert sorted(codes) == [0, 2]
     assert stored.states().count("stopped") == 1
+
+
+def test_closed_terminal_is_ignored_under_nohup(stored: Any) -> None:
+    def held() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        stored.runtime.on("kill", lambda: signal.raise_signal(signal.SIGHUP), moment="after")
+        inject(stored.context(), order("kill"))
+
+    assert os.waitstatus_to_exitcode(in_child(held)) == 0
+    assert stored.states()[1] == "stopped"
 
 
 def test_sigterm_means_what_it_did_before_once_the_command_has_ended(ground: Any) -> None:

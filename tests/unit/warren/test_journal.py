@@ -232,6 +232,16 @@ def test_record_of_a_fault_is_what_results_carry(
     assert record.evidence == {"seen": True}
 
 
+def test_faults_that_something_else_has_healed_are_closed_with_its_name(journal: Journal) -> None:
+    journal.append(kill_of("rmq1", "kill-1"), Phase.INJECTED)
+    journal.append(kill_of("rmq2", "kill-2"), Phase.INJECTING)
+    closed = journal.close_all("cluster up")
+    assert [each.fault_id for each in closed] == ["kill-1", "kill-2"]
+    assert journal.open_faults() == ()
+    assert {each.evidence["healed_by"] for each in journal.read().faults} == {"cluster up"}
+    assert journal.close_all("cluster up") == ()
+
+
 def test_fault_that_was_only_found_and_healed_is_in_no_result(journal: Journal) -> None:
     journal.append(kill_of("rmq2"), Phase.HEALING)
     journal.append(kill_of("rmq2"), Phase.HEALED)
