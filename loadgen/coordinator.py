@@ -171,7 +171,8 @@ class Run:
         elif kind == "refused":
             raise NotReadyError(
                 str(message.get("where", "broker")),
-                f"does not let {member.spec.link.credentials.username!r} into {self.spec.vhost}: {message['what']}",
+                f"{member.spec.link.credentials.username!r} does not get into {self.spec.vhost}: "
+                f"{message['what']}",
                 "check the account, its password and permissions; for TLS, the certificate and its authority",
             )
         elif kind == "gone":

@@ -169,7 +169,7 @@ def describe(error: BaseException | None) -> str:
     while (inner := cause_of(seen)) is not None:
         seen = inner
     if isinstance(seen, ssl.SSLError):
-        return f"TLS: {seen.reason or seen}"
+        return f"TLS: {getattr(seen, 'reason', None) or seen}"
     return f"{type(seen).__name__}: {seen}" if seen is not None else "closed"
 
 
