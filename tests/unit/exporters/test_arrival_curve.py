@@ -293,6 +293,25 @@ def test_arrivals_that_the_counter_misses_are_found_out_and_counted_by_conservat
     assert answer.age_s == pytest.approx(295, abs=SKEW_S)
 
 
+def test_arrivals_that_the_counter_misses_do_not_pass_for_old_published_ones() -> None:
+    """The counter saw thousands, all long gone; what is there now came by another protocol."""
+    arrivals = QueueArrivals()
+    for now in range(0, 300, 5):
+        gone = 100 * min(now, 100)
+        answer = arrivals.record(
+            float(now),
+            Reading(
+                ready=500 if now > 200 else 0,
+                unacked=0,
+                published={"a": gone},
+                acked={"a": gone},
+                delivered={},
+            ),
+        )
+    assert answer.source is Source.CONSERVATION
+    assert answer.age_s == pytest.approx(95, abs=SKEW_S)
+
+
 def test_age_is_absent_after_messages_came_and_went_unseen() -> None:
     """A hundred came by another protocol and half of them were purged: which ones is not known."""
     arrivals = QueueArrivals()
