@@ -46,7 +46,11 @@ def inject(context: ChaosContext, order: Order) -> Fault:
     """
     with terminate_as_interrupt():
         fault, resolved = _inject(context, order, _new_id(context, order))
-        return _observe(context, fault, resolved, deadline_s=LEADER_MOVED_DEADLINE_S)
+        try:
+            return _observe(context, fault, resolved, deadline_s=LEADER_MOVED_DEADLINE_S)
+        except KeyboardInterrupt:
+            context.say(f"{fault.target}: {fault.name} is proven, and stays until: make chaos-heal")
+            raise
 
 
 def inject_for(context: ChaosContext, order: Order, *, hold_s: float) -> HealReport:

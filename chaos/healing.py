@@ -12,6 +12,7 @@ from chaos.context import ChaosContext
 from chaos.fault import Facts, load, names
 from chaos.fault import Fault as Kind
 from chaos.signals import Shield, shielded, terminate_as_interrupt
+from chaos.status import is_down
 from warren.errors import NotReadyError, WarrenError
 from warren.journal import Fault, Phase
 from warren.results import iso
@@ -24,8 +25,6 @@ ACT_DEADLINE_S = 120.0
 GATE_DEADLINE_S = 180.0
 #: How often the user must ask before a healing that keeps failing is given up.
 ENOUGH_INTERRUPTS = 3
-
-_DOWN = (NodeState.STOPPED, NodeState.ABSENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +92,7 @@ def _undo_all(context: ChaosContext, faults: Sequence[Fault]) -> _Undone:
 
 def refuse_when_down(states: Mapping[str, NodeState], open_faults: Sequence[Fault]) -> None:
     """Raise NotReadyError when no node is up and not all of that is the doing of open faults."""
-    broken = {fault.target for fault in open_faults}
-    if all(state in _DOWN for state in states.values()) and not set(states) <= broken:
+    if is_down(states, open_faults):
         raise NotReadyError(
             "cluster", "no node is up: the cluster is down, which is not a fault to heal", "make cluster-up"
         )

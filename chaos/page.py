@@ -69,8 +69,13 @@ def status_text(status: Status) -> str:
     for node, state in status.unexplained.items():
         lines.append(f"{node}: {state.value}, and the journal does not say why")
     lines += status.damage
-    lines.append("no fault is open" if status.is_quiet else "put it back with: make chaos-heal")
-    return "\n".join(lines)
+    return "\n".join([*lines, _advice(status)])
+
+
+def _advice(status: Status) -> str:
+    if status.is_down:
+        return "the cluster is down: make cluster-up"
+    return "no fault is open" if status.is_quiet else "put it back with: make chaos-heal"
 
 
 def status_dict(status: Status) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chaos.context import ChaosContext
@@ -10,6 +10,9 @@ from chaos.fault import load
 from warren.errors import BadInputError
 from warren.journal import Fault
 from warren.runtime.protocol import NodeState
+
+#: States of a node that nothing but a start brings back.
+_DOWN = (NodeState.STOPPED, NodeState.ABSENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,11 @@ class Status:
     over: tuple[Fault, ...]
     unexplained: Mapping[str, NodeState]
     damage: tuple[str, ...]
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the whole cluster is down, which is no fault to heal."""
+        return is_down(self.nodes, self.open)
 
     @property
     def is_quiet(self) -> bool:
@@ -44,6 +52,12 @@ def status(context: ChaosContext) -> Status:
         },
         damage=reading.damage,
     )
+
+
+def is_down(nodes: Mapping[str, NodeState], open_faults: Sequence[Fault]) -> bool:
+    """Whether no node is up and not all of that is the doing of open faults."""
+    broken = {fault.target for fault in open_faults}
+    return all(state in _DOWN for state in nodes.values()) and not set(nodes) <= broken
 
 
 def _is_over(fault: Fault, nodes: Mapping[str, NodeState]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chaos.context import ChaosContext
-from warren.errors import BadInputError, NotReadyError
+from warren.errors import BadInputError, NotReadyError, WarrenError
 from warren.runtime.protocol import NodeState
 from warren.wait import until
 
@@ -94,7 +94,7 @@ def await_new_leader(
             every_s=_SILENT_POLL_S if silent else _POLL_S,
             clock=context.clock,
         )
-    except NotReadyError as error:
+    except WarrenError as error:
         return {"leader_after": None, "leader_after_reason": error.what}
     return {"leader_after": leader, "leader_seen_after_s": round(context.clock.now() - begun_s, 2)}
 

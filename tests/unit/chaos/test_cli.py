@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from chaos import fault as catalogue
 from chaos.cli import chaos
 from warren.errors import RefusedError
+from warren.runtime.protocol import NodeState
 
 
 @pytest.fixture
@@ -110,3 +111,11 @@ def test_status_names_the_fault_and_the_way_back(ground: Any, call: Any) -> None
     assert "rmq2     paused" in shown
     assert "rmq2: pause since" in shown
     assert "make chaos-heal" in shown
+
+
+def test_status_of_a_cluster_that_is_down_sends_to_cluster_up(ground: Any, call: Any) -> None:
+    for node in ground.runtime.nodes:
+        ground.runtime.put(node, NodeState.ABSENT)
+    shown = call("status").output
+    assert "make cluster-up" in shown
+    assert "chaos-heal" not in shown

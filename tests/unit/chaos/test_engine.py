@@ -149,6 +149,20 @@ def test_leader_with_nobody_left_to_follow_is_a_finding(ground: Any) -> None:
     assert injected.evidence["leader_after_reason"] == "no other node runs"
 
 
+def test_interrupt_after_the_proof_leaves_the_fault_and_says_so(ground: Any) -> None:
+    context = ground.context()
+
+    def interrupted(duration_s: float) -> None:
+        raise KeyboardInterrupt
+
+    object.__setattr__(context, "clock", type(context.clock)(now=ground.time.now, sleep=interrupted))
+    ground.broker.moves = False
+    with pytest.raises(KeyboardInterrupt):
+        inject(context, Order(fault="kill", target=Target(leader_of=QUEUE)))
+    assert ground.states()[1] == "stopped"
+    assert "stays until: make chaos-heal" in ground.said[-1]
+
+
 def test_vhost_says_which_queue_is_meant(ground: Any) -> None:
     target = Target(leader_of=QUEUE, vhost="/orders")
     assert inject(ground.context(), Order(fault="kill", target=target)).target == "rmq2"
