@@ -9,6 +9,8 @@ import click
 
 from report.find import find_result, read_json
 from report.page import write_report
+from report.take import take_recording
+from warren.operate import options
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -16,13 +18,19 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command(name="report")
 @click.argument("run")
 @click.option("--out", type=_FILE, help="Where to write the page; by default report.html beside the result.")
-@click.option("--recording", type=_FILE, help="Recorded panels to draw below the run's own charts.")
-def report(run: str, out: Path | None, recording: Path | None) -> None:
+@click.option("--panels", is_flag=True, help="Ask Prometheus for the dashboards' panels over the run's time.")
+@click.option("--topology", envvar="WARREN_TOPOLOGY", type=_FILE, help="With --panels: which cluster.")
+def report(run: str, out: Path | None, panels: bool, topology: Path | None) -> None:
     """Write the page of one run: an HTML file that stands alone.
 
-    RUN is a run's id, its folder, a result file, or `last`.
+    RUN is a run's id, its folder, a result file, or `last`. Panels asked for once are kept beside the result
+    and drawn from there afterwards.
     """
     path = find_result(run, os.environ)
-    panels = read_json(recording) if recording else None
-    page = write_report(read_json(path), out=out or path.with_name("report.html"), recording=panels)
+    result = read_json(path)
+    kept = path.with_name("recording.json")
+    if panels:
+        take_recording(options.context(topology), result, out=kept)
+    recording = read_json(kept) if kept.is_file() else None
+    page = write_report(result, out=out or path.with_name("report.html"), recording=recording)
     click.echo(f"report: {page}")

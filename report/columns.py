@@ -22,7 +22,7 @@ def columns_of(series: Sequence[Mapping[str, Any]], *, most: int = MOST_POINTS) 
     keys = list(dict.fromkeys(key for row in series for key in row if key != "t_s"))
     columns = {key: [_joined(key, bucket) for bucket in buckets] for key in keys}
     return {
-        "t_s": [_short(bucket[0]["t_s"]) for bucket in buckets],
+        "t_s": [short_number(bucket[0]["t_s"]) for bucket in buckets],
         "columns": {
             key: values for key, values in columns.items() if any(value is not None for value in values)
         },
@@ -34,14 +34,14 @@ def _joined(key: str, bucket: Sequence[Mapping[str, Any]]) -> float | int | None
     values = [row[key] for row in bucket if _is_number(row.get(key))]
     if not values:
         return None
-    return _short(sum(values) / len(values) if key.endswith("_per_s") else max(values))
+    return short_number(sum(values) / len(values) if key.endswith("_per_s") else max(values))
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _short(value: float) -> float | int:
+def short_number(value: float) -> float | int:
     """Four significant digits, and no digits at all after the point of a large number."""
     if value == 0 or float(value).is_integer():
         return int(value)

@@ -22,6 +22,12 @@ _PLAIN = {
     "failed": "The run was judged, and what it proves is bad.",
     "inconclusive": "Nothing can be concluded from this run, good or bad.",
 }
+_OPTIONS = (
+    ("duration_s", "--duration", "s"),
+    ("size_bytes", "--size", ""),
+    ("window", "--window", ""),
+    ("seed", "--seed", ""),
+)
 _PERCENTILES = ("p50", "p75", "p95", "p99", "p999", "max", "count")
 
 
@@ -189,8 +195,16 @@ def repeat(result: Result) -> Markup:
     """The command that does the same again."""
     params = result.get("params", {})
     command = ["warren", "load", "run", str(result["profile"])]
-    for key, option, unit in (("rate_per_s", "--rate", ""), ("duration_s", "--duration", "s")):
+    if "rate_per_s" in params:
+        command += ["--rate", "max" if params["rate_per_s"] is None else f"{params['rate_per_s']:g}"]
+    for key, option, unit in _OPTIONS:
         if isinstance(params.get(key), int | float):
-            command += [option, f"{params[key]:g}{unit}"]
-    text = str(params.get("command") or shlex.join(command))
-    return element("section", element("h2", "Run it again"), element("pre", element("code", text)))
+            command += [option, f"{params[key]:.10g}{unit}"]
+    return element(
+        "section",
+        element("h2", "Run it again"),
+        element("pre", element("code", shlex.join(command))),
+        element(
+            "p", "Other parameters that differ from the profile's go with --set key=value.", class_="faint"
+        ),
+    )

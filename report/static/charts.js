@@ -1,5 +1,7 @@
 // The result's seconds as Grafana panels, grouped by the unit in each key's ending, so that a new key gets a chart too.
 
+import { namedByLabels } from "./frames.js";
+
 const GROUPS = [
   { ends: "_per_s", title: "Rates", unit: "mps", about: "Messages in each second.", options: { min: 0 } },
   { ends: "_s", title: "Latency", unit: "s", about: "Percentiles of each second, from the intended time of sending. The scale is logarithmic: a step up is ten times longer.", log: true },
@@ -43,13 +45,19 @@ function chart(at, group, lines, query) {
     options: { legend: { displayMode: "table", placement: "bottom", calcs: ["median", "max"] }, tooltip: { mode: "multi", sort: "none" } } };
 }
 
-/** Panels of a recording, below the result's own, in the recording's order, two in a line. */
-export function recordedPanels(recording) {
-  return (recording?.panels || []).map(({ panel, results }, at) => ({ transformations: [], options: {}, ...panel, id: `recorded-${at}`,
-    fieldConfig: { defaults: {}, overrides: [], ...panel.fieldConfig }, gridPos: { x: (at % 2) * 12, y: 100 + Math.floor(at / 2) * 9, w: 12, h: 9 },
-    targets: panel.targets || [], answers: (panel.targets || []).filter(({ refId }) => results[refId]).map((target) => answerOf(target, results[target.refId])) }));
+/** A recording's panels by dashboard, two in a line: [{title, panels}]. */
+export function recordedBoards(recording) {
+  const boards = new Map();
+  for (const { dashboard = "", panel, results } of recording?.panels || []) {
+    const panels = boards.get(dashboard) || [];
+    boards.set(dashboard, panels);
+    panels.push({ transformations: [], options: {}, targets: [], ...panel, id: `${dashboard}-${panels.length}`,
+      fieldConfig: { defaults: {}, overrides: [], ...panel.fieldConfig }, gridPos: { x: (panels.length % 2) * 12, y: Math.floor(panels.length / 2) * 9, w: 12, h: 9 },
+      answers: (panel.targets || []).filter(({ refId }) => results[refId]).map((target) => answerOf(target, results[target.refId])) });
+  }
+  return [...boards].map(([title, panels]) => ({ title, panels }));
 }
 
 function answerOf(target, { query, start_s: start, step_s: step, series }) {
-  return { target, query, series: series.map((one) => ({ name: one.name, refId: target.refId, labels: one.labels || {}, values: one.values, times: one.values.map((_, at) => start + at * step) })) };
+  return { target, query, series: series.map((one) => ({ name: one.name, named: namedByLabels(target), refId: target.refId, labels: one.labels || {}, values: one.values, times: one.values.map((_, at) => start + at * step) })) };
 }

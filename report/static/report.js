@@ -3,7 +3,7 @@
 import { clear, h } from "./dom.js";
 import { createPanel } from "./panel.js";
 import { applyTheme, keepTheme, startTheme } from "./shell.js";
-import { panelsOf, recordedPanels } from "./charts.js";
+import { panelsOf, recordedBoards } from "./charts.js";
 import { openDialog } from "./controls.js";
 import { paletteByName } from "./theme.js";
 
@@ -12,19 +12,30 @@ function start() {
   const host = document.getElementById("charts");
   const full = { from: data.started_s, to: Math.max(data.ended_s, data.started_s + 1) };
   const state = { theme: startTheme(), range: full, panels: [] };
-  const models = [...panelsOf(data), ...recordedPanels(data.recording)];
-  document.getElementById("charts-note").textContent = noteOf(data, models);
+  const own = panelsOf(data);
+  const boards = [{ title: "", panels: own }, ...recordedBoards(data.recording)];
+  document.getElementById("charts-note").textContent = noteOf(data, own);
   const tools = toolsOf(state, full);
-  const grid = h("div", { class: "grid" });
-  clear(host).append(tools.el, grid);
   state.changed = () => { tools.show(); state.panels.forEach((panel) => panel.load()); };
-  state.panels = models.map((model) => createPanel(model, contextOf(state, data, full)));
-  grid.append(...state.panels.map(({ el }) => el));
+  const ctx = contextOf(state, data, full);
+  const [first, ...others] = boards.map((board) => boardOf(board, state, ctx));
+  clear(host).append(tools.el, first);
+  document.getElementById("boards").append(...others, leftOut(data.recording));
   state.changed();
   printLight(state);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !document.querySelector("dialog[open]")) { state.range = full; state.changed(); }
   });
+}
+
+function boardOf({ title, panels }, state, ctx) {
+  const drawn = panels.map((model) => createPanel(model, ctx));
+  state.panels.push(...drawn);
+  return h("div", {}, title && h("h2", { class: "board-title" }, `${title}, over the run`), h("div", { class: "grid" }, drawn.map(({ el }) => el)));
+}
+
+function leftOut(recording) {
+  return recording?.left_out ? h("p", { class: "faint" }, "Further panels were left out to keep this page small.") : "";
 }
 
 /** Paper is white: the charts are drawn light for printing, and as they were afterwards. */
@@ -35,8 +46,8 @@ function printLight(state) {
   addEventListener("afterprint", () => { if (before) dress(applyTheme(before.name)); });
 }
 
-function noteOf(data, models) {
-  if (!models.length) return "This run was over before a second was measured: there is nothing to draw.";
+function noteOf(data, own) {
+  if (!own.length) return "This run was over before a second was measured: there is nothing to draw.";
   const size = data.series.seconds_per_point;
   const joined = size > 1 ? ` Each point joins ${size} seconds: the mean of rates, the largest of latencies.` : "";
   return `Times are UTC. Drag on a chart to zoom all of them; shaded spans are faults.${joined}`;

@@ -34,7 +34,7 @@ export function seriesName(labels, target, varying) {
 }
 
 /** Whether a series is called after its labels alone (a queue, a node), with no word of the panel's own. */
-function namedByLabels({ legendFormat }) {
+export function namedByLabels({ legendFormat }) {
   return !legendFormat || legendFormat === "__auto" || (/\{\{/.test(legendFormat) && !/\w/.test(legendFormat.replace(/\{\{[^}]*\}\}/g, "")));
 }
 

@@ -55,12 +55,15 @@ def test_run_without_seconds_has_no_charts(engine: MiniRacer) -> None:
 
 def test_recorded_panel_keeps_its_json_and_gets_its_data(engine: MiniRacer) -> None:
     recording = {"panels": [{
+        "dashboard": "Load",
         "panel": {"type": "timeseries", "title": "Depth", "targets": [{"refId": "A"}, {"refId": "B"}]},
         "results": {
             "A": {"query": "q", "start_s": 10, "step_s": 5, "series": [{"name": "x", "values": [1, None]}]},
         },
     }]}  # fmt: skip
-    text = engine.eval(f"JSON.stringify(module_charts.recordedPanels({json.dumps(recording)}))")
-    panel = json.loads(str(text))[0]
+    text = engine.eval(f"JSON.stringify(module_charts.recordedBoards({json.dumps(recording)}))")
+    board = json.loads(str(text))[0]
+    panel = board["panels"][0]
+    assert board["title"] == "Load"
     assert panel["title"] == "Depth"
     assert [answer["series"][0]["times"] for answer in panel["answers"]] == [[10, 15]]

@@ -129,7 +129,7 @@ def test_every_part_of_the_result_is_on_the_page() -> None:
         "kill rmq2", "+28.0 s", "11.5 s", "pid 4211", "25,000", "dead lettered: rejected", "2,511", "21.5 ms",
         "done or dead lettered", "22,380", "not judged", "several consumers were active", "2.04 s",
         "67.9 MiB",
-        "publishers[0].name", "123456", "warren load run work --rate 500 --duration 50s",
+        "publishers[0].name", "123456", "warren load run work --rate 500 --duration 50s --seed 123456",
     ):  # fmt: skip
         assert text in words, text
 
