@@ -29,6 +29,9 @@ from warren.connection import Credentials
 from warren.errors import BadInputError, NotReadyError
 from warren.management import HttpEndpoint, ManagementClient
 
+#: While a node is frozen the management API of the others is silent too, until they hold it for down (net
+#: tick time, 60 s); their metrics are not. What is known of queues is used on for so long.
+_KNOWN_FOR_S = 120.0
 #: Bindings are read this often only: they change seldom and may be many. Said in HELP of the lag metrics.
 _BINDINGS_EVERY_S = 60.0
 _DETAILED = "/metrics/detailed?" + urlencode({"family": FAMILIES}, doseq=True)
@@ -108,6 +111,7 @@ class HttpsBroker:
         )
         self._pools = {node.host: _pool(node, ca, deadline_s) for node in nodes}
         self._executor = ThreadPoolExecutor(max_workers=2 * len(nodes) + 2, thread_name_prefix="scrape")
+        self._known: tuple[float, list[QueueFacts], frozenset[QueueKey]] | None = None
         self._bindings: list[dict[str, Any]] = []
         self._bindings_at_s: float | None = None
         self._bindings_lock = Lock()
@@ -124,14 +128,16 @@ class HttpsBroker:
             for node, future in counters.items()
             if (text := _result(future, node, errors)) is not None
         }
-        facts = _result(queues, "management API", errors)
-        shown, left_out = self._filter.apply(facts[0]) if facts else ((), 0)
+        fresh = _result(queues, "management API", errors) is not None
+        known = self._known if self._known and start - self._known[0] <= _KNOWN_FOR_S else None
+        shown, left_out = self._filter.apply(known[1]) if known else ((), 0)
         return Snapshot(
             at_s=self._now(),
             duration_s=self._now() - start,
             nodes=self._nodes,
-            queues=shown if facts else None,
-            dead_letter_targets=facts[1] if facts else frozenset(),
+            queues=shown if known else None,
+            fresh=fresh,
+            dead_letter_targets=known[2] if known else frozenset(),
             counters=read,
             left_out=left_out,
             errors=tuple(errors),
@@ -146,9 +152,10 @@ class HttpsBroker:
             raise NotReadyError(node, f"its metrics endpoint answers {response.status}")
         return read_counters(response.data.decode())
 
-    def _queues(self) -> tuple[list[QueueFacts], frozenset[QueueKey]]:
+    def _queues(self) -> bool:
         facts = [read_queue(row) for row in self._management.rows("queues")]
-        return facts, dead_letter_targets(facts, self._fresh_bindings())
+        self._known = (self._now(), facts, dead_letter_targets(facts, self._fresh_bindings()))
+        return True
 
     def _fresh_bindings(self) -> list[dict[str, Any]]:
         with self._bindings_lock:

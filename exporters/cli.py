@@ -92,7 +92,7 @@ def exporter() -> None:
     "deadline_s",
     envvar="WARREN_EXPORTER_SERVE_DEADLINE",
     type=click.FloatRange(min=0.5),
-    default=3.5,
+    default=3.0,
     show_default=True,
     help="Seconds for one scrape; less where Prometheus waits less.",
 )

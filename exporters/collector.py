@@ -94,12 +94,12 @@ class OneScrape(PrometheusCollector):
 
 
 def _about(snapshot: Snapshot) -> Iterable[Metric]:
-    yield gauge(names.UP, float(bool(snapshot.counters) or snapshot.queues is not None))
+    yield gauge(names.UP, float(bool(snapshot.counters) or snapshot.fresh))
     node_up = family(names.NODE_UP)
     for node in snapshot.nodes:
         node_up.add_metric([node], float(node in snapshot.counters))
     yield node_up
     yield gauge(names.SCRAPE_DURATION, snapshot.duration_s)
-    if snapshot.queues is not None:
+    if snapshot.queues is not None and snapshot.fresh:
         yield gauge(names.SCRAPED_QUEUES, len(snapshot.queues))
         yield gauge(names.LEFT_OUT, snapshot.left_out)

@@ -84,8 +84,9 @@ class QueueFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What one scrape knows. ``at_s`` is monotonic. ``queues`` is None where no node's management API
-    answered; ``counters`` holds the nodes whose metrics were read, by metric (without prefix) and queue."""
+    """What one scrape knows. ``at_s`` is monotonic. ``queues`` is None where no node's management API has
+    answered lately; ``fresh`` says whether it did in this scrape. ``counters`` holds the nodes whose metrics
+    were read, by metric (without prefix) and queue."""
 
     at_s: float
     duration_s: float
@@ -93,6 +94,7 @@ class Snapshot:
     queues: tuple[QueueFacts, ...] | None
     dead_letter_targets: frozenset[QueueKey]
     counters: Mapping[str, Mapping[str, ByQueue]]
+    fresh: bool = True
     left_out: int = 0
     errors: tuple[str, ...] = field(default=())
 

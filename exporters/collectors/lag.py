@@ -19,7 +19,10 @@ _NEARLY_FULL = 0.95
 
 
 class LagCollector:
-    """Keeps one pair of curves per queue from scrape to scrape; nothing is sampled in between."""
+    """Keeps one pair of curves per queue from scrape to scrape; nothing is sampled in between.
+
+    Goes on while the management API is silent: of queues it needs only what seldom changes.
+    """
 
     def __init__(self) -> None:
         self._queues: dict[QueueKey, QueueArrivals] = {}

@@ -30,7 +30,7 @@ class QueuesCollector:
 
     def collect(self, snapshot: Snapshot) -> Iterable[Metric]:
         """One sample per queue and figure that the management API gives; raises NotReadyError without it."""
-        if snapshot.queues is None:
+        if snapshot.queues is None or not snapshot.fresh:
             raise NotReadyError("queues", "; ".join(snapshot.errors) or "the management API did not answer")
         for metric, figure in _FIGURES:
             filled = family(metric)

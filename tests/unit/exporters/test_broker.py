@@ -152,6 +152,22 @@ def test_a_silent_cluster_is_said_and_not_raised(
     assert len(snapshot.errors) == 3
 
 
+def test_queues_are_known_for_two_minutes_after_the_management_api_fell_silent(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
+) -> None:
+    clock = [0.0]
+    broker = broker_of(now=lambda: clock[0])
+    assert broker.snapshot(1.5).fresh
+    for stub in stubs:
+        stub.refuses = True
+    clock[0] = 119.0
+    known = broker.snapshot(1.5)
+    assert (known.fresh, known.counters) == (False, {})
+    assert known.queues is not None
+    clock[0] = 121.0
+    assert broker.snapshot(1.5).queues is None
+
+
 def test_a_wrong_password_is_said_without_showing_it(broker_of: Callable[..., HttpsBroker]) -> None:
     snapshot = broker_of(password="wr0ng-one").snapshot(1.5)
     assert (snapshot.queues, dict(snapshot.counters)) == (None, {})

@@ -117,12 +117,20 @@ def test_the_leader_is_believed_over_a_node_that_led_before(snapshot: Snapshot) 
 
 
 def test_nothing_is_nought_when_the_broker_is_silent(snapshot: Snapshot) -> None:
-    silent = replace(snapshot, queues=None, counters={}, errors=("rmq1: refused",))
+    silent = replace(snapshot, queues=None, fresh=False, counters={}, errors=("rmq1: refused",))
     made = scrape(FakeBroker(silent), "lag", "queues")
     assert made.get_sample_value(names.UP.name) == 0
     assert made.get_sample_value(names.COLLECTOR_UP.name, {"collector": "lag"}) == 0
     assert made.get_sample_value(names.COLLECTOR_UP.name, {"collector": "queues"}) == 0
     assert made.get_sample_value(names.READY.name, WORK) is None
+
+
+def test_lag_goes_on_while_the_management_api_is_silent(snapshot: Snapshot) -> None:
+    made = scrape(FakeBroker(replace(snapshot, fresh=False)), "lag", "queues")
+    assert made.get_sample_value(names.READY.name, WORK) is not None
+    assert made.get_sample_value(names.MEMBERS.name, WORK) is None
+    assert made.get_sample_value(names.COLLECTOR_UP.name, {"collector": "lag"}) == 1
+    assert made.get_sample_value(names.COLLECTOR_UP.name, {"collector": "queues"}) == 0
 
 
 def test_a_queue_that_is_gone_is_forgotten_after_ten_minutes(snapshot: Snapshot) -> None:
