@@ -44,14 +44,12 @@ function strokeLine(ctx, bbox, y, color, dashed) {
 export function paintMarks(u, marks, theme) {
   if (!marks.length) return;
   clipped(u, (ctx, bbox) => {
-    let taken = -Infinity;
-    for (const mark of [...marks].sort((a, b) => a.from - b.from)) {
-      const left = u.valToPos(mark.from, "x", true);
-      const right = u.valToPos(mark.to ?? mark.from, "x", true);
-      if (right < bbox.left || left > bbox.left + bbox.width) continue;
-      paintBand(ctx, bbox, left, right, namedColor(mark.color || "red", theme));
-      taken = paintName(ctx, bbox, Math.max(left, bbox.left), mark, taken, theme);
-    }
+    const placed = [...marks].sort((a, b) => a.from - b.from)
+      .map((mark) => ({ mark, left: u.valToPos(mark.from, "x", true), right: u.valToPos(mark.to ?? mark.from, "x", true) }))
+      .filter(({ left, right }) => right >= bbox.left && left <= bbox.left + bbox.width);
+    for (const { mark, left, right } of placed) paintBand(ctx, bbox, left, right, namedColor(mark.color || "red", theme));
+    let taken = -Infinity; // names last: a later band must not strike through an earlier name
+    for (const { mark, left } of placed) taken = paintName(ctx, bbox, Math.max(left, bbox.left), mark, taken, theme);
   });
 }
 
