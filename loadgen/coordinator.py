@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from loadgen import roster
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence, read_evidence
-from loadgen.fleet import Fleet, Member
+from loadgen.fleet import PROGRAM, Fleet, Member
 from loadgen.judge import Expectation, missing
 from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec
 from loadgen.worker import SECOND_NS
@@ -44,7 +44,9 @@ class Interrupts:
 class Run:
     """One run; its steps in order are those of `run`."""
 
-    def __init__(self, spec: LoadSpec, emit: Emit, interrupts: Interrupts) -> None:
+    def __init__(
+        self, spec: LoadSpec, emit: Emit, interrupts: Interrupts, *, program: Sequence[str] = PROGRAM
+    ) -> None:
         self.spec = spec
         self.totals = Totals()
         self.notes: list[str] = []
@@ -55,7 +57,7 @@ class Run:
         workers = Path(spec.folder) / "workers"
         for folder in (self._ledger, workers):
             folder.mkdir(parents=True, mode=0o700)
-        self._fleet = Fleet(workers)
+        self._fleet = Fleet(workers, program)
         self._consumers: list[str] = []
         self._publishers: list[str] = []
         self._restarts = 0
@@ -103,7 +105,7 @@ class Run:
         silence_s = self.spec.drain_silence_s + self.spec.hold_back_s
         last_ns, before = time.monotonic_ns(), -1
         while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain
-            gone = missing(read_evidence(self._ledger), expected)
+            gone = missing(read_evidence(self._ledger, logs_of=self._publishers), expected)
             waiting = sum(bits.bit_count() for bits in gone.values())
             if not waiting:
                 self._waits_for = ""

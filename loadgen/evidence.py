@@ -6,7 +6,7 @@ milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,8 +137,12 @@ def _place(found: Evidence, part: BitmapPart) -> None:
         found.dead.setdefault(key, []).append(part.bits)
 
 
-def read_evidence(folder: Path, *, with_logs: bool = True) -> Evidence:
-    """Read every part in ``folder``; raises BadInputError for a file that is none."""
-    logs = [read_log(path) for path in sorted(folder.glob("*.log"))] if with_logs else []
+def read_evidence(folder: Path, *, logs_of: Sequence[str] | None = None) -> Evidence:
+    """Read every part in ``folder``; with ``logs_of`` only the logs of those workers, which is enough to
+    tell what is missing. Raises BadInputError for a file that is no part of a ledger.
+    """
+    logs = [
+        read_log(path) for path in sorted(folder.glob("*.log")) if logs_of is None or path.stem in logs_of
+    ]
     maps = [read_bitmap(path) for path in sorted(folder.iterdir()) if path.suffix != ".log"]
     return gather(maps, logs)

@@ -17,6 +17,9 @@ from loadgen.spec import ConsumerSpec, PublisherSpec, to_plain
 
 WorkerSpec = PublisherSpec | ConsumerSpec
 
+#: What a worker is: this interpreter on this package.
+PROGRAM = (sys.executable, "-m", "loadgen", "worker")
+
 
 @dataclass(slots=True)
 class Member:
@@ -41,6 +44,7 @@ class Fleet:
     """The workers of one run. ``folder`` gets what each writes to its standard error."""
 
     folder: Path
+    program: Sequence[str] = PROGRAM
     members: dict[str, Member] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -48,7 +52,7 @@ class Fleet:
         """Start one worker in a session of its own, so that a terminal's ^C reaches the coordinator only."""
         errors = (self.folder / f"{spec.name}.stderr").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", "loadgen", "worker"],
+            list(self.program),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from warren.errors import NotReadyError
 from warren.management import ManagementClient
@@ -21,31 +21,35 @@ def require_empty(
     purge: bool,
     clock: Clock | None = None,
 ) -> None:
-    """Return once every queue is empty and has no consumer; ``purge`` empties them first.
+    """Return once every queue is empty and has no consumer; ``purge`` empties those that nobody consumes.
 
     Raises NotReadyError naming the first queue that is not, with its count and what to do.
     """
+
+    def wait(look: Callable[[], None]) -> None:
+        until(look, what="the run's queues to be free", deadline_s=_SETTLE_S, every_s=1.0, clock=clock)
+
+    wait(lambda: _no_strangers(management, vhost, queues))
     if purge:
         for name in queues:
             management.delete("queues", vhost, name, "contents")
-    until(
-        lambda: _look(management, vhost, queues),
-        what="the run's queues to be free",
-        deadline_s=_SETTLE_S,
-        every_s=1.0,
-        clock=clock,
-    )
+    wait(lambda: _nothing_held(management, vhost, queues))
 
 
-def _look(management: ManagementClient, vhost: str, queues: Sequence[str]) -> None:
+def _no_strangers(management: ManagementClient, vhost: str, queues: Sequence[str]) -> None:
     for name in queues:
-        found = management.queue(vhost, name)
-        if found.consumers:
+        consumers = management.queue(vhost, name).consumers
+        if consumers:
             raise NotReadyError(
                 f"queue {name}",
-                f"has {found.consumers} consumers of someone else's; they would take messages of this run",
+                f"has {consumers} consumers of someone else's; they would take messages of this run",
                 "end the other run first",
             )
+
+
+def _nothing_held(management: ManagementClient, vhost: str, queues: Sequence[str]) -> None:
+    for name in queues:
+        found = management.queue(vhost, name)
         held = (found.messages or 0) + (found.messages_dlx or 0)
         if held:
             raise NotReadyError(f"queue {name}", f"holds {held} messages of something else", _REMEDY)

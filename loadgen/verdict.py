@@ -122,7 +122,8 @@ def decide(
         return Verdict.FAILED, (*failed, *doubts)
     if doubts:
         return Verdict.INCONCLUSIVE, tuple(doubts)
-    return Verdict.PASSED, (f"{ledger.confirmed} confirmed, none lost, nothing unexpected",)
+    strangers = f"; {ledger.foreign} messages of something else were met and acked" if ledger.foreign else ""
+    return Verdict.PASSED, (f"{ledger.confirmed} confirmed, none lost, nothing unexpected{strangers}",)
 
 
 def _failures(

@@ -172,6 +172,11 @@ def test_queue_with_strange_consumers_is_refused() -> None:
         looked({"a": (0, 2)})
 
 
+def test_queues_that_another_run_consumes_are_never_purged() -> None:
+    with pytest.raises(DeadlineError, match="2 consumers"):
+        looked({"a": (31, 0), "b": (5, 2)}, purge=True)
+
+
 def test_purge_empties_the_queues_first() -> None:
     assert looked({"a": (31, 0)}, purge=True).deleted == [("queues", "/orders", "a", "contents")]
 

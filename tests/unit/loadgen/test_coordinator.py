@@ -1,0 +1,141 @@
+"""The coordinator with workers that follow a script: who is not ready, who dies, when it stops."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadgen.coordinator import Interrupts, Run
+from loadgen.roster import consumers, expectation, publishers
+from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole
+from warren.connection import Credentials, Endpoint
+from warren.errors import NotReadyError
+
+#: A worker that reads its spec, then does what the test appends for its role.
+_WORKER = """
+import json, os, sys, time
+spec = json.loads(sys.stdin.readline())
+def say(**fields): print(json.dumps(fields), flush=True)
+def hear(): return json.loads(sys.stdin.readline() or '{"do": "finish"}')["do"]
+def work():
+    say(type="ready", where="a:1")
+    while True:
+        do = hear()
+        if do == "start" and spec["role"] == "publisher": say(type="finished")
+        if do == "finish": break
+    say(type="end", counts={"consumed": 1}, cpu_s=0.5, max_rss_bytes=10)
+"""
+
+
+class Rig:
+    """A run of one publisher and two consumers, all of them scripted."""
+
+    def __init__(self, folder: Path, script: str) -> None:
+        program = folder / "worker.py"
+        program.write_text(_WORKER + script, encoding="utf-8")
+        (folder / "run").mkdir()
+        self.events: list[Mapping[str, Any]] = []
+        self.interrupts = Interrupts()
+        self.spec = LoadSpec(
+            run_id="r",
+            nonce=1,
+            seed=1,
+            profile="work",
+            vhost="/",
+            endpoints=(Endpoint(name="a", host="a", port=1), Endpoint(name="b", host="b", port=1)),
+            ca_pem=None,
+            users=(Credentials(username="u", password="p"),),
+            publishers=(
+                PublisherRole(name="p", user="u", exchange="", routing_key="q", destinations=("q",)),
+            ),
+            consumers=(ConsumerRole(name="c", user="u", queue="q", count=2),),
+            folder=str(folder / "run"),
+            duration_s=0.1,
+        )
+        self.run = Run(self.spec, self.events.append, self.interrupts, program=(sys.executable, str(program)))
+
+    def go(self) -> None:
+        try:
+            self.run.open()
+            self.run.publish()
+            self.run.drain(expectation(self.spec))
+        finally:
+            self.run.close()
+
+    def notes(self) -> str:
+        return "\n".join(self.run.notes)
+
+
+def test_workers_that_do_as_told_make_a_run(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "work()")
+    rig.go()
+    assert rig.run.totals.counts["consumed"] == 3
+    assert rig.run.totals.cpu_s == 1.5
+    assert rig.notes() == ""
+    assert not rig.run.publisher_died
+
+
+def test_refused_account_ends_the_run_at_once_with_its_reason(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "say(type='refused', where='a:1', what='ACCESS_REFUSED'); time.sleep(60)")
+    with pytest.raises(NotReadyError, match="ACCESS_REFUSED"):
+        rig.go()
+
+
+def test_worker_that_dies_before_it_is_ready_is_told_with_its_last_words(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "sys.exit('the disk is full')")
+    with pytest.raises(NotReadyError, match="the disk is full"):
+        rig.go()
+
+
+def test_consumer_that_dies_is_noted_and_replaced(tmp_path: Path) -> None:
+    script = (
+        "if spec['name'] == 'c-0':\n    say(type='ready', where='a:1'); hear(); os.kill(os.getpid(), 9)\n"
+        "if spec['role'] == 'publisher':\n"
+        "    say(type='ready', where='a:1'); hear(); time.sleep(1); say(type='finished'); hear()\n"
+        "    say(type='end'); sys.exit()\n"
+        "work()"
+    )
+    rig = Rig(tmp_path, script)
+    rig.go()
+    assert "c-0 died: killed by signal 9" in rig.notes()
+    assert "c-0~1" in rig.run.worker_names[1]
+    assert not rig.run.publisher_died
+
+
+def test_publisher_that_dies_is_remembered(tmp_path: Path) -> None:
+    script = (
+        "if spec['role'] == 'publisher':\n"
+        "    say(type='ready', where='a:1'); hear(); os.kill(os.getpid(), 9)\n"
+        "work()"
+    )
+    rig = Rig(tmp_path, script)
+    rig.go()
+    assert rig.run.publisher_died
+
+
+def test_interrupt_tells_publishers_to_stop(tmp_path: Path) -> None:
+    script = (
+        "if spec['role'] == 'publisher':\n"
+        "    say(type='ready', where='a:1'); hear(); assert hear() == 'stop'; say(type='finished'); hear()\n"
+        "    say(type='end'); sys.exit()\n"
+        "work()"
+    )
+    rig = Rig(tmp_path, script)
+    rig.run.open()
+    rig.interrupts(2, None)
+    rig.run.publish()
+    rig.run.close()
+    assert rig.run.interrupted
+    assert "interrupted" in rig.notes()
+
+
+def test_endpoints_are_spread_over_workers_and_publishers_numbered_through(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "work()")
+    rig.run.close()
+    places = [each.link.first_endpoint for each in consumers(rig.spec, "x")]
+    assert places == [1, 0]
+    assert [each.index for each in publishers(rig.spec, "x")] == [0]
