@@ -21,7 +21,7 @@ from warren import cluster as cluster_engine
 from warren import process
 from warren.cluster import UpReport
 from warren.context import Context, open_context
-from warren.errors import NotReadyError
+from warren.errors import NotReadyError, RefusedError
 from warren.management import ManagementClient
 from warren.process import Completed
 from warren.prometheus import Sample
@@ -142,7 +142,13 @@ def cluster_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
         if not keep:
             cluster_engine.destroy(context)
             context = open_context(_say, topology_path=path, env=env)
-        under_test = ClusterUnderTest(context=context, env=env, report=cluster_engine.up(context))
+        try:
+            report = cluster_engine.up(context)
+        except RefusedError:  # one that was kept, of a topology that has changed since
+            cluster_engine.destroy(context)
+            context = open_context(_say, topology_path=path, env=env)
+            report = cluster_engine.up(context)
+        under_test = ClusterUnderTest(context=context, env=env, report=report)
         yield under_test
         for child in under_test.started:
             _end(child)
