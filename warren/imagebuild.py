@@ -25,7 +25,7 @@ from warren.wait import Clock
 
 #: The Debian suite whose packages are used: the first with RabbitMQ 4.3.
 SUITE = "forky"
-_BUILD_S = 300.0
+_BUILD_S = 600.0
 _BUILD_REMEDY = "see whether this machine's package mirror answers (apt-get update), then run this again"
 
 
