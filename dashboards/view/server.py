@@ -23,8 +23,8 @@ from warren.errors import BadInputError, NotReadyError
 
 #: Seconds that a client may be silent, in the handshake, in a request and between two.
 IDLE_TIMEOUT_S = 20.0
-#: Connections served at a time; one more is closed at once.
-MOST_CONNECTIONS = 64
+#: Connections served at a time, a thread each (the container may have 64); one more is closed at once.
+MOST_CONNECTIONS = 48
 
 SECURITY_HEADERS = (
     (
@@ -166,7 +166,11 @@ class ViewServer(ThreadingHTTPServer):
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread to be had
+            self._free.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:

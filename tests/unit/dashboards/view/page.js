@@ -150,5 +150,6 @@ function press(key) {
 }
 
 const tooltips = () => document.body.children.filter((node) => node.attributes.class === "tooltip").map((node) => node.textContent);
+const titles = () => byId("app").querySelectorAll(".panel-badge").map((badge) => badge.title || "");
 const legend = () => byId("app").querySelectorAll(".legend-name")[0];
 const columns = () => charts.map((one) => one.data.length);

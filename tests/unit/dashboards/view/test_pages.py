@@ -14,16 +14,19 @@ from dashboards.view.bundle import bundle
 from report.page import _STATIC, data_json
 
 HERE = Path(__file__).parent
+GENERATED = HERE.parents[3] / "dashboards" / "generated"
 
 
 class Browser:
     """One page: the stand-ins, the modules, and what became of them."""
 
-    def __init__(self, *modules: str) -> None:
+    def __init__(self, *modules: str, dashboard: dict[str, Any] | None = None) -> None:
         self._engine = MiniRacer()
         stage = (HERE / "page.js").read_text(encoding="utf-8")
-        answers = (HERE / "answers.json").read_text(encoding="utf-8")
-        self._engine.eval(f"{stage}\nserve({answers});\n{bundle((_STATIC, STATIC), *modules)}")
+        answers = json.loads((HERE / "answers.json").read_text(encoding="utf-8"))
+        if dashboard:
+            answers["/api/dashboards/sample"] = {"dashboard": dashboard}
+        self._engine.eval(f"{stage}\nserve({json.dumps(answers)});\n{bundle((_STATIC, STATIC), *modules)}")
 
     def run(self, script: str) -> Any:
         """The value of an async function's body."""
@@ -50,6 +53,25 @@ def test_every_panel_type_is_drawn_and_the_others_say_why_not(board: Browser) ->
     assert "No data" not in text
     assert "Hello" in text
     assert board.run("return charts.length;") == 4
+
+
+@pytest.mark.parametrize("path", sorted(GENERATED.glob("*.json")), ids=lambda path: path.stem)
+def test_each_of_our_dashboards_is_drawn_whole(path: Path) -> None:
+    dashboard = json.loads(path.read_text(encoding="utf-8"))
+    for panel in dashboard["panels"]:
+        panel["collapsed"] = False
+    browser = Browser("page", dashboard=dashboard)
+    browser.run("await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.light);")
+    text = browser.run("await settle(); await settle(); return byId('app').textContent;")
+    assert "Not drawn" not in text
+    assert "No data" not in text
+    assert "not carried out" not in str(browser.run("return titles();"))
+    assert dashboard["title"] in text
+    filled = browser.run(
+        "return byId('app').querySelectorAll('.panel-body').map((body) => body.children.length > 0);"
+    )
+    assert len(filled) == sum(panel["type"] != "row" for panel in dashboard["panels"])
+    assert all(filled)
 
 
 def test_closed_row_opens_and_asks_for_its_panels(board: Browser) -> None:

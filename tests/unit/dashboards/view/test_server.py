@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from dashboards.view import server as server_module
 from dashboards.view import upstream
 from dashboards.view.config import Credential, Prometheus, ViewConfig
 from dashboards.view.probe import probe
@@ -344,6 +346,43 @@ def test_prometheus_with_a_strange_certificate_is_not_believed(config: ViewConfi
 def test_client_that_never_shakes_hands_does_not_stop_the_others(server: ViewServer, files: Path) -> None:
     with socket.create_connection(("127.0.0.1", server.server_port)):
         assert ask(server, files, "/").status == 200
+
+
+def test_more_connections_than_allowed_are_closed_and_places_come_free_again(
+    config: ViewConfig, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 2)
+    for small in running(make_server(config)):
+        silent = [socket.create_connection(("127.0.0.1", small.server_port)) for _ in range(2)]
+        with socket.create_connection(("127.0.0.1", small.server_port), timeout=5) as one_more:
+            assert one_more.recv(1) == b""
+        for connection in silent:
+            connection.close()
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                assert ask(small, files, "/").status == 200
+                break
+            except (ssl.SSLError, ConnectionError):
+                assert time.monotonic() < deadline
+
+
+def test_place_of_a_connection_is_given_back_when_no_thread_can_start(
+    config: ViewConfig, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
+    start = threading.Thread.start
+    for small in running(make_server(config)):
+        with monkeypatch.context() as broken:
+            broken.setattr(threading.Thread, "start", refuse)
+            with socket.create_connection(("127.0.0.1", small.server_port), timeout=5) as turned_away:
+                assert turned_away.recv(1) == b""
+        assert threading.Thread.start is start
+        assert ask(small, files, "/").status == 200
+
+
+def refuse(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 def test_plain_http_is_not_answered(server: ViewServer) -> None:
