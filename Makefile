@@ -59,10 +59,10 @@ test-unit: setup-dev ## the tests that need no engine
 	$(RUN) pytest tests/unit
 
 test-cluster: setup-dev ## the tests on a real cluster
-	$(RUN) pytest tests/cluster
+	$(RUN) pytest tests/cluster -m "not full"
 
-test-full: test ## besides, the tests that take long; goes on where it failed
-	$(RUN) pytest tests -m full --stepwise
+test-full: setup-dev ## every test, those that take long too; a second run goes on where the first failed
+	$(RUN) pytest tests --stepwise
 
 check: setup-dev ## linters, types, generated files, the wheel
 	$(RUN) ruff check .
