@@ -87,7 +87,7 @@ def variable(json: Json) -> Json:
         "sort",
     )
     mended = {key: json[key] for key in kept if json.get(key) is not None}
-    mended |= {"hide": 0, "options": [], "skipUrlSync": False, "current": {}}
+    mended |= {"hide": 0, "options": [], "skipUrlSync": False}
     if mended["type"] == "datasource":
         return {**mended, "refresh": 1, "multi": False, "includeAll": False}
     text = mended["query"]
