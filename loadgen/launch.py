@@ -206,6 +206,7 @@ def _params(scenario: Scenario) -> dict[str, Any]:
 @contextmanager
 def _announced(context: Context, run_id: str, place: Place) -> Iterator[dict[str, str]]:
     """A certificate for the run's metrics, and its target in Prometheus, for as long as it lasts."""
+    _forget_dead(context, place)
     host = f"{place.cluster}-load-{run_id}"
     name = f"load-{run_id}"
     target = context.state.targets / f"{name}.json"
@@ -222,6 +223,17 @@ def _announced(context: Context, run_id: str, place: Place) -> Iterator[dict[str
     finally:
         for path in (target, pair.certificate, pair.key):
             path.unlink(missing_ok=True)
+
+
+def _forget_dead(context: Context, place: Place) -> None:
+    """Take away the targets of runs whose launcher was killed before it could, and that have ended since."""
+    listing = [place.docker, "ps", "--filter", "label=warren.role=load", "--format", "{{.Names}}"]
+    alive = context.run(listing, timeout_s=20).stdout.split()
+    for target in context.state.targets.glob("load-*.json"):
+        if f"{place.cluster}-{target.stem}" not in alive:
+            pair = context.pki.leaf("cluster", target.stem)
+            for path in (target, pair.certificate, pair.key):
+                path.unlink(missing_ok=True)
 
 
 def _follow(box: Container, view: View) -> None:

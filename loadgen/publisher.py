@@ -23,6 +23,8 @@ from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
 _UNSENT_LIMIT_BYTES = 256 * 1024
 #: How long a nacked message waits before it is published again.
 _NACK_PAUSE_NS = 200_000_000
+#: What was sent at the very last still gets this long for its answer.
+_LAST_ANSWER_NS = 5 * SECOND_NS
 _FAR_NS = 3600 * SECOND_NS
 
 
@@ -51,7 +53,7 @@ class Publisher:
         self._confirmed = Bitmap(folder / f"{spec.name}.confirmed", {**meaning, "kind": Bits.CONFIRMED})
         self._log = EventLog(folder / f"{spec.name}.log", meaning)
         self._deadline_ns = int(spec.publish_deadline_s * SECOND_NS)
-        self._end_ns = 0
+        self._end_ns = self._last_sent_ns = 0
         self._next_seq = 0
         self._creating = False
         self._finish = False
@@ -170,9 +172,12 @@ class Publisher:
             if intended > now:
                 self._blocked = False
                 return intended
+            if now >= self._end_ns + self._deadline_ns:
+                self._abandon(intended)
+                return now
             if room <= 0:
                 self._blocked = True
-                return min(self._end_ns, now + _FAR_NS) if self._again else self._end_ns
+                return self._end_ns + self._deadline_ns
             own, waited = self._lag.split(intended, now)
             record(self._histograms["self"], own)
             record(self._histograms["blocked"], waited)
@@ -180,6 +185,17 @@ class Publisher:
             self._next_seq += 1
             self._counts["published"] += 1
             room -= 1
+
+    def _abandon(self, intended: int) -> None:
+        """What could not leave within the deadline after the end never does: each is a failed publish."""
+        seq, abandoned = self._next_seq, 0
+        while intended < self._end_ns:
+            abandoned += 1
+            seq += 1
+            intended = self._worker.t0_ns + self._schedule.intended_ns(seq)
+        self._counts["failed"] += abandoned
+        self._creating = False
+        self._worker.say("note", text=f"could not send {abandoned} messages in time and left them unsent")
 
     def _publish_again(self, now_ns: int) -> int:
         while self._again and self._can_send():
@@ -201,6 +217,7 @@ class Publisher:
         head = body.HEADER.pack(spec.nonce, spec.index, kind, min(attempt, 255), seq, intended_ns, now_ns)
         self._connection.queue(self._templates[kind].frames(head, self._rest))  # type: ignore[union-attr]
         self._slots[self._next_tag & self._mask] = (seq, intended_ns, attempt)
+        self._last_sent_ns = now_ns
         self._next_tag += 1
         self._in_flight += 1
 
@@ -211,7 +228,7 @@ class Publisher:
 
     def _settle(self, now_ns: int) -> None:
         """Nothing new is made: say so once everything is answered or past its deadline."""
-        late = self._end_ns + self._deadline_ns
+        late = max(self._end_ns + self._deadline_ns, self._last_sent_ns + _LAST_ANSWER_NS)
         if now_ns >= late:
             self._counts["failed"] += self._in_flight + len(self._again)
             self._again.clear()

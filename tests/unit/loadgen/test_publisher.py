@@ -329,3 +329,25 @@ def test_saturating_publisher_fills_the_window_at_once(
     rig.confirm(10, multiple=True)
     rig.at(2)
     assert len(rig.seqs()) == 20
+
+
+def test_message_that_could_not_leave_in_time_never_leaves_and_is_counted(rig: Rig) -> None:
+    rig.at(4)
+    rig.connection.block(None, None)
+    rig.at(31_001)
+    assert rig.seqs() == [0, 1, 2, 3, 4]
+    assert rig.job.tick()["counts"]["failed"] == 995
+    rig.confirm(5, multiple=True)
+    rig.at(31_002)
+    assert rig.worker.said[-1] == ("finished", {"published": 5, "unanswered": 0})
+
+
+def test_message_sent_at_the_last_moment_gets_time_for_its_answer(rig: Rig) -> None:
+    rig.connection.block(None, None)
+    rig.at(30_900)
+    rig.connection.unblock(None, None)
+    rig.at(30_990)
+    rig.at(31_100)
+    assert [kind for kind, _ in rig.worker.said].count("finished") == 0
+    rig.at(36_000)
+    assert rig.worker.said[-1][0] == "finished"
