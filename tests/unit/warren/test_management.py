@@ -7,6 +7,7 @@ import datetime
 import http.server
 import ipaddress
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -146,8 +147,6 @@ def client(authority: tuple[Path, Path], broker: Broker) -> Iterator[ManagementC
 @pytest.fixture
 def nobody() -> int:
     """A port of the loopback that nothing listens on."""
-    import socket  # noqa: PLC0415
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -279,6 +278,22 @@ def test_write_goes_on_only_where_nothing_can_have_been_sent(
     assert len(broker.asked) == 1
 
 
+def test_write_that_may_have_arrived_is_not_repeated_and_a_read_is(
+    authority: tuple[Path, Path], broker: Broker
+) -> None:
+    broker.answers["/api/vhosts/%2Fa"] = (200, {"name": "/a"})
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(2)
+        port = listener.getsockname()[1]
+        with _client(authority, port, broker.port, timeout_s=0.3) as client:
+            with pytest.raises(UnreachableError) as raised:
+                client.put("vhosts", "/a", body={})
+            assert raised.value.sent
+            assert broker.asked == []
+            assert client.get("vhosts", "/a") == {"name": "/a"}
+
+
 def test_refused_input_is_not_tried_on_another_node(
     authority: tuple[Path, Path], broker: Broker, second: Broker
 ) -> None:
@@ -297,8 +312,6 @@ def test_unreachable_cluster_names_node_and_address(authority: tuple[Path, Path]
 
 
 def test_silent_server_hits_the_timeout(authority: tuple[Path, Path]) -> None:
-    import socket  # noqa: PLC0415
-
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)
