@@ -115,7 +115,12 @@ def test_legend_shows_a_series_alone_and_brings_the_others_back(board: Browser) 
     script = """const seen = [columns()];
       for (const _ of [1, 2]) { legend().dispatch('click'); seen.push(columns()); } return seen;"""
     first, alone, again = board.run(script)
-    assert sorted(first) == [2, 2, 2, 3]  # times and two series; the other three charts paint their rows themselves
+    assert sorted(first) == [
+        2,
+        2,
+        2,
+        3,
+    ]  # times and two series; the other three charts paint their rows themselves
     assert sorted(alone) == [2, 2, 2, 2]
     assert sorted(again) == sorted(first)
 
