@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -33,12 +34,16 @@ from warren.wait import until
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME, BASE_PORT = "warren-test", 15800
+COLD_START_S = 1200
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(item.path).is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.cluster)
+            if item.get_closest_marker("timeout") is None:
+                # The first test's time includes the cold start: an engine installed, images built.
+                item.add_marker(pytest.mark.timeout(COLD_START_S))
 
 
 @dataclass
@@ -120,6 +125,22 @@ def _say(line: str) -> None:
     sys.stderr.flush()
 
 
+def _wait_for_turn(lock: IO[str]) -> None:
+    """Another checkout's tests use the same name and ports; wait for them, and say so."""
+
+    def mine() -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise NotReadyError(lock.name, "is held by the cluster tests of another session") from error
+
+    try:
+        mine()
+    except NotReadyError as error:
+        _say(f"waiting: {error}")
+        until(mine, what="the other session's tests", deadline_s=COLD_START_S / 2, every_s=1.0)
+
+
 @pytest.fixture(scope="session")
 def cluster_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTest]:
     """The cluster of this test session, made from nothing and destroyed at its end."""
@@ -135,7 +156,7 @@ def cluster_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
     env = {**os.environ, "WARREN_STATE": str(base), "WARREN_TOPOLOGY": str(path)}
     keep = bool(os.environ.get("WARREN_TEST_KEEP"))
     with (base / "session.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another checkout's tests use the same name and ports
+        _wait_for_turn(lock)
         engine = ensure_engine(run=process.run, say=_say)
         context = open_context(_say, topology_path=path, env=env)
         context.use_engine(engine)

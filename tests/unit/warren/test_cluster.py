@@ -268,6 +268,12 @@ def test_data_are_never_emptied(world: World) -> None:
     assert all(name.endswith("-config") for names in emptied for name in names)
 
 
+def test_cookie_of_running_nodes_is_not_replaced_under_them(world: World) -> None:
+    world.up()
+    (world.root / "secrets" / "erlang-cookie").write_text("another")
+    assert world.up() == []
+
+
 def test_stopped_node_is_started_again_and_the_others_are_left_alone(world: World) -> None:
     world.up()
     world.docker._put("warren-rmq2", "exited")
