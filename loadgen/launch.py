@@ -10,6 +10,7 @@ import dataclasses
 import json
 import secrets as random
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from warren.journal import Journal
 from warren.results import LoadResult, read_result, write_result
 from warren.state import write_atomically
 
+#: A target this young may belong to a run whose container is just being started.
+_STARTING_S = 120.0
 #: Writes the page of a finished run and returns its path; None where there is nothing that makes one.
 WriteReport = Callable[[LoadResult, Path], Path | None]
 
@@ -230,7 +233,8 @@ def _forget_dead(context: Context, place: Place) -> None:
     listing = [place.docker, "ps", "--filter", "label=warren.role=load", "--format", "{{.Names}}"]
     alive = context.run(listing, timeout_s=20).stdout.split()
     for target in context.state.targets.glob("load-*.json"):
-        if f"{place.cluster}-{target.stem}" not in alive:
+        is_new = time.time() - target.stat().st_mtime < _STARTING_S
+        if not is_new and f"{place.cluster}-{target.stem}" not in alive:
             pair = context.pki.leaf("cluster", target.stem)
             for path in (target, pair.certificate, pair.key):
                 path.unlink(missing_ok=True)

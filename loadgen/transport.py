@@ -136,15 +136,18 @@ class Connection(SelectConnection):  # type: ignore[misc]
 
     def _take(self, inbox: bytearray, at: int, end: int) -> int:
         """Handle what begins at ``at``; where it ends, or 0 while it is incomplete."""
-        kind, stop, method = wire.method_at(inbox, at, end)
+        kind, size, method = wire.head_at(inbox, at, end)
         if method == wire.DELIVER and self.on_delivery is not None:
-            found = wire.read_delivery(inbox, at, end) if stop else None
+            found = wire.read_delivery(inbox, at, size, end)
             if found is None:
                 return 0
             self.on_delivery(found[1])
             return found[0]
-        if not stop:
-            return 0 if kind != _PROTOCOL_HEADER else self._give_to_pika(inbox, at, end)
+        if kind == _PROTOCOL_HEADER:
+            return self._give_to_pika(inbox, at, end)
+        stop = at + size + 8
+        if not kind or stop > end:
+            return 0
         if method in _CONFIRMS and self.on_confirm is not None:
             tag, multiple = wire.read_confirm(inbox, at)
             self.on_confirm(tag, multiple, method == wire.ACK)

@@ -128,6 +128,13 @@ def test_body_of_several_frames_is_put_together(line: Wire) -> None:
     assert line.deliveries[0].body == body
 
 
+def test_empty_body_does_not_swallow_the_frame_after_it(line: Wire) -> None:
+    stream = delivered(1, b"") + frame.Heartbeat().marshal() + delivered(2, b"x")
+    line.connection._on_data_available(stream)
+    assert [(each.tag, each.body) for each in line.deliveries] == [(1, b""), (2, b"x")]
+    assert len(line.others) == 1
+
+
 def test_confirms_are_read_and_everything_else_is_pikas(line: Wire) -> None:
     methods = (spec.Basic.Ack(5, True), spec.Basic.Nack(6, False, False), spec.Basic.QosOk())
     stream = b"".join(frame.Method(3, method).marshal() for method in methods) + frame.Heartbeat().marshal()
