@@ -123,7 +123,7 @@ def faults(result: Result) -> Markup | None:
             f"{fault['name']} {fault['target']}",
             f"{injected:%H:%M:%S}",
             f"+{(injected - began).total_seconds():.1f} s",
-            words.seconds((healed - injected).total_seconds()) if healed else "not healed",
+            words.seconds((healed - injected).total_seconds()) if healed else "not healed in the run",
             words.figure("", fault.get("evidence")),
         ))  # fmt: skip
     return table(
