@@ -21,12 +21,13 @@ from warren.wait import Clock
 
 #: The profiles that run while the leader is killed, and what they are run with.
 UNDER_FAULT: Mapping[str, tuple[str, ...]] = {
-    "work": ("--rate", "300", "--duration", "60s"),
-    "retry": ("--rate", "10", "--duration", "40s"),
+    "work": ("--rate", "300", "--duration", "80s"),
+    "retry": ("--rate", "10", "--duration", "60s"),
 }
 AFTER_FAULT: Mapping[str, tuple[str, ...]] = {"priority": ("--duration", "20s")}
-#: Half of the work profile's time, and how long the node stays dead.
-KILL_AFTER_S, DEAD_FOR_S = 30.0, 10.0
+#: Half of the work profile's time, and how long the node stays dead: the run outlasts the healing, so that
+#: its page shows both ends of the fault.
+KILL_AFTER_S, DEAD_FOR_S = 40.0, 8.0
 #: A run waits up to 135 s for what the broker may hold back of a dead node, and may start an image build.
 _START_DEADLINE_S, _RUN_DEADLINE_S = 120.0, 420.0
 _HEAL_DEADLINE_S = 300.0
