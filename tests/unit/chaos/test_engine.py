@@ -141,6 +141,12 @@ def test_management_api_is_not_asked_while_a_node_is_frozen(ground: Any) -> None
     assert ground.broker.tools == ["rmq1"]
 
 
+def test_leader_that_restarted_itself_is_not_asked_who_leads(ground: Any) -> None:
+    ground.broker.leader, ground.runtime.restarts_itself = "rmq1", True
+    inject(ground.context(), Order(fault="kill", target=Target(leader_of=QUEUE)))
+    assert set(ground.broker.asked[1:]) == {"rmq2"}
+
+
 def test_leader_with_nobody_left_to_follow_is_a_finding(ground: Any) -> None:
     for node in ("rmq1", "rmq3"):
         inject(ground.context(), order("kill", node, majority_loss=True))

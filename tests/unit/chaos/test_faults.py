@@ -121,6 +121,17 @@ def test_stop_gives_the_node_the_grace_that_was_asked_for(ground: Any) -> None:
     assert runtime.grace_s == 7.0
 
 
+@pytest.mark.parametrize(("name", "undoing"), [("kill", "start"), ("stop", "start"), ("pause", "unpause")])
+def test_undoing_that_did_nothing_is_not_taken_for_healing(
+    ground: Any, site: Site, name: str, undoing: str
+) -> None:
+    kind, fault = catalogue.load(name), begun(name, site)
+    kind.inject(site, "rmq2", fault.args)
+    ground.runtime.ignored_steps = {undoing}
+    with pytest.raises(NotReadyError):
+        kind.heal(site, fault)
+
+
 def test_unknown_fault_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(BadInputError, match="no 'klil'") as caught:
         catalogue.load("klil")

@@ -60,6 +60,14 @@ def test_fault_is_open_from_its_intent_on_and_closed_by_healed_only(journal: Jou
     assert journal.open_faults() == ()
 
 
+def test_what_is_seen_or_said_after_the_healing_does_not_open_the_fault_again(journal: Journal) -> None:
+    fault = journal.append(kill_of("rmq2"), Phase.HEALED)
+    for phase in (Phase.OBSERVED, Phase.HEALING, Phase.FAILED):
+        journal.append(fault, phase, evidence={"leader_after": "rmq1"})
+        assert journal.open_faults() == (), phase
+    assert journal.read().faults[0].evidence == {"leader_after": "rmq1"}
+
+
 def test_reader_gives_back_everything_that_was_written(journal: Journal, time: Time) -> None:
     written = journal.append(kill_of("rmq2"), Phase.INJECTING, evidence={"process_id": 71})
     time.seconds = 1.5
