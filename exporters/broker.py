@@ -17,7 +17,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from exporters.snapshot import (
-    FAMILIES,
+    LENGTHS,
+    RATES,
     QueueFacts,
     QueueKey,
     Snapshot,
@@ -34,7 +35,6 @@ from warren.management import HttpEndpoint, ManagementClient
 _KNOWN_FOR_S = 120.0
 #: Bindings are read this often only: they change seldom and may be many. Said in HELP of the lag metrics.
 _BINDINGS_EVERY_S = 60.0
-_DETAILED = "/metrics/detailed?" + urlencode({"family": FAMILIES}, doseq=True)
 _OK = 200
 
 
@@ -110,7 +110,7 @@ class HttpsBroker:
             basic_auth=f"{credentials.username}:{credentials.password}", accept_encoding=True
         )
         self._pools = {node.host: _pool(node, ca, deadline_s) for node in nodes}
-        self._executor = ThreadPoolExecutor(max_workers=2 * len(nodes) + 2, thread_name_prefix="scrape")
+        self._executor = ThreadPoolExecutor(max_workers=4 * len(nodes) + 2, thread_name_prefix="scrape")
         self._known: tuple[float, list[QueueFacts], frozenset[QueueKey]] | None = None
         self._bindings: list[dict[str, Any]] = []
         self._bindings_at_s: float | None = None
@@ -118,16 +118,16 @@ class HttpsBroker:
 
     def snapshot(self, deadline_s: float) -> Snapshot:
         start = self._now()
-        counters = {node: self._executor.submit(self._counters, node) for node in self._nodes}
+        parts = {
+            (node, families): self._executor.submit(self._counters, node, families)
+            for node in self._nodes
+            for families in (RATES, LENGTHS)
+        }
         queues = self._executor.submit(self._queues)
-        started: list[Future[Any]] = [*counters.values(), queues]
+        started: list[Future[Any]] = [*parts.values(), queues]
         wait(started, timeout=deadline_s)
         errors: list[str] = []
-        read = {
-            node: text
-            for node, future in counters.items()
-            if (text := _result(future, node, errors)) is not None
-        }
+        read = _merged({key: _result(future, key[0], errors) for key, future in parts.items()})
         fresh = _result(queues, "management API", errors) is not None
         known = self._known if self._known and start - self._known[0] <= _KNOWN_FOR_S else None
         shown, left_out = self._filter.apply(known[1]) if known else ((), 0)
@@ -140,12 +140,13 @@ class HttpsBroker:
             dead_letter_targets=known[2] if known else frozenset(),
             counters=read,
             left_out=left_out,
-            errors=tuple(errors),
+            errors=tuple(dict.fromkeys(errors)),
         )
 
-    def _counters(self, node: str) -> Mapping[str, Mapping[QueueKey, float]]:
+    def _counters(self, node: str, families: tuple[str, ...]) -> dict[str, dict[QueueKey, float]]:
+        path = "/metrics/detailed?" + urlencode({"family": families}, doseq=True)
         try:
-            response = self._pools[node].request("GET", _DETAILED, headers=self._headers)
+            response = self._pools[node].request("GET", path, headers=self._headers)
         except HTTPError as error:
             raise NotReadyError(node, f"its metrics cannot be read: {error}") from error
         if response.status != _OK:
@@ -165,6 +166,18 @@ class HttpsBroker:
             return self._bindings
 
 
+def _merged(
+    parts: Mapping[tuple[str, tuple[str, ...]], dict[str, dict[QueueKey, float]] | None],
+) -> dict[str, Mapping[str, Mapping[QueueKey, float]]]:
+    """Rates and lengths of each node whose rates were read."""
+    merged: dict[str, Mapping[str, Mapping[QueueKey, float]]] = {}
+    for (node, families), rates in parts.items():
+        if families == RATES and rates is not None:
+            lengths = parts[node, LENGTHS] or {}
+            merged[node] = {name: {**by_queue, **lengths.get(name, {})} for name, by_queue in rates.items()}
+    return merged
+
+
 def _result(future: Future[Any], where: str, errors: list[str]) -> Any:
     if not future.done():
         future.cancel()
@@ -182,7 +195,7 @@ def _pool(node: Node, ca: Path, timeout_s: float) -> urllib3.HTTPSConnectionPool
         node.host,
         node.metrics_port,
         timeout=urllib3.Timeout(total=timeout_s),
-        maxsize=2,
+        maxsize=4,
         retries=False,
         cert_reqs="CERT_REQUIRED",
         ca_certs=str(ca),

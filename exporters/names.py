@@ -44,10 +44,12 @@ LEFT_OUT = _gauge(
 # lag
 AGE = _gauge(
     "warren_queue_oldest_message_age_seconds",
-    "Age of the oldest message that is not yet acknowledged, read off the curve of arrivals: the curve is"
-    " kept from scrape to scrape, since this process started. Exact for first in, first out; a lower "
-    "bound for any other order (priorities, requeues at the tail). Off by about the broker's statistics "
-    "interval (5 s). 0 only for a queue known to be empty; absent where arrivals are not known.",
+    "Age of the oldest message that is not yet acknowledged, read off the curve of arrivals, which is "
+    "kept from scrape to scrape since this process started. Exact for first in, first out; a lower bound "
+    "for any other order (priorities, messages put back). Off by about the broker's statistics interval "
+    "(5 s). 0 only for a queue known to be empty; absent where arrivals are not known, and where the "
+    "length is not, as for about a minute while a node is frozen. Which queues are dead-letter targets is"
+    " read once a minute.",
     *_QUEUE,
 )
 AGE_AT_LEAST = _gauge(

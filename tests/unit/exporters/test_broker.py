@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from exporters.broker import HttpsBroker, Node, QueueFilter
-from exporters.snapshot import READY
+from exporters.snapshot import PUBLISHED, READY
 from warren.connection import Credentials
 from warren.pki import Pki
 
@@ -32,9 +32,22 @@ class StubNode:
 
     silent: threading.Event = field(default_factory=threading.Event)
     refuses: bool = False
+    hides_lengths: bool = False
     asked: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     port: int = 0
+
+
+def part(text: str, *, lengths: bool) -> str:
+    """The families of one request: lengths, or everything else."""
+    return "".join(
+        line
+        for line in text.splitlines(keepends=True)
+        if line.startswith(
+            ("rabbitmq_detailed_queue_messages_ready", "rabbitmq_detailed_queue_messages_unacked")
+        )
+        is lengths
+    )
 
 
 def handler_of(stub: StubNode) -> type[BaseHTTPRequestHandler]:
@@ -42,7 +55,7 @@ def handler_of(stub: StubNode) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             stub.asked.append(path)
-            if stub.silent.is_set():
+            if stub.silent.is_set() or (stub.hides_lengths and "queue_coarse_metrics" in self.path):
                 stub.released.wait(10)
                 return
             right = "Basic " + b64encode(f"monitoring:{PASSWORD}".encode()).decode()
@@ -50,7 +63,7 @@ def handler_of(stub: StubNode) -> type[BaseHTTPRequestHandler]:
                 self.send_error(401)
                 return
             answers = {
-                "/metrics/detailed": recorded("rmq1.txt"),
+                "/metrics/detailed": part(recorded("rmq1.txt"), lengths="coarse" in self.path),
                 "/api/queues": json.dumps(recorded("queues.json")),
                 "/api/bindings": json.dumps(recorded("bindings.json")),
             }
@@ -140,6 +153,18 @@ def test_a_silent_node_costs_its_own_counters_and_no_more_than_the_deadline(
     assert set(snapshot.counters) == {"127.0.0.1"}
     assert snapshot.queues is not None
     assert any(error.startswith("localhost:") for error in snapshot.errors)
+
+
+def test_rates_are_read_while_lengths_keep_the_broker_waiting(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
+) -> None:
+    for stub in stubs:
+        stub.hides_lengths = True
+    snapshot = broker_of().snapshot(0.5)
+    assert set(snapshot.counters) == set(HOSTS)
+    for metrics in snapshot.counters.values():
+        assert metrics[PUBLISHED]
+        assert not metrics[READY]
 
 
 def test_a_silent_cluster_is_said_and_not_raised(
