@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pika import frame
+from pika.adapters.base_connection import BaseConnection
 from pika.adapters.select_connection import EPollPoller, IOLoop, SelectConnection
 from pika.adapters.utils import io_services_utils
 from pika.connection import Parameters
@@ -32,6 +33,15 @@ PIKA_INTERNALS: tuple[tuple[type, str], ...] = (
     (IOLoop, "process_timeouts"),
     (io_services_utils._AsyncTransportBase, "_MAX_RECV_BYTES"),
     (io_services_utils._AsyncTransportBase, "get_write_buffer_size"),
+    (io_services_utils._AsyncTransportBase, "_STATE_ACTIVE"),
+)
+#: The same for what pika sets on each instance: (owner, attribute that its ``__init__`` sets).
+PIKA_ATTRIBUTES: tuple[tuple[type, str], ...] = (
+    (io_services_utils._AsyncTransportBase, "_sock"),
+    (io_services_utils._AsyncTransportBase, "_state"),
+    (io_services_utils._AsyncSSLTransport, "_ssl_writable_action"),
+    (BaseConnection, "_transport"),
+    (IOLoop, "_poller"),
 )
 
 #: One read takes at most this; a TLS record holds 16 KiB.
@@ -116,7 +126,9 @@ class Connection(SelectConnection):  # type: ignore[misc]
             joined = b"".join(self._pending)
             self._pending.clear()
             self.bytes_sent += len(joined)
-            self._adapter_emit_data(joined)
+            rest = _send_now(self._transport, joined)
+            if rest:
+                self._adapter_emit_data(rest)
 
     def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
         self._pending.extend(marshaled_frames)
@@ -160,6 +172,28 @@ class Connection(SelectConnection):  # type: ignore[misc]
             return 0
         self._process_frame(value)
         return at + int(consumed)
+
+
+def _send_now(transport: Any, data: bytes) -> bytes:
+    """Send what the socket takes at once and return the rest, which pika then sends when it can.
+
+    pika would wait for the socket to be writable first: two more system calls and a turn of the loop for
+    each write. After a wish to be retried, OpenSSL must get the same bytes again, which it does, since the
+    rest begins with them.
+    """
+    busy = getattr(transport, "_ssl_writable_action", None) is not None or transport.get_write_buffer_size()
+    if busy or transport._state != transport._STATE_ACTIVE:
+        return data
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[transport._sock.send(left) :]
+    except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        pass
+    except OSError:
+        # Reading will meet the same fault, and pika handles it there.
+        return b""
+    return bytes(left)
 
 
 _PROTOCOL_HEADER = ord("A")

@@ -42,6 +42,12 @@ def test_pikas_inside_still_has(owner: type, name: str) -> None:
     assert hasattr(owner, name), f"pika changed: {owner.__name__}.{name} is gone; see loadgen/transport.py"
 
 
+@pytest.mark.parametrize(("owner", "name"), transport.PIKA_ATTRIBUTES)
+def test_pika_still_sets(owner: type, name: str) -> None:
+    made = owner.__init__.__code__.co_names  # type: ignore[misc]
+    assert name in made, f"pika changed: {owner.__name__} sets no {name}; see loadgen/transport.py"
+
+
 def test_pika_is_the_version_that_this_was_written_for() -> None:
     assert pika.__version__ == "1.4.4"
 
@@ -91,12 +97,35 @@ class Wire:
         self.confirms: list[tuple[int, bool, bool]] = []
         self.others: list[Any] = []
         self.writes: list[bytes] = []
+        self.handed_over: list[bytes] = []
+        self.takes: list[int | Exception] = []
         self.connection.on_delivery = self.deliveries.append
         self.connection.on_confirm = lambda *confirm: self.confirms.append(confirm)
         self.connection._process_frame = self.others.append
 
+    # What the transport below offers: a socket, and pika's own buffer.
+
+    _STATE_ACTIVE = _state = 1
+    _ssl_writable_action: object = None
+    buffered = 0
+
+    @property
+    def _sock(self) -> Wire:
+        return self
+
+    def send(self, data: memoryview) -> int:
+        """Take what ``takes`` says next, everything where it says nothing."""
+        size = self.takes.pop(0) if self.takes else len(data)
+        if isinstance(size, Exception):
+            raise size
+        self.writes.append(bytes(data[:size]))
+        return size
+
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
+
     def write(self, data: bytes) -> None:
-        self.writes.append(data)
+        self.handed_over.append(data)
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -163,7 +192,35 @@ def test_frames_of_one_turn_leave_as_one_write(line: Wire) -> None:
     line.connection.flush()
     line.connection.flush()
     assert line.writes == [b"onetwothree"]
+    assert line.handed_over == []
     assert line.connection.bytes_sent == 11
+
+
+@pytest.mark.parametrize("full", [BlockingIOError(), ssl.SSLWantWriteError(), ssl.SSLWantReadError()])
+def test_what_the_socket_does_not_take_is_left_to_pika(line: Wire, full: Exception) -> None:
+    line.takes = [4, 2, full]
+    line.connection.queue(b"onetwothree")
+    line.connection.flush()
+    assert line.writes == [b"onet", b"wo"]
+    assert line.handed_over == [b"three"]
+
+
+def test_nothing_overtakes_what_pika_has_buffered(line: Wire) -> None:
+    line.buffered = 5
+    line.connection.queue(b"later")
+    line.connection.flush()
+    line.buffered, line._ssl_writable_action = 0, object()
+    line.connection.queue(b"still later")
+    line.connection.flush()
+    assert line.writes == []
+    assert line.handed_over == [b"later", b"still later"]
+
+
+def test_broken_socket_is_left_for_the_reader_to_find(line: Wire) -> None:
+    line.takes = [ConnectionResetError()]
+    line.connection.queue(b"lost")
+    line.connection.flush()
+    assert line.handed_over == []
 
 
 def test_loop_wakes_when_told_and_says_that_it_slept() -> None:
