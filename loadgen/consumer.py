@@ -149,7 +149,8 @@ class Consumer:
         scheduled = death.MARK in delivery.header
         if scheduled:
             tried = death.tries_before(delivery.headers(), spec.queue)
-        elif not delivery.redelivered:
+        elif not delivery.redelivered or not self._was_done(publisher, seq):
+            # What a lost connection swallowed comes flagged, and its wait is the one that a fault is about.
             record(self._by_class[kind], now - intended_ns)
         if delivery.redelivered and not scheduled:
             self._counts["redelivered"] += 1
@@ -163,6 +164,10 @@ class Consumer:
             self._reject(delivery, publisher, seq, tried)
         else:
             self._finish_one(delivery, publisher, seq, now)
+
+    def _was_done(self, publisher: int, seq: int) -> bool:
+        done = self._done[publisher]
+        return done is not None and done.holds(seq)
 
     def _reject(self, delivery: wire.Delivery, publisher: int, seq: int, tried: int) -> None:
         if self._spec.log_tries:

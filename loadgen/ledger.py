@@ -101,6 +101,10 @@ class Bitmap:
         self._map[at] = held | mask
         return False
 
+    def holds(self, seq: int) -> bool:
+        """Whether the bit of ``seq`` is set."""
+        return seq < self._capacity and bool(self._map[HEADER_BYTES + (seq >> 3)] & 1 << (seq & 7))
+
     def set_counter(self, value: int) -> None:
         """Store the live counter of this part."""
         _COUNTER.pack_into(self._map, _COUNTER_AT, value)

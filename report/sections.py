@@ -127,7 +127,10 @@ def faults(result: Result) -> Markup | None:
             words.figure("", fault.get("evidence")),
         ))  # fmt: skip
     return table(
-        "Faults", ("Fault", "At (UTC)", "Into the run", "Lasted", "Evidence"), rows, numbers=frozenset({2, 3})
+        "Faults",
+        ("Fault", "At (UTC)", "Into the run", "Lasted", "Evidence"),
+        rows,
+        numbers=frozenset({1, 2, 3}),
     )
 
 

@@ -51,6 +51,7 @@ RESOURCES = {
 }
 
 _SCALES = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (1e-6, "µs", 1e6))
+_HUNDRED = 100
 _MINUTE_S = 60
 _KIB = 1024
 
@@ -107,13 +108,18 @@ def seconds(value: float) -> str:
         return f"{int(value // _MINUTE_S)} min {value % _MINUTE_S:.0f} s"
     for least, unit, factor in _SCALES:
         if abs(value) >= least:
-            return f"{value * factor:.3g} {unit}"
-    return f"{value * 1e9:.3g} ns"
+            return f"{_three_digits(value * factor)} {unit}"
+    return f"{_three_digits(value * 1e9)} ns"
+
+
+def _three_digits(value: float) -> str:
+    """Like ``.3g``, but 999.9 is 1000 and not 1e+03."""
+    return f"{value:.0f}" if abs(value) >= _HUNDRED else f"{value:.3g}"
 
 
 def _bytes(value: float) -> str:
     for unit in ("B", "KiB", "MiB"):
         if abs(value) < _KIB:
-            return f"{value:.3g} {unit}" if unit != "B" else f"{value:.0f} B"
+            return f"{_three_digits(value)} {unit}" if unit != "B" else f"{value:.0f} B"
         value /= _KIB
-    return f"{value:.3g} GiB"
+    return f"{_three_digits(value)} GiB"

@@ -316,3 +316,14 @@ def test_finish_acks_what_was_done_and_takes_no_more(rig: Rig) -> None:
     assert rig.connection.settled == [("ack", 1, False)]
     assert rig.done() == [0]
     assert rig.job.over
+
+
+def test_wait_of_a_message_that_a_lost_connection_swallowed_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch)
+    rig.deliver(0)
+    rig.deliver(0, redelivered=True)  # done already: its first arrival is what counts
+    rig.deliver(1, redelivered=True)  # sent to a connection that broke, and never seen
+    counted = rig.job.tick()["histograms"]["end_to_end.all"]
+    assert sum(counted[1::2]) == 2
