@@ -30,7 +30,7 @@ class Link:
     credentials: Credentials
     ca_pem: str | None
     connection_name: str
-    heartbeat_s: int = 6
+    heartbeat_s: int = 5
     first_endpoint: int = 0
 
 
@@ -162,7 +162,7 @@ class LoadSpec:
     publish_deadline_s: float = 30.0
     drain_silence_s: float = 150.0
     hold_back_s: float = 0.0
-    heartbeat_s: int = 6
+    heartbeat_s: int = 5
     judge_order: bool = False
     thresholds: Thresholds = field(default_factory=Thresholds)
     metrics_port: int | None = None
