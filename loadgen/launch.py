@@ -153,6 +153,15 @@ def _place(context: Context) -> Place:
     )
 
 
+def _account(context: Context, name: str) -> Credentials:
+    """A user's password, and its certificate where the topology asks clients for one."""
+    pem = None
+    if context.topology.tls.client_certificate == "required":
+        pair = context.pki.leaf("clients", name)
+        pem = pair.certificate.read_text(encoding="utf-8") + pair.key.read_text(encoding="utf-8")
+    return Credentials(username=name, password=context.secrets.read(name), client_pem=pem)
+
+
 def _lab_spec(
     context: Context, scenario: Scenario, order: Order, run_id: str, metrics: Mapping[str, str]
 ) -> LoadSpec:
@@ -160,7 +169,7 @@ def _lab_spec(
     endpoints = tuple(Endpoint(name=node.name, host=node.name, port=port) for node in context.topology.nodes)
     roles: tuple[PublisherRole | ConsumerRole, ...] = (*scenario.publishers, *scenario.consumers)
     names = sorted({role.user for role in roles})
-    users = tuple(Credentials(username=name, password=context.secrets.read(name)) for name in names)
+    users = tuple(_account(context, name) for name in names)
     return dataclasses.replace(
         _spec(scenario, order, run_id, endpoints, context.cluster_ca.read_text(encoding="utf-8")),
         users=users,

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 _PLAIN_EVERY_S = 5
 _NOTES = 6
@@ -104,11 +105,9 @@ def line(event: Mapping[str, Any]) -> str:
     return "  ".join(parts)
 
 
-def table(title: str, event: Mapping[str, Any], notes: list[str]) -> Table:
+def table(title: str, event: Mapping[str, Any], notes: list[str]) -> Group:
     """One progress event and the latest notes as a table."""
-    shown = Table(
-        title=f"{title}   {event['t_s']} s   {event['phase']}", title_justify="left", caption_justify="left"
-    )
+    shown = Table(title=f"{title}   {event['t_s']} s   {event['phase']}", title_justify="left")
     for heading in ("", "total", "per second", "p99"):
         shown.add_column(heading, justify="left" if not heading else "right")
     rates = [f"{event[f'{name}_per_s']:.0f}" for name in ("published", "confirmed", "consumed")]
@@ -120,9 +119,7 @@ def table(title: str, event: Mapping[str, Any], notes: list[str]) -> Table:
             shown.add_row(name, str(event[name]), "", "")
     shown.add_row("in flight", str(event["in_flight"]), "", "")
     waits = [f"waits for {event['waits_for']}"] if event["waits_for"] else []
-    if waits or notes:
-        shown.caption = "\n".join([*waits, *notes]).replace("[", "\\[")
-    return shown
+    return Group(shown, *(Text(each) for each in (*waits, *notes)))
 
 
 def seconds(value: float | None) -> str:

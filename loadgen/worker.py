@@ -96,7 +96,10 @@ class Worker:
         self._write = write
         self._commands_fd = commands_fd
         self._loop = transport.TurnLoop()
-        self._tls = tls_context(TlsMaterial(ca_pem=link.ca_pem or None)) if link.ca_pem is not None else None
+        self._tls = None
+        if link.ca_pem is not None:
+            material = TlsMaterial(ca_pem=link.ca_pem or None, client_pem=link.credentials.client_pem)
+            self._tls = tls_context(material)
         self._at = link.first_endpoint
         self._failures = 0
         self._connection: transport.Connection | None = None
