@@ -6,6 +6,7 @@ heartbeat and connection naming cannot differ between them.
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +34,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """A user and its password; the password shows in no repr, log or traceback."""
+    """A user and its password; the password shows in no repr, log or traceback.
+
+    ``client_pem`` is the user's certificate and key as PEM text, for a broker that asks for one.
+    """
 
     username: str
     password: str = field(repr=False)
+    client_pem: str | None = field(default=None, repr=False)
 
     @staticmethod
     def from_file(username: str, path: Path) -> Credentials:
@@ -57,13 +62,15 @@ class Credentials:
 class TlsMaterial:
     """What verifies the broker, and what shows who we are where the broker asks for it.
 
-    Give the CA as a path or as PEM text. Client certificate and key are paths, both or none.
+    Give the CA as a path or as PEM text. Client certificate and key are paths, both or none, or one PEM
+    text with both.
     """
 
     ca_path: Path | None = None
     ca_pem: str | None = None
     client_cert_path: Path | None = None
     client_key_path: Path | None = field(default=None, repr=False)
+    client_pem: str | None = field(default=None, repr=False)
 
 
 def tls_context(material: TlsMaterial) -> ssl.SSLContext:
@@ -81,10 +88,21 @@ def tls_context(material: TlsMaterial) -> ssl.SSLContext:
             context.load_default_certs()
         if material.client_cert_path is not None:
             context.load_cert_chain(material.client_cert_path, material.client_key_path)
+        elif material.client_pem:
+            _load_pem(context, material.client_pem)
     except (OSError, ssl.SSLError) as error:
         place = material.client_cert_path or material.ca_path or "the CA given"
         raise NotReadyError(str(place), f"cannot be used for TLS: {error}") from error
     return context
+
+
+def _load_pem(context: ssl.SSLContext, pem: str) -> None:
+    """OpenSSL reads a certificate chain from a file only: this one never touches a disk."""
+    descriptor = os.memfd_create("client-pem")
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(pem)
+        handle.flush()
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
 
 
 def parameters(

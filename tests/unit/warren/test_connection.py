@@ -77,3 +77,14 @@ def test_parameters_name_the_connection_and_ask_for_cancel_notices() -> None:
     found = parameters(NODE, vhost="/", credentials=ACCOUNT, tls=None, connection_name="load 1")
     assert found.client_properties["connection_name"] == "load 1"
     assert found.client_properties["capabilities"]["consumer_cancel_notify"] is True
+
+
+def test_client_certificate_as_text_is_shown_to_the_broker(tmp_path: Path) -> None:
+    pki = Pki(tmp_path, datetime.now(UTC))
+    pki.ensure_authorities()
+    pair = pki.ensure_leaf("clients", "shop", hosts=("shop",), purpose="client")
+    pem = pair.certificate.read_text() + pair.key.read_text()
+    tls_context(TlsMaterial(ca_path=pki.authority("cluster").certificate, client_pem=pem))
+    with pytest.raises(NotReadyError, match="TLS"):
+        tls_context(TlsMaterial(client_pem=pair.certificate.read_text()))
+    assert pem not in repr(Credentials(username="shop", password="secret", client_pem=pem))
