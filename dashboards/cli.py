@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -10,6 +11,8 @@ from dashboards import build as engine
 from dashboards.view.cli import view
 from warren import checkout
 from warren.errors import EXIT_FAILED
+from warren.operate import opening, options
+from warren.operate.cli import topology_option
 
 _FOLDER = click.option(
     "--folder",
@@ -44,6 +47,20 @@ def check(context: click.Context, folder: Path | None) -> None:
         click.echo("write it again: warren dashboards build", err=True)
         context.exit(EXIT_FAILED)
     click.echo("the dashboards are up to date")
+
+
+@dashboards.command("open")
+@topology_option
+@click.option(
+    "--browser/--no-browser", default=None, help="Start a browser (default: where there is a display)."
+)
+def open_(topology: Path | None, browser: bool | None) -> None:
+    """Open the running cluster's dashboards: Grafana, or the preview of them."""
+    url, text = opening.open_text(options.context(topology))
+    click.echo(text)
+    has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if has_display if browser is None else browser:
+        click.launch(url)
 
 
 dashboards.add_command(view)

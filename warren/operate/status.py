@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from warren import secrets
@@ -198,24 +199,43 @@ def up_text(report: UpReport) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DashboardsPlace:
+    """Where the dashboards are served, whose password opens them, and what serves them."""
+
+    url: str
+    user: str
+    password_file: Path
+    kind: str
+
+
+def dashboards_place(context: Context) -> DashboardsPlace:
+    """Grafana where it runs, else the preview."""
+    service, secret, user, kind = ("grafana", secrets.GRAFANA_ADMIN, "admin", "Grafana")
+    if not context.runtime.runs("grafana"):
+        service, secret, user = ("view", secrets.VIEW, "view")
+        kind = (
+            "a preview: Grafana's image was not to be had; to ask again: WARREN_IMAGES=pull make cluster-up"
+        )
+    return DashboardsPlace(
+        url=f"https://localhost:{context.topology.published(service)}",
+        user=user,
+        password_file=context.state.secrets / secret,
+        kind=kind,
+    )
+
+
 def places_text(context: Context) -> str:
     """Every page that is really there, and where the password for it is."""
     topology, state = context.topology, context.state
     operator = topology.account("operator").name
-    grafana = context.runtime.runs("grafana")
-    dashboards = ("grafana", secrets.GRAFANA_ADMIN, "admin") if grafana else ("view", secrets.VIEW, "view")
-    service, secret, user = dashboards
-    kind = (
-        "Grafana"
-        if grafana
-        else "a preview: Grafana's image was not to be had; to ask again: WARREN_IMAGES=pull make cluster-up"
-    )
+    dashboards = dashboards_place(context)
     management = topology.published_node(topology.nodes[0].name, "management")
     return "\n".join(
         [
             "where to look (certificate authority: " + str(context.cluster_ca) + ")",
-            f"  dashboards  https://localhost:{topology.published(service)}  user {user}, password in "
-            f"{state.secrets / secret} ({kind})",
+            f"  dashboards  {dashboards.url}  user {dashboards.user}, password in "
+            f"{dashboards.password_file} ({dashboards.kind})",
             f"  management  https://localhost:{management}  user {operator}, password in "
             f"{state.secrets / operator}",
             f"  Prometheus  https://localhost:{topology.published('prometheus')}/api/v1/targets  "
