@@ -117,7 +117,7 @@ class Run:
             if now - last_ns > silence_s * SECOND_NS:
                 self._note(f"the drain gave up: nothing came for {silence_s:g} s, {waiting} still missing")
                 return False
-            self._waits_for = _waits_for(gone, silence_s - (now - last_ns) / SECOND_NS)
+            self._waits_for = _waits_for(gone, self.spec.hold_back_s, silence_s - (now - last_ns) / SECOND_NS)
             self._pause(_CHECK_EVERY_S)
         self._note("the drain was skipped")
         return False
@@ -264,9 +264,10 @@ class Run:
         return self._interrupts.count > 0
 
 
-def _waits_for(gone: Mapping[tuple[str, int], int], left_s: float) -> str:
+def _waits_for(gone: Mapping[tuple[str, int], int], hold_back_s: float, left_s: float) -> str:
     queues: dict[str, int] = {}
     for (queue, _), bits in gone.items():
         queues[queue] = queues.get(queue, 0) + bits.bit_count()
     what = ", ".join(f"{count} of {queue}" for queue, count in sorted(queues.items()))
-    return f"{what} (the broker may hold back a lost consumer's messages; gives up in {left_s:.0f} s)"
+    own = f"the profile itself delays up to {hold_back_s:g} s; " if hold_back_s else ""
+    return f"{what} ({own}the broker may hold back a lost consumer's messages; gives up in {left_s:.0f} s)"
