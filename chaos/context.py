@@ -33,8 +33,8 @@ class Broker(Protocol):
 class Gate(Protocol):
     """Waits until the whole cluster serves: all nodes run, every queue has a leader and its members."""
 
-    def __call__(self, *, deadline_s: float) -> None:
-        """Raises DeadlineError with the last thing missing."""
+    def __call__(self, *, deadline_s: float, steady_s: float) -> None:
+        """Wait until it has been so for ``steady_s``; raises DeadlineError with the last thing missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,8 +63,8 @@ class ClusterGate:
 
     context: Context
 
-    def __call__(self, *, deadline_s: float) -> None:
-        cluster.wait_ready(self.context, deadline_s=deadline_s)
+    def __call__(self, *, deadline_s: float, steady_s: float) -> None:
+        cluster.wait_ready(self.context, deadline_s=deadline_s, steady_s=steady_s)
 
 
 def chaos_context(context: Context) -> ChaosContext:

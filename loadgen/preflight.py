@@ -9,6 +9,7 @@ from warren.management import ManagementClient
 from warren.wait import Clock, until
 
 #: The management API's figures are up to 5 s old: a queue that was just drained may look full for that long.
+#: One that was just filled may look empty, too: such messages are counted as foreign, and never judged.
 _SETTLE_S = 12.0
 _REMEDY = "run it with --purge to throw these messages away, or redrive them first"
 

@@ -151,10 +151,22 @@ def _start(context: Context, images: Mapping[str, ImageRef]) -> None:
     runtime.up(environment)
 
 
-def wait_ready(context: Context, *, deadline_s: float = _BOOT_DEADLINE_S) -> None:
-    """Wait until the gate holds; raises DeadlineError with the last thing that did not."""
+def wait_ready(context: Context, *, deadline_s: float = _BOOT_DEADLINE_S, steady_s: float = 0.0) -> None:
+    """Wait until the gate has held for ``steady_s`` at every look; raises DeadlineError with the last thing
+    that did not."""
+    since_s: float | None = None
+
+    def holds() -> None:
+        nonlocal since_s
+        began_s, since_s = since_s, None
+        context.gate.check()
+        since_s = context.clock.now() if began_s is None else began_s
+        held_s = context.clock.now() - since_s
+        if held_s < steady_s:
+            raise NotReadyError("cluster", f"is whole for {held_s:.0f} s, {steady_s:g} s are wanted")
+
     until(
-        context.gate.check,
+        holds,
         what="the cluster to be whole",
         deadline_s=deadline_s,
         every_s=1.0,

@@ -146,6 +146,10 @@ def test_queue_that_is_not_empty_is_refused_by_name(cluster: ClusterUnderTest, t
     body = {"properties": {"delivery_mode": 2}, "routing_key": "order.created", "payload": "x",
             "payload_encoding": "string"}  # fmt: skip
     cluster.management.post("exchanges", VHOST, "orders.direct", "publish", body=body)
+    # The broker's counters, which the refusal reads, are up to 5 s old.
+    cluster.wait_for(
+        lambda: cluster.management.queue(VHOST, "orders.work").messages == 1, "the message to be counted", 30
+    )
     done = cluster.warren(["load", "run", "work", "--duration", "1s", "--quiet"], timeout_s=120)
     assert done.returncode == 3
     assert "orders.work" in done.stderr

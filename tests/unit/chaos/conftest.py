@@ -81,8 +81,10 @@ class FakeGate:
     runtime: FakeRuntime
     problem: NotReadyError | None = None
     asked: int = 0
+    steady_s: float = 0.0
 
-    def __call__(self, *, deadline_s: float) -> None:
+    def __call__(self, *, deadline_s: float, steady_s: float) -> None:
+        self.steady_s = steady_s
         self.asked += 1
         if self.problem:
             raise self.problem

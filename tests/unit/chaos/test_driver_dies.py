@@ -113,7 +113,7 @@ def test_sigkill_while_waiting_for_the_gate_is_healed(
 ) -> None:
     inject(stored.context(), order(fault))
 
-    def gate(self: object, *, deadline_s: float) -> None:
+    def gate(self: object, *, deadline_s: float, steady_s: float) -> None:
         die()
 
     with monkeypatch.context() as patch:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chaos.engine import Order, Target, heal, inject
+from chaos.healing import STEADY_S
 from warren.errors import BadInputError, NotReadyError
 from warren.results import iso
 from warren.runtime.protocol import NodeState
@@ -184,3 +185,12 @@ def test_journal_that_cannot_be_written_does_not_stop_the_healing(
     heal(ground.context())
     assert ground.states() == ["running"] * 3
     assert any("No space left" in line for line in ground.said)
+
+
+@pytest.mark.parametrize(("fault", "steady_s"), [("pause", STEADY_S), ("kill", 0.0), ("stop", 0.0)])
+def test_after_silence_the_cluster_must_stay_whole_for_a_while(
+    ground: Any, fault: str, steady_s: float
+) -> None:
+    strike(ground, fault)
+    heal(ground.context())
+    assert ground.gate.steady_s == steady_s

@@ -489,3 +489,25 @@ def test_down_of_another_states_cluster_is_refused(world: World, tmp_path: Path)
     with pytest.raises(RefusedError):
         cluster.down(world.context())
     assert world.docker.containers
+
+
+def test_gate_that_falls_again_has_not_held() -> None:
+    """Whole, broken, then whole for good: only the last stretch counts."""
+    now = 0.0
+    answers = iter([None, NotReadyError("queue", "has 2 of 3 members online")])
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def check() -> None:
+        if error := next(answers, None):
+            raise error
+
+    context: Any = SimpleNamespace(
+        gate=SimpleNamespace(check=check), clock=Clock(now=lambda: now, sleep=sleep)
+    )
+    cluster.wait_ready(context, deadline_s=60, steady_s=5)
+    assert now == 7  # broken at 1 s, whole from 2 s to 7 s
+    with pytest.raises(DeadlineError, match="whole for"):
+        cluster.wait_ready(context, deadline_s=3, steady_s=5)
