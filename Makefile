@@ -59,7 +59,7 @@ test-unit: setup-dev ## the tests that need no engine
 	$(RUN) pytest tests/unit
 
 test-cluster: setup-dev ## the tests on a real cluster
-	$(RUN) pytest tests/cluster -m "not full"
+	$(RUN) pytest tests/cluster -m "not full" --durations=15
 
 test-full: setup-dev ## every test, those that take long too; a second run goes on where the first failed
 	$(RUN) pytest tests --stepwise

@@ -23,8 +23,8 @@ from warren.wait import until
 ACT_DEADLINE_S = 120.0
 #: For the cluster to be whole again: a node is back within 10 s, its queues' members follow.
 GATE_DEADLINE_S = 180.0
-#: A node that was only silent is counted out and in once more after it is back: the failure detector looks every
-#: 5 s, and the queues' members that the gate asks for are as old.
+#: A node that was only silent is counted out and in once more after it is back: the failure detector looks
+#: every 5 s, and the queues' members that the gate asks for are as old.
 STEADY_S = 7.0
 #: How often the user must ask before a healing that keeps failing is given up.
 ENOUGH_INTERRUPTS = 3
