@@ -68,7 +68,8 @@ def test_members_and_leader_are_those_of_the_management_api(cluster: ClusterUnde
     assert value(cluster, names.ONLINE.name) == len(cluster.topology.nodes)
 
 
-@pytest.mark.parametrize("fault", ["kill", "pause"])
+# A frozen node keeps the others silent about queues until the net tick is over: minutes, so not in every run.
+@pytest.mark.parametrize("fault", ["kill", pytest.param("pause", marks=pytest.mark.full)])
 def test_scrapes_go_on_without_one_node(cluster: ClusterUnderTest, fault: str) -> None:
     """The exporter asks the first node first; frozen, that one accepts connections and says nothing."""
     node = cluster.topology.nodes[0].name
