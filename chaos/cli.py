@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from chaos import engine, page
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
 from chaos.wiring import open_chaos
+from warren.operate import options
 from warren.operate.cli import json_option, topology_option
 
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
@@ -154,6 +154,5 @@ def _check_writable(path: Path | None) -> None:
 
 
 def _print(text: str, result: Any, json_path: Path | None) -> None:
-    if json_path is not None:
-        json_path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    options.write_json(json_path, result)
     click.echo(text)

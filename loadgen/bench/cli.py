@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -56,6 +55,7 @@ def bench(
     json_path: Path | None,
 ) -> None:
     """The work profile beside PerfTest on the running cluster, alternating. Takes minutes."""
+    options.check_writable(json_path)
     context = options.context(topology)
     context.gate.check()
     with tempfile.TemporaryDirectory(prefix="warren-perftest-") as scratch:
@@ -69,6 +69,5 @@ def bench(
         env["WARREN_TOPOLOGY"] = str(topology.resolve())
     plan = Plan(repeats=repeats, warmup_s=warmup_s, window_s=window_s, rate=rate)
     runs = Bench(context=context, image=image, plan=plan, env=env).run()
-    if json_path:
-        json_path.write_text(json.dumps(as_dict(runs), indent=1) + "\n", encoding="utf-8")
+    options.write_json(json_path, as_dict(runs))
     click.echo(table(runs))
