@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,7 @@ from chaos import fault as catalogue
 from chaos.context import ChaosContext
 from chaos.wiring import open_chaos
 from warren.operate import options
-from warren.operate.cli import json_option, topology_option
-
-_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Duration(click.ParamType[float]):
-    """Seconds from ``20s``, ``1.5m``, ``500ms`` or a bare number."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, int | float):
-            return float(value)
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", str(value).strip())
-        if match is None:
-            self.fail(f"'{value}' is no duration; write 20s, 1.5m or 500ms", param, ctx)
-        return float(match[1]) * _UNITS[match[2]]
+from warren.operate.cli import Duration, json_option, topology_option
 
 
 class FaultGroup(click.Group):
@@ -93,7 +76,7 @@ def _strike(
         args=_numbers(settings),
         majority_loss=majority_loss,
     )
-    _check_writable(json_path)
+    options.check_writable(json_path)
     context = _context(topology)
     if hold_s is None:
         fault = engine.inject(context, order)
@@ -109,7 +92,7 @@ def _strike(
 @topology_option
 def heal(node: str | None, json_path: Path | None, topology: Path | None) -> None:
     """Put back everything that chaos broke, or only what it did to NODE. Safe to repeat."""
-    _check_writable(json_path)
+    options.check_writable(json_path)
     report = engine.heal(_context(topology), node)
     _print(page.heal_text(report), page.heal_dict(report), json_path)
 
@@ -145,12 +128,6 @@ def _numbers(settings: tuple[str, ...]) -> dict[str, float]:
         except ValueError as error:
             raise click.BadParameter(f"'{setting}' is not KEY=NUMBER", param_hint="--set") from error
     return found
-
-
-def _check_writable(path: Path | None) -> None:
-    """Refuse, before anything is broken, a result that could not be written afterwards."""
-    if path is not None and not path.absolute().parent.is_dir():
-        raise click.BadParameter(f"the folder {path.parent} is not there", param_hint="--json")
 
 
 def _print(text: str, result: Any, json_path: Path | None) -> None:

@@ -15,22 +15,8 @@ from loadgen import launch, progress, resolve, scenario, summary
 from warren.connection import Credentials
 from warren.errors import BadInputError
 from warren.operate import options
-from warren.operate.cli import NamedByFlag, json_option, topology_option
+from warren.operate.cli import Duration, NamedByFlag, json_option, topology_option
 from warren.results import LoadResult, write_result
-
-
-class Duration(click.ParamType[float]):
-    """``30s``, ``2m``, ``1h`` or seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return scenario.parse_duration_s(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.group()

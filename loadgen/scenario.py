@@ -6,7 +6,6 @@ the topology's bindings.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,12 @@ import yaml
 
 from loadgen.body import HEADER_SIZE
 from loadgen.spec import ConsumerRole, MessageClass, PublisherRole, Rate, Thresholds
+from warren.durations import parse_duration_s
 from warren.errors import BadInputError
 from warren.reader import Document, Section, parse_file
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
 _NAME = r"[a-z][a-z0-9-]{0,30}"
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +62,6 @@ def load(name: str, overrides: Mapping[str, str] | None = None, *, folder: Path 
     found = _read(document, top)
     document.finish()
     return found
-
-
-def parse_duration_s(text: str) -> float:
-    """``30s``, ``2m``, ``1h``, ``500ms`` or plain seconds. Raises ValueError for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is not a duration such as 30s, 2m or 1h")
-    return float(match[1]) * _UNITS_S[match[2]]
 
 
 def override(data: dict[Any, Any], key: str, value: str) -> None:

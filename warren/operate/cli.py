@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from warren import cluster as engine
 from warren.assertions import verify as judging
+from warren.durations import parse_duration_s
 from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.images import Policy
 from warren.operate import access, options, status
@@ -21,6 +23,20 @@ class NamedByFlag(click.Option):
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         flag = max(self.opts, key=len).lstrip("-").replace("-", "_").upper()
         return os.environ.get(f"{ctx.auto_envvar_prefix}_{flag}") or super().resolve_envvar_value(ctx)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds from ``30s``, ``1.5m``, ``1h``, ``500ms`` or a bare number."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            return parse_duration_s(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 topology_option = click.option(

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from chaos import fault as catalogue
 from chaos.cli import chaos
-from warren.errors import RefusedError
+from warren.errors import BadInputError, RefusedError
 from warren.runtime.protocol import NodeState
 
 
@@ -94,7 +94,9 @@ def test_json_tells_the_same(ground: Any, call: Any, tmp_path: Path) -> None:
 def test_result_that_could_not_be_written_is_refused_before_the_act(
     ground: Any, call: Any, tmp_path: Path
 ) -> None:
-    assert call("kill", "rmq2", "--json", str(tmp_path / "no" / "such.json")).exit_code == 2
+    refused = call("kill", "rmq2", "--json", str(tmp_path / "no" / "such.json")).exception
+    assert isinstance(refused, BadInputError)
+    assert refused.where == "--json"
     assert ground.runtime.calls == []
 
 

@@ -85,19 +85,6 @@ def test_unknown_profile_names_those_there_are() -> None:
         scenario.load("wrok")
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("2m", 120), ("1h", 3600), ("500ms", 0.5), ("1.5", 1.5), ("7", 7)]
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert scenario.parse_duration_s(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "s", "-1s", "5 d", "1m30s"])
-def test_other_durations_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="30s"):
-        scenario.parse_duration_s(text)
-
-
 def test_overrides_reach_into_lists_by_name(tmp_path: Path) -> None:
     found = read(
         tmp_path,
