@@ -60,6 +60,7 @@ def list_profiles() -> None:
 @click.option("--vhost", help="With --url: instead of the profile's.")
 def run(profile: str, **given: Any) -> int:
     """Run PROFILE and judge it. Exit code: 0 passed, 1 failed, 4 inconclusive, 130 interrupted."""
+    options.check_writable(given["json_path"])
     context = options.context(given["topology"])
     order = launch.Order(
         scenario=scenario.load(profile, overrides(profile, given)), purge=given["purge"], seed=given["seed"]
