@@ -15,7 +15,7 @@ $(error which node? make chaos-kill NODE=rmq2)
 endif
 
 .PHONY: help setup setup-dev cluster-up cluster-down cluster-status cluster-destroy load demo dashboards chaos-kill \
-	chaos-heal test test-unit test-cluster test-full check bench lock clean
+	chaos-heal test test-unit test-cluster test-full check bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,12 +70,16 @@ check: setup-dev ## linters, types, generated files, the wheel
 	$(RUN) mypy
 	$(RUN) pytest -q tests/contract
 	$(WARREN) topology render --check
+	$(RUN) warren.reference --check
 	cd ansible && ansible-playbook --syntax-check site.yml && ansible-lint --offline --profile production
 	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh
 	deploy/setup/wheel.sh
 
 bench: setup ## the work profile beside PerfTest, on the same cluster
 	$(WARREN) bench
+
+docs: setup ## write the reference pages of docs/ anew
+	$(RUN) warren.reference
 
 lock: ## write the locks anew from pyproject.toml (needs uv)
 	deploy/setup/lock.sh

@@ -1,0 +1,60 @@
+"""The reference pages say what the commands, metrics and rules themselves say."""
+
+from __future__ import annotations
+
+import click
+
+from warren.reference import __main__ as reference
+from warren.reference import commands, monitoring
+
+
+@click.group(context_settings={"auto_envvar_prefix": "WARREN"})
+def root() -> None:
+    pass
+
+
+@root.command()
+@click.argument("node")
+@click.option("--rate", default=5, help="Messages | second.")
+@click.option("--password-file", help="Where the password is.")
+@click.option("--purge", is_flag=True)
+def run(node: str, rate: int, password_file: str, purge: bool) -> None:
+    """Run it."""
+
+
+@root.command(hidden=True)
+def secret() -> None:
+    """Not for the page."""
+
+
+def test_command_stands_with_usage_defaults_and_variables() -> None:
+    page = commands.page(root)
+    assert "    warren run [OPTIONS] NODE" in page
+    assert "| `--rate` INTEGER | `5` | `WARREN_RUN_RATE` | Messages \\| second. |" in page
+    assert "| `--purge` |  | `WARREN_RUN_PURGE` |  |" in page
+    assert "secret" not in page
+
+
+def test_password_has_no_variable() -> None:
+    assert "| `--password-file` TEXT |  |  | Where the password is. |" in commands.page(root)
+
+
+def test_alert_stands_with_severity_and_a_link_from_the_docs_folder() -> None:
+    rule = {
+        "alert": "Broken",
+        "for": "1m",
+        "labels": {"severity": "critical"},
+        "annotations": {"summary": "It | broke.", "runbook_url": "docs/runbooks/broken.md"},
+    }
+    row = "| `Broken` | critical | 1m | It \\| broke. | [broken.md](runbooks/broken.md) |"
+    assert row in monitoring.alerts_page([rule])
+
+
+def test_every_runbook_that_the_alerts_page_links_to_is_there() -> None:
+    pages = reference.pages()
+    docs = reference.checkout.ROOT / "docs"
+    links = [
+        part.partition(")")[0] for text in pages.values() for part in text.split("](")[1:] if ".md)" in part
+    ]
+    assert links
+    assert [link for link in links if not (docs / link).is_file()] == []

@@ -1,0 +1,73 @@
+"""``python -m warren.reference [--check]``: write the reference pages, or say which are out of date."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from warren import checkout
+from warren.reference import commands, monitoring
+
+Row = tuple[str, str, tuple[str, ...], str]
+
+
+def pages() -> dict[Path, str]:
+    """Path in the checkout -> text. What is described lies above the floor, so it is found by its name."""
+    docs = Path("docs")
+    return {
+        docs / "commands.md": commands.page(importlib.import_module("warren.cli").root),
+        docs / "metrics.md": monitoring.metrics_page(
+            {"The exporter": list(_exporter()), "A load run": list(_load())}
+        ),
+        docs / "alerts.md": monitoring.alerts_page(_rules(checkout.ROOT / "dashboards" / "rules")),
+    }
+
+
+def _exporter() -> Iterator[Row]:
+    names = importlib.import_module("exporters.names")
+    for each in vars(names).values():
+        if isinstance(each, names.MetricName):
+            yield each.name, each.kind, each.labels, each.help
+
+
+def _load() -> Iterator[Row]:
+    names = importlib.import_module("loadgen.names")
+    for name, (_, text) in names.COUNTERS.items():
+        yield name, "counter", names.LABELS, text
+    for name, (_, text) in names.HISTOGRAMS.items():
+        yield name, "histogram", names.LABELS, text
+    for name, text in names.GAUGES.items():
+        yield name, "gauge", names.LABELS, text
+    yield names.CLIENT_CPU, "counter", names.LABELS, names.CPU_HELP
+
+
+def _rules(folder: Path) -> Iterator[Mapping[str, Any]]:
+    for path in sorted(folder.glob("*.yml")):
+        if not path.stem.endswith("_test"):
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            yield from (rule for group in content["groups"] for rule in group["rules"] if "alert" in rule)
+
+
+def main(arguments: list[str]) -> int:
+    """0 when every page is up to date (afterwards); 1 when ``--check`` found one that is not."""
+    stale = [
+        path
+        for path, text in pages().items()
+        if not (checkout.ROOT / path).is_file() or (checkout.ROOT / path).read_text(encoding="utf-8") != text
+    ]
+    for path in stale:
+        if "--check" in arguments:
+            sys.stderr.write(f"{path} is out of date: make docs\n")
+        else:
+            (checkout.ROOT / path).write_text(pages()[path], encoding="utf-8")
+            sys.stderr.write(f"{path} written\n")
+    return int("--check" in arguments and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

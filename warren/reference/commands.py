@@ -1,0 +1,68 @@
+"""``docs/commands.md``: every command with its arguments, options, defaults and variables.
+
+Read off the commands themselves, so no import of click is needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+_HEAD = """# Commands
+
+Every command, as `warren … --help` has it; written by `make docs`. Each option can also come from the
+variable beside it, but for passwords, which come from a file, a descriptor or a prompt only. `make help`
+lists the short ways.
+
+Exit codes: 0 done and passed; 1 the verdict failed; 2 wrong usage or bad input, nothing was changed; 3 the
+environment is not ready; 4 inconclusive; 70 a bug of ours; 130 interrupted.
+"""
+
+
+def page(root: Any) -> str:
+    """The page for the root command ``root``: a section per command, in the order of its help."""
+    context = root.context_class(root, info_name="warren", **root.context_settings)
+    sections = [section for name in root.list_commands(context) for section in _walk(root, context, name)]
+    return "\n".join([_HEAD, *sections])
+
+
+def _walk(group: Any, context: Any, name: str) -> Iterator[str]:
+    command = group.get_command(context, name)
+    if command is None or command.hidden:
+        return
+    inner = command.context_class(command, info_name=name, parent=context, **command.context_settings)
+    if hasattr(command, "list_commands"):
+        for each in command.list_commands(inner):
+            yield from _walk(command, inner, each)
+        return
+    usage = " ".join([inner.command_path, *command.collect_usage_pieces(inner)])
+    lines = [f"## {inner.command_path}", "", f"    {usage}", "", _plain(command.help or "")]
+    rows = [_row(option, inner) for option in command.params if option.param_type_name == "option"]
+    if rows:
+        lines += ["", "| option | default | variable | |", "|---|---|---|---|", *rows]
+    yield "\n".join([*lines, ""])
+
+
+def _row(option: Any, context: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    kind = "" if option.is_flag else f" {_escaped(option.make_metavar(context))}"
+    default = option.get_default(context, call=False)
+    unset = default is None or default is False or default == () or type(default).__name__ == "Sentinel"
+    shown = "" if unset else f"`{default}`"
+    variable = "" if option.name and "password" in option.name else f"`{_variable(option, context)}`"
+    return f"| {names}{kind} | {shown} | {variable} | {_escaped(option.help or '')} |"
+
+
+def _variable(option: Any, context: Any) -> str:
+    if option.envvar:
+        return str(option.envvar)
+    flag = max(option.opts, key=len).lstrip("-").replace("-", "_").upper()
+    return f"{context.auto_envvar_prefix}_{flag}"
+
+
+def _plain(text: str) -> str:
+    return "\n".join(line.strip() for line in text.strip().splitlines()).replace("\b", "")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
