@@ -1,0 +1,120 @@
+"""The broker's own counts against the ledger's: what either side saw that the other did not.
+
+Pure. Where nothing broke, the two are equal to the message. A lost connection leaves messages that were sent
+and never arrived, and confirms and deliveries that were sent and never read, so bounds take the place of
+equality; a node that restarted took its counts with it, and strangers add theirs. Each of these is said. A
+difference that none of them explains makes a run inconclusive: then one of the two is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadgen.broker_counters import Counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """What the run's own processes counted.
+
+    ``sent`` counts publishes, repeated ones included; ``acked`` and ``nacked`` the answers to them;
+    ``rejected`` the rejects that consumers sent; ``connections_lost`` how often any of them lost its
+    connection, and whether a process died is in ``died``.
+    """
+
+    sent: int
+    acked: int
+    nacked: int
+    returned: int
+    deliveries: int
+    rejected: int
+    connections_lost: int = 0
+    died: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One count of the broker beside the least and the most that the ledger allows."""
+
+    counter: str
+    broker: int
+    least: int
+    most: int | None
+
+    @property
+    def agrees(self) -> bool:
+        return self.broker >= self.least and (self.most is None or self.broker <= self.most)
+
+    @property
+    def off_by(self) -> int:
+        """How far outside the bounds, with its sign."""
+        if self.broker < self.least:
+            return self.broker - self.least
+        return max(0, self.broker - self.most) if self.most is not None else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """``explained`` says what may account for the lines that do not agree; without it they are a doubt."""
+
+    lines: tuple[Line, ...] = ()
+    explained: tuple[str, ...] = field(default=())
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """One sentence for each difference that nothing explains."""
+        if self.explained:
+            return ()
+        return tuple(
+            f"the broker counted {line.broker} {line.counter.replace('_', ' ')}, the ledger "
+            f"{_span(line)}: {abs(line.off_by)} too {'many' if line.off_by > 0 else 'few'}"
+            for line in self.lines
+            if not line.agrees
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the result."""
+        return {
+            "counters": {
+                line.counter: {
+                    "broker": line.broker,
+                    "ledger_least": line.least,
+                    "ledger_most": line.most,
+                    "agrees": line.agrees,
+                }
+                for line in self.lines
+            },
+            "explained": list(self.explained),
+        }
+
+
+def reconcile(counted: Counted, ours: Ours, *, strangers: Sequence[str] = ()) -> Reconciliation:
+    """Put the two beside each other; ``strangers`` are other clients that were seen connected."""
+    lines = tuple(_lines(counted.counts, ours))
+    explained = list(counted.gaps)
+    if strangers:
+        explained.append(f"other clients were connected: {', '.join(sorted(strangers)[:3])}")
+    return Reconciliation(lines=lines, explained=tuple(explained))
+
+
+def _lines(counts: Mapping[str, int], ours: Ours) -> Iterator[Line]:
+    broken = bool(ours.connections_lost) or ours.died
+    answered = ours.acked + ours.nacked
+    yield _line(counts, "received", answered if broken else ours.sent, ours.sent)
+    yield _line(counts, "confirmed", ours.acked, ours.sent - ours.nacked if broken else ours.acked)
+    yield _line(counts, "unroutable_returned", ours.returned, ours.sent if broken else ours.returned)
+    yield _line(counts, "unroutable_dropped", 0, 0)
+    yield _line(counts, "delivered_consume_manual_ack", ours.deliveries, None if broken else ours.deliveries)
+    yield _line(counts, "dead_lettered_rejected", 0 if broken else ours.rejected, ours.rejected)
+
+
+def _line(counts: Mapping[str, int], counter: str, least: int, most: int | None) -> Line:
+    return Line(counter=counter, broker=counts.get(counter, 0), least=least, most=most)
+
+
+def _span(line: Line) -> str:
+    if line.most is None:
+        return f"{line.least} or more"
+    return str(line.least) if line.least == line.most else f"{line.least} to {line.most}"

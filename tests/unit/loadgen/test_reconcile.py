@@ -1,0 +1,101 @@
+"""The broker's counts and the ledger's side by side: every difference is explained or a doubt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from loadgen import broker_counters
+from loadgen.broker_counters import Counted
+from loadgen.reconcile import Ours, reconcile
+from warren.errors import NotReadyError
+
+PAGE = """# TYPE rabbitmq_erlang_uptime_seconds gauge
+rabbitmq_erlang_uptime_seconds {uptime}
+# TYPE rabbitmq_global_messages_received_total counter
+rabbitmq_global_messages_received_total{{protocol="amqp091"}} {received}
+rabbitmq_global_messages_received_total{{protocol="amqp10"}} 1
+# TYPE rabbitmq_global_publishers gauge
+rabbitmq_global_publishers{{protocol="amqp091"}} 7
+"""
+
+OURS = Ours(sent=1000, acked=998, nacked=2, returned=3, deliveries=1010, rejected=100)
+EQUAL = {
+    "received": 1000,
+    "confirmed": 998,
+    "unroutable_returned": 3,
+    "delivered_consume_manual_ack": 1010,
+    "dead_lettered_rejected": 100,
+}
+
+
+def page(received: int, uptime: float = 100.0) -> str:
+    return PAGE.format(received=received, uptime=uptime)
+
+
+def read(pages: dict[str, str], at_s: float) -> broker_counters.Readings:
+    def ask(node: str) -> str:
+        if not pages[node]:
+            raise NotReadyError(node, "refused the connection")
+        return pages[node]
+
+    return broker_counters.read(list(pages), ask, lambda: at_s)
+
+
+def test_counts_are_summed_over_labels_and_gauges_left_out() -> None:
+    assert dict(broker_counters.parse(page(41), at_s=0).counts) == {"received": 42.0}
+
+
+def test_difference_of_two_readings_is_summed_over_nodes() -> None:
+    before = read({"a": page(10), "b": page(20)}, at_s=0.0)
+    after = read({"a": page(15, 130), "b": page(27, 130)}, at_s=30.0)
+    assert broker_counters.between(before, after) == Counted(counts={"received": 12})
+
+
+def test_restarted_node_is_a_gap_and_counts_from_its_start() -> None:
+    before, after = read({"a": page(1000)}, at_s=0.0), read({"a": page(4, 8)}, at_s=30.0)
+    found = broker_counters.between(before, after)
+    assert found.counts == {"received": 5}
+    assert found.gaps == ("a restarted, and its counters began anew",)
+
+
+def test_node_that_does_not_answer_is_a_gap() -> None:
+    found = broker_counters.between(read({"a": page(1)}, at_s=0.0), read({"a": ""}, at_s=9.0))
+    assert found.gaps == ("a did not answer: refused the connection",)
+
+
+def test_equal_counts_leave_no_doubt() -> None:
+    found = reconcile(Counted(counts=EQUAL), OURS)
+    assert all(line.agrees for line in found.lines)
+    assert found.doubts == ()
+
+
+@pytest.mark.parametrize("counter", EQUAL)
+@pytest.mark.parametrize("by", [-1, 1])
+def test_difference_of_one_is_a_doubt(counter: str, by: int) -> None:
+    found = reconcile(Counted(counts={**EQUAL, counter: EQUAL[counter] + by}), OURS)
+    assert len(found.doubts) == 1
+    assert counter.replace("_", " ") in found.doubts[0]
+    assert ("1 too many" if by > 0 else "1 too few") in found.doubts[0]
+
+
+def test_message_that_reached_no_queue_unseen_is_a_doubt() -> None:
+    assert reconcile(Counted(counts={**EQUAL, "unroutable_dropped": 1}), OURS).doubts
+
+
+def test_restart_or_stranger_explains_a_difference_and_is_said() -> None:
+    off = {**EQUAL, "received": 7}
+    assert reconcile(Counted(counts=off, gaps=("rmq1 restarted",)), OURS).doubts == ()
+    found = reconcile(Counted(counts=off), OURS, strangers=["shop"])
+    assert found.doubts == ()
+    assert found.to_dict()["explained"] == ["other clients were connected: shop"]
+    assert found.to_dict()["counters"]["received"]["agrees"] is False
+
+
+def test_lost_connection_loosens_what_may_have_been_on_its_way_and_no_more() -> None:
+    ours = replace(OURS, sent=1005, connections_lost=1)
+    on_the_way = {**EQUAL, "received": 1003, "delivered_consume_manual_ack": 1500, "confirmed": 1001}
+    assert reconcile(Counted(counts=on_the_way), ours).doubts == ()
+    for counter, value in (("received", 1006), ("received", 999), ("delivered_consume_manual_ack", 1009)):
+        assert reconcile(Counted(counts={**on_the_way, counter: value}), ours).doubts
