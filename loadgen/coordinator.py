@@ -239,6 +239,7 @@ class Run:
             {
                 "type": "progress",
                 "t_s": at,
+                "planned_s": self.spec.duration_s,
                 "phase": self._phase,
                 "waits_for": self._waits_for,
                 "published": counts["published"],

@@ -24,6 +24,7 @@ from loadgen.container import Container, Place, Starter
 from loadgen.progress import View
 from loadgen.scenario import Scenario
 from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole
+from loadgen.watch import watching
 from warren import checkout
 from warren.connection import Credentials, Endpoint
 from warren.context import Context
@@ -81,7 +82,9 @@ def run_in_lab(
         spec = _lab_spec(context, scenario, order, run_id, metrics)
         began = datetime.now(UTC)
         box = container.launch(spec, folder, place=place, run=context.run, starter=starter)
-        _follow(box, view)
+        journal = Journal(context.state.journal, lambda: datetime.now(UTC))
+        with watching(view.show, context.management, scenario.vhost, queues, journal):
+            _follow(box, view)
     if not (folder / "result.json").exists():
         raise NotReadyError(
             f"load container of {run_id}",

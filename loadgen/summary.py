@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadgen.progress import seconds
+from loadgen.liveview import seconds
 from warren.results import Ledger, LoadResult, Percentiles
 
 

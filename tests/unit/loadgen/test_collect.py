@@ -123,8 +123,6 @@ def test_progress_is_shown_on_terminals_and_elsewhere(terminal: bool) -> None:
     if not terminal:
         assert "worker-0 lost [rmq1]" in shown
         assert "waits for 3 of q [x]" in shown
-    console.print(progress.table("load work", EVENT, ["worker-0 lost [rmq1]"]))
-    assert "worker-0 lost [rmq1]" in console.export_text()
 
 
 def test_quiet_shows_nothing() -> None:
