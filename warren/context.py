@@ -14,6 +14,7 @@ from warren.bundle import Material
 from warren.console import Say
 from warren.gate import Gate
 from warren.management import HttpEndpoint, ManagementClient
+from warren.node_metrics import NodeMetrics
 from warren.pki import Pki
 from warren.process import Runner
 from warren.prometheus import PrometheusClient
@@ -73,19 +74,22 @@ class Context:
         """The management API as the operator; raises NotReadyError when the cluster was never up."""
         operator = self.topology.account("operator").name
         return ManagementClient(
-            [
-                HttpEndpoint(
-                    node=node.name,
-                    host="127.0.0.1",
-                    port=self.topology.published_node(node.name, "management"),
-                    server_name=node.name,
-                )
-                for node in self.topology.nodes
-            ],
+            [self._endpoint(node.name, "management") for node in self.topology.nodes],
             user=operator,
             password=self.secrets.read(operator),
             ca=self.cluster_ca,
             timeout_s=_MANAGEMENT_TIMEOUT_S,
+        )
+
+    @cached_property
+    def node_metrics(self) -> NodeMetrics:
+        """Each node's own metrics as the monitoring account; raises NotReadyError as `management` does."""
+        monitoring = self.topology.account("monitoring").name
+        return NodeMetrics(
+            [self._endpoint(node.name, "metrics") for node in self.topology.nodes],
+            user=monitoring,
+            password=self.secrets.read(monitoring),
+            ca=self.cluster_ca,
         )
 
     @cached_property
@@ -96,6 +100,10 @@ class Context:
             password=self.secrets.read(secrets.PROMETHEUS_WEB),
             ca=self.cluster_ca,
         )
+
+    def _endpoint(self, node: str, port: str) -> HttpEndpoint:
+        number = self.topology.published_node(node, port)
+        return HttpEndpoint(node=node, host="127.0.0.1", port=number, server_name=node)
 
     @property
     def cluster_ca(self) -> Path:

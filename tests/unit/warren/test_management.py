@@ -30,6 +30,7 @@ from warren.management import (
     RejectedError,
     UnreachableError,
 )
+from warren.node_metrics import NodeMetrics
 
 PASSWORD = "s3cret-of-the-operator"
 
@@ -453,3 +454,33 @@ def test_answer_of_another_shape_is_not_ready(client: ManagementClient, broker: 
         client.overview()
     with pytest.raises(NotReadyError, match="expected a list of objects"):
         client.nodes()
+
+
+def _metrics(authority: tuple[Path, Path], port: int, server_name: str = "rmq1") -> NodeMetrics:
+    endpoint = HttpEndpoint(node="rmq1", host="127.0.0.1", port=port, server_name=server_name)
+    return NodeMetrics([endpoint], user="monitoring", password=PASSWORD, ca=authority[0], timeout_s=5.0)
+
+
+def test_metrics_of_a_node_are_read_with_credentials(authority: tuple[Path, Path], broker: Broker) -> None:
+    broker.answers["/metrics"] = (200, b"up 1\n")
+    assert _metrics(authority, broker.port).page("rmq1") == "up 1\n"
+    assert base64.b64decode(broker.authorization.partition(" ")[2]).decode() == f"monitoring:{PASSWORD}"
+
+
+def test_metrics_refused_or_unreachable_name_the_node(
+    authority: tuple[Path, Path], broker: Broker, nobody: int
+) -> None:
+    broker.answers["/metrics"] = (401, b"")
+    for port, what in ((broker.port, "answers 401"), (nobody, "does not answer")):
+        with pytest.raises(NotReadyError, match=what) as caught:
+            _metrics(authority, port).page("rmq1")
+        assert caught.value.where == "metrics of rmq1"
+
+
+def test_metrics_of_a_node_with_another_name_are_not_believed(
+    authority: tuple[Path, Path], broker: Broker
+) -> None:
+    broker.answers["/metrics"] = (200, b"up 1\n")
+    with pytest.raises(NotReadyError, match="does not answer"):
+        _metrics(authority, broker.port, server_name="rmq2").page("rmq1")
+    assert broker.asked == []

@@ -1,0 +1,67 @@
+"""The text of one node's own ``/metrics``: for what only that node knows, at this very moment.
+
+https://www.rabbitmq.com/docs/prometheus#metric-collection
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+import urllib3
+
+from warren.errors import NotReadyError
+from warren.management import HttpEndpoint
+
+_OK = 200
+
+
+class NodeMetrics:
+    """Asks the nodes over verified TLS with a monitoring account's password."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[HttpEndpoint],
+        *,
+        user: str,
+        password: str,
+        ca: Path,
+        timeout_s: float = 5.0,
+    ) -> None:
+        self._endpoints = {each.node: each for each in endpoints}
+        self._headers = urllib3.make_headers(basic_auth=f"{user}:{password}")
+        self._ca = str(ca)
+        self._timeout = urllib3.Timeout(total=timeout_s)
+
+    def __repr__(self) -> str:
+        return f"NodeMetrics({', '.join(self._endpoints)})"
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(self._endpoints)
+
+    def page(self, node: str) -> str:
+        """The page of ``node``. Raises NotReadyError when it does not answer or refuses."""
+        endpoint = self._endpoints[node]
+        where = f"metrics of {node}"
+        pool = urllib3.HTTPSConnectionPool(
+            endpoint.host,
+            endpoint.port,
+            timeout=self._timeout,
+            retries=False,
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=self._ca,
+            server_hostname=endpoint.server_name,
+            assert_hostname=endpoint.server_name,
+            ssl_minimum_version=ssl.TLSVersion.TLSv1_2,
+        )
+        try:
+            answer = pool.request("GET", "/metrics", headers=self._headers)
+        except urllib3.exceptions.HTTPError as error:
+            raise NotReadyError(where, f"does not answer: {error}", "make cluster-status") from error
+        finally:
+            pool.close()
+        if answer.status != _OK:
+            raise NotReadyError(where, f"answers {answer.status}", "make cluster-status")
+        return str(answer.data.decode())
