@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from loadgen.curve import Phase, phase_of
 from loadgen.histogram import Counts, merge, percentile_s, percentiles
 from loadgen.worker import SECOND_NS, unpairs
-from warren.results import Latencies, Resources, Second
+from warren.results import Latencies, PhaseFigures, Resources, Second
 
 _END_TO_END = "end_to_end."
 
@@ -21,6 +22,7 @@ class Totals:
         self.histograms: dict[str, Counts] = defaultdict(dict)
         self.in_flight: dict[str, int] = {}
         self.last_progress = 0
+        self._phases: dict[int, dict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
         self._seconds: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._latencies: dict[int, dict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
         self._gaps: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -34,10 +36,12 @@ class Totals:
             self.counts[name] += count
             if second >= 0:
                 self._seconds[second][name] += count
-        for name, flat in tick.get("histograms", {}).items():
+        for numbered, flat in tick.get("histograms", {}).items():
             counts = unpairs(flat)
+            name, phase = phase_of(numbered)
             merge(self.histograms[name], counts)
             short = "end_to_end" if name.startswith(_END_TO_END) else name
+            merge(self._phases[phase][short], counts)
             if second >= 0 and short in ("confirm", "end_to_end"):
                 merge(self._latencies[second][short], counts)
         self._gaps[worker] += [(int(start), int(end)) for start, end in tick.get("gaps", ())]
@@ -68,6 +72,14 @@ class Totals:
             schedule_lag_self=percentiles(self.histograms["self"]),
             schedule_lag_blocked=percentiles(self.histograms["blocked"]),
         )
+
+    def phases(self, phases: Sequence[Phase]) -> tuple[PhaseFigures, ...]:
+        """The figures of each phase: of the messages that were meant to be sent in it."""
+        found, start_s = [], 0.0
+        for index, phase in enumerate(phases):
+            found.append(_phase_figures(phase, start_s, self._phases.get(index, {})))
+            start_s += phase.for_s
+        return tuple(found)
 
     def series(self) -> tuple[Second, ...]:
         """One entry per second from the start to the last in which anything happened."""
@@ -102,6 +114,26 @@ class Totals:
             client_cpu_s=round(self.cpu_s + own_cpu_s, 3),
             client_max_rss_bytes=sum(self._rss_bytes.values()) + own_rss_bytes,
         )
+
+
+def _phase_figures(phase: Phase, start_s: float, counts: Mapping[str, Counts]) -> PhaseFigures:
+    confirm, end_to_end = counts.get("confirm", {}), counts.get("end_to_end", {})
+    published = sum(counts.get("blocked", {}).values())
+    return PhaseFigures(
+        name=phase.name,
+        t_from_s=round(start_s, 3),
+        t_to_s=round(start_s + phase.for_s, 3),
+        rate_from_per_s=phase.segments[0].from_per_s,
+        rate_to_per_s=phase.segments[-1].to_per_s,
+        rate_mean_per_s=round(phase.messages / phase.for_s, 3),
+        published=published,
+        published_per_s=round(published / phase.for_s, 1),
+        confirmed=sum(confirm.values()),
+        confirm_p50_s=percentile_s(confirm, 0.5),
+        confirm_p99_s=percentile_s(confirm, 0.99),
+        end_to_end_p50_s=percentile_s(end_to_end, 0.5),
+        end_to_end_p99_s=percentile_s(end_to_end, 0.99),
+    )
 
 
 def intersect(a: Sequence[tuple[int, int]], b: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

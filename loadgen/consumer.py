@@ -10,7 +10,8 @@ from typing import Any
 from pika.channel import Channel
 
 from loadgen import body, death, plan, wire
-from loadgen.histogram import Counts, record
+from loadgen.curve import Split
+from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
 from loadgen.spec import ConsumerSpec
 from loadgen.transport import Connection
@@ -45,8 +46,7 @@ class Consumer:
         self._busy_until_ns = 0
         self._free_since_ns = 0
         self._finish = False
-        self._histograms: dict[str, Counts] = {name: {} for name in spec.classes}
-        self._by_class = [self._histograms[name] for name in spec.classes]
+        self._by_class = [Split(spec.phase_ends_ns) for _ in spec.classes]
         self._counts = dict.fromkeys(("consumed", "settled", "redelivered", "foreign", "duplicates"), 0)
         self._gaps = Gaps()
 
@@ -151,7 +151,7 @@ class Consumer:
             tried = death.tries_before(delivery.headers(), spec.queue)
         elif not delivery.redelivered or not self._was_done(publisher, seq):
             # What a lost connection swallowed comes flagged, and its wait is the one that a fault is about.
-            record(self._by_class[kind], now - intended_ns)
+            record(self._by_class[kind].of(intended_ns - self._worker.t0_ns), now - intended_ns)
         if delivery.redelivered and not scheduled:
             self._counts["redelivered"] += 1
             self._log.add(Kind.REDELIVERED, publisher, seq, now)
@@ -243,5 +243,9 @@ class Consumer:
     def tick(self) -> dict[str, Any]:
         counts = {key: value for key, value in self._counts.items() if value}
         self._counts = dict.fromkeys(self._counts, 0)
-        histograms = {f"end_to_end.{name}": pairs(each) for name, each in self._histograms.items() if each}
+        histograms = {
+            name: pairs(each)
+            for kind, split in zip(self._spec.classes, self._by_class, strict=True)
+            for name, each in split.named(f"end_to_end.{kind}").items()
+        }
         return {"counts": counts, "histograms": histograms, "gaps": self._gaps.take()}

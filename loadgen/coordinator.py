@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from loadgen import roster
 from loadgen.collect import Totals
+from loadgen.curve import ends_ns
 from loadgen.evidence import Evidence, read_evidence
 from loadgen.fleet import PROGRAM, Fleet, Member
 from loadgen.judge import Expectation, missing
@@ -240,7 +242,7 @@ class Run:
                 "type": "progress",
                 "t_s": at,
                 "planned_s": self.spec.duration_s,
-                "phase": self._phase,
+                "phase": self._phase_at(at),
                 "waits_for": self._waits_for,
                 "published": counts["published"],
                 "confirmed": counts["confirmed"],
@@ -256,6 +258,14 @@ class Run:
                 "end_to_end_p99_s": last.end_to_end_p99_s,
             }
         )
+
+    def _phase_at(self, t_s: int) -> str:
+        """The step of the run; while publishing, the name of the profile's phase."""
+        ends = ends_ns(self.spec.phases)
+        if self._phase != "publish" or not ends:
+            return self._phase
+        at = min(bisect_right(ends, t_s * SECOND_NS), len(ends) - 1)
+        return self.spec.phases[at].name
 
     def evidence(self) -> Evidence:
         return read_evidence(self._ledger)

@@ -76,8 +76,10 @@ def quantiles_s(counts: Mapping[int, int], shares: Iterable[float]) -> list[floa
 
 def percentiles(counts: Mapping[int, int]) -> Percentiles:
     """The figures that a result carries."""
-    p50, p75, p95, p99, p999, top = quantiles_s(counts, (0.5, 0.75, 0.95, 0.99, 0.999, 1.0))
-    return Percentiles(p50=p50, p75=p75, p95=p95, p99=p99, p999=p999, max=top, count=sum(counts.values()))
+    p50, p75, p95, p99, p999, p9999, top = quantiles_s(counts, (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999, 1.0))
+    return Percentiles(
+        p50=p50, p75=p75, p95=p95, p99=p99, p999=p999, p9999=p9999, max=top, count=sum(counts.values())
+    )
 
 
 def total_s(counts: Mapping[int, int]) -> float:

@@ -200,6 +200,8 @@ def _spec(
         folder="",
         rate_per_s=scenario.rate_per_s,
         duration_s=scenario.duration_s,
+        arrivals=scenario.arrivals,
+        phases=scenario.phases,
         size_bytes=scenario.size_bytes,
         window=scenario.window,
         publish_deadline_s=scenario.publish_deadline_s,

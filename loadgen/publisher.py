@@ -12,6 +12,7 @@ from pika import spec as amqp
 from pika.channel import Channel
 
 from loadgen import body, pacing, plan
+from loadgen.curve import Split, ends_ns
 from loadgen.histogram import Counts, record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
 from loadgen.spec import PublisherSpec
@@ -45,7 +46,15 @@ class Publisher:
     def __init__(self, spec: PublisherSpec, worker: Worker) -> None:
         self._spec = spec
         self._worker = worker
-        self._schedule = pacing.schedule(spec.rate_per_s, index=spec.index, publishers=spec.publishers)
+        self._schedule = pacing.schedule(
+            spec.rate_per_s,
+            index=spec.index,
+            publishers=spec.publishers,
+            duration_s=spec.duration_s,
+            phases=spec.phases,
+            arrivals=spec.arrivals,
+            seed=spec.seed,
+        )
         self._classes = plan.classes([each.share for each in spec.classes], spec.seed)
         self._rest = body.padding(spec.size_bytes)
         folder = Path(spec.folder)
@@ -68,7 +77,9 @@ class Publisher:
         self._slots: list[tuple[int, int, int] | None] = [None] * ring
         self._next_tag = self._low_tag = 1
         self._in_flight = 0
-        self._histograms: dict[str, Counts] = {"confirm": {}, "self": {}, "blocked": {}}
+        ends = ends_ns(spec.phases)
+        self._confirms, self._waits = Split(ends), Split(ends)
+        self._own_lag: Counts = {}
         self._counts = dict.fromkeys(("published", "confirmed", "nacked", "failed", "republished"), 0)
         self._gaps = Gaps()
         self._said_finished = False
@@ -179,8 +190,8 @@ class Publisher:
                 self._blocked = True
                 return self._end_ns + self._deadline_ns
             own, waited = self._lag.split(intended, now)
-            record(self._histograms["self"], own)
-            record(self._histograms["blocked"], waited)
+            record(self._own_lag, own)
+            record(self._waits.of(intended - t0_ns), waited)
             self._send(self._next_seq, intended, now, 0)
             self._next_seq += 1
             self._counts["published"] += 1
@@ -260,7 +271,7 @@ class Publisher:
         if self._confirmed.test_and_set(seq):
             return
         latency = now - intended_ns
-        record(self._histograms["confirm"], latency)
+        record(self._confirms.of(intended_ns - self._worker.t0_ns), latency)
         self._counts["confirmed"] += 1
         if latency > self._deadline_ns:
             self._counts["failed"] += 1
@@ -286,9 +297,14 @@ class Publisher:
     def tick(self) -> dict[str, Any]:
         counts = {key: value for key, value in self._counts.items() if value}
         self._counts = dict.fromkeys(self._counts, 0)
+        histograms = {
+            "self": self._own_lag,
+            **self._confirms.named("confirm"),
+            **self._waits.named("blocked"),
+        }
         return {
             "counts": counts,
-            "histograms": {name: pairs(each) for name, each in self._histograms.items() if each},
+            "histograms": {name: pairs(each) for name, each in histograms.items() if each},
             "gaps": self._gaps.take(),
             "in_flight": self._in_flight,
             "waiting": len(self._again),

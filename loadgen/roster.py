@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loadgen.curve import ends_ns
 from loadgen.judge import Expectation
 from loadgen.spec import ConsumerRole, ConsumerSpec, Link, LoadSpec, PublisherRole, PublisherSpec
 
@@ -22,6 +23,8 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             publishers=len(roles),
             rate_per_s=spec.rate_per_s,
             duration_s=spec.duration_s,
+            arrivals=spec.arrivals,
+            phases=spec.phases,
             size_bytes=spec.size_bytes,
             window=spec.window,
             exchange=role.exchange,
@@ -65,6 +68,7 @@ def consumer(spec: LoadSpec, role: ConsumerRole, folder: str, name: str, place: 
         log_tries=spec.profile == "retry",
         log_served=spec.profile == "priority",
         classes=class_names(spec),
+        phase_ends_ns=ends_ns(spec.phases),
     )
 
 

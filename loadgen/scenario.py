@@ -13,9 +13,11 @@ from typing import Any
 
 import yaml
 
+from loadgen import phases
 from loadgen.body import HEADER_SIZE
+from loadgen.curve import Phase
+from loadgen.pacing import Arrivals
 from loadgen.spec import ConsumerRole, MessageClass, PublisherRole, Rate, Thresholds
-from warren.durations import parse_duration_s
 from warren.errors import BadInputError
 from warren.reader import Document, Section, parse_file
 
@@ -32,6 +34,8 @@ class Scenario:
     vhost: str
     rate_per_s: Rate
     duration_s: float
+    arrivals: Arrivals
+    phases: tuple[Phase, ...]
     size_bytes: int
     window: int
     publish_deadline_s: float
@@ -98,12 +102,15 @@ def _child(at: Any, part: str, path: str) -> Any:
 
 def _read(document: Document, top: Section) -> Scenario:
     top.integer("schema", low=1, high=1)
+    pace = phases.read(top, folder=Path(document.name).parent)
     found = Scenario(
         name=top.text("name", pattern=_NAME),
         description=top.text("description"),
         vhost=top.text("vhost"),
-        rate_per_s=_rate(top),
-        duration_s=_duration(top, "duration"),
+        rate_per_s=pace.rate_per_s,
+        duration_s=pace.duration_s,
+        arrivals=pace.arrivals,
+        phases=pace.phases,
         size_bytes=top.integer("size_bytes", 200, low=HEADER_SIZE, high=16 * 1024 * 1024),
         window=top.integer("window", 200, low=1, high=100_000),
         publish_deadline_s=top.number("publish_deadline_s", 30.0, low=0.1),
@@ -118,25 +125,6 @@ def _read(document: Document, top: Section) -> Scenario:
     if not found.publishers or not found.consumers:
         document.fault("", "needs at least one publisher and one consumer")
     return found
-
-
-def _rate(section: Section) -> Rate:
-    if section.data.get("rate") == "max":
-        section.known.add("rate")
-        return None
-    return section.number("rate", low=0.001, high=1_000_000)
-
-
-def _duration(section: Section, key: str) -> float:
-    raw = section.data.get(key)
-    if isinstance(raw, (int, float)) and not isinstance(raw, bool):
-        return section.number(key, low=0.1)
-    try:
-        return parse_duration_s(section.text(key))
-    except ValueError as error:
-        if raw is not None:
-            section.fault(key, str(error))
-        return 1.0
 
 
 def _publisher(section: Section) -> PublisherRole:

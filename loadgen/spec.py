@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from loadgen.curve import Phase
+from loadgen.pacing import Arrivals
 from warren.connection import Credentials, Endpoint
 
 T = TypeVar("T")
@@ -65,6 +67,8 @@ class PublisherSpec:
     classes: tuple[MessageClass, ...] = (MessageClass(name="all"),)
     publish_deadline_s: float = 30.0
     confirm_times: bool = False
+    arrivals: Arrivals = "constant"
+    phases: tuple[Phase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class ConsumerSpec:
     log_tries: bool = False
     log_served: bool = False
     classes: tuple[str, ...] = ("all",)
+    phase_ends_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +162,8 @@ class LoadSpec:
     folder: str
     rate_per_s: Rate = 500.0
     duration_s: float = 30.0
+    arrivals: Arrivals = "constant"
+    phases: tuple[Phase, ...] = ()
     size_bytes: int = 200
     window: int = 200
     publish_deadline_s: float = 30.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadgen.liveview import seconds
-from warren.results import Ledger, LoadResult, Percentiles
+from warren.results import Ledger, LoadResult, Percentiles, PhaseFigures
 
 
 def text(result: LoadResult) -> str:
@@ -33,12 +33,25 @@ def text(result: LoadResult) -> str:
             f"client     {result.resources.client_cpu_s:.1f} s CPU ({micros:.0f} µs a message with start)  "
             f"{result.resources.client_max_rss_bytes / 2**20:.0f} MiB"
         )
+    if len(result.phases) > 1:
+        lines += [f"phase      {_phase(phase)}" for phase in result.phases]
     lines += [f"oracle     {_oracle(name, check)}" for name, check in result.oracles.items()]
     lines += [
         f"fault      {fault.name} {fault.target}  {fault.injected_at} to {fault.healed_at or 'now'}"
         for fault in result.faults
     ]
     return "\n".join(lines)
+
+
+def _phase(phase: PhaseFigures) -> str:
+    low, high = phase.rate_from_per_s, phase.rate_to_per_s
+    asked = f"{low:g}/s" if low == high else f"{low:g} to {high:g}/s"
+    return (
+        f"{phase.name}: {phase.t_from_s:g} to {phase.t_to_s:g} s  asked {asked}  "
+        f"published {phase.published} ({phase.published_per_s:g}/s)  "
+        f"confirm p50 {seconds(phase.confirm_p50_s)} p99 {seconds(phase.confirm_p99_s)}  "
+        f"end to end p50 {seconds(phase.end_to_end_p50_s)} p99 {seconds(phase.end_to_end_p99_s)}"
+    )
 
 
 def _reasons(ledger: Ledger) -> str:

@@ -12,6 +12,7 @@ from loadgen import oracles
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence
 from loadgen.judge import Expectation, judge
+from loadgen.phases import whole
 from loadgen.spec import LoadSpec
 from loadgen.worker import SECOND_NS
 from warren.results import Availability, Latencies, Ledger, LoadResult, Rates, Verdict, iso
@@ -75,6 +76,7 @@ def conclude(run: Finished, expected: Expectation, timing: Timing) -> LoadResult
         ledger=ledger,
         rates=_rates(ledger, totals, timing),
         series=totals.series(),
+        phases=totals.phases(whole(spec.rate_per_s, spec.duration_s, spec.phases)),
         latency_s=latencies,
         availability=availability,
         resources=totals.resources(

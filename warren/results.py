@@ -89,6 +89,7 @@ class Percentiles:
     p95: float = 0.0
     p99: float = 0.0
     p999: float = 0.0
+    p9999: float = 0.0
     max: float = 0.0
     count: int = 0
 
@@ -111,6 +112,29 @@ class Second:
     published_per_s: float = 0.0
     confirmed_per_s: float = 0.0
     consumed_per_s: float = 0.0
+    confirm_p50_s: float | None = None
+    confirm_p99_s: float | None = None
+    end_to_end_p50_s: float | None = None
+    end_to_end_p99_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFigures:
+    """One phase of the run, ``t_from_s`` to ``t_to_s`` after its start, by the messages meant for it.
+
+    The rates are what was asked for (0 for as fast as possible); a latency is None where nothing was
+    measured.
+    """
+
+    name: str
+    t_from_s: float
+    t_to_s: float
+    rate_from_per_s: float = 0.0
+    rate_to_per_s: float = 0.0
+    rate_mean_per_s: float = 0.0
+    published: int = 0
+    published_per_s: float = 0.0
+    confirmed: int = 0
     confirm_p50_s: float | None = None
     confirm_p99_s: float | None = None
     end_to_end_p50_s: float | None = None
@@ -162,6 +186,7 @@ class LoadResult:
     ledger: Ledger = field(default_factory=Ledger)
     rates: Rates = field(default_factory=Rates)
     series: tuple[Second, ...] = ()
+    phases: tuple[PhaseFigures, ...] = ()
     latency_s: Latencies = field(default_factory=Latencies)
     availability: Availability = field(default_factory=Availability)
     resources: Resources = field(default_factory=Resources)
@@ -202,6 +227,7 @@ def _load_result(raw: Mapping[str, Any]) -> LoadResult:
         "ledger": _pick(Ledger, raw.get("ledger", {})),
         "rates": _pick(Rates, raw.get("rates", {})),
         "series": tuple(_pick(Second, second) for second in raw.get("series", ())),
+        "phases": tuple(_pick(PhaseFigures, phase) for phase in raw.get("phases", ())),
         "latency_s": _pick(Latencies, latency),
         "availability": _pick(Availability, raw.get("availability", {})),
         "resources": _pick(Resources, raw.get("resources", {})),

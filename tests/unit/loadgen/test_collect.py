@@ -13,6 +13,7 @@ from loadgen import names, progress, summary
 from loadgen.collect import Totals, intersect
 from loadgen.histogram import bucket_of
 from loadgen.metrics import LoadCollector
+from loadgen.pacing import steady
 from loadgen.worker import SECOND_NS, pairs, unpairs
 from warren.results import FaultRecord, Ledger, LoadResult, Verdict
 
@@ -68,6 +69,23 @@ def test_what_comes_before_the_start_is_in_no_second() -> None:
     found.add("c", tick(-1, counts={"consumed": 3}))
     assert found.counts["consumed"] == 3
     assert found.series() == ()
+
+
+def test_phases_have_figures_of_their_own_and_add_up() -> None:
+    found = Totals()
+    waits = {"blocked#0": [0, 10], "blocked#1": [0, 40]}
+    confirms = {"confirm#0": [ms(10), 9], "confirm#1": [ms(90), 30]}
+    found.add("p-0", tick(0, counts={"confirmed": 39}, histograms={**confirms, **waits}))
+    found.add("c-0", tick(1, histograms={"end_to_end.vip#0": [ms(20), 5], "end_to_end.rest#0": [ms(40), 5]}))
+    slow, fast = found.phases((steady(10, 1, "slow"), steady(20, 2, "fast")))
+    assert (slow.name, slow.t_from_s, slow.t_to_s, slow.published, slow.confirmed) == ("slow", 0, 1, 10, 9)
+    assert (fast.name, fast.t_from_s, fast.t_to_s, fast.published, fast.confirmed) == ("fast", 1, 3, 40, 30)
+    assert (slow.published_per_s, fast.published_per_s, fast.rate_mean_per_s) == (10, 20, 20)
+    assert slow.confirm_p99_s == pytest.approx(0.010, rel=0.01)
+    assert slow.end_to_end_p99_s == pytest.approx(0.040, rel=0.01)
+    assert fast.end_to_end_p99_s is None
+    assert found.latencies().confirm.count == 39
+    assert found.series()[0].confirm_p50_s == pytest.approx(0.090, rel=0.01)
 
 
 def test_silence_of_all_is_where_each_was_silent() -> None:

@@ -327,3 +327,17 @@ def test_wait_of_a_message_that_a_lost_connection_swallowed_is_counted(
     rig.deliver(1, redelivered=True)  # sent to a connection that broke, and never seen
     counted = rig.job.tick()["histograms"]["end_to_end.all"]
     assert sum(counted[1::2]) == 2
+
+
+def test_delivery_counts_for_the_phase_that_it_was_meant_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, phase_ends_ns=(50 * MS, 100 * MS))
+    for seq, at_ms in enumerate((5, 54, 56)):
+        rig.clock.now = SECOND_NS + at_ms * MS  # and meant 5 ms before
+        rig.deliver(seq)
+    told = rig.job.tick()["histograms"]
+    assert {name: sum(flat[1::2]) for name, flat in told.items()} == {
+        "end_to_end.all#0": 2,
+        "end_to_end.all#1": 1,
+    }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from loadgen import body, publisher
+from loadgen.curve import Phase, Segment
 from loadgen.histogram import highest_in
 from loadgen.ledger import Kind, read_bitmap, read_log
 from loadgen.publisher import Publisher
@@ -351,3 +352,33 @@ def test_message_sent_at_the_last_moment_gets_time_for_its_answer(rig: Rig) -> N
     assert [kind for kind, _ in rig.worker.said].count("finished") == 0
     rig.at(36_000)
     assert rig.worker.said[-1][0] == "finished"
+
+
+def test_message_counts_for_the_phase_that_it_was_meant_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Phase(name="slow", segments=(Segment(from_per_s=100, to_per_s=100, for_s=0.05),))
+    fast = Phase(name="fast", segments=(Segment(from_per_s=1000, to_per_s=1000, for_s=0.02),))
+    rig = Rig(tmp_path, monkeypatch, phases=(slow, fast), window=100, duration_s=0.07)
+    rig.start()
+    assert rig.at(0) == 10
+    rig.at(60)
+    rig.at(80)
+    rig.confirm(25, multiple=True)
+    told = rig.job.tick()["histograms"]
+    totals = {name: sum(flat[1::2]) for name, flat in told.items()}
+    assert totals == {"self": 25, "confirm#0": 5, "confirm#1": 20, "blocked#0": 5, "blocked#1": 20}
+
+
+def test_poisson_messages_that_never_left_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, arrivals="poisson", publish_deadline_s=2.0)
+    rig.start()
+    rig.at(500)
+    sent = len(rig.seqs())
+    rig.at(3001)
+    said = rig.job.tick()["counts"]
+    assert sent == 10
+    assert said["published"] == 10
+    assert 900 < said["failed"] + 10 < 1100
