@@ -54,6 +54,7 @@ def role_vars(topology: Topology) -> dict[str, Any]:
         "rabbitmq_channel_max": broker.channel_max,
         "rabbitmq_max_message_bytes": broker.max_message_bytes,
         "rabbitmq_consumer_timeout_ms": broker.consumer_timeout_ms,
+        "rabbitmq_message_timestamps": broker.message_timestamps,
         "rabbitmq_plugins": list(broker.plugins),
         "prometheus_monitoring_user": topology.account("monitoring").name,
     }

@@ -38,6 +38,7 @@ class Broker:
     channel_max: int
     max_message_bytes: int
     consumer_timeout_ms: int
+    message_timestamps: bool
     plugins: tuple[str, ...]
 
     @property

@@ -97,6 +97,7 @@ def _read_broker(section: Section) -> Broker:
         channel_max=section.integer("channel_max", 256, low=1, high=2047),
         max_message_bytes=section.integer("max_message_bytes", 16777216, low=1024, high=536870912),
         consumer_timeout_ms=section.integer("consumer_timeout_ms", 1800000, low=60000),
+        message_timestamps=section.flag("message_timestamps", False),
         plugins=section.texts("plugins"),
     )
     section.finish()

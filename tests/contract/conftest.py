@@ -48,11 +48,15 @@ def topologies(deployed: Topology) -> Mapping[str, Topology]:
 def variant(
     topology: Topology, *, names: list[str], version: str, certificate: Literal["optional", "required"]
 ) -> Topology:
-    """``topology`` with other nodes, another broker version and another rule for client certificates."""
+    """``topology`` with other nodes, another broker version and another rule for client certificates.
+
+    Where certificates are required, messages are stamped too: both settings appear on and off.
+    """
+    stamps = certificate == "required"
     return dataclasses.replace(
         topology,
         nodes=tuple(Node(name=name) for name in names),
-        broker=dataclasses.replace(topology.broker, version=version),
+        broker=dataclasses.replace(topology.broker, version=version, message_timestamps=stamps),
         tls=dataclasses.replace(topology.tls, client_certificate=certificate),
     )
 

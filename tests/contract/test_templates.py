@@ -182,6 +182,16 @@ def test_keys_follow_the_release(
     assert not absent & keys
 
 
+@pytest.mark.parametrize(("release", "outgoing"), [("4.0.5", False), ("4.2.0", True), ("4.3.6", True)])
+def test_message_stamps_are_what_the_release_offers_and_off_by_default(
+    release: str, outgoing: bool, deployed: Topology
+) -> None:
+    stamps = [key for key in _settings(deployed, release) if key.startswith("message_interceptors.")]
+    assert ("message_interceptors.incoming.set_header_timestamp.overwrite" in stamps) is True
+    assert ("message_interceptors.outgoing.timestamp.enabled" in stamps) is outgoing
+    assert "message_interceptors" not in render.broker_files(deployed)["rabbitmq.conf"]
+
+
 def test_no_setting_is_one_that_the_preflight_refuses(topologies: Mapping[str, Topology]) -> None:
     rules = yaml.safe_load((ROLE / "vars" / "main.yml").read_text("utf-8"))["__rabbitmq_refused_settings"]
     for name, topology in topologies.items():
