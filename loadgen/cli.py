@@ -12,6 +12,7 @@ from rich.console import Console
 
 from loadgen import foreign as elsewhere
 from loadgen import launch, progress, resolve, scenario, summary
+from loadgen.selftest.cli import selftest
 from warren.connection import Credentials
 from warren.errors import BadInputError
 from warren.operate import options
@@ -22,6 +23,9 @@ from warren.results import LoadResult, write_result
 @click.group()
 def load() -> None:
     """Run load and prove that nothing confirmed was lost."""
+
+
+load.add_command(selftest)
 
 
 @load.command("list")

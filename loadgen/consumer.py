@@ -35,6 +35,7 @@ class Consumer:
         self._done: list[Bitmap | None] = [None] * spec.publishers
         self._dead: dict[tuple[str, str, int], Bitmap] = {}
         self._highest = [-1] * spec.publishers
+        self._size, self._rest = 0, b""
         self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._number = 0
@@ -134,7 +135,10 @@ class Consumer:
         if nonce != self._spec.nonce:
             self._strange(delivery, now, Kind.FOREIGN)
             return
-        if publisher >= self._spec.publishers or seq >= _SEQ_LIMIT or kind >= len(self._by_class):
+        if len(payload) != self._size:
+            self._size, self._rest = len(payload), body.padding(len(payload))
+        unsound = publisher >= self._spec.publishers or seq >= _SEQ_LIMIT or kind >= len(self._by_class)
+        if unsound or not payload.endswith(self._rest):
             self._strange(delivery, now, Kind.UNREADABLE)
             return
         if self._spec.does == "finish":

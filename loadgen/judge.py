@@ -172,11 +172,13 @@ def _final_parts(evidence: Evidence, queue: str, publisher: int) -> list[int]:
 
 
 def _reordered(evidence: Evidence) -> tuple[int, int]:
-    """(plain, after a redelivery): late first deliveries, but for those that were published again."""
+    """(plain, after a redelivery): late first deliveries, but for those that were published again, and for
+    those that are late only behind a message that nobody published."""
     retried = evidence.marked(Kind.REPUBLISHED)
     plain = after = 0
     for _, event in evidence.events(Kind.REORDERED):
-        if holds(retried.get(event.publisher), event.seq):
+        invented = event.aux >= evidence.published.get(event.publisher, 0)
+        if invented or holds(retried.get(event.publisher), event.seq):
             continue
         if event.detail:
             after += 1

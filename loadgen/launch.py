@@ -42,12 +42,13 @@ WriteReport = Callable[[LoadResult, Path], Path | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is asked for: a profile as loaded, and how to run it."""
+    """What is asked for: a profile as loaded, and how to run it; ``endpoints`` instead of the nodes."""
 
     scenario: Scenario
     purge: bool = False
     seed: int = 1
     params: Mapping[str, Any] = field(default_factory=dict)
+    endpoints: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +77,12 @@ def run_in_lab(
     scenario = resolve.resolve(order.scenario, context.topology)
     queues = resolve.touched_queues(scenario, context.topology)
     preflight.require_empty(context.management, scenario.vhost, queues, purge=order.purge)
-    place = _place(context)
+    where = place(context)
     run_id, folder = new_run(context.state.runs, scenario.name)
-    with _announced(context, run_id, place) as metrics:
+    with _announced(context, run_id, where) as metrics:
         spec = _lab_spec(context, scenario, order, run_id, metrics)
         began = datetime.now(UTC)
-        box = container.launch(spec, folder, place=place, run=context.run, starter=starter)
+        box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
         with watching(view.show, context.management, scenario.vhost, queues, journal):
             _follow(box, view)
@@ -141,7 +142,8 @@ def new_run(runs: Path, profile: str) -> tuple[str, Path]:
     return run_id, folder
 
 
-def _place(context: Context) -> Place:
+def place(context: Context) -> Place:
+    """Where containers of load run; their image is had first."""
     images = ensure_images(
         context.topology.images,
         engine=context.engine,
@@ -169,12 +171,14 @@ def _lab_spec(
     context: Context, scenario: Scenario, order: Order, run_id: str, metrics: Mapping[str, str]
 ) -> LoadSpec:
     port = context.topology.ports.amqps
-    endpoints = tuple(Endpoint(name=node.name, host=node.name, port=port) for node in context.topology.nodes)
+    nodes = tuple(Endpoint(name=node.name, host=node.name, port=port) for node in context.topology.nodes)
     roles: tuple[PublisherRole | ConsumerRole, ...] = (*scenario.publishers, *scenario.consumers)
     names = sorted({role.user for role in roles})
     users = tuple(_account(context, name) for name in names)
     return dataclasses.replace(
-        _spec(scenario, order, run_id, endpoints, context.cluster_ca.read_text(encoding="utf-8")),
+        _spec(
+            scenario, order, run_id, order.endpoints or nodes, context.cluster_ca.read_text(encoding="utf-8")
+        ),
         users=users,
         folder=container.RUN_FOLDER,
         metrics_port=context.topology.ports.load,

@@ -194,6 +194,15 @@ def test_message_of_another_run_is_acked_and_never_judged(rig: Rig) -> None:
     assert rig.connection.settled == [("ack", 1, False)]
 
 
+def test_message_whose_rest_was_damaged_is_unreadable_and_not_done(rig: Rig) -> None:
+    stamp = body.Stamp(NONCE, 0, 0, 0, 4, 0, 0)
+    sound = body.encode(stamp, 40)
+    for size in (32, 40, 41):
+        rig.deliver(0, payload=body.encode(stamp, size))
+    rig.deliver(0, payload=sound[:35] + b"," + sound[36:])
+    assert [event.kind for event in rig.events()] == [Kind.DUPLICATE, Kind.DUPLICATE, Kind.UNREADABLE]
+
+
 @pytest.mark.parametrize("payload", [b"", b"short"])
 def test_message_of_something_else_is_foreign(rig: Rig, payload: bytes) -> None:
     rig.deliver(0, payload=payload)

@@ -38,10 +38,10 @@ class Record:
         for queue in self.queues:
             self.done[queue, "a"] = set(range(self.count))
 
-    def event(self, kind: Kind, seq: int, *, detail: int = 0) -> None:
+    def event(self, kind: Kind, seq: int, *, detail: int = 0, aux: int = 0) -> None:
         of_publisher = kind in (Kind.NACKED, Kind.RETURNED, Kind.IN_DOUBT, Kind.REPUBLISHED)
         target = self.of_publisher if of_publisher else self.of_consumer
-        target.append(Event(kind, 0, seq, detail=detail))
+        target.append(Event(kind, 0, seq, detail=detail, aux=aux))
 
     def forget(self, seq: int, queue: str = QUEUE) -> None:
         """The message reached nobody."""
@@ -243,6 +243,15 @@ def test_order_is_told_apart_by_its_cause() -> None:
     run.event(Kind.REORDERED, 9)
     ledger = run.judged(order=True)
     assert (ledger.reordered, ledger.reordered_after_redelivery) == (1, 1)
+
+
+def test_nothing_is_late_behind_a_message_that_nobody_published() -> None:
+    run = Record()
+    invent(run)
+    run.event(Kind.REORDERED, 8, aux=run.count + 3)
+    run.event(Kind.REORDERED, 9, aux=run.count - 1)
+    ledger = run.judged(order=True)
+    assert (ledger.unexpected, ledger.reordered) == (1, 1)
 
 
 def test_order_is_not_judged_among_competing_consumers() -> None:
