@@ -92,10 +92,13 @@ class ClusterUnderTest:
         )
 
     def start(self, arguments: Sequence[str], *, output: Path) -> subprocess.Popen[bytes]:
-        """Start the real command in a session of its own, its output in a file; ended after the test."""
+        """Start the real command in a session of its own, its output in a file; ended after the test.
+
+        As from a terminal: a suite that runs in the background ignores ^C, and its children would too.
+        """
         with output.open("wb") as sink:
             child = subprocess.Popen(
-                self.argv(arguments), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=self.env,
+                ["env", "--default-signal=INT", *self.argv(arguments)], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=self.env,
                 start_new_session=True,
             )  # fmt: skip
         self.started.append(child)
