@@ -98,9 +98,13 @@ class ClusterUnderTest:
         """
         with output.open("wb") as sink:
             child = subprocess.Popen(
-                ["env", "--default-signal=INT", *self.argv(arguments)], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=self.env,
+                ["env", "--default-signal=INT", *self.argv(arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env=self.env,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         self.started.append(child)
         return child
 
