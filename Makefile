@@ -75,7 +75,7 @@ check: setup-dev ## linters, types, generated files, the wheel
 	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh
 	deploy/setup/wheel.sh
 
-bench: setup ## the work profile beside PerfTest, on the same cluster
+bench: cluster-up ## Warren beside PerfTest, cell by cell, on the same cluster; hours, and it can be resumed
 	$(WARREN) bench
 
 docs: setup ## write the reference pages of docs/ anew

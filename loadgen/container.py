@@ -19,7 +19,7 @@ RUN_FOLDER = "/run/warren/run"
 _IMAGE_USER = 10001
 _MEMORY = "1g"
 #: Eight times a node's: where brokers and load share the cores, the schedule is kept before anything else.
-_CPU_SHARES = "8192"
+CPU_SHARES = "8192"
 _TMPFS = "/tmp:rw,noexec,nosuid,nodev,size=16m,mode=1777"  # noqa: S108 - inside the container
 
 
@@ -104,7 +104,7 @@ def command(place: Place, name: str, folder: Path, user: str) -> list[str]:
         place.docker, "run", "--rm", "--interactive", "--name", name, "--hostname", name,
         "--network", place.network, "--user", user, "--read-only", "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--memory", _MEMORY, "--pids-limit", "256",
-        "--cpu-shares", _CPU_SHARES,
+        "--cpu-shares", CPU_SHARES,
         "--tmpfs", _TMPFS, "--log-driver", "none",
         "--label", f"warren.cluster={place.cluster}", "--label", "warren.role=load",
         "--mount", f"type=bind,source={folder},target={RUN_FOLDER}",

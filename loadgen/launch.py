@@ -307,3 +307,26 @@ def _with_faults(context: Context, result: LoadResult, began: datetime) -> LoadR
     journal = Journal(context.state.journal, lambda: datetime.now(UTC))
     faults = journal.faults_between(began, datetime.now(UTC))
     return dataclasses.replace(result, faults=tuple(faults))
+
+
+def run_built(
+    context: Context, profile: str, build: Callable[[str, Mapping[str, str]], LoadSpec], *, view: View
+) -> tuple[LoadResult, Path]:
+    """Run in the lab what ``build`` makes of a run's name and its metrics' TLS, as `run_in_lab` does.
+
+    For benchmarks, which have no profile; nothing is checked and nothing purged. Raises NotReadyError when
+    the run wrote no result.
+    """
+    place = _place(context)
+    run_id, folder = new_run(context.state.runs, profile)
+    with _announced(context, run_id, place) as metrics:
+        box = container.launch(build(run_id, metrics), folder, place=place, run=context.run)
+        _follow(box, view)
+    if not (folder / "result.json").exists():
+        raise NotReadyError(box.name, "wrote no result", f"the run's evidence is in {folder}")
+    return read_result(folder / "result.json"), folder
+
+
+def image(context: Context) -> str:
+    """The image that load runs in, made if it is not there."""
+    return _place(context).image

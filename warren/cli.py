@@ -26,7 +26,7 @@ GROUPS = {
     "dashboards": ("dashboards.cli:dashboards", "Build, check and open the dashboards."),
     "exporter": ("exporters.cli:exporter", "Serve the metrics that the broker leaves out."),
     "report": ("report.cli:report", "Make the page of one run."),
-    "bench": ("loadgen.bench.cli:bench", "The work profile beside PerfTest, in turn."),
+    "bench": ("loadgen.bench.cli:bench", "Warren beside PerfTest, in turn, cell by cell."),
     "demo": ("warren.demo.cli:demo", "Everything once: cluster, load, a killed leader, verdicts."),
 }
 

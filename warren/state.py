@@ -42,6 +42,11 @@ class State:
         return self.root / "runs"
 
     @property
+    def benches(self) -> Path:
+        """A document per benchmark, and its table."""
+        return self.root / "benches"
+
+    @property
     def targets(self) -> Path:
         """Prometheus reads scrape targets of load runs here; no secrets, readable by all."""
         return self.root / "targets"

@@ -1,25 +1,30 @@
-"""`warren bench`: Warren beside PerfTest."""
+"""`warren bench`: Warren beside PerfTest, and the ledger alone."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import click
 
-from loadgen.bench import perftest
-from loadgen.bench.engine import Bench, Plan
-from loadgen.bench.figures import as_dict, table
-from warren import checkout
-from warren.imagebuild import Builder
+from loadgen.bench import cells
+from loadgen.bench.engine import Plan
+from loadgen.bench.prepare import prepare
+from loadgen.bench.table import markdown
 from warren.operate import options
 from warren.operate.cli import NamedByFlag, json_option, topology_option
-from warren.runtime.stream import stream
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @topology_option
+@click.option(
+    "--cells",
+    "wanted",
+    cls=NamedByFlag,
+    default=cells.ALL,
+    show_default=True,
+    help="Cells and lists of cells, separated by commas; see --list.",
+)
+@click.option("--list", "listing", is_flag=True, help="Say what cells there are, and end.")
 @click.option(
     "--repeats", default=5, show_default=True, type=click.IntRange(1, 100), help="Turns of each of the two."
 )
@@ -27,7 +32,7 @@ from warren.runtime.stream import stream
     "--warmup",
     "warmup_s",
     cls=NamedByFlag,
-    default=10,
+    default=30,
     show_default=True,
     type=click.IntRange(1, 600),
     help="Seconds of a turn that do not count.",
@@ -41,33 +46,36 @@ from warren.runtime.stream import stream
     type=click.IntRange(5, 3600),
     help="Seconds of a turn that count.",
 )
-@click.option(
-    "--rate", type=click.FloatRange(min=1), help="Messages per second (default: as fast as it goes)."
-)
+@click.option("--resume", is_flag=True, help="Go on with the newest benchmark of this cluster.")
 @json_option
+@click.pass_context
 def bench(
+    ctx: click.Context,
     *,
     topology: Path | None,
+    wanted: str,
+    listing: bool,
     repeats: int,
     warmup_s: int,
     window_s: int,
-    rate: float | None,
+    resume: bool,
     json_path: Path | None,
 ) -> None:
-    """The work profile beside PerfTest on the running cluster, alternating. Takes minutes."""
+    """Warren beside PerfTest on the running cluster, alternating. Takes from minutes to hours."""
+    if ctx.invoked_subcommand is not None:
+        return
+    known = cells.read()
+    if listing:
+        click.echo("\n".join(f"{cell.name:<12} {cell}" for cell in known.cells.values()))
+        click.echo("\n".join(f"{name:<12} {', '.join(names)}" for name, names in known.lists.items()))
+        return
     options.check_writable(json_path)
+    chosen = known.choose(wanted)
+    plan = Plan(repeats=repeats, warmup_s=warmup_s, window_s=window_s)
     context = options.context(topology)
-    context.gate.check()
-    with tempfile.TemporaryDirectory(prefix="warren-perftest-") as scratch:
-        builder = Builder(
-            docker=context.engine.docker, run=context.run, follow=stream, say=context.say,
-            clock=context.clock, scratch=Path(scratch), root=checkout.ROOT,
-        )  # fmt: skip
-        image = perftest.ensure_image(context, builder, checkout.ROOT)
-    env = dict(os.environ)
-    if topology:
-        env["WARREN_TOPOLOGY"] = str(topology.resolve())
-    plan = Plan(repeats=repeats, warmup_s=warmup_s, window_s=window_s, rate=rate)
-    runs = Bench(context=context, image=image, plan=plan, env=env).run()
-    options.write_json(json_path, as_dict(runs))
-    click.echo(table(runs))
+    this = prepare(context, chosen, plan, resuming=resume)
+    this.run(chosen)
+    text = markdown(this.record)
+    this.record.path.with_suffix(".md").write_text(text, encoding="utf-8")
+    options.write_json(json_path, this.record.as_dict())
+    click.echo(text)

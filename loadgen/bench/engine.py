@@ -1,146 +1,177 @@
-"""Runs both clients in turn, and meters them and the brokers from outside over the same window."""
+"""Runs both clients in turn, and meters them and the brokers from outside over each turn's window."""
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from loadgen.bench import perftest
-from loadgen.bench.figures import Figures
-from loadgen.bench.meter import Meter
+from loadgen import launch
+from loadgen.bench import figures, ours, perftest
+from loadgen.bench.cells import Cell
+from loadgen.bench.figures import PERFTEST, WARREN, Turn
+from loadgen.bench.meter import Meter, Window
+from loadgen.bench.record import Record
+from loadgen.bench.stage import Stage
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
-from warren.results import read_result
-from warren.wait import until
+from warren.results import LoadResult, Second, iso
 
-_START_DEADLINE_S, _END_DEADLINE_S = 60.0, 120.0
+#: Publishing goes on for this long after the window, so that the second reading still meets it.
+_AFTER_S = 2
+#: Starting a client and ending it: about what a turn takes beyond its seconds.
+_AROUND_S = 12
+_END_DEADLINE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """``rate`` None: as fast as the window lets."""
+    """Turns of each client in each cell, and the seconds of a turn that do not count and that do."""
 
     repeats: int
     warmup_s: int
     window_s: int
-    rate: float | None
 
     @property
     def seconds(self) -> int:
-        return self.warmup_s + self.window_s
+        return self.warmup_s + self.window_s + _AFTER_S
+
+    def estimate_s(self, turns: int) -> int:
+        """About how long so many turns take."""
+        return turns * (self.seconds + _AROUND_S)
 
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """Two clients on one cluster. ``env`` is what the load command is started with."""
+    """Two clients on one cluster. ``image`` is PerfTest's."""
 
     context: Context
     image: str
     plan: Plan
-    env: Mapping[str, str]
+    record: Record
+    stage: Stage
 
-    def run(self) -> list[Figures]:
-        """Warren, PerfTest, Warren, PerfTest, …; raises NotReadyError when one of them fails."""
-        found: list[Figures] = []
-        for turn in range(self.plan.repeats):
-            self.context.say(f"turn {turn + 1} of {self.plan.repeats}, {self.plan.seconds} s each")
-            found.append(self._warren())
-            found.append(self._perftest())
-        return found
+    def missing(self, cell: Cell) -> list[tuple[int, str]]:
+        """(turn, client) still to be measured, in order: the clients alternate, and who begins does too."""
+        order = [
+            (turn, client)
+            for turn in range(1, self.plan.repeats + 1)
+            for client in ((WARREN, PERFTEST) if turn % 2 else (PERFTEST, WARREN))
+        ]
+        return [(turn, client) for turn, client in order if not self.record.has(cell, client, turn)]
 
-    def _warren(self) -> Figures:
-        rate = "max" if self.plan.rate is None else f"{self.plan.rate:g}"
-        with tempfile.TemporaryDirectory(prefix="warren-bench-") as folder:
-            path = Path(folder) / "result.json"
-            argv = [sys.executable, "-m", "warren", "load", "run", "work", "--rate", rate, "--purge"]
-            argv += ["--duration", f"{self.plan.seconds}s", "--size", "200", "--publishers", "1"]
-            argv += ["--consumers", "1", "--prefetch", "500", "--window", "200", "--quiet"]
-            argv += ["--set", "consumers.worker.failure_rate=0", "--json", str(path)]
-            _output, client_s, broker_s = self._metered(argv, b"")
-            result = read_result(path)
-        rate_s = sum(
-            second.published_per_s for second in result.series if second.t_s > self.plan.warmup_s
-        ) / max(1, sum(second.t_s > self.plan.warmup_s for second in result.series))
-        messages, latency = rate_s * self.plan.window_s, result.latency_s
-        return Figures(
-            client="Warren",
-            messages_per_s=rate_s,
-            client_cpu_us=client_s / messages * 1e6,
-            broker_cpu_us=broker_s / messages * 1e6,
-            confirm_p50_s=latency.confirm.p50,
-            confirm_p99_s=latency.confirm.p99,
-            end_to_end_p50_s=latency.end_to_end.p50,
-            end_to_end_p99_s=latency.end_to_end.p99,
+    def run(self, cells: tuple[Cell, ...]) -> None:
+        """Measure what the record lacks. Raises NotReadyError when a client fails; the rest is kept."""
+        left = sum(len(self.missing(cell)) for cell in cells)
+        self.context.say(
+            f"{left} turns of {self.plan.seconds} s in {len(cells)} cells: about "
+            f"{self.plan.estimate_s(left) / 60:.0f} minutes; each turn is kept in {self.record.path}"
         )
+        try:
+            for cell in cells:
+                self._cell(cell)
+        finally:
+            self.stage.remove()
 
-    def _perftest(self) -> Figures:
+    def _cell(self, cell: Cell) -> None:
+        missing = self.missing(cell)
+        if not missing:
+            return
+        node = self.stage.build(cell).rpartition("@")[2]
+        for turn, client in missing:
+            self.context.say(f"{cell.name}: turn {turn} of {self.plan.repeats}, {client}")
+            measure = self._warren if client == WARREN else self._perftest
+            load, began = os.getloadavg()[0], iso(datetime.now(UTC))
+            found = measure(cell, node)
+            same: dict[str, Any] = {"cell": cell.name, "client": client, "turn": turn, "started_at": began}
+            self.record.add(Turn(**same, load_average=load, **found))
+            self.stage.empty(cell)
+
+    def _warren(self, cell: Cell, node: str) -> dict[str, Any]:
+        window = self._window()
+        build = ours.spec(self.context, cell, node, self.plan.seconds)
+        result, _ = launch.run_built(self.context, ours.PROFILE, build, view=ours.Listener(window.at))
+        if result.interrupted:
+            raise KeyboardInterrupt
+        return {**self._reduced(result.series, window), **_verdict(result)}
+
+    def _perftest(self, cell: Cell, node: str) -> dict[str, Any]:
+        window, seconds = self._window(), list[Second]()
+
+        def hear(line: str) -> None:
+            found = perftest.second(line)
+            if found is not None:
+                seconds.append(found)
+                window.at(found.t_s + 1)
+
         name = f"{self.context.topology.cluster}-perftest"
-        options = perftest.arguments(self.plan.seconds, rate=self.plan.rate)
+        options = perftest.arguments(cell, self.plan.seconds)
         argv = perftest.command(self.context, self.image, name, options)
         try:
-            output, client_s, broker_s = self._metered(argv, perftest.uris(self.context))
+            deadline_s = self.plan.seconds + _END_DEADLINE_S
+            _listen(argv, perftest.uri(self.context, node), hear, deadline_s=deadline_s)
         finally:
             self.context.run([self.context.engine.docker, "rm", "--force", name], timeout_s=30)
-        rate_s = perftest.rate_after(output, self.plan.warmup_s)
-        messages = rate_s * self.plan.window_s
-        latencies = perftest.latencies_s(output)
-        return Figures(
-            client="PerfTest",
-            messages_per_s=rate_s,
-            client_cpu_us=client_s / messages * 1e6,
-            broker_cpu_us=broker_s / messages * 1e6,
-            confirm_p50_s=latencies[0],
-            confirm_p99_s=latencies[1],
-            end_to_end_p50_s=latencies[2],
-            end_to_end_p99_s=latencies[3],
-        )
+        return self._reduced(seconds, window)
 
-    def _metered(self, argv: Sequence[str], stdin: bytes) -> tuple[str, float, float]:
-        """Run ``argv``; its output, and processor seconds of client and brokers over the window."""
+    def _reduced(self, seconds: Any, window: Window) -> dict[str, float]:
+        span = {"warmup_s": self.plan.warmup_s, "window_s": self.plan.window_s}
+        return figures.reduce(seconds, window.used(), **span)
+
+    def _window(self) -> Window:
         meter = Meter(docker=self.context.engine.docker, run=self.context.run)
         nodes = [self.context.runtime.container(node.name) for node in self.context.topology.nodes]
-        with subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(self.env)
-        ) as child:
-            assert child.stdin is not None  # noqa: S101 - started with a pipe
-            child.stdin.write(stdin)
-            child.stdin.close()
-            child.stdin = None
-            try:
-                container = until(
-                    self._load_container,
-                    what="the client to start",
-                    deadline_s=_START_DEADLINE_S,
-                    every_s=0.2,
-                )
-                self.context.clock.sleep(self.plan.warmup_s)
-                before = meter.cpu_s([container]), meter.cpu_s(nodes)
-                self.context.clock.sleep(self.plan.window_s - 2)
-                after = meter.cpu_s([container]), meter.cpu_s(nodes)
-                output = child.communicate(timeout=_END_DEADLINE_S)[0].decode(errors="replace")
-            except subprocess.TimeoutExpired as error:
-                raise DeadlineError(argv[0], f"did not end within {_END_DEADLINE_S:g} s") from error
-            finally:
-                if child.poll() is None:
-                    child.terminate()
-        if child.returncode != 0:
-            raise NotReadyError(
-                " ".join(argv[1:4]), f"ended with {child.returncode}: {output.strip()[-300:]}"
-            )
-        scale = self.plan.window_s / (self.plan.window_s - 2)
-        return output, (after[0] - before[0]) * scale, (after[1] - before[1]) * scale
+        span = {"warmup_s": self.plan.warmup_s, "window_s": self.plan.window_s}
+        return Window(lambda: meter.cpu_s([self._client(), *nodes]), self.context.clock.now, **span)
 
-    def _load_container(self) -> str:
+    def _client(self) -> str:
         """The one container of load on this cluster, whichever client it is."""
-        filters = [f"label=warren.cluster={self.context.topology.cluster}", "label=warren.role=load"]
-        argv = [self.context.engine.docker, "ps", "--quiet"]
-        for each in filters:
-            argv += ["--filter", each]
+        argv = [self.context.engine.docker, "ps", "--quiet", "--filter", "label=warren.role=load"]
+        argv += ["--filter", f"label=warren.cluster={self.context.topology.cluster}"]
         found = self.context.run(argv, timeout_s=15).stdout.split()
         if len(found) != 1:
             raise NotReadyError("load on this cluster", f"{len(found)} containers run, one is wanted")
         return found[0]
+
+
+def as_plan(plan: Plan) -> dict[str, Any]:
+    """For the record."""
+    return asdict(plan)
+
+
+def _verdict(result: LoadResult) -> dict[str, Any]:
+    return {"verdict": result.verdict.value, "confirmed": result.ledger.confirmed}
+
+
+def _listen(argv: list[str], stdin: bytes, hear: Callable[[str], None], *, deadline_s: float) -> None:
+    """Run PerfTest and hand over its lines.
+
+    Raises NotReadyError with its last words when it fails, DeadlineError when it is ended for its length.
+    """
+    last = ""
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as child:
+        guard = threading.Timer(deadline_s, child.kill)
+        guard.start()
+        try:
+            assert child.stdin is not None  # noqa: S101 - started with a pipe
+            assert child.stdout is not None  # noqa: S101 - started with a pipe
+            child.stdin.write(stdin)
+            child.stdin.close()
+            for line in child.stdout:
+                last = line.decode(errors="replace").strip() or last
+                hear(last)
+            child.wait()
+            if not guard.is_alive():
+                raise DeadlineError(PERFTEST, f"did not end within {deadline_s:g} s; last: {last[-300:]}")
+        finally:
+            guard.cancel()
+            if child.poll() is None:
+                child.terminate()
+    if child.returncode != 0:
+        raise NotReadyError(PERFTEST, f"ended with {child.returncode}: {last[-300:]}")

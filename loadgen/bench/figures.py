@@ -1,70 +1,83 @@
-"""What one measured run gives, and the table over repeats."""
+"""What one measured turn of one client gives, and how it is reduced from its seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from statistics import median
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
 from typing import Any
+
+from loadgen.bench.meter import Used
+from warren.errors import BadInputError, NotReadyError
+from warren.results import Second
+
+WARREN, PERFTEST = "Warren", "PerfTest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """One run of one client. Rates and CPU are of the window after the warm-up; latencies, in seconds, are
-    of the whole run, since PerfTest reports no other; CPU is in microseconds a message."""
+class Turn:
+    """One turn of one client in one cell; everything is of the window after the warm-up.
 
+    Rates are messages per second; processor times microseconds a message sent, of the client and of all
+    brokers together; latencies seconds. A latency is the median over the window's seconds of that
+    second's percentile, the one thing that both clients report alike. ``load_average`` is the machine's
+    over the minute before the turn. ``verdict`` and ``confirmed`` are of Warren's ledger over the whole
+    run; PerfTest has none.
+    """
+
+    cell: str
     client: str
-    messages_per_s: float
+    turn: int
+    started_at: str
+    load_average: float
+    sent_per_s: float
+    received_per_s: float
     client_cpu_us: float
     broker_cpu_us: float
     confirm_p50_s: float
     confirm_p99_s: float
     end_to_end_p50_s: float
     end_to_end_p99_s: float
+    verdict: str | None = None
+    confirmed: int | None = None
+
+    def ceiling_per_s(self, cores: int) -> float:
+        """What ``cores`` would carry at this cost of client and brokers, if nothing else limited it."""
+        return cores * 1e6 / (self.client_cpu_us + self.broker_cpu_us)
 
 
-#: Field, heading, factor to the heading's unit, decimals.
-_COLUMNS = (
-    ("messages_per_s", "msg/s", 1, 0),
-    ("client_cpu_us", "client CPU µs/msg", 1, 1),
-    ("broker_cpu_us", "broker CPU µs/msg", 1, 1),
-    ("confirm_p50_s", "confirm p50 ms", 1000, 1),
-    ("confirm_p99_s", "confirm p99 ms", 1000, 1),
-    ("end_to_end_p50_s", "end-to-end p50 ms", 1000, 1),
-    ("end_to_end_p99_s", "end-to-end p99 ms", 1000, 1),
-)
+def reduce(seconds: Sequence[Second], used: Used, *, warmup_s: int, window_s: int) -> dict[str, float]:
+    """The figures of a `Turn` from a run's seconds and the processor time used over its window.
+
+    Raises NotReadyError when the run sent nothing in the window.
+    """
+    window = [each for each in seconds if warmup_s <= each.t_s < warmup_s + window_s]
+    sent = fmean(each.published_per_s for each in window) if window else 0.0
+    if not sent:
+        what = f"sent nothing from its second {warmup_s} to {warmup_s + window_s}"
+        raise NotReadyError("the measured run", what)
+    return {
+        "sent_per_s": sent,
+        "received_per_s": fmean(each.consumed_per_s for each in window),
+        "client_cpu_us": used.client / sent * 1e6,
+        "broker_cpu_us": used.brokers / sent * 1e6,
+        "confirm_p50_s": _middle(window, lambda each: each.confirm_p50_s),
+        "confirm_p99_s": _middle(window, lambda each: each.confirm_p99_s),
+        "end_to_end_p50_s": _middle(window, lambda each: each.end_to_end_p50_s),
+        "end_to_end_p99_s": _middle(window, lambda each: each.end_to_end_p99_s),
+    }  # fmt: skip
 
 
-def table(runs: Sequence[Figures]) -> str:
-    """Markdown: a row per client with median (least to greatest), and the median of the paired ratios."""
-    clients = list(dict.fromkeys(run.client for run in runs))
-    lines = [
-        "| client | " + " | ".join(heading for _, heading, _, _ in _COLUMNS) + " |",
-        "|---" * (len(_COLUMNS) + 1) + "|",
-    ]
-    for client in clients:
-        own = [run for run in runs if run.client == client]
-        cells = [_cell([getattr(run, name) * by for run in own], digits) for name, _, by, digits in _COLUMNS]
-        lines.append(f"| {client} | " + " | ".join(cells) + " |")
-    if len(clients) == 2:  # noqa: PLR2004 - a ratio is of two
-        first, second = ([run for run in runs if run.client == client] for client in clients)
-        pairs = list(zip(first, second, strict=False))
-        cells = [
-            f"{median(_ratio(getattr(a, name), getattr(b, name)) for a, b in pairs):.2f} x"
-            for name, _, _, _ in _COLUMNS
-        ]
-        lines.append(f"| {clients[0]} / {clients[1]} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _middle(window: Sequence[Second], value: Callable[[Second], float | None]) -> float:
+    found = [got for each in window if (got := value(each)) is not None]
+    return median(found) if found else 0.0
 
 
-def as_dict(runs: Sequence[Figures]) -> dict[str, Any]:
-    """For ``--json``: every run, none averaged away."""
-    return {"schema": 1, "runs": [asdict(run) for run in runs]}
-
-
-def _cell(values: Sequence[float], digits: int) -> str:
-    return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
-
-
-def _ratio(a: float, b: float) -> float:
-    return a / b if b else float("nan")
+def turn_of(raw: Mapping[str, Any], *, where: str) -> Turn:
+    """A turn back from JSON; raises BadInputError when it is none."""
+    known = {each.name for each in dataclasses.fields(Turn)}
+    try:
+        return Turn(**{key: value for key, value in raw.items() if key in known})
+    except TypeError as error:
+        raise BadInputError(where, f"holds a turn that is none: {error}") from error

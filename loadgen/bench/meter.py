@@ -1,9 +1,10 @@
-"""Processor time that containers used, read from their control groups, versions 1 and 2."""
+"""Processor time that containers use over a window, read from their control groups, versions 1 and 2."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from warren.errors import NotReadyError
@@ -14,22 +15,61 @@ _READ_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """Processor seconds a second: of the client, and of all brokers together."""
+
+    client: float
+    brokers: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
     """Reads from inside each container, which needs no right on the host."""
 
     docker: str
     run: Runner
 
-    def cpu_s(self, containers: Sequence[str]) -> float:
-        """Seconds of processor time of all ``containers`` since they began, together.
+    def cpu_s(self, containers: Sequence[str]) -> list[float]:
+        """Seconds of processor time of each of ``containers`` since it began, all read at the same time.
 
         Raises NotReadyError when one does not run or its engine shows no such figure.
         """
-        return sum(self._one(container) for container in containers)
+        with ThreadPoolExecutor(max_workers=len(containers)) as pool:
+            return list(pool.map(self._one, containers))
 
     def _one(self, container: str) -> float:
         done = self.run([self.docker, "exec", container, "sh", "-c", _READ], timeout_s=_READ_S)
         return read(done.stdout, container)
+
+
+class Window:
+    """Reads a meter when the load says that its window begins, and when it says that it ends.
+
+    ``cpu_s`` returns the processor seconds so far of the client, then of each broker.
+    """
+
+    def __init__(
+        self, cpu_s: Callable[[], Sequence[float]], now: Callable[[], float], *, warmup_s: int, window_s: int
+    ) -> None:
+        self._cpu_s = cpu_s
+        self._now = now
+        self._due = [warmup_s, warmup_s + window_s]
+        self._read: list[tuple[float, Sequence[float]]] = []
+
+    def at(self, t_s: float) -> None:
+        """The load is ``t_s`` seconds old."""
+        if self._due and t_s >= self._due[0]:
+            del self._due[0]
+            self._read.append((self._now(), self._cpu_s()))
+
+    def used(self) -> Used:
+        """What was used per second of the window; raises NotReadyError when the load ended before it did."""
+        if self._due:
+            raise NotReadyError("the measured run", f"ended before its second {self._due[-1]}")
+        (began, before), (ended, after) = self._read
+        span_s = ended - began
+        client, *brokers = (late - early for early, late in zip(before, after, strict=True))
+        return Used(client=client / span_s, brokers=sum(brokers) / span_s)
 
 
 def read(text: str, container: str) -> float:

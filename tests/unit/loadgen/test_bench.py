@@ -1,48 +1,175 @@
-"""The benchmark's reading of other programs' words, and its table."""
+"""The benchmark: its cells, its reading of PerfTest's words, its window, its document and its table."""
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from loadgen.bench import meter, perftest
-from loadgen.bench.figures import Figures, table
-from warren.errors import NotReadyError
+from loadgen import roster
+from loadgen.bench import cells, meter, ours, perftest, record, stage
+from loadgen.bench.cells import Cell
+from loadgen.bench.engine import Bench, Plan, as_plan
+from loadgen.bench.figures import PERFTEST, WARREN, Turn, reduce
+from loadgen.bench.meter import Used, Window
+from loadgen.bench.prepare import newest
+from loadgen.bench.record import Record
+from loadgen.bench.table import markdown, table
+from loadgen.spec import LoadSpec
+from warren.connection import Credentials, Endpoint
+from warren.errors import BadInputError, BadInputsError, NotReadyError
+from warren.management import NotFoundError
+from warren.results import Second
+from warren.wait import Clock
 
-OUTPUT = """
-id: test, time 1.001 s, sent: 2558 msg/s, confirmed: 2545 msg/s, nacked: 0 msg/s
-id: test, time 2.001 s, sent: 4000 msg/s, confirmed: 3768 msg/s, nacked: 0 msg/s
-id: test, time 3.001 s, sent: 6000 msg/s, confirmed: 3768 msg/s, nacked: 0 msg/s
-test stopped (Reached time limit)
-id: test, consumer latency min/median/75th/95th/99th 10495/43564/68953/120462/169331 µs
-id: test, confirm latency min/median/75th/95th/99th 5623/35403/54188/103702/136872 µs
-"""
+LINE = (
+    "id: test-1, time 3.001 s, sent: 6000 msg/s, confirmed: 5900 msg/s, nacked: 0 msg/s, "
+    "received: 5800 msg/s, min/median/75th/95th/99th consumer latency: 1/43564/3/4/169331 µs, "
+    "confirm latency: 1/35403/3/4/136872 µs"
+)
+ONE = Cell(name="one", pairs=1, queues=1, size_bytes=200)
+FOUR = Cell(name="four", pairs=4, queues=2, size_bytes=200, rate_per_s=2000)
 
 
-def figures(client: str, rate: float, cpu: float) -> Figures:
-    return Figures(
-        client=client,
-        messages_per_s=rate,
-        client_cpu_us=cpu,
-        broker_cpu_us=1,
-        confirm_p50_s=0.01,
-        confirm_p99_s=0.02,
-        end_to_end_p50_s=0.01,
-        end_to_end_p99_s=0.02,
+def turn(client: str, number: int, rate: float = 100.0, cpu: float = 1.0, **more: Any) -> Turn:
+    latencies = dict.fromkeys(
+        ("confirm_p50_s", "confirm_p99_s", "end_to_end_p50_s", "end_to_end_p99_s"), 0.01
     )
+    return Turn(
+        cell="one", client=client, turn=number, started_at="", load_average=0.5, sent_per_s=rate,
+        received_per_s=rate, client_cpu_us=cpu, broker_cpu_us=9.0, **{**latencies, **more},
+    )  # fmt: skip
 
 
-def test_rate_leaves_the_warm_up_out() -> None:
-    assert perftest.rate_after(OUTPUT, 1.5) == 5000
+# --- cells
 
 
-def test_latencies_come_from_the_closing_summary_in_seconds() -> None:
-    assert perftest.latencies_s(OUTPUT) == pytest.approx((0.035403, 0.136872, 0.043564, 0.169331))
+def test_every_cell_spreads_its_pairs_evenly_and_every_list_names_cells() -> None:
+    found = cells.read()
+    assert all(cell.pairs == cell.pairs_per_queue * cell.queues for cell in found.cells.values())
+    assert [cell.name for cell in found.choose("all")] == list(found.cells)
+    assert [cell.name for cell in found.choose("fixed-2000,quick")] == ["fixed-2000", "1p-1q-200b"]
 
 
-@pytest.mark.parametrize("read", [lambda: perftest.rate_after("", 1), lambda: perftest.latencies_s("")])
-def test_silent_perftest_is_told_and_not_taken_for_zero(read: object) -> None:
-    with pytest.raises(NotReadyError, match="PerfTest"):
-        read()  # type: ignore[operator]
+def test_an_unknown_cell_is_refused_by_name() -> None:
+    with pytest.raises(BadInputError, match="1p-9q"):
+        cells.read().choose("quick,1p-9q")
+
+
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [
+        ("{name: a, pairs: 3, queues: 2, size_bytes: 200}", "3 pairs do not spread evenly"),
+        ("{name: a, pairs: 1, queues: 1, size_bytes: 31}", "size_bytes"),
+        ("{name: a, pairs: 1, queues: 1, size_bytes: 200, speed: 1}", "speed"),
+    ],
+)
+def test_a_wrong_cell_is_told_by_its_key(tmp_path: Path, cell: str, named: str) -> None:
+    path = tmp_path / "cells.yml"
+    path.write_text(f"schema: 1\ncells:\n  - {cell}\n", encoding="utf-8")
+    with pytest.raises(BadInputsError, match=named):
+        cells.read(path)
+
+
+@pytest.mark.parametrize("listing", ["quick: [b]", "a: [a]", "all: [a]"])
+def test_a_list_of_what_is_not_there_or_with_a_cells_name_is_refused(tmp_path: Path, listing: str) -> None:
+    path = tmp_path / "cells.yml"
+    cell = "{name: a, pairs: 1, queues: 1, size_bytes: 200}"
+    path.write_text(f"schema: 1\ncells: [{cell}]\nlists:\n  {listing}\n", encoding="utf-8")
+    with pytest.raises(BadInputsError, match="lists"):
+        cells.read(path)
+
+
+# --- what each client is told
+
+
+def test_perftest_is_given_its_share_of_the_rate_for_each_publisher() -> None:
+    options = perftest.arguments(FOUR, 52)
+    pairs = dict(itertools.pairwise(options))
+    assert pairs["--rate"] == "500"
+    assert (pairs["--producers"], pairs["--consumers"], pairs["--queue-pattern-to"]) == ("4", "4", "2")
+    assert pairs["--queue-pattern"] % 2 == stage.queue(2)
+    assert "--rate" not in perftest.arguments(ONE, 52)
+
+
+def test_warren_is_given_the_same_pairs_on_the_same_queues() -> None:
+    spec = LoadSpec(
+        run_id="r", nonce=1, seed=1, profile=ours.PROFILE, vhost=stage.VHOST,
+        endpoints=(Endpoint(name="n", host="n", port=1),), ca_pem="", folder="",
+        users=(Credentials(username="op", password="x"),),
+        publishers=ours.publishers(FOUR, "op"), consumers=ours.consumers(FOUR, "op"),
+    )  # fmt: skip
+    publishers, consumers = roster.publishers(spec, ""), roster.consumers(spec, "")
+    assert [each.routing_key for each in publishers] == ["bench.1", "bench.1", "bench.2", "bench.2"]
+    assert [each.queue for each in consumers] == ["bench.1", "bench.1", "bench.2", "bench.2"]
+    assert {(each.prefetch, each.ack_batch) for each in consumers} == {(500, 50)}
+    expected = roster.expectation(spec).destinations
+    assert expected == {0: ("bench.1",), 1: ("bench.1",), 2: ("bench.2",), 3: ("bench.2",)}
+
+
+# --- PerfTest's words
+
+
+def test_a_line_of_perftest_is_the_second_that_it_ends() -> None:
+    found = perftest.second(LINE)
+    assert found is not None
+    assert found.t_s == pytest.approx(2.001)
+    assert (found.published_per_s, found.consumed_per_s) == (6000, 5800)
+    assert (found.confirm_p50_s, found.confirm_p99_s) == pytest.approx((0.035403, 0.136872))
+    assert (found.end_to_end_p50_s, found.end_to_end_p99_s) == pytest.approx((0.043564, 0.169331))
+
+
+@pytest.mark.parametrize(
+    "line", ["", "id: test-1, starting producer #0", "test stopped (Reached time limit)"]
+)
+def test_other_words_of_perftest_are_no_second(line: str) -> None:
+    assert perftest.second(line) is None
+
+
+# --- the window
+
+
+def seconds(*rates: float) -> list[Second]:
+    return [
+        Second(t_s=at, published_per_s=rate, consumed_per_s=rate, confirm_p99_s=rate / 1000)
+        for at, rate in enumerate(rates)
+    ]
+
+
+def test_only_the_seconds_of_the_window_count() -> None:
+    used = Used(client=0.5, brokers=1.0)
+    found = reduce(seconds(1, 1, 100, 300, 200, 9), used, warmup_s=2, window_s=3)
+    assert found["sent_per_s"] == 200
+    assert found["confirm_p99_s"] == pytest.approx(0.2)
+    assert found["client_cpu_us"] == pytest.approx(2500)
+
+
+@pytest.mark.parametrize("rates", [(), (5, 5), (5, 5, 0, 0)])
+def test_a_client_that_sent_nothing_in_the_window_is_told_and_not_taken_for_slow(
+    rates: Sequence[float],
+) -> None:
+    with pytest.raises(NotReadyError, match="sent nothing"):
+        reduce(seconds(*rates), Used(client=1, brokers=1), warmup_s=2, window_s=2)
+
+
+def test_the_meter_is_read_when_the_load_says_so_and_counts_its_own_time() -> None:
+    times = iter((100.0, 104.0))
+    readings = iter(([1.0, 10.0, 20.0], [3.0, 14.0, 28.0]))
+    window = Window(lambda: next(readings), lambda: next(times), warmup_s=2, window_s=3)
+    for t_s in (0, 1, 2.1, 3.1, 4.1, 5.2, 6.2):
+        window.at(t_s)
+    assert window.used() == Used(client=0.5, brokers=3.0)
+
+
+def test_a_load_that_ends_before_its_window_is_told() -> None:
+    window = Window(lambda: [1.0, 1.0], lambda: 1.0, warmup_s=2, window_s=3)
+    window.at(2)
+    with pytest.raises(NotReadyError, match="before its second 5"):
+        window.used()
 
 
 def test_processor_time_of_both_versions_of_control_groups() -> None:
@@ -52,12 +179,189 @@ def test_processor_time_of_both_versions_of_control_groups() -> None:
         meter.read("", "box")
 
 
-def test_ratio_is_the_median_of_the_pairs() -> None:
-    runs = [
-        each
-        for ours, theirs in ((100.0, 50.0), (90.0, 90.0), (80.0, 40.0))
-        for each in (figures("Warren", ours, 1), figures("PerfTest", theirs, 2))
+# --- turns
+
+
+class Api:
+    """What the stage asks of the management API: remembers, and shows queues with ``online`` members."""
+
+    def __init__(self, online: int = 3) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.online = online
+
+    def put(self, *path: str, body: Any = None) -> None:
+        self.calls.append(("put", *path))
+
+    def post(self, *path: str, body: Any = None) -> None:
+        self.calls.append(("post", *path, body["routing_key"]))
+
+    def delete(self, *path: str) -> None:
+        self.calls.append(("delete", *path))
+        if path[0] == "vhosts":
+            raise NotFoundError("vhost", "not there", status=404)
+
+    def queue(self, vhost: str, name: str) -> Any:
+        return type("Info", (), {"name": name, "leader": f"rabbit@{name}", "online": ("n",) * self.online})
+
+
+def a_stage(api: Api) -> stage.Stage:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    clock = Clock(now=lambda: now[0], sleep=sleep)
+    return stage.Stage(management=api, user="op", members=3, clock=clock)  # type: ignore[arg-type]
+
+
+class Measured(Bench):
+    """A bench whose clients are not run; the one named in ``fails`` fails at its second turn."""
+
+    played: list[tuple[str, str]]
+    fails = ""
+
+    def _warren(self, cell: Cell, node: str) -> dict[str, Any]:
+        return self._play(WARREN, node)
+
+    def _perftest(self, cell: Cell, node: str) -> dict[str, Any]:
+        return self._play(PERFTEST, node)
+
+    def _play(self, client: str, node: str) -> dict[str, Any]:
+        if self.fails == client and (client, node) in self.played:
+            raise NotReadyError(client, "failed")
+        self.played.append((client, node))
+        whole = turn(client, 1)
+        names = ("sent_per_s", "received_per_s", "client_cpu_us", "broker_cpu_us", "confirm_p50_s")
+        names += ("confirm_p99_s", "end_to_end_p50_s", "end_to_end_p99_s")
+        return {name: getattr(whole, name) for name in names}
+
+
+def a_record(path: Path, plan: Plan) -> Record:
+    return Record(path=path, facts={"cores": 2, "broker": "4.3"}, plan=as_plan(plan), cells=(ONE,))
+
+
+def a_bench(tmp_path: Path, api: Api, plan: Plan) -> Measured:
+    said: list[str] = []
+    context: Any = type("Context", (), {"say": staticmethod(said.append)})
+    found = Measured(
+        context=context, image="", plan=plan, record=a_record(tmp_path / "b.json", plan), stage=a_stage(api)
+    )
+    found.played = []
+    return found
+
+
+PLAN = Plan(repeats=2, warmup_s=30, window_s=20)
+
+
+def test_clients_alternate_and_so_does_who_begins(tmp_path: Path) -> None:
+    bench = a_bench(tmp_path, Api(), PLAN)
+    bench.run((ONE,))
+    assert [client for client, _ in bench.played] == [WARREN, PERFTEST, PERFTEST, WARREN]
+    assert {node for _, node in bench.played} == {"bench.1"}
+
+
+def test_the_objects_of_a_cell_are_made_emptied_after_each_turn_and_removed(tmp_path: Path) -> None:
+    api = Api()
+    a_bench(tmp_path, api, PLAN).run((ONE,))
+    assert ("post", "bindings", stage.VHOST, "e", "bench", "q", "bench.1", "bench.1") in api.calls
+    assert api.calls.count(("delete", "queues", stage.VHOST, "bench.1", "contents")) == 4
+    assert api.calls[-1] == ("delete", "vhosts", stage.VHOST)
+
+
+def test_a_queue_without_all_its_members_is_not_measured(tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match=r"bench\.1"):
+        a_bench(tmp_path, Api(online=2), PLAN).run((ONE,))
+
+
+def test_what_was_measured_before_a_failure_is_kept_and_not_measured_again(tmp_path: Path) -> None:
+    broken = a_bench(tmp_path, Api(), PLAN)
+    broken.fails = PERFTEST
+    with pytest.raises(NotReadyError):
+        broken.run((ONE,))
+    again = a_bench(tmp_path, Api(), PLAN)
+    again.record = record.resume(tmp_path / "b.json", again.record)
+    again.run((ONE,))
+    assert [client for client, _ in again.played] == [PERFTEST, WARREN]
+    kept = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))["turns"]
+    assert [(each["turn"], each["client"]) for each in kept] == [
+        (1, WARREN), (1, PERFTEST), (2, PERFTEST), (2, WARREN),
+    ]  # fmt: skip
+
+
+# --- the document
+
+
+def test_more_repeats_go_on_with_the_same_document(tmp_path: Path) -> None:
+    a_bench(tmp_path, Api(), PLAN).run((ONE,))
+    more = Plan(repeats=3, warmup_s=30, window_s=20)
+    found = record.resume(tmp_path / "b.json", a_record(tmp_path / "other.json", more))
+    assert found.path == tmp_path / "b.json"
+    assert len(found.turns) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"plan": as_plan(Plan(repeats=2, warmup_s=10, window_s=20))}, "warmup_s"),
+        ({"facts": {"cores": 2, "broker": "4.4"}}, "broker"),
+        ({"cells": (Cell(name="one", pairs=2, queues=1, size_bytes=200),)}, "cell called one"),
+    ],
+)
+def test_figures_of_another_plan_broker_or_cell_never_stand_in_one_table(
+    tmp_path: Path, change: dict[str, Any], named: str
+) -> None:
+    a_bench(tmp_path, Api(), PLAN).run((ONE,))
+    other = a_record(tmp_path / "other.json", PLAN)
+    for name, value in change.items():
+        setattr(other, name, value)
+    with pytest.raises(BadInputError, match=named):
+        record.resume(tmp_path / "b.json", other)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 2, "turns": [{}]}'])
+def test_what_is_no_document_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"x\.json"):
+        record.resume(path, a_record(path, PLAN))
+
+
+def test_nothing_to_resume_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no benchmark"):
+        newest(tmp_path)
+
+
+# --- the table
+
+
+def test_ratio_is_the_median_of_the_pairs_with_its_spread() -> None:
+    rates = ((100.0, 50.0), (90.0, 90.0), (80.0, 40.0))
+    turns = [turn(WARREN, at, ours, 1) for at, (ours, _) in enumerate(rates)]
+    turns += [turn(PERFTEST, at, theirs, 2) for at, (_, theirs) in reversed(list(enumerate(rates)))]
+    lines = table(ONE, turns, 2).splitlines()
+    assert lines[4].startswith("| Warren | 90 (80 to 100) |")
+    assert lines[6].startswith(
+        "| Warren / PerfTest | 2.00 (1.00 to 2.00) | 2.00 (1.00 to 2.00) | 0.50 (0.50 to 0.50)"
+    )
+
+
+def test_the_ceiling_is_what_the_cores_would_carry_at_this_cost() -> None:
+    assert turn(WARREN, 1, cpu=11.0).ceiling_per_s(2) == pytest.approx(100_000)
+
+
+def test_a_turn_whose_ledger_did_not_pass_shows() -> None:
+    turns = [
+        turn(WARREN, 1, verdict="passed", confirmed=1000),
+        turn(WARREN, 2, verdict="failed", confirmed=500),
     ]
-    text = table(runs)
-    assert "| Warren | 90 (80 to 100) |" in text
-    assert "| Warren / PerfTest | 2.00 x | 0.50 x |" in text
+    assert "Ledger: 1 of 2 turns passed, 1,500 confirmed" in table(ONE, turns, 2)
+
+
+def test_cells_that_were_not_measured_are_left_out(tmp_path: Path) -> None:
+    found = a_record(tmp_path / "b.json", PLAN)
+    found.cells = (ONE, FOUR)
+    found.turns = [turn(WARREN, 1)]
+    text = markdown(found)
+    assert "### one" in text
+    assert "### four" not in text
+    assert "- broker: 4.3" in text

@@ -1,0 +1,64 @@
+"""From a cluster to a benchmark that can run: images, facts, the document to write to or to go on with."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loadgen import launch
+from loadgen.bench import perftest, record
+from loadgen.bench.cells import Cell
+from loadgen.bench.engine import Bench, Plan, as_plan
+from loadgen.bench.facts import facts
+from loadgen.bench.stage import Stage
+from warren import checkout
+from warren.context import Context
+from warren.errors import BadInputError
+from warren.imagebuild import Builder
+from warren.runtime.stream import stream
+
+
+def prepare(context: Context, cells: Sequence[Cell], plan: Plan, *, resuming: bool) -> Bench:
+    """Have all that the benchmark needs.
+
+    Raises NotReadyError when the cluster is not whole or PerfTest cannot be had, BadInputError when there is
+    nothing to resume or it was made by another plan.
+    """
+    older = newest(context.state.benches) if resuming else None
+    context.gate.check()
+    image = _perftest_image(context)
+    found = record.Record(
+        path=context.state.benches / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json",
+        facts=facts(context, ours=launch.image(context), theirs=image, root=checkout.ROOT),
+        plan=as_plan(plan),
+        cells=cells,
+    )
+    if older is not None:
+        found = record.resume(older, found)
+    found.path.parent.mkdir(mode=0o700, exist_ok=True)
+    stage = Stage(
+        management=context.management,
+        user=context.topology.account("operator").name,
+        members=len(context.topology.nodes),
+        clock=context.clock,
+    )
+    return Bench(context=context, image=image, plan=plan, record=found, stage=stage)
+
+
+def newest(folder: Path) -> Path:
+    """The newest document in ``folder``; raises BadInputError when there is none."""
+    found = sorted(folder.glob("*.json"))
+    if not found:
+        raise BadInputError("--resume", f"there is no benchmark in {folder}", "run without --resume")
+    return found[-1]
+
+
+def _perftest_image(context: Context) -> str:
+    with tempfile.TemporaryDirectory(prefix="warren-perftest-") as scratch:
+        builder = Builder(
+            docker=context.engine.docker, run=context.run, follow=stream, say=context.say,
+            clock=context.clock, scratch=Path(scratch), root=checkout.ROOT,
+        )  # fmt: skip
+        return perftest.ensure_image(context, builder, checkout.ROOT)
