@@ -317,16 +317,11 @@ def run_built(
     For benchmarks, which have no profile; nothing is checked and nothing purged. Raises NotReadyError when
     the run wrote no result.
     """
-    place = _place(context)
+    where = place(context)
     run_id, folder = new_run(context.state.runs, profile)
-    with _announced(context, run_id, place) as metrics:
-        box = container.launch(build(run_id, metrics), folder, place=place, run=context.run)
+    with _announced(context, run_id, where) as metrics:
+        box = container.launch(build(run_id, metrics), folder, place=where, run=context.run)
         _follow(box, view)
     if not (folder / "result.json").exists():
         raise NotReadyError(box.name, "wrote no result", f"the run's evidence is in {folder}")
     return read_result(folder / "result.json"), folder
-
-
-def image(context: Context) -> str:
-    """The image that load runs in, made if it is not there."""
-    return _place(context).image

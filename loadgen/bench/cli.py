@@ -24,7 +24,7 @@ from warren.operate.cli import NamedByFlag, json_option, topology_option
     show_default=True,
     help="Cells and lists of cells, separated by commas; see --list.",
 )
-@click.option("--list", "listing", is_flag=True, help="Say what cells there are, and end.")
+@click.option("--list", "listing", cls=NamedByFlag, is_flag=True, help="Say what cells there are, and end.")
 @click.option(
     "--repeats", default=5, show_default=True, type=click.IntRange(1, 100), help="Turns of each of the two."
 )

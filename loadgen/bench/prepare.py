@@ -31,7 +31,7 @@ def prepare(context: Context, cells: Sequence[Cell], plan: Plan, *, resuming: bo
     image = _perftest_image(context)
     found = record.Record(
         path=context.state.benches / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json",
-        facts=facts(context, ours=launch.image(context), theirs=image, root=checkout.ROOT),
+        facts=facts(context, ours=launch.place(context).image, theirs=image, root=checkout.ROOT),
         plan=as_plan(plan),
         cells=cells,
     )

@@ -31,16 +31,22 @@ def _walk(group: Any, context: Any, name: str) -> Iterator[str]:
     if command is None or command.hidden:
         return
     inner = command.context_class(command, info_name=name, parent=context, **command.context_settings)
-    if hasattr(command, "list_commands"):
-        for each in command.list_commands(inner):
-            yield from _walk(command, inner, each)
+    if not hasattr(command, "list_commands"):
+        yield _section(command, inner)
         return
-    usage = " ".join([inner.command_path, *command.collect_usage_pieces(inner)])
-    lines = [f"## {inner.command_path}", "", f"    {usage}", "", _plain(command.help or "")]
-    rows = [_row(option, inner) for option in command.params if option.param_type_name == "option"]
+    if command.invoke_without_command:
+        yield _section(command, inner)
+    for each in command.list_commands(inner):
+        yield from _walk(command, inner, each)
+
+
+def _section(command: Any, context: Any) -> str:
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    lines = [f"## {context.command_path}", "", f"    {usage}", "", _plain(command.help or "")]
+    rows = [_row(option, context) for option in command.params if option.param_type_name == "option"]
     if rows:
         lines += ["", "| option | default | variable | |", "|---|---|---|---|", *rows]
-    yield "\n".join([*lines, ""])
+    return "\n".join([*lines, ""])
 
 
 def _row(option: Any, context: Any) -> str:

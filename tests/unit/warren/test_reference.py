@@ -58,3 +58,20 @@ def test_every_runbook_that_the_alerts_page_links_to_is_there() -> None:
     ]
     assert links
     assert [link for link in links if not (docs / link).is_file()] == []
+
+
+@root.group(invoke_without_command=True)
+@click.option("--size", default=7)
+def measure(size: int) -> None:
+    """Measure all."""
+
+
+@measure.command()
+def part() -> None:
+    """Measure a part."""
+
+
+def test_group_that_is_a_command_itself_stands_before_its_commands() -> None:
+    page = commands.page(root)
+    assert "| `--size` INTEGER | `7` | `WARREN_MEASURE_SIZE` |" in page
+    assert page.index("## warren measure\n") < page.index("## warren measure part\n")
