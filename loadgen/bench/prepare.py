@@ -28,7 +28,7 @@ def prepare(context: Context, cells: Sequence[Cell], plan: Plan, *, resuming: bo
     """
     older = newest(context.state.benches) if resuming else None
     context.gate.check()
-    image = _perftest_image(context)
+    image = perftest_image(context)
     found = record.Record(
         path=context.state.benches / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json",
         facts=facts(context, ours=launch.place(context).image, theirs=image, root=checkout.ROOT),
@@ -55,7 +55,8 @@ def newest(folder: Path) -> Path:
     return found[-1]
 
 
-def _perftest_image(context: Context) -> str:
+def perftest_image(context: Context) -> str:
+    """The image with PerfTest, made where it is not there; raises NotReadyError where it cannot be had."""
     with tempfile.TemporaryDirectory(prefix="warren-perftest-") as scratch:
         builder = Builder(
             docker=context.engine.docker, run=context.run, follow=stream, say=context.say,

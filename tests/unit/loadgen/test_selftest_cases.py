@@ -261,24 +261,26 @@ def test_every_act_has_a_case() -> None:
     assert set(ACTS) - used == {"freeze"}
 
 
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> LoadResult:
+    """The result of a run to which nothing was done."""
+    with pytest.MonkeyPatch.context() as patch:
+        return Rehearsal(cases.case("clean"), tmp_path_factory.mktemp("clean"), patch).run()
+
+
 @pytest.mark.parametrize("case", [case for case in REHEARSED if case.bites], ids=lambda case: case.name)
-def test_verifier_that_sees_nothing_is_found_out(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verifier_that_sees_nothing_is_found_out(case: Case, clean: LoadResult) -> None:
     """The same deeds against the result of a clean run: no case may pass then."""
-    clean = Rehearsal(cases.case("clean"), tmp_path, monkeypatch).run()
     assert not outcome.judge(case, {"did": 3}, clean).passed
 
 
-def test_deed_that_was_not_done_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clean = Rehearsal(cases.case("clean"), tmp_path, monkeypatch).run()
+def test_deed_that_was_not_done_proves_nothing(clean: LoadResult) -> None:
     found = outcome.judge(cases.case("return"), {"did": 0}, clean)
     assert not found.passed
     assert outcome.exit_code([found]) == 4
 
 
-def test_wrong_figures_are_named_and_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clean = Rehearsal(cases.case("clean"), tmp_path, monkeypatch).run()
+def test_wrong_figures_are_named_and_fail(clean: LoadResult) -> None:
     found = outcome.judge(cases.case("lose"), {"did": 2, "problems": ["rmq1: refused"]}, clean)
     assert "lost: 0 found, 2 expected" in found.faults
     assert "middleman: rmq1: refused" in found.faults
@@ -288,7 +290,6 @@ def test_wrong_figures_are_named_and_fail(tmp_path: Path, monkeypatch: pytest.Mo
     assert "WRONG" in text
 
 
-def test_held_stream_must_show_in_latency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clean = Rehearsal(cases.case("clean"), tmp_path, monkeypatch).run()
+def test_held_stream_must_show_in_latency(clean: LoadResult) -> None:
     (fault,) = outcome.judge(cases.case("delay"), {"did": 3}, clean).faults
     assert "held for 0.4 s" in fault
