@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -44,7 +44,7 @@ class Plain(Quiet):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._next_s = 0
-        self._faults: Sequence[str] = ()
+        self._faults: list[str] = []
 
     def show(self, event: Mapping[str, Any]) -> None:
         if event["type"] == "note":
@@ -52,8 +52,8 @@ class Plain(Quiet):
         elif event["type"] == "progress" and event["t_s"] >= self._next_s:
             self._next_s = event["t_s"] + _PLAIN_EVERY_S
             self._print(line(event))
-        elif event["type"] == "faults" and event["open"] != self._faults:
-            self._faults = event["open"]
+        elif event["type"] == "faults" and list(event["open"]) != self._faults:
+            self._faults = list(event["open"])
             self._print(f"  faults: {'; '.join(self._faults) or 'none any more'}")
 
     def _print(self, text: str) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from loadgen import liveview, watch
 from loadgen.liveview import Board
+from loadgen.progress import view
 from warren.errors import NotReadyError
 from warren.journal import Journal
 
@@ -133,3 +134,11 @@ def test_watch_tells_until_the_run_ends_and_not_after(
     assert {"type": "depths", "queues": {"a": (5, 1)}} in events
     assert not any(thread.name == "watch" for thread in threading.enumerate())
     assert len(events) == count
+
+
+def test_plain_lines_tell_of_faults_when_they_change_and_only_then() -> None:
+    console = Console(file=io.StringIO(), width=200, record=True)
+    with view(console, title="load work", quiet=False) as lines:
+        for faults in ([], ["kill of rmq1"], ["kill of rmq1"], [], []):
+            lines.show({"type": "faults", "open": faults})
+    assert console.export_text().splitlines() == ["  faults: kill of rmq1", "  faults: none any more"]
