@@ -2,7 +2,9 @@
 
 Layout, big-endian: nonce u32 (of the run: other messages are foreign), publisher u16, class u8,
 attempt u8 (0 first, then each publish again, at most 255), sequence u64, intended send time u64 and send
-time u64, both in nanoseconds of CLOCK_MONOTONIC, which all processes of one kernel share.
+time u64, both in nanoseconds of CLOCK_MONOTONIC, which all processes of one kernel share. In a run of
+several parts, whose processes may not share a kernel, they are nanoseconds since the epoch, by an offset
+that each part reads once at its start: latencies between hosts are then as good as the hosts' clocks.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from loadgen.curve import Phase, phase_of
 from loadgen.histogram import Counts, merge, percentile_s, percentiles
-from loadgen.worker import SECOND_NS, unpairs
+from loadgen.worker import SECOND_NS, pairs, unpairs
 from warren.results import Latencies, PhaseFigures, Resources, Second
 
 _END_TO_END = "end_to_end."
@@ -19,12 +19,12 @@ class Totals:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = defaultdict(int)
-        self.histograms: dict[str, Counts] = defaultdict(dict)
+        self.histograms: defaultdict[str, Counts] = defaultdict(dict)
         self.in_flight: dict[str, int] = {}
         self.last_progress = 0
-        self._phases: dict[int, dict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
+        self._phases: dict[int, defaultdict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
         self._seconds: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._latencies: dict[int, dict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
+        self._latencies: dict[int, defaultdict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
         self._gaps: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._cpu_s: dict[str, float] = {}
         self._rss_bytes: dict[str, int] = {}
@@ -49,6 +49,11 @@ class Totals:
         self._rss_bytes[worker] = int(tick.get("max_rss_bytes", 0))
         if "in_flight" in tick:
             self.in_flight[worker] = int(tick["in_flight"])
+
+    def used(self, process: str, *, cpu_s: float, max_rss_bytes: int) -> None:
+        """What a process that ticks do not tell of has used: the coordinator itself."""
+        self._cpu_s[process] = cpu_s
+        self._rss_bytes[process] = max_rss_bytes
 
     @property
     def cpu_s(self) -> float:
@@ -89,7 +94,7 @@ class Totals:
     def second(self, at: int) -> Second:
         """The figures of second ``at`` (0 first)."""
         counts = self._seconds.get(at, {})
-        latencies = self._latencies.get(at, {})
+        latencies: Mapping[str, Counts] = self._latencies.get(at, {})
         confirm, end_to_end = latencies.get("confirm", {}), latencies.get("end_to_end", {})
         return Second(
             t_s=float(at),
@@ -109,11 +114,57 @@ class Totals:
             common = intersect(common, self._gaps.get(worker, []))
         return max((end - start for start, end in common), default=0) / SECOND_NS
 
-    def resources(self, *, own_cpu_s: float, own_rss_bytes: int) -> Resources:
+    def resources(self) -> Resources:
         return Resources(
-            client_cpu_s=round(self.cpu_s + own_cpu_s, 3),
-            client_max_rss_bytes=sum(self._rss_bytes.values()) + own_rss_bytes,
+            client_cpu_s=round(self.cpu_s, 3), client_max_rss_bytes=sum(self._rss_bytes.values())
         )
+
+    def seconds(self, name: str) -> Iterator[tuple[int, Counts]]:
+        """The latencies called ``name`` (``confirm`` or ``end_to_end``) of each second, in order."""
+        for second in sorted(self._latencies):
+            yield second, self._latencies[second].get(name, {})
+
+    # --- over the border between runs that shared nothing
+
+    def to_plain(self) -> dict[str, Any]:
+        """Everything, as JSON-ready values, for `add_plain`; nothing is rounded."""
+        return {
+            "counts": dict(self.counts),
+            "histograms": _flat(self.histograms),
+            "phases": {str(at): _flat(each) for at, each in self._phases.items()},
+            "seconds": {str(at): dict(each) for at, each in self._seconds.items()},
+            "latencies": {str(at): _flat(each) for at, each in self._latencies.items()},
+            "gaps": {worker: [[*gap] for gap in gaps] for worker, gaps in self._gaps.items()},
+            "cpu_s": dict(self._cpu_s),
+            "max_rss_bytes": dict(self._rss_bytes),
+        }
+
+    def add_plain(self, raw: Mapping[str, Any], *, prefix: str, later_ns: int = 0, later_s: int = 0) -> None:
+        """Add another run's `to_plain`, exactly. ``prefix`` keeps its processes' names apart, ``later_ns``
+        brings its monotonic times to this one's clock, ``later_s`` its seconds to this one's start."""
+        for name, count in raw["counts"].items():
+            self.counts[name] += count
+        _merge_all(self.histograms, raw["histograms"])
+        for at, each in raw["phases"].items():
+            _merge_all(self._phases[int(at)], each)
+        for at, each in raw["seconds"].items():
+            for name, count in each.items():
+                self._seconds[int(at) + later_s][name] += count
+        for at, each in raw["latencies"].items():
+            _merge_all(self._latencies[int(at) + later_s], each)
+        for worker, gaps in raw["gaps"].items():
+            self._gaps[prefix + worker] += [(start + later_ns, end + later_ns) for start, end in gaps]
+        self._cpu_s |= {prefix + process: used for process, used in raw["cpu_s"].items()}
+        self._rss_bytes |= {prefix + process: used for process, used in raw["max_rss_bytes"].items()}
+
+
+def _flat(histograms: Mapping[str, Counts]) -> dict[str, list[int]]:
+    return {name: pairs(dict(counts)) for name, counts in histograms.items()}
+
+
+def _merge_all(into: defaultdict[str, Counts], flat: Mapping[str, list[int]]) -> None:
+    for name, each in flat.items():
+        merge(into[name], unpairs(each))
 
 
 def _phase_figures(phase: Phase, start_s: float, counts: Mapping[str, Counts]) -> PhaseFigures:

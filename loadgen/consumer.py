@@ -144,7 +144,7 @@ class Consumer:
         if self._spec.does == "finish":
             self._bury(delivery, publisher, seq, now)
             return
-        self._work(delivery, (publisher, seq, kind), (now, intended_ns, free_ns))
+        self._work(delivery, (publisher, seq, kind), (now, intended_ns - self._worker.body_clock_ns, free_ns))
 
     def _work(self, delivery: wire.Delivery, message: tuple[int, int, int], at: tuple[int, int, int]) -> None:
         publisher, seq, kind = message

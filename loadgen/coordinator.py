@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadgen import roster
+from loadgen import parts, roster
 from loadgen.collect import Totals
 from loadgen.curve import ends_ns
 from loadgen.evidence import Evidence, read_evidence
@@ -53,6 +53,9 @@ class Run:
         self.totals = Totals()
         self.notes: list[str] = []
         self.t0_ns = 0
+        self.clock_offset_ns = 0
+        #: How long a complete drain has waited for nothing at its end.
+        self.quiet_s = QUIET_S
         self._emit = emit
         self._interrupts = interrupts
         self._ledger = Path(spec.folder) / "ledger"
@@ -66,7 +69,7 @@ class Run:
         self._phase = "connect"
         self._next_progress_ns = 0
         self._waits_for = ""
-        self._ending = False
+        self._ending = self._lost_any = False
 
     # --- steps
 
@@ -82,9 +85,14 @@ class Run:
 
     def publish(self) -> int:
         """Publish for the run's duration; returns when the last publisher was done (monotonic ns)."""
-        self.t0_ns = time.monotonic_ns() + _START_AHEAD_NS
+        now_ns = time.monotonic_ns()
+        self.clock_offset_ns = time.time_ns() - now_ns
+        self.t0_ns = now_ns + _START_AHEAD_NS
+        if self.spec.start_at_s is not None:
+            offset_ns = self.clock_offset_ns
+            self.t0_ns = parts.start_ns(self.spec.start_at_s, now_ns=now_ns, clock_offset_ns=offset_ns)
         self._phase = "publish"
-        self._fleet.command(self._consumers + self._publishers, "start", t0_ns=self.t0_ns)
+        self._start(self._consumers + self._publishers)
         longest_s = self.spec.duration_s + self.spec.publish_deadline_s + _END_DEADLINE_S
         end_ns = self.t0_ns + int(longest_s * SECOND_NS)
         stopped = False
@@ -101,9 +109,15 @@ class Run:
                 break
         return time.monotonic_ns()
 
+    def _start(self, names: list[str]) -> None:
+        ahead_ns = self.clock_offset_ns if self.spec.part is not None else 0
+        self._fleet.command(names, "start", t0_ns=self.t0_ns, body_clock_ns=ahead_ns)
+
     def drain(self, expected: Expectation) -> bool:
         """Wait until nothing confirmed is missing; False when the wait was given up or skipped."""
         self._phase = "drain"
+        if self.spec.part is not None:
+            return self._drain_part()
         silence_s = self.spec.drain_silence_s + self.spec.hold_back_s
         last_ns, before = time.monotonic_ns(), -1
         while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain
@@ -121,6 +135,26 @@ class Run:
                 return False
             self._waits_for = _waits_for(gone, self.spec.hold_back_s, silence_s - (now - last_ns) / SECOND_NS)
             self._pause(_CHECK_EVERY_S)
+        self._note("the drain was skipped")
+        return False
+
+    def _drain_part(self) -> bool:
+        """Wait until nothing has come for a while: what is missing here may be another part's to have.
+
+        After a lost connection, what the broker holds back for it is waited for in full.
+        """
+        last_ns, before = time.monotonic_ns(), -1
+        while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain
+            spec, now = self.spec, time.monotonic_ns()
+            silence_s = (spec.drain_silence_s if self._lost_any else spec.part_silence_s) + spec.hold_back_s
+            if self.totals.counts["consumed"] != before:
+                before, last_ns = self.totals.counts["consumed"], now
+            left_s = silence_s - (now - last_ns) / SECOND_NS
+            if left_s <= 0:
+                self.quiet_s = silence_s
+                return True
+            self._waits_for = f"messages of any part (ends after {left_s:.0f} s of silence)"
+            self._pause(min(_CHECK_EVERY_S, left_s))
         self._note("the drain was skipped")
         return False
 
@@ -182,6 +216,7 @@ class Run:
         elif kind == "gone":
             self._gone(member)
         elif kind == "lost":
+            self._lost_any = True
             member.last_error = f"{message['where']}: {message['what']}"
             self._note(f"{member.name} lost {member.last_error}")
         else:
@@ -209,7 +244,7 @@ class Run:
         name = f"{base}~{self._restarts}"
         spec = roster.consumer(self.spec, role, str(self._ledger), name, self._restarts)
         self._consumers.append(self._fleet.start(spec).name)
-        self._fleet.command([name], "start", t0_ns=self.t0_ns)
+        self._start([name])
 
     @property
     def publisher_died(self) -> bool:

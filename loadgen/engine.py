@@ -7,18 +7,20 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadgen import roster
+from loadgen import measured, roster
 from loadgen.collect import Totals
-from loadgen.coordinator import QUIET_S, Emit, Interrupts, Run
+from loadgen.coordinator import Emit, Interrupts, Run
+from loadgen.fleet import PROGRAM
 from loadgen.metrics import LoadCollector, serve
 from loadgen.spec import LoadSpec, from_plain
 from loadgen.verdict import Timing, conclude
@@ -29,15 +31,18 @@ from warren.results import LoadResult, write_result
 __all__ = ["Emit", "Interrupts", "execute", "run"]
 
 
-def run(spec: LoadSpec, *, emit: Emit, interrupts: Interrupts) -> LoadResult:
+def run(
+    spec: LoadSpec, *, emit: Emit, interrupts: Interrupts, program: Sequence[str] = PROGRAM
+) -> LoadResult:
     """Do the run that ``spec`` describes and judge it.
 
-    Writes the parts of the ledger under ``spec.folder`` (which must exist and hold no earlier run).
-    Raises NotReadyError when the workers cannot connect; what happens later is in the result.
+    Writes the parts of the ledger and what was measured under ``spec.folder`` (which must exist and hold no
+    earlier run). ``program`` is what each worker is. Raises NotReadyError when the workers cannot connect;
+    what happens later is in the result.
     """
     started = datetime.now(UTC)
     expected = roster.expectation(spec)
-    this = Run(spec, emit, interrupts)
+    this = Run(spec, emit, interrupts, program=program)
     with _metrics(spec, this.totals):
         try:
             this.open()
@@ -51,9 +56,13 @@ def run(spec: LoadSpec, *, emit: Emit, interrupts: Interrupts) -> LoadResult:
         ended=datetime.now(UTC),
         t0_ns=this.t0_ns,
         published_ns=published_ns,
-        drained_ns=drained_ns - int(QUIET_S * SECOND_NS) * complete,
+        drained_ns=drained_ns - int(this.quiet_s * SECOND_NS) * complete,
         drained=complete,
     )
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    own_cpu_s = used.ru_utime + used.ru_stime
+    this.totals.used("coordinator", cpu_s=own_cpu_s, max_rss_bytes=used.ru_maxrss * 1024)
+    measured.write(this, timing, Path(spec.folder), clock_offset_ns=this.clock_offset_ns)
     return conclude(this, expected, timing)
 
 

@@ -61,6 +61,10 @@ class Kind(IntEnum):
     CONNECTION_LOST = 15
 
 
+#: Which other fields than ``at_ns`` hold a time, by kind: what joins parts of several hosts moves them too.
+AUX_TIMES: Mapping[Kind, tuple[str, ...]] = {Kind.SERVED: ("aux",)}
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event; ``queue`` is an index into the part's own ``queues``."""

@@ -225,7 +225,10 @@ class Publisher:
     def _send(self, seq: int, intended_ns: int, now_ns: int, attempt: int) -> None:
         spec = self._spec
         kind = 0 if self._classes.trivial else self._classes.of(spec.index, seq)
-        head = body.HEADER.pack(spec.nonce, spec.index, kind, min(attempt, 255), seq, intended_ns, now_ns)
+        ahead = self._worker.body_clock_ns
+        head = body.HEADER.pack(
+            spec.nonce, spec.index, kind, min(attempt, 255), seq, intended_ns + ahead, now_ns + ahead
+        )
         self._connection.queue(self._templates[kind].frames(head, self._rest))  # type: ignore[union-attr]
         self._slots[self._next_tag & self._mask] = (seq, intended_ns, attempt)
         self._last_sent_ns = now_ns

@@ -10,8 +10,9 @@ from loadgen.spec import ConsumerRole, ConsumerSpec, Link, LoadSpec, PublisherRo
 
 
 def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
-    """One spec per publisher process; their indexes run through all roles."""
+    """One spec per publisher process; their indexes run through all roles, and all parts of the run."""
     roles = list(_each_publisher(spec))
+    each_part = len(roles) // spec.parts
     return tuple(
         PublisherSpec(
             name=f"{role.name}-{index}",
@@ -35,6 +36,7 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             confirm_times=spec.profile == "priority",
         )
         for index, role in enumerate(roles)
+        if spec.part in (None, index // each_part)
     )
 
 
@@ -88,9 +90,11 @@ def expectation(spec: LoadSpec) -> Expectation:
 
 
 def _each_publisher(spec: LoadSpec) -> Iterator[PublisherRole]:
-    for role in spec.publishers:
-        for _ in range(role.count):
-            yield role
+    """Every publisher of the run, those of other parts included."""
+    for _ in range(spec.parts):
+        for role in spec.publishers:
+            for _ in range(role.count):
+                yield role
 
 
 def _link(spec: LoadSpec, user: str, name: str, place: int) -> Link:

@@ -147,7 +147,12 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSpec:
-    """One run. ``hold_back_s`` is how long the profile itself may keep a message (its retry delays)."""
+    """One run. ``hold_back_s`` is how long the profile itself may keep a message (its retry delays).
+
+    Of a run in ``parts`` this is part ``part`` (0 first); None is all of it, which for several parts is
+    what a merge judges. ``start_at_s`` (since the epoch) is when it begins to publish, None as soon as it
+    can; ``part_silence_s`` after its last delivery a part ends.
+    """
 
     run_id: str
     nonce: int
@@ -172,6 +177,10 @@ class LoadSpec:
     heartbeat_s: int = 5
     judge_order: bool = False
     thresholds: Thresholds = field(default_factory=Thresholds)
+    part: int | None = None
+    parts: int = 1
+    start_at_s: float | None = None
+    part_silence_s: float = 10.0
     metrics_port: int | None = None
     metrics_tls: Mapping[str, str] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ from loadgen import oracles
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence
 from loadgen.judge import Expectation, judge
+from loadgen.parts import whole_name
 from loadgen.phases import whole
 from loadgen.spec import LoadSpec
 from loadgen.worker import SECOND_NS
@@ -47,11 +47,15 @@ class Finished(Protocol):
 
 
 def conclude(run: Finished, expected: Expectation, timing: Timing) -> LoadResult:
-    """Judge a finished run."""
+    """Judge a finished run; a part of one is only summed up, since other parts may hold what it lacks."""
     spec, totals = run.spec, run.totals
     evidence = run.evidence()
     ledger = judge(evidence, expected, deliveries=totals.counts["consumed"])
-    checks = oracles.check(spec, evidence, expected, totals)
+    checks: oracles.Checks = {}
+    if spec.part is None:
+        checks = oracles.check(spec, evidence, expected, totals)
+    else:
+        ledger = replace(ledger, lost=0, unexpected=0, lost_examples=())
     availability = _availability(run, timing)
     latencies = totals.latencies()
     verdict, reasons = decide(
@@ -63,7 +67,8 @@ def conclude(run: Finished, expected: Expectation, timing: Timing) -> LoadResult
         publisher_died=run.publisher_died,
         drained=timing.drained,
     )
-    used = resource.getrusage(resource.RUSAGE_SELF)
+    if spec.part is not None:
+        verdict, reasons = Verdict.INCONCLUSIVE, (_only_a_part(spec), *_unless_passed(verdict, reasons))
     return LoadResult(
         run_id=spec.run_id,
         profile=spec.profile,
@@ -79,11 +84,21 @@ def conclude(run: Finished, expected: Expectation, timing: Timing) -> LoadResult
         phases=totals.phases(whole(spec.rate_per_s, spec.duration_s, spec.phases)),
         latency_s=latencies,
         availability=availability,
-        resources=totals.resources(
-            own_cpu_s=used.ru_utime + used.ru_stime, own_rss_bytes=used.ru_maxrss * 1024
-        ),
+        resources=totals.resources(),
         oracles=checks,
     )
+
+
+def _only_a_part(spec: LoadSpec) -> str:
+    number, name = (spec.part or 0) + 1, whole_name(spec.run_id)
+    return (
+        f"part {number} of {spec.parts} is judged together with the others only: "
+        f"warren load merge {name}-part*of{spec.parts}"
+    )
+
+
+def _unless_passed(verdict: Verdict, reasons: tuple[str, ...]) -> tuple[str, ...]:
+    return () if verdict is Verdict.PASSED else reasons
 
 
 def _rates(ledger: Ledger, totals: Totals, timing: Timing) -> Rates:

@@ -92,6 +92,8 @@ class Worker:
 
     def __init__(self, link: Link, *, write: Callable[[str], None], commands_fd: int = 0) -> None:
         self.t0_ns = 0
+        #: What messages' times are ahead of this machine's monotonic clock; 0 unless the run is in parts.
+        self.body_clock_ns = 0
         self._link = link
         self._write = write
         self._commands_fd = commands_fd
@@ -237,6 +239,7 @@ class Worker:
     def _obey(self, command: Mapping[str, Any]) -> None:
         if command["do"] == "start":
             self.t0_ns = int(command["t0_ns"])
+            self.body_clock_ns = int(command.get("body_clock_ns", 0))
             self._next_tick_ns = self.t0_ns + SECOND_NS
         self._job.command(command["do"])
 

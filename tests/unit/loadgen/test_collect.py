@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -54,7 +55,8 @@ def test_series_has_every_second_and_its_own_latencies(totals: Totals) -> None:
 
 
 def test_usage_is_the_last_that_each_process_told(totals: Totals) -> None:
-    used = totals.resources(own_cpu_s=1.0, own_rss_bytes=100)
+    totals.used("coordinator", cpu_s=1.0, max_rss_bytes=100)
+    used = totals.resources()
     assert used.client_cpu_s == 1.5 + 0.5 + 0.25 + 1.0
     assert used.client_max_rss_bytes == 6 + 5 + 7 + 100
 
@@ -86,6 +88,32 @@ def test_phases_have_figures_of_their_own_and_add_up() -> None:
     assert fast.end_to_end_p99_s is None
     assert found.latencies().confirm.count == 39
     assert found.series()[0].confirm_p50_s == pytest.approx(0.090, rel=0.01)
+
+
+def test_totals_of_runs_that_shared_nothing_add_up_to_those_of_one(totals: Totals) -> None:
+    ticks = [
+        tick(0, counts={"published": 3}, histograms={"confirm#1": [5, 2], "end_to_end.a": [9, 1]}, cpu_s=1.0),
+        tick(2, counts={"consumed": 4}, gaps=[(5, 9)], max_rss_bytes=7),
+    ]
+    parts = [Totals(), Totals()]
+    whole = Totals()
+    for index, each in enumerate(ticks):
+        parts[index].add("w", each)
+        whole.add(f"{index}/w", each)
+    merged = Totals()
+    for index, part in enumerate(parts):
+        merged.add_plain(json.loads(json.dumps(part.to_plain())), prefix=f"{index}/")
+    assert merged.to_plain() == json.loads(json.dumps(whole.to_plain()))
+    assert merged.series() == whole.series()
+    assert merged.resources() == whole.resources()
+
+
+def test_totals_are_moved_to_another_clock_and_start() -> None:
+    part, moved = Totals(), Totals()
+    part.add("w", tick(1, counts={"published": 3}, gaps=[(5, 9)]))
+    moved.add_plain(part.to_plain(), prefix="1/", later_ns=100, later_s=2)
+    assert moved.to_plain()["gaps"] == {"1/w": [[105, 109]]}
+    assert [each.published_per_s for each in moved.series()] == [0, 0, 0, 3]
 
 
 def test_silence_of_all_is_where_each_was_silent() -> None:

@@ -52,6 +52,7 @@ class Connection:
 
 class Worker:
     t0_ns = SECOND_NS
+    body_clock_ns = 0
 
     def __init__(self) -> None:
         self.reopened: list[str] = []

@@ -36,9 +36,7 @@ def test_library_decodes_every_count_at_its_value(values_us: list[int]) -> None:
 
 def test_percentiles_of_the_log_are_those_of_the_result(tmp_path: Path) -> None:
     rng = random.Random(7)  # noqa: S311 - a seeded sample
-    seconds = [
-        (at, counts_of([int(rng.lognormvariate(9, 1.5)) + 1 for _ in range(500)])) for at in (0, 1, 3)
-    ]
+    seconds = [(at, counts_of([int(rng.lognormvariate(9, 1.5)) + 1 for _ in range(500)])) for at in (0, 1, 3)]
     whole: Counts = {}
     for _, counts in seconds:
         merge(whole, counts)

@@ -78,6 +78,7 @@ class Worker:
     """Says nothing to nobody."""
 
     t0_ns = 0
+    body_clock_ns = 0
 
     def __init__(self) -> None:
         self.said: list[tuple[str, dict[str, Any]]] = []
