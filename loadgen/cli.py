@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,15 @@ import click
 from rich.console import Console
 
 from loadgen import foreign as elsewhere
-from loadgen import launch, progress, resolve, scenario, summary
+from loadgen import launch, parts, progress, resolve, scenario, summary
+from loadgen.page import page_writer
 from loadgen.selftest.cli import selftest
+from loadgen.studies.cli import STUDIES
 from warren.connection import Credentials
 from warren.errors import BadInputError
 from warren.operate import options
 from warren.operate.cli import Duration, NamedByFlag, json_option, topology_option
-from warren.results import LoadResult, write_result
+from warren.results import write_result
 
 
 @click.group()
@@ -26,6 +27,8 @@ def load() -> None:
 
 
 load.add_command(selftest)
+for study in STUDIES:
+    load.add_command(study)
 
 
 @load.command("list")
@@ -54,6 +57,9 @@ def list_profiles() -> None:
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Which messages fail, and how often.")
 @click.option("--purge", is_flag=True, help="Throw away what the profile's queues hold before it starts.")
+@click.option("--part", metavar="N/OF", help="Run part N of a run; warren load merge judges all of them.")
+@click.option("--run-name", metavar="NAME", help="With --part: the run's name, the same for all parts.")
+@click.option("--start-at", metavar="TIME", help="With --part: when all parts begin, 2026-03-01T12:00:00Z.")
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @topology_option
@@ -67,7 +73,10 @@ def run(profile: str, **given: Any) -> int:
     options.check_writable(given["json_path"])
     context = options.context(given["topology"])
     order = launch.Order(
-        scenario=scenario.load(profile, overrides(profile, given)), purge=given["purge"], seed=given["seed"]
+        scenario=scenario.load(profile, overrides(profile, given)),
+        purge=given["purge"],
+        seed=given["seed"],
+        part=parts.parse(given["part"], given["run_name"], given["start_at"]),
     )
     console = Console(stderr=True)
     view = progress.view(console, title=f"load {profile}", quiet=given["quiet"])
@@ -112,17 +121,6 @@ def overrides(profile: str, given: dict[str, Any]) -> dict[str, str]:
             )
         found[key] = value
     return found
-
-
-def page_writer() -> launch.WriteReport:
-    """What makes a run's page. The report package stands above this one, so it is found by its name."""
-    write = importlib.import_module("report.page").write_report
-
-    def page(result: LoadResult, folder: Path) -> Path:
-        written: Path = write(result.to_dict(), out=folder / "report.html")
-        return written
-
-    return page
 
 
 def _foreign(given: dict[str, Any]) -> launch.Foreign:

@@ -21,6 +21,7 @@ from typing import Any
 
 from loadgen import container, engine, preflight, resolve
 from loadgen.container import Container, Place, Starter
+from loadgen.parts import Part
 from loadgen.progress import View
 from loadgen.scenario import Scenario
 from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole
@@ -42,13 +43,17 @@ WriteReport = Callable[[LoadResult, Path], Path | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is asked for: a profile as loaded, and how to run it; ``endpoints`` instead of the nodes."""
+    """What is asked for: a profile as loaded, and how to run it; ``endpoints`` instead of the nodes.
+
+    With ``part`` it is one part of a run that other coordinators run too.
+    """
 
     scenario: Scenario
     purge: bool = False
     seed: int = 1
     params: Mapping[str, Any] = field(default_factory=dict)
     endpoints: tuple[Endpoint, ...] = ()
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +81,10 @@ def run_in_lab(
     """
     scenario = resolve.resolve(order.scenario, context.topology)
     queues = resolve.touched_queues(scenario, context.topology)
-    preflight.require_empty(context.management, scenario.vhost, queues, purge=order.purge)
+    alone = order.part is None
+    preflight.require_empty(context.management, scenario.vhost, queues, purge=order.purge, alone=alone)
     where = place(context)
-    run_id, folder = new_run(context.state.runs, scenario.name)
+    run_id, folder = new_run(context.state.runs, scenario.name, order.part)
     with _announced(context, run_id, where) as metrics:
         spec = _lab_spec(context, scenario, order, run_id, metrics)
         began = datetime.now(UTC)
@@ -109,7 +115,7 @@ def run_here(
     report: WriteReport | None = None,
 ) -> tuple[LoadResult, Path]:
     """Run a resolved ``scenario`` against a foreign cluster, in processes of this machine."""
-    run_id, folder = new_run(runs, scenario.name)
+    run_id, folder = new_run(runs, scenario.name, order.part)
     spec = dataclasses.replace(
         _spec(scenario, order, run_id, foreign.endpoints, foreign.ca_pem),
         vhost=foreign.vhost or scenario.vhost,
@@ -134,11 +140,19 @@ def run_here(
     return result, folder
 
 
-def new_run(runs: Path, profile: str) -> tuple[str, Path]:
-    """A run's name (profile, time, four random characters) and its folder, made now."""
+def new_run(runs: Path, profile: str, part: Part | None = None) -> tuple[str, Path]:
+    """A run's name (profile, time, four random characters; or the part's) and its folder, made now.
+
+    Raises BadInputError when a part of this name has run here before.
+    """
     run_id = f"{profile}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(2)}"
+    if part is not None:
+        run_id = part.run_id
     folder = runs / run_id
-    folder.mkdir(mode=0o700, parents=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError as error:
+        raise BadInputError("--run-name", f"{folder} is there already", "give another name") from error
     return run_id, folder
 
 
@@ -192,7 +206,7 @@ def _spec(
     """The parts of a spec that do not depend on where it runs."""
     return LoadSpec(
         run_id=run_id,
-        nonce=random.randbits(32),
+        nonce=random.randbits(32) if order.part is None else order.part.nonce,
         seed=order.seed,
         profile=scenario.name,
         vhost=scenario.vhost,
@@ -213,6 +227,9 @@ def _spec(
         hold_back_s=scenario.hold_back_s,
         judge_order=scenario.judge_order,
         thresholds=scenario.thresholds,
+        part=None if order.part is None else order.part.number - 1,
+        parts=1 if order.part is None else order.part.of,
+        start_at_s=None if order.part is None else order.part.start_at.timestamp(),
         params={**_params(scenario), "seed": order.seed, **order.params},
     )
 

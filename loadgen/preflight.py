@@ -20,9 +20,12 @@ def require_empty(
     queues: Sequence[str],
     *,
     purge: bool,
+    alone: bool = True,
     clock: Clock | None = None,
 ) -> None:
     """Return once every queue is empty and has no consumer; ``purge`` empties those that nobody consumes.
+
+    Unless ``alone``, consumers are other parts of the run and may be there before this one.
 
     Raises NotReadyError naming the first queue that is not, with its count and what to do.
     """
@@ -30,7 +33,8 @@ def require_empty(
     def wait(look: Callable[[], None]) -> None:
         until(look, what="the run's queues to be free", deadline_s=_SETTLE_S, every_s=1.0, clock=clock)
 
-    wait(lambda: _no_strangers(management, vhost, queues))
+    if alone:
+        wait(lambda: _no_strangers(management, vhost, queues))
     if purge:
         for name in queues:
             management.delete("queues", vhost, name, "contents")

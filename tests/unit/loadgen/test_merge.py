@@ -125,7 +125,7 @@ def test_part_of_another_run_is_refused_by_what_differs(ran: Path, tmp_path: Pat
     content = json.loads((other / measured.FILE).read_text())
     content["spec"]["nonce"] = 5
     (other / measured.FILE).write_text(json.dumps(content))
-    with pytest.raises(BadInputError, match="is of another run than .*: nonce differ"):
+    with pytest.raises(BadInputError, match=r"is of another run than .*: nonce differ"):
         merge.merge([other, *folders(ran)[1:]], tmp_path / "out")
 
 

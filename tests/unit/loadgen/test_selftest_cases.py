@@ -46,6 +46,7 @@ class Worker:
     """Takes what a job has to say."""
 
     t0_ns = SECOND_NS
+    body_clock_ns = 0
 
     def ready(self) -> None: ...
 
