@@ -43,6 +43,9 @@ def list_profiles() -> None:
 @click.option("--rate", metavar="N|max", help="Messages per second, all publishers together.")
 @click.option("--duration", type=Duration(), help="How long to publish: 30s, 2m, 1h.")
 @click.option("--size", type=click.IntRange(min=32), help="Bytes of a message's body.")
+@click.option(
+    "--processes", type=click.IntRange(1, 64), help="Publishers and workers of each role, so many each."
+)
 @click.option("--publishers", type=click.IntRange(1, 64), help="Publisher processes of each role.")
 @click.option("--consumers", type=click.IntRange(1, 64), help="Worker processes of each role.")
 @click.option("--prefetch", type=click.IntRange(1, 65535), help="Unacknowledged messages a worker may hold.")
@@ -107,12 +110,13 @@ def overrides(profile: str, given: dict[str, Any]) -> dict[str, str]:
         )
         if given.get(option) is not None
     }
-    if given.get("publishers"):
-        found |= {f"publishers.{role.name}.count": str(given["publishers"]) for role in base.publishers}
+    processes = given.get("processes")
+    if publishers := given.get("publishers") or processes:
+        found |= {f"publishers.{role.name}.count": str(publishers) for role in base.publishers}
     for option, key in (("consumers", "count"), ("prefetch", "prefetch")):
-        if given.get(option):
+        if value := given.get(option) or (processes if option == "consumers" else None):
             roles = [role for role in base.consumers if role.does == "work"]
-            found |= {f"consumers.{role.name}.{key}": str(given[option]) for role in roles}
+            found |= {f"consumers.{role.name}.{key}": str(value) for role in roles}
     for setting in given.get("settings", ()):
         key, equals, value = setting.partition("=")
         if not equals or not key:
