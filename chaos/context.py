@@ -46,6 +46,7 @@ class ChaosContext:
     broker: Broker
     journal: Journal
     wait_ready: Gate
+    spread_leaders: Callable[[], None]
     clock: Clock
     now: Callable[[], datetime]
     fresh_id: Callable[[], str]

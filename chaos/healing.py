@@ -161,6 +161,8 @@ def _close(context: ChaosContext, healed: _Undone, found: _Undone, begun_s: floa
     closed = {fault.fault_id: _close_one(context, fault, evidence) for fault in undone}
     if failed:
         raise _joined([error for _, error in failed])
+    if undone and not still_down:
+        _spread_leaders(context)
     return HealReport(
         healed=tuple(closed[fault.fault_id] for fault in healed.faults),
         found=tuple(closed[fault.fault_id] for fault in found.faults),
@@ -178,6 +180,17 @@ def _await_whole(context: ChaosContext, undone: Sequence[Fault]) -> None:
         for fault in undone:
             _note(context, fault, Phase.FAILED, error=f"not whole: {error.what}")
         raise
+
+
+def _spread_leaders(context: ChaosContext) -> None:
+    """A failover leaves the leaders gathered on the nodes that stayed: that, too, is put back.
+
+    The cluster is whole without it, so trouble here is told and no failure.
+    """
+    try:
+        context.spread_leaders()
+    except WarrenError as error:
+        context.say(f"{error.where}: {error.what}")
 
 
 def _close_one(context: ChaosContext, fault: Fault, evidence: Facts) -> Fault:

@@ -75,6 +75,7 @@ def chaos_context(context: Context) -> ChaosContext:
         broker=ManagementBroker(context.management, context.runtime),
         journal=Journal(context.state.journal, _now, context.clock),
         wait_ready=ClusterGate(context),
+        spread_leaders=lambda: cluster.balance_leaders(context),
         clock=context.clock,
         now=_now,
         fresh_id=_fresh_id,

@@ -87,7 +87,7 @@ def up(context: Context, *, images_policy: Policy = "auto") -> UpReport:
         _close_faults(context)
         watch.lap("cluster formed")
         _apply_additions(context)
-        _balance_leaders(context)
+        balance_leaders(context)
         watch.lap("broker objects")
         _wait_for_targets(context)
         watch.lap("monitoring")
@@ -214,7 +214,7 @@ def _apply_additions(context: Context) -> None:
     apply(found, context.management, additions_only=True, say=context.say)
 
 
-def _balance_leaders(context: Context) -> None:
+def balance_leaders(context: Context) -> None:
     """Spread the queues' leaders where a boot or a failover gathered them (an import at boot does).
 
     The cluster is whole without it, so that a spread that does not come about is told and no failure.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,11 @@ from warren.context import Context
 from warren.errors import BadInputError, BadInputsError
 from warren.secrets import COOKIE, SERVICE_ACCOUNTS
 from warren.topology import Topology
+from warren.wait import Clock
+
+#: The broker collects statistics each 5 s (https://www.rabbitmq.com/docs/management#statistics-interval).
+_STATISTICS_S = 5.0
+_SETTLE_S = 12.0
 
 ASSERTIONS: tuple[Assertion, ...] = (
     *platform.ASSERTIONS,
@@ -27,11 +32,24 @@ ASSERTIONS: tuple[Assertion, ...] = (
 def verify(context: Context) -> list[AssertionResult]:
     """Read the running cluster and judge it.
 
+    What the management API says of a queue is up to one statistics interval old, and for as long after a
+    change of leader lacks the queue's policy: what fails is looked at again before it is believed.
+
     Raises BadInputsError for a waiver of what cannot be waived, NotReadyError when the cluster does not
     answer.
     """
     check_waivers(context.topology, name=str(context.topology_path))
-    return judge(gather(sources(context)))
+    return settled(lambda: judge(gather(sources(context))), context.clock)
+
+
+def settled(look: Callable[[], list[AssertionResult]], clock: Clock) -> list[AssertionResult]:
+    """The first of ``look``'s results that passes, or after a few statistics intervals the last."""
+    end_s = clock.now() + _SETTLE_S
+    found = look()
+    while not passed(found) and clock.now() < end_s:
+        clock.sleep(_STATISTICS_S)
+        found = look()
+    return found
 
 
 def sources(context: Context) -> Sources:

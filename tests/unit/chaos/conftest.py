@@ -12,7 +12,7 @@ import pytest
 
 from chaos.context import ChaosContext
 from warren import checkout
-from warren.errors import NotReadyError
+from warren.errors import NotReadyError, WarrenError
 from warren.journal import Journal
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
@@ -104,6 +104,8 @@ class Ground:
     time: FakeTime
     journal: Journal
     said: list[str] = field(default_factory=list)
+    spread_after: list[int] = field(default_factory=list)
+    spread_trouble: WarrenError | None = None
     ids: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
 
     def context(self) -> ChaosContext:
@@ -114,11 +116,18 @@ class Ground:
             broker=self.broker,
             journal=self.journal,
             wait_ready=self.gate,
+            spread_leaders=self.spread,
             clock=self.time.clock,
             now=self.time.wall,
             fresh_id=lambda: f"{self.ids():04x}",
             say=self.said.append,
         )
+
+    def spread(self) -> None:
+        """Note that leaders were spread, and when: how many gates had been passed by then."""
+        self.spread_after.append(self.gate.asked)
+        if self.spread_trouble is not None:
+            raise self.spread_trouble
 
     def states(self) -> list[str]:
         return [state.value for state in self.runtime.states().values()]

@@ -194,3 +194,26 @@ def test_after_silence_the_cluster_must_stay_whole_for_a_while(
     strike(ground, fault)
     heal(ground.context())
     assert ground.gate.steady_s == steady_s
+
+
+def test_leaders_are_spread_again_once_the_cluster_is_whole(ground: Any) -> None:
+    """A failover gathers them on the nodes that stayed, and would leave `cluster verify` with a fault."""
+    strike(ground)
+    heal(ground.context())
+    assert ground.spread_after == [1]
+
+
+def test_leaders_stay_where_they_are_while_another_node_is_down_or_nothing_was_broken(ground: Any) -> None:
+    heal(ground.context())
+    strike(ground)
+    strike(ground, "stop", "rmq3", majority_loss=True)
+    heal(ground.context(), "rmq2")
+    assert ground.spread_after == []
+
+
+def test_leaders_that_cannot_be_spread_are_told_and_the_fault_is_healed(ground: Any) -> None:
+    ground.spread_trouble = NotReadyError("queue leaders", "5, 7, 3")
+    strike(ground)
+    heal(ground.context())
+    assert "queue leaders: 5, 7, 3" in ground.said
+    assert ground.journal.open_faults() == ()

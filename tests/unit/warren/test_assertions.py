@@ -14,12 +14,14 @@ from warren.assertions import verify
 from warren.assertions.configuration import keys
 from warren.assertions.facts import Facts, FileFacts, ListenerFacts, NodeFacts
 from warren.assertions.gather import listening
+from warren.assertions.model import AssertionResult
 from warren.errors import BadInputsError
 from warren.management_facts import HealthCheck, Listener, NodeInfo, Overview, QueueInfo
 from warren.objects.found import from_definitions
 from warren.plan import plan
 from warren.routing import effective, matching_policies
 from warren.topology import Topology, Waiver
+from warren.wait import Clock
 
 Edit = Callable[[Facts], Facts]
 GIB = 1024**3
@@ -461,3 +463,37 @@ def test_listening_ports_leave_out_loopback_and_connections() -> None:
    4: 00000000000000000000000001000000:2222 00000000000000000000000000000000:0000 0A 0
 """
     assert listening(table) == (4369, 5671)
+
+
+def _looks(good: Facts, *, bad: int) -> tuple[list[float], Clock, Callable[[], list[AssertionResult]]]:
+    """A clock that only sleeping moves, and looks of which the first ``bad`` show a fault."""
+    now = [0.0]
+    looks: list[float] = []
+
+    def look() -> list[AssertionResult]:
+        looks.append(now[0])
+        facts = BROKEN["policies-effective"](good) if len(looks) <= bad else good
+        return verify.judge(facts)
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    return looks, Clock(now=lambda: now[0], sleep=sleep), look
+
+
+def test_fault_that_is_only_an_old_statistic_is_looked_at_again(good: Facts) -> None:
+    looks, clock, look = _looks(good, bad=1)
+    assert verify.passed(verify.settled(look, clock))
+    assert looks == [0.0, 5.0]
+
+
+def test_fault_that_stays_fails_after_a_few_looks(good: Facts) -> None:
+    looks, clock, look = _looks(good, bad=99)
+    assert not verify.passed(verify.settled(look, clock))
+    assert looks == [0.0, 5.0, 10.0, 15.0]
+
+
+def test_sound_cluster_is_looked_at_once(good: Facts) -> None:
+    looks, clock, look = _looks(good, bad=0)
+    verify.settled(look, clock)
+    assert looks == [0.0]
