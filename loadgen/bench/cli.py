@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
 
-from loadgen.bench import cells
+from loadgen.bench import cells, ledger
 from loadgen.bench.engine import Plan
 from loadgen.bench.prepare import prepare
 from loadgen.bench.table import markdown
+from warren import process
+from warren.errors import EXIT_FAILED, EXIT_OK
 from warren.operate import options
 from warren.operate.cli import NamedByFlag, json_option, topology_option
 
@@ -79,3 +82,29 @@ def bench(
     this.record.path.with_suffix(".md").write_text(text, encoding="utf-8")
     options.write_json(json_path, this.record.as_dict())
     click.echo(text)
+
+
+@bench.command("ledger")
+@click.option(
+    "--up-to",
+    default=100_000_000,
+    show_default=True,
+    type=click.IntRange(min=1_000_000),
+    help="Leave out the cases of more messages.",
+)
+@json_option
+def ledger_costs(*, up_to: int, json_path: Path | None) -> int:
+    """What the ledger costs at the size of long runs: memory and time a message. Needs no cluster.
+
+    Exit code: 0 when it keeps to 64 MiB and a message's cost does not grow, 1 when not.
+    """
+    options.check_writable(json_path)
+    cases = [case for case in ledger.CASES if case.messages <= up_to]
+    with tempfile.TemporaryDirectory(prefix="warren-ledger-") as folder:
+        found = ledger.measure(cases, folder=Path(folder), run=process.run, say=options.say)
+    broken = ledger.faults(found)
+    options.write_json(json_path, ledger.as_dict(found))
+    click.echo(
+        "\n".join([ledger.table(found), "", *(broken or ["holds: memory, cost a message, judgement"])])
+    )
+    return EXIT_FAILED if broken else EXIT_OK
