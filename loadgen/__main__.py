@@ -12,7 +12,8 @@ from typing import Any
 
 from loadgen.consumer import Consumer
 from loadgen.publisher import Publisher
-from loadgen.spec import ConsumerSpec, PublisherSpec, from_plain
+from loadgen.relay import Relay
+from loadgen.spec import ConsumerSpec, PublisherSpec, RelaySpec, from_plain
 from loadgen.worker import Job, Worker
 from warren.errors import EXIT_BAD_INPUT
 
@@ -22,22 +23,25 @@ def worker() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     raw = json.loads(_first_line())
-    runner, job = _publisher(raw) if raw["role"] == "publisher" else _consumer(raw)
+    runner, job = _job(raw)
     gc.freeze()
     runner.run(job)
     return 0
 
 
-def _publisher(raw: dict[str, Any]) -> tuple[Worker, Job]:
-    spec = from_plain(PublisherSpec, raw)
-    runner = Worker(spec.link, write=_write)
-    return runner, Publisher(spec, runner)
-
-
-def _consumer(raw: dict[str, Any]) -> tuple[Worker, Job]:
-    spec = from_plain(ConsumerSpec, raw)
-    runner = Worker(spec.link, write=_write)
-    return runner, Consumer(spec, runner)
+def _job(raw: dict[str, Any]) -> tuple[Worker, Job]:
+    """What the spec asks for: its class by its role, and the worker that runs it."""
+    if raw["role"] == "publisher":
+        publishes = from_plain(PublisherSpec, raw)
+        runner = Worker(publishes.link, write=_write)
+        return runner, Publisher(publishes, runner)
+    if raw["role"] == "relay":
+        relays = from_plain(RelaySpec, raw)
+        runner = Worker(relays.link, write=_write)
+        return runner, Relay(relays, runner)
+    consumes = from_plain(ConsumerSpec, raw)
+    runner = Worker(consumes.link, write=_write)
+    return runner, Consumer(consumes, runner)
 
 
 def _first_line() -> bytes:

@@ -32,10 +32,14 @@ for study in STUDIES:
 
 
 @load.command("list")
-def list_profiles() -> None:
-    """The profiles that there are."""
+@click.argument("profile", required=False)
+def list_profiles(profile: str | None) -> None:
+    """The profiles that there are, or all that PROFILE says."""
+    if profile is not None:
+        click.echo(summary.profile(scenario.load(profile)))
+        return
     for name in scenario.names():
-        click.echo(f"{name:<12} {scenario.load(name).description}")
+        click.echo(f"{name:<16} {scenario.load(name).description}")
 
 
 @load.command()
@@ -63,6 +67,7 @@ def list_profiles() -> None:
 @click.option("--part", metavar="N/OF", help="Run part N of a run; warren load merge judges all of them.")
 @click.option("--run-name", metavar="NAME", help="With --part: the run's name, the same for all parts.")
 @click.option("--start-at", metavar="TIME", help="With --part: when all parts begin, 2026-03-01T12:00:00Z.")
+@click.option("--keep-objects", is_flag=True, help="Leave what the profile declares for itself.")
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @topology_option
@@ -78,13 +83,14 @@ def run(profile: str, **given: Any) -> int:
     order = launch.Order(
         scenario=scenario.load(profile, overrides(profile, given)),
         purge=given["purge"],
+        keep_objects=given["keep_objects"],
         seed=given["seed"],
         part=parts.parse(given["part"], given["run_name"], given["start_at"]),
     )
     console = Console(stderr=True)
     view = progress.view(console, title=f"load {profile}", quiet=given["quiet"])
     if given["url"]:
-        resolved = resolve.resolve(order.scenario, context.topology)
+        resolved = resolve.resolve(order.scenario, context.topology, foreign=True)
         result, folder = launch.run_here(
             order, resolved, _foreign(given), runs=context.state.runs, view=view, report=page_writer()
         )
@@ -115,8 +121,9 @@ def overrides(profile: str, given: dict[str, Any]) -> dict[str, str]:
         found |= {f"publishers.{role.name}.count": str(publishers) for role in base.publishers}
     for option, key in (("consumers", "count"), ("prefetch", "prefetch")):
         if value := given.get(option) or (processes if option == "consumers" else None):
-            roles = [role for role in base.consumers if role.does == "work"]
-            found |= {f"consumers.{role.name}.{key}": str(value) for role in roles}
+            places = [f"consumers.{role.name}" for role in base.consumers if role.does == "work"]
+            places += [f"relays.{role.name}" for role in base.relays]
+            found |= {f"{place}.{key}": str(value) for place in places}
     for setting in given.get("settings", ()):
         key, equals, value = setting.partition("=")
         if not equals or not key:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pika.channel import Channel
 
-from loadgen import body, death, plan, wire
+from loadgen import body, death, plan, stream, wire
 from loadgen.curve import Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
@@ -30,9 +33,13 @@ class Consumer:
         self._worker = worker
         self._failures = plan.failures(spec.failures, spec.seed)
         self._folder = Path(spec.folder)
-        self._meaning = {"worker": spec.name, "queue": spec.queue, "nonce": spec.nonce}
+        self._unit = spec.unit or spec.queue
+        self._meaning = {"worker": spec.name, "queue": self._unit, "nonce": spec.nonce}
         self._log = EventLog(self._folder / f"{spec.name}.log", {**self._meaning, "queues": [spec.queue]})
         self._done: list[Bitmap | None] = [None] * spec.publishers
+        self._origins: dict[tuple[str, int], Bitmap] = {}
+        self._offsets = stream.Offsets() if spec.stream else None
+        self._left = -1 if spec.crash_after is None else spec.crash_after
         self._dead: dict[tuple[str, str, int], Bitmap] = {}
         self._highest = [-1] * spec.publishers
         self._size, self._rest = 0, b""
@@ -47,6 +54,7 @@ class Consumer:
         self._busy_until_ns = 0
         self._free_since_ns = 0
         self._finish = False
+        self._holding = spec.does == "hold"
         self._by_class = [Split(spec.phase_ends_ns) for _ in spec.classes]
         self._counts = dict.fromkeys(("consumed", "settled", "redelivered", "foreign", "duplicates"), 0)
         self._gaps = Gaps()
@@ -65,10 +73,14 @@ class Consumer:
 
     def _consume(self, channel: Channel) -> None:
         self._free_since_ns = time.monotonic_ns()
+        arguments = dict(self._spec.arguments)
+        if self._offsets is not None:
+            arguments = self._offsets.resume(arguments)
         channel.basic_consume(
             self._spec.queue,
             lambda *_: None,
             consumer_tag=self._spec.name,
+            arguments=arguments or None,
             callback=lambda _ok: self._worker.ready(),
         )
 
@@ -83,9 +95,12 @@ class Consumer:
     def command(self, name: str) -> None:
         if name == "start":
             self._gaps.begin(self._worker.t0_ns)
+        elif name == "release":
+            self._finish = self._finish or self._holding
         elif name == "finish":
             self._finish = True
             self._flush_acks()
+            self._tell_offsets()
             if self._connection is not None:
                 self._connection.on_delivery = lambda _delivery: None
 
@@ -112,12 +127,24 @@ class Consumer:
         now = time.monotonic_ns()
         self._gaps.event(now)
         self._counts["consumed"] += 1
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+        if self._holding:
+            return
         if self._work_ns:
             if not self._queue:
                 self._busy_until_ns = now + self._work_ns
             self._queue.append((delivery, now, self._free_since_ns))
         else:
             self._handle(delivery, now, self._free_since_ns)
+
+    def _tell_offsets(self) -> None:
+        """What was read of a stream, for its oracle."""
+        if self._offsets is not None and self._offsets.last is not None:
+            first, last = self._offsets.first, self._offsets.last
+            self._log.add(Kind.OFFSETS, 0, 0, time.monotonic_ns(), aux=first, aux2=last)
+            self._log.flush()
 
     def _serve(self, now_ns: int) -> int:
         """Settle what has been worked on long enough; returns when the next one will have been."""
@@ -128,6 +155,8 @@ class Consumer:
 
     def _handle(self, delivery: wire.Delivery, now: int, free_ns: int) -> None:
         payload = delivery.body
+        if self._offsets is not None:
+            self._offsets.check(delivery, self._log, now)
         if len(payload) < body.HEADER_SIZE:
             self._strange(delivery, now, Kind.FOREIGN)
             return
@@ -141,6 +170,9 @@ class Consumer:
         if unsound or not payload.endswith(self._rest):
             self._strange(delivery, now, Kind.UNREADABLE)
             return
+        if self._spec.log_arrivals:
+            flag = int(delivery.redelivered)
+            self._log.add(Kind.ARRIVED, publisher, seq, now, detail=kind, aux=intended_ns, aux2=flag)
         if self._spec.does == "finish":
             self._bury(delivery, publisher, seq, now)
             return
@@ -149,10 +181,12 @@ class Consumer:
     def _work(self, delivery: wire.Delivery, message: tuple[int, int, int], at: tuple[int, int, int]) -> None:
         publisher, seq, kind = message
         now, intended_ns, free_ns = at
-        spec, tried = self._spec, 0
+        spec, tried, origin = self._spec, 0, ""
         scheduled = death.MARK in delivery.header
         if scheduled:
-            tried = death.tries_before(delivery.headers(), spec.queue)
+            headers = delivery.headers()
+            tried = death.tries_before(headers, spec.queue)
+            origin = self._origin(headers)
         elif not delivery.redelivered or not self._was_done(publisher, seq):
             # What a lost connection swallowed comes flagged, and its wait is the one that a fault is about.
             record(self._by_class[kind].of(intended_ns - self._worker.t0_ns), now - intended_ns)
@@ -167,7 +201,12 @@ class Consumer:
         if not self._failures.trivial and tried < self._failures.of(publisher, seq):
             self._reject(delivery, publisher, seq, tried)
         else:
-            self._finish_one(delivery, publisher, seq, now)
+            self._finish_one(delivery, publisher, seq, now, origin)
+
+    def _origin(self, headers: Mapping[str, Any]) -> str:
+        """Where a dead-lettered message is booked; empty for the queue that it was taken from."""
+        found = death.read_death(headers) if self._spec.settles == "origin" else None
+        return found.queue if found is not None else ""
 
     def _was_done(self, publisher: int, seq: int) -> bool:
         done = self._done[publisher]
@@ -180,10 +219,10 @@ class Consumer:
             self._connection.queue(wire.reject(self._number, delivery.tag, requeue=False))
         self._free_since_ns = time.monotonic_ns()
 
-    def _finish_one(self, delivery: wire.Delivery, publisher: int, seq: int, now: int) -> None:
-        done = self._done[publisher]
+    def _finish_one(self, delivery: wire.Delivery, publisher: int, seq: int, now: int, origin: str) -> None:
+        done = self._origins.get((origin, publisher)) if origin else self._done[publisher]
         if done is None:
-            done = self._done[publisher] = self._bitmap(Bits.DONE, publisher, f"done-{publisher}", {})
+            done = self._done_bitmap(publisher, origin)
         if done.test_and_set(seq):
             self._counts["duplicates"] += 1
             self._log.add(Kind.DUPLICATE, publisher, seq, now, detail=delivery.redelivered)
@@ -214,6 +253,16 @@ class Consumer:
         else:
             self._counts["settled"] += 1
         self._ack(delivery.tag, now)
+
+    def _done_bitmap(self, publisher: int, origin: str) -> Bitmap:
+        if origin:
+            name = f"done-{publisher}-{len(self._origins)}"
+            made = self._bitmap(Bits.DONE, publisher, name, {"queue": origin})
+            self._origins[origin, publisher] = made
+        else:
+            made = self._bitmap(Bits.DONE, publisher, f"done-{publisher}", {})
+            self._done[publisher] = made
+        return made
 
     def _bitmap(self, kind: Bits, publisher: int, name: str, extra: dict[str, Any]) -> Bitmap:
         meaning = {**self._meaning, "kind": kind, "publisher": publisher, **extra}

@@ -12,8 +12,9 @@ from loadgen import parts, roster
 from loadgen.collect import Totals
 from loadgen.curve import ends_ns
 from loadgen.evidence import Evidence, read_evidence
+from loadgen.expectation import Expectation
 from loadgen.fleet import PROGRAM, Fleet, Member
-from loadgen.judge import Expectation, missing
+from loadgen.judge import missing
 from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec
 from loadgen.worker import SECOND_NS
 from warren.errors import NotReadyError
@@ -65,7 +66,8 @@ class Run:
         self._fleet = Fleet(workers, program)
         self._consumers: list[str] = []
         self._publishers: list[str] = []
-        self._restarts = 0
+        self._restarts = self._unplanned = 0
+        self._armed: dict[str, int] = {}
         self._phase = "connect"
         self._next_progress_ns = 0
         self._waits_for = ""
@@ -116,6 +118,7 @@ class Run:
     def drain(self, expected: Expectation) -> bool:
         """Wait until nothing confirmed is missing; False when the wait was given up or skipped."""
         self._phase = "drain"
+        self._fleet.command(self._consumers, "release")
         if self.spec.part is not None:
             return self._drain_part()
         silence_s = self.spec.drain_silence_s + self.spec.hold_back_s
@@ -223,26 +226,33 @@ class Run:
             self._note(f"{member.name} {message.get('text') or 'connected to ' + str(message.get('where'))}")
 
     def _gone(self, member: Member) -> None:
+        let_go = member.ended
         member.ended = member.finished = True
-        if self._ending:
+        if self._ending or let_go:
             return
         why = self._fleet.why_gone(member)
         if not member.ready:
             raise NotReadyError(f"load worker {member.name}", f"ended before it was ready: {why}")
         self._note(f"{member.name} died: {why}; its part of the ledger is kept")
-        if isinstance(member.spec, ConsumerSpec):
+        if not isinstance(member.spec, PublisherSpec):
             self._replace(member)
 
     def _replace(self, member: Member) -> None:
-        """Start another consumer in place of a dead one, with a part of the ledger of its own."""
-        if self._restarts >= _RESTARTS:
+        """Start another process in place of a dead one that took messages, with a part of the ledger of its
+        own. Those that the profile kills are replaced without limit: it kills only so many."""
+        base = member.name.split("~")[0]
+        role = next(each for each in self.spec.takers if base.rpartition("-")[0] == each.name)
+        planned = not isinstance(member.spec, PublisherSpec) and member.spec.crash_after is not None
+        if not planned and self._unplanned >= _RESTARTS:
             self._note("no more consumers are restarted")
             return
+        self._unplanned += not planned
         self._restarts += 1
-        base = member.name.split("~")[0]
-        role = next(each for each in self.spec.consumers if base.rpartition("-")[0] == each.name)
+        armed = self._armed.setdefault(role.name, min(role.count, role.crashes))
+        again = armed < role.crashes
+        self._armed[role.name] += again
         name = f"{base}~{self._restarts}"
-        spec = roster.consumer(self.spec, role, str(self._ledger), name, self._restarts)
+        spec = roster.taker(self.spec, role, str(self._ledger), name, self._restarts, armed=again)
         self._consumers.append(self._fleet.start(spec).name)
         self._start([name])
 
@@ -259,7 +269,7 @@ class Run:
         work = [
             name
             for name in self._consumers
-            if isinstance(spec := self._fleet.members[name].spec, ConsumerSpec) and spec.does == "work"
+            if not (isinstance(spec := self._fleet.members[name].spec, ConsumerSpec) and spec.does != "work")
         ]
         return self._publishers, work
 

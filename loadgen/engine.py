@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadgen import measured, roster
+from loadgen import measured, objects, roster
 from loadgen.collect import Totals
 from loadgen.coordinator import Emit, Interrupts, Run
 from loadgen.fleet import PROGRAM
@@ -36,14 +36,14 @@ def run(
 ) -> LoadResult:
     """Do the run that ``spec`` describes and judge it.
 
-    Writes the parts of the ledger and what was measured under ``spec.folder`` (which must exist and hold no
-    earlier run). ``program`` is what each worker is. Raises NotReadyError when the workers cannot connect;
-    what happens later is in the result.
+    Declares the profile's own objects first and deletes them last. Writes the parts of the ledger and what
+    was measured under ``spec.folder`` (which must exist and hold no earlier run). ``program`` is what each
+    worker is. Raises NotReadyError when the workers cannot connect; what happens later is in the result.
     """
     started = datetime.now(UTC)
     expected = roster.expectation(spec)
     this = Run(spec, emit, interrupts, program=program)
-    with _metrics(spec, this.totals):
+    with objects.declared(spec), _metrics(spec, this.totals):
         try:
             this.open()
             published_ns = this.publish()

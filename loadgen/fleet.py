@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from loadgen.spec import ConsumerSpec, PublisherSpec, to_plain
-
-WorkerSpec = PublisherSpec | ConsumerSpec
+from loadgen.spec import WorkerSpec, to_plain
 
 #: What a worker is: this interpreter on this package.
 PROGRAM = (sys.executable, "-m", "loadgen", "worker")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadgen.launch import Foreign
+from loadgen.specify import Foreign
 from warren.connection import Credentials, Endpoint
 from warren.errors import BadInputError, NotReadyError
 

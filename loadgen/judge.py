@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadgen.evidence import Evidence, add, below, holds, members, number
+from loadgen.expectation import Expectation
 from loadgen.ledger import Kind
 from warren.results import Ledger
 
+__all__ = ["Duplicates", "Expectation", "judge", "missing"]
+
 _EXAMPLES = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
-    """What a run should show: per publisher, the queues that each of its messages reaches."""
-
-    destinations: Mapping[int, tuple[str, ...]]
-    judge_order: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +28,10 @@ def missing(evidence: Evidence, expected: Expectation) -> dict[tuple[str, int], 
     returned = evidence.sequences(Kind.RETURNED)
     found: dict[tuple[str, int], int] = {}
     for publisher, queues in expected.destinations.items():
-        owed = evidence.confirmed.get(publisher, 0) & ~returned.get(publisher, 0)
+        held = evidence.confirmed.get(publisher, 0) & ~returned.get(publisher, 0)
+        count = evidence.published.get(publisher, 0)
         for queue in queues:
-            gone = owed & ~evidence.final(queue, publisher)
+            gone = held & expected.owed(queue, publisher, count) & ~evidence.final(queue, publisher)
             if gone:
                 found[queue, publisher] = gone
     return found
@@ -109,7 +105,7 @@ def _in_doubt(evidence: Evidence, nacked: Mapping[int, int]) -> dict[int, int]:
 
 def _seen_of(evidence: Evidence, expected: Expectation, wanted: Mapping[int, int]) -> int:
     return sum(
-        (bits & evidence.final(queue, publisher)).bit_count()
+        (bits & evidence.final(queue, publisher) & _owed(evidence, expected, queue, publisher)).bit_count()
         for publisher, bits in wanted.items()
         for queue in expected.destinations.get(publisher, ())
     )
@@ -125,11 +121,13 @@ def _unexpected(evidence: Evidence, expected: Expectation) -> int:
     """Messages never published, or in a queue that no binding leads them to, or unreadable."""
     total = sum(1 for _ in evidence.events(Kind.UNREADABLE))
     for queue, publisher in evidence.units():
-        allowed = 0
-        if queue in expected.destinations.get(publisher, ()):
-            allowed = below(evidence.published.get(publisher, 0))
+        allowed = _owed(evidence, expected, queue, publisher)
         total += (evidence.final(queue, publisher) & ~allowed).bit_count()
     return total
+
+
+def _owed(evidence: Evidence, expected: Expectation, queue: str, publisher: int) -> int:
+    return expected.owed(queue, publisher, evidence.published.get(publisher, 0))
 
 
 def _duplicates(evidence: Evidence) -> Duplicates:
@@ -138,7 +136,7 @@ def _duplicates(evidence: Evidence) -> Duplicates:
     Flagged ones count as redelivered, others as the publisher's own retry if it published the message
     again; what is left is a duplicate that nothing explains.
     """
-    retried = evidence.marked(Kind.REPUBLISHED)
+    retried = evidence.marked(Kind.REPUBLISHED, Kind.RELAYED_AGAIN)
     redelivered = own_retry = unflagged = 0
     for _, event in evidence.events(Kind.DUPLICATE):
         if event.detail:
@@ -174,7 +172,7 @@ def _final_parts(evidence: Evidence, queue: str, publisher: int) -> list[int]:
 def _reordered(evidence: Evidence) -> tuple[int, int]:
     """(plain, after a redelivery): late first deliveries, but for those that were published again, and for
     those that are late only behind a message that nobody published."""
-    retried = evidence.marked(Kind.REPUBLISHED)
+    retried = evidence.marked(Kind.REPUBLISHED, Kind.RELAYED_AGAIN)
     plain = after = 0
     for _, event in evidence.events(Kind.REORDERED):
         invented = event.aux >= evidence.published.get(event.publisher, 0)

@@ -11,59 +11,36 @@ import json
 import secrets as random
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from loadgen import container, engine, preflight, resolve
+from loadgen import container, engine, ownvhost, preflight, resolve
 from loadgen.container import Container, Place, Starter
 from loadgen.parts import Part
 from loadgen.progress import View
 from loadgen.scenario import Scenario
-from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole
+from loadgen.spec import LoadSpec
+from loadgen.specify import Foreign, Order, foreign_spec, lab_spec, users_of
 from loadgen.watch import watching
 from warren import checkout
-from warren.connection import Credentials, Endpoint
 from warren.context import Context
 from warren.errors import EXIT_BAD_INPUT, BadInputError, NotReadyError, WarrenError
 from warren.images import ensure_images
 from warren.journal import Journal
 from warren.results import LoadResult, read_result, write_result
 from warren.state import write_atomically
+from warren.topology import RESERVED_PREFIX
+
+__all__ = ["Foreign", "Order", "WriteReport", "new_run", "run_here", "run_in_lab"]
 
 #: A target this young may belong to a run whose container is just being started.
 _STARTING_S = 120.0
 #: Writes the page of a finished run and returns its path; None where there is nothing that makes one.
 WriteReport = Callable[[LoadResult, Path], Path | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is asked for: a profile as loaded, and how to run it; ``endpoints`` instead of the nodes.
-
-    With ``part`` it is one part of a run that other coordinators run too.
-    """
-
-    scenario: Scenario
-    purge: bool = False
-    seed: int = 1
-    params: Mapping[str, Any] = field(default_factory=dict)
-    endpoints: tuple[Endpoint, ...] = ()
-    part: Part | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foreign:
-    """A cluster that Warren did not make: where it is, and the one account that all roles use."""
-
-    endpoints: tuple[Endpoint, ...]
-    credentials: Credentials
-    ca_pem: str | None
-    vhost: str | None = None
 
 
 def run_in_lab(
@@ -80,13 +57,21 @@ def run_in_lab(
     engine or the queues are not ready.
     """
     scenario = resolve.resolve(order.scenario, context.topology)
+    if order.part is not None and scenario.objects is not None:
+        what = (
+            f"the profile {scenario.name} declares queues of its own, which parts would take from each other"
+        )
+        raise BadInputError("--part", what, "run it whole, or use a profile on the topology's queues")
     queues = resolve.touched_queues(scenario, context.topology)
-    alone = order.part is None
-    preflight.require_empty(context.management, scenario.vhost, queues, purge=order.purge, alone=alone)
+    theirs = [name for name in queues if not name.startswith(RESERVED_PREFIX)]
+    if theirs:
+        preflight.require_empty(
+            context.management, scenario.vhost, theirs, purge=order.purge, alone=order.part is None
+        )
     where = place(context)
     run_id, folder = new_run(context.state.runs, scenario.name, order.part)
-    with _announced(context, run_id, where) as metrics:
-        spec = _lab_spec(context, scenario, order, run_id, metrics)
+    with _own_vhost(context, order, scenario), _announced(context, run_id, where) as metrics:
+        spec = lab_spec(context, scenario, order, run_id, metrics)
         began = datetime.now(UTC)
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
@@ -116,21 +101,7 @@ def run_here(
 ) -> tuple[LoadResult, Path]:
     """Run a resolved ``scenario`` against a foreign cluster, in processes of this machine."""
     run_id, folder = new_run(runs, scenario.name, order.part)
-    spec = dataclasses.replace(
-        _spec(scenario, order, run_id, foreign.endpoints, foreign.ca_pem),
-        vhost=foreign.vhost or scenario.vhost,
-        users=tuple(
-            Credentials(username=name, password=foreign.credentials.password)
-            for name in (foreign.credentials.username,)
-        ),
-        publishers=tuple(
-            dataclasses.replace(role, user=foreign.credentials.username) for role in scenario.publishers
-        ),
-        consumers=tuple(
-            dataclasses.replace(role, user=foreign.credentials.username) for role in scenario.consumers
-        ),
-        folder=str(folder),
-    )
+    spec = foreign_spec(scenario, order, run_id, foreign, folder)
     interrupts = engine.Interrupts()
     with _on_interrupt(lambda _count: interrupts(0, None)), view:
         result = engine.run(spec, emit=view.show, interrupts=interrupts)
@@ -138,6 +109,20 @@ def run_here(
     if report is not None:
         report(result, folder)
     return result, folder
+
+
+def _own_vhost(context: Context, order: Order, scenario: Scenario) -> AbstractContextManager[None]:
+    """The profile's own virtual host for as long as the run lasts, where it asks for one."""
+    if not order.scenario.own_vhost:
+        return nullcontext()
+    return ownvhost.lasting(
+        context.management,
+        scenario.vhost,
+        users=users_of(scenario),
+        watchers=(context.topology.account("monitoring").name,),
+        keep=order.keep_objects,
+        clock=context.clock,
+    )
 
 
 def new_run(runs: Path, profile: str, part: Part | None = None) -> tuple[str, Path]:
@@ -170,75 +155,6 @@ def place(context: Context) -> Place:
     return Place(
         docker=context.engine.docker, image=images["warren"].reference, network=cluster, cluster=cluster
     )
-
-
-def _account(context: Context, name: str) -> Credentials:
-    """A user's password, and its certificate where the topology asks clients for one."""
-    pem = None
-    if context.topology.tls.client_certificate == "required":
-        pair = context.pki.leaf("clients", name)
-        pem = pair.certificate.read_text(encoding="utf-8") + pair.key.read_text(encoding="utf-8")
-    return Credentials(username=name, password=context.secrets.read(name), client_pem=pem)
-
-
-def _lab_spec(
-    context: Context, scenario: Scenario, order: Order, run_id: str, metrics: Mapping[str, str]
-) -> LoadSpec:
-    port = context.topology.ports.amqps
-    nodes = tuple(Endpoint(name=node.name, host=node.name, port=port) for node in context.topology.nodes)
-    roles: tuple[PublisherRole | ConsumerRole, ...] = (*scenario.publishers, *scenario.consumers)
-    names = sorted({role.user for role in roles})
-    users = tuple(_account(context, name) for name in names)
-    return dataclasses.replace(
-        _spec(
-            scenario, order, run_id, order.endpoints or nodes, context.cluster_ca.read_text(encoding="utf-8")
-        ),
-        users=users,
-        folder=container.RUN_FOLDER,
-        metrics_port=context.topology.ports.load,
-        metrics_tls=metrics,
-    )
-
-
-def _spec(
-    scenario: Scenario, order: Order, run_id: str, endpoints: Sequence[Endpoint], ca_pem: str | None
-) -> LoadSpec:
-    """The parts of a spec that do not depend on where it runs."""
-    return LoadSpec(
-        run_id=run_id,
-        nonce=random.randbits(32) if order.part is None else order.part.nonce,
-        seed=order.seed,
-        profile=scenario.name,
-        vhost=scenario.vhost,
-        endpoints=tuple(endpoints),
-        ca_pem=ca_pem,
-        users=(),
-        publishers=scenario.publishers,
-        consumers=scenario.consumers,
-        folder="",
-        rate_per_s=scenario.rate_per_s,
-        duration_s=scenario.duration_s,
-        arrivals=scenario.arrivals,
-        phases=scenario.phases,
-        size_bytes=scenario.size_bytes,
-        window=scenario.window,
-        publish_deadline_s=scenario.publish_deadline_s,
-        drain_silence_s=scenario.drain_silence_s,
-        hold_back_s=scenario.hold_back_s,
-        judge_order=scenario.judge_order,
-        thresholds=scenario.thresholds,
-        part=None if order.part is None else order.part.number - 1,
-        parts=1 if order.part is None else order.part.of,
-        start_at_s=None if order.part is None else order.part.start_at.timestamp(),
-        params={**_params(scenario), "seed": order.seed, **order.params},
-    )
-
-
-def _params(scenario: Scenario) -> dict[str, Any]:
-    plain = dataclasses.asdict(scenario)
-    for key in ("name", "description"):
-        del plain[key]
-    return plain
 
 
 @contextmanager

@@ -59,6 +59,10 @@ class Kind(IntEnum):
     UNREADABLE = 13
     CONFIRMED_LATE = 14  # past the publish deadline
     CONNECTION_LOST = 15
+    RELAYED_AGAIN = 16  # a relay published what it may have published before
+    ARRIVED = 17  # detail: the class, at_ns: arrival, aux: intended time, aux2: 1 flagged
+    OFFSET_GAP = 18  # of a stream; aux: the offset expected, aux2: found; detail: 1 back, 0 ahead
+    OFFSETS = 19  # of a stream, at the end; aux: the first offset read, aux2: the last
 
 
 #: Which other fields than ``at_ns`` hold a time, by kind: what joins parts of several hosts moves them too.

@@ -5,7 +5,9 @@ Publishers, consumers and oracles all ask here, in processes that share nothing,
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
+from typing import Protocol
 
 _MASK = (1 << 64) - 1
 
@@ -19,6 +21,17 @@ def share_of(seed: int, publisher: int, seq: int) -> float:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
     return ((z ^ (z >> 31)) >> 11) / (1 << 53)
+
+
+class Chooser(Protocol):
+    """Tells of each message which of several ways it goes."""
+
+    @property
+    def trivial(self) -> bool:
+        """True when every message gets index 0."""
+
+    def of(self, publisher: int, seq: int) -> int:
+        """The index chosen for a message."""
 
 
 class Choice:
@@ -61,3 +74,41 @@ def failures(weights: Sequence[float], seed: int) -> Choice:
 def classes(shares: Sequence[float], seed: int) -> Choice:
     """The class of each message."""
     return Choice(shares, seed=seed ^ 0x6B696E64)
+
+
+def salt_of(name: str) -> int:
+    """What tells the choices of one role from those of another of the same run."""
+    return zlib.crc32(name.encode()) | 1 << 33
+
+
+class Ways:
+    """Which way each message leaves a relay in the end: an outcome's index, or the one after the last for
+    those that fail at every try."""
+
+    __slots__ = ("_failures", "_given_up", "_outcomes", "_tries")
+
+    def __init__(
+        self, shares: Sequence[float], weights: Sequence[float], *, tries: int, seed: int, salt: int
+    ) -> None:
+        self._outcomes = Choice(shares or (1.0,), seed=seed ^ salt)
+        self._failures = failures(weights, seed)
+        self._tries = tries
+        self._given_up = max(1, len(shares))
+
+    @property
+    def count(self) -> int:
+        """How many ways there are: the outcomes, and giving up."""
+        return self._given_up + 1
+
+    @property
+    def trivial(self) -> bool:
+        return self._outcomes.trivial and self._failures.trivial
+
+    def failures_of(self, publisher: int, seq: int) -> int:
+        """How many tries of a message fail."""
+        return 0 if self._failures.trivial else self._failures.of(publisher, seq)
+
+    def of(self, publisher: int, seq: int) -> int:
+        if self.failures_of(publisher, seq) >= self._tries:
+            return self._given_up
+        return 0 if self._outcomes.trivial else self._outcomes.of(publisher, seq)

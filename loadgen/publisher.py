@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pika import spec as amqp
 from pika.channel import Channel
 
 from loadgen import body, pacing, plan
@@ -17,7 +16,7 @@ from loadgen.histogram import Counts, record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
 from loadgen.spec import PublisherSpec
 from loadgen.transport import Connection
-from loadgen.wire import Template
+from loadgen.wire import Template, properties
 from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
 
 #: More than this in front of the socket, and the socket counts as not writable.
@@ -56,6 +55,8 @@ class Publisher:
             seed=spec.seed,
         )
         self._classes = plan.classes([each.share for each in spec.classes], spec.seed)
+        self._one_class = self._classes.trivial
+        self._kinds = spec.kinds or tuple(range(len(spec.classes)))
         self._rest = body.padding(spec.size_bytes)
         folder = Path(spec.folder)
         meaning = {"worker": spec.name, "publisher": spec.index, "nonce": spec.nonce}
@@ -93,17 +94,18 @@ class Publisher:
         connection.add_on_connection_blocked_callback(lambda *_: self._set_broker_blocks(True))
         connection.add_on_connection_unblocked_callback(lambda *_: self._set_broker_blocks(False))
         channel.add_on_return_callback(self._on_return)
+        spec = self._spec
         self._templates = [
             Template(
                 channel=channel.channel_number,
                 frame_max=connection.frame_max,
-                exchange=self._spec.exchange,
-                routing_key=self._spec.routing_key,
-                properties=amqp.BasicProperties(delivery_mode=2, priority=each.priority),
-                mandatory=self._spec.mandatory,
-                body_size=self._spec.size_bytes,
+                exchange=spec.exchange if each.exchange is None else each.exchange,
+                routing_key=spec.routing_key if each.routing_key is None else each.routing_key,
+                properties=properties(each.headers, priority=each.priority, expiration_ms=each.expiration_ms),
+                mandatory=spec.mandatory,
+                body_size=spec.size_bytes,
             )
-            for each in self._spec.classes
+            for each in spec.classes
         ]
         channel.confirm_delivery(lambda _frame: None, callback=lambda _ok: self._on_confirming(connection))
 
@@ -224,10 +226,10 @@ class Publisher:
 
     def _send(self, seq: int, intended_ns: int, now_ns: int, attempt: int) -> None:
         spec = self._spec
-        kind = 0 if self._classes.trivial else self._classes.of(spec.index, seq)
-        ahead = self._worker.body_clock_ns
+        kind = 0 if self._one_class else self._classes.of(spec.index, seq)
+        number, ahead = self._kinds[kind], self._worker.body_clock_ns
         head = body.HEADER.pack(
-            spec.nonce, spec.index, kind, min(attempt, 255), seq, intended_ns + ahead, now_ns + ahead
+            spec.nonce, spec.index, number, min(attempt, 255), seq, intended_ns + ahead, now_ns + ahead
         )
         self._connection.queue(self._templates[kind].frames(head, self._rest))  # type: ignore[union-attr]
         self._slots[self._next_tag & self._mask] = (seq, intended_ns, attempt)
@@ -280,7 +282,7 @@ class Publisher:
             self._counts["failed"] += 1
             self._log.add(Kind.CONFIRMED_LATE, self._spec.index, seq, now)
         if self._spec.confirm_times:
-            kind = self._classes.of(self._spec.index, seq)
+            kind = self._kinds[self._classes.of(self._spec.index, seq)]
             self._log.add(Kind.CONFIRMED_AT, self._spec.index, seq, now, detail=kind)
 
     def _nack(self, slot: tuple[int, int, int], now: int) -> None:

@@ -2,38 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from loadgen.roles import ConsumerRole, MessageClass, Outcome, PublisherRole, RelayRole
 from loadgen.scenario import Scenario
-from loadgen.spec import ConsumerRole, PublisherRole
 from warren import routing
 from warren.errors import BadInputError, BadInputsError
-from warren.topology import Topology, Vhost
+from warren.topology import RESERVED_PREFIX, Topology, Vhost
 
 
-def resolve(scenario: Scenario, topology: Topology) -> Scenario:
-    """``scenario`` with the destinations of every publisher filled in from the topology's bindings.
+def resolve(scenario: Scenario, topology: Topology, *, foreign: bool = False) -> Scenario:
+    """``scenario`` with the destinations of everything that is published, by the bindings of the topology
+    and of the profile itself. On a ``foreign`` cluster the accounts need not be the topology's.
 
-    Raises BadInputsError, naming each: unknown vhost, user or queue, messages that reach no queue, a
-    destination or dead-letter queue that no role consumes.
+    Raises BadInputsError, naming each: unknown vhost, user or queue, objects that do not fit together,
+    messages that reach no queue (where they are not meant to come back), a destination whose messages
+    nobody brings to an end, relays in a circle.
     """
-    vhost = topology.vhost(scenario.vhost)
-    publishers = tuple(
-        replace(role, destinations=tuple(sorted(routing.route(vhost, role.exchange, role.routing_key))))
-        for role in scenario.publishers
+    vhost = vhost_of(scenario, topology)
+    found = replace(
+        scenario,
+        publishers=tuple(_publisher(role, vhost) for role in scenario.publishers),
+        consumers=tuple(_consumer(role, vhost) for role in scenario.consumers),
+        relays=tuple(_relay(role, vhost) for role in scenario.relays),
+        vhost=vhost.name,
     )
-    found = replace(scenario, publishers=publishers)
-    faults = list(_faults(found, topology, vhost))
+    faults = [*_object_faults(found, vhost), *_faults(found, vhost)]
+    if not foreign:
+        faults += _unknown_users(found, topology)
     if faults:
         raise BadInputsError(faults)
     return found
 
 
+def vhost_of(scenario: Scenario, topology: Topology) -> Vhost:
+    """The virtual host of a run, with the profile's own objects in it."""
+    base = own_vhost(scenario.name) if _is_own(scenario) else topology.vhost(scenario.vhost)
+    if scenario.objects is None:
+        return base
+    return replace(
+        base,
+        exchanges=(*base.exchanges, *scenario.objects.exchanges),
+        queues=(*base.queues, *scenario.objects.queues),
+        bindings=(*base.bindings, *scenario.objects.bindings),
+    )
+
+
+def _is_own(scenario: Scenario) -> bool:
+    return scenario.own_vhost or scenario.vhost == own_vhost(scenario.name).name
+
+
+def own_vhost(profile: str) -> Vhost:
+    """The virtual host that is made for runs of ``profile``, empty. Its name is reserved: never drift."""
+    return Vhost(
+        name=f"/{RESERVED_PREFIX}{profile}",
+        description=f"Made for a run of the profile {profile}",
+        default_queue_type="quorum",
+        protected=False,
+        limits={},
+        exchanges=(),
+        queues=(),
+        bindings=(),
+        policies=(),
+        operator_policies=(),
+        permissions=(),
+        topic_permissions=(),
+    )
+
+
 def touched_queues(scenario: Scenario, topology: Topology) -> tuple[str, ...]:
     """Every queue that a message of the resolved ``scenario`` may be in, dead-letter paths included."""
-    vhost = topology.vhost(scenario.vhost)
+    vhost = vhost_of(scenario, topology)
     ahead = [name for role in scenario.publishers for name in role.destinations]
+    ahead += [name for role in scenario.relays for each in _outcomes(role) for name in each.destinations]
     seen: list[str] = []
     while ahead:
         name = ahead.pop(0)
@@ -43,22 +85,148 @@ def touched_queues(scenario: Scenario, topology: Topology) -> tuple[str, ...]:
     return tuple(seen)
 
 
-def _faults(scenario: Scenario, topology: Topology, vhost: Vhost) -> Iterator[BadInputError]:
+def _publisher(role: PublisherRole, vhost: Vhost) -> PublisherRole:
+    classes = tuple(replace(each, destinations=_reached(role, each, vhost)) for each in role.classes)
+    reached = {name for each in classes for name in each.destinations or ()}
+    return replace(role, classes=classes, destinations=tuple(sorted(reached)))
+
+
+def _reached(role: PublisherRole, kind: MessageClass, vhost: Vhost) -> tuple[str, ...]:
+    exchange = role.exchange if kind.exchange is None else kind.exchange
+    key = role.routing_key if kind.routing_key is None else kind.routing_key
+    return tuple(sorted(routing.route(vhost, exchange, key, kind.headers)))
+
+
+def _consumer(role: ConsumerRole, vhost: Vhost) -> ConsumerRole:
+    """Readers of a stream each get all of it."""
+    if any(queue.name == role.queue and queue.type == "stream" for queue in vhost.queues):
+        return replace(role, stream=True, reads="all")
+    return role
+
+
+def _relay(role: RelayRole, vhost: Vhost) -> RelayRole:
+    def routed(outcome: Outcome) -> Outcome:
+        reached = routing.route(vhost, outcome.exchange, outcome.routing_key, outcome.headers)
+        return replace(outcome, destinations=tuple(sorted(reached)))
+
+    return replace(
+        role,
+        outcomes=tuple(routed(each) for each in role.outcomes),
+        retries=tuple(routed(each) for each in role.retries),
+        given_up=routed(role.given_up) if role.given_up else None,
+    )
+
+
+def _outcomes(role: RelayRole) -> tuple[Outcome, ...]:
+    """Every way a message may leave a relay."""
+    return (*role.outcomes, *role.retries, *([role.given_up] if role.given_up else []))
+
+
+def _faults(scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
     where = f"profile {scenario.name}"
-    users = {user.name for user in topology.users}
-    roles: tuple[PublisherRole | ConsumerRole, ...] = (*scenario.publishers, *scenario.consumers)
-    for role in roles:
-        if role.user not in users:
-            yield BadInputError(f"{where}: {role.name}.user", f"'{role.user}' is not in the topology")
     queues = {queue.name for queue in vhost.queues}
-    consumed = {role.queue for role in scenario.consumers}
-    for unknown in sorted(consumed - queues):
-        yield BadInputError(f"{where}: consumers", f"vhost {vhost.name} has no queue '{unknown}'")
+    for role in scenario.takers:
+        if role.queue not in queues:
+            yield BadInputError(f"{where}: {role.name}", f"vhost {vhost.name} has no queue '{role.queue}'")
+    ended = _ended(scenario, vhost)
     for publisher in scenario.publishers:
-        key = f"{where}: {publisher.name}"
-        if not publisher.destinations:
-            what = f"a message to '{publisher.exchange}' with key '{publisher.routing_key}' reaches no queue"
-            yield BadInputError(key, what, "add a binding to the topology or mend the scenario")
-        for name in publisher.destinations:
-            if name not in consumed:
-                yield BadInputError(key, f"nobody consumes its destination '{name}'", "add a consumer")
+        yield from _publisher_faults(f"{where}: {publisher.name}", publisher, ended)
+    for relay in scenario.relays:
+        key = f"{where}: {relay.name}"
+        for outcome in _outcomes(relay):
+            said = f"what goes to '{outcome.exchange}' with key '{outcome.routing_key}' ({outcome.name})"
+            if not outcome.destinations:
+                yield BadInputError(key, f"{said} reaches no queue", "add a binding or mend the scenario")
+            yield from _unended(key, outcome.destinations, ended)
+        if relay.queue in _led_to(scenario, relay.queue):
+            yield BadInputError(
+                key, "its outcomes lead back to its own queue", "say 'retries:' for what does"
+            )
+
+
+def _publisher_faults(key: str, role: PublisherRole, ended: Sequence[str]) -> Iterator[BadInputError]:
+    for kind in role.classes:
+        if not kind.destinations and not role.returned:
+            exchange = role.exchange if kind.exchange is None else kind.exchange
+            routing_key = role.routing_key if kind.routing_key is None else kind.routing_key
+            yield BadInputError(
+                key,
+                f"a message to '{exchange}' with key '{routing_key}' ({kind.name}) reaches no queue",
+                "add a binding, mend the scenario, or say 'returned: expected'",
+            )
+    yield from _unended(key, role.destinations, ended)
+
+
+def _unended(key: str, destinations: Sequence[str], ended: Sequence[str]) -> Iterator[BadInputError]:
+    for name in destinations:
+        if name not in ended:
+            yield BadInputError(key, f"nobody consumes its destination '{name}'", "add a consumer")
+
+
+def _ended(scenario: Scenario, vhost: Vhost) -> tuple[str, ...]:
+    """The queues whose messages somebody brings to an end: there, or where they come once they expire."""
+    direct = {role.queue for role in scenario.takers if role.does == "work"}
+    direct |= {role.queue for role in scenario.consumers if role.does == "finish"}
+    later = {role.queue for role in scenario.relays if role.retries}
+    later |= {role.queue for role in scenario.consumers if role.does == "finish" or role.settles == "origin"}
+    found = []
+    for queue in vhost.queues:
+        targets = {each.name for each in routing.dead_letter_targets(vhost, queue)}
+        expires = "message-ttl" in routing.effective(vhost, queue) or queue.name in _expiring(scenario)
+        if queue.name in direct or (expires and targets & later):
+            found.append(queue.name)
+    return tuple(found)
+
+
+def _expiring(scenario: Scenario) -> set[str]:
+    """The queues that get messages with an expiration of their own."""
+    kinds: list[MessageClass | Outcome] = [each for role in scenario.publishers for each in role.classes]
+    kinds += [each for role in scenario.relays for each in _outcomes(role)]
+    return {name for each in kinds if each.expiration_ms is not None for name in each.destinations or ()}
+
+
+def _led_to(scenario: Scenario, queue: str) -> set[str]:
+    """The queues to which relays lead messages of ``queue`` in the end, by other ways than retries."""
+    found: set[str] = set()
+    ahead = [queue]
+    while ahead:
+        at = ahead.pop()
+        for relay in (each for each in scenario.relays if each.queue == at):
+            ways = (*relay.outcomes, *([relay.given_up] if relay.given_up else []))
+            new = {name for each in ways for name in each.destinations} - found
+            found |= new
+            ahead += new
+    return found
+
+
+def _unknown_users(scenario: Scenario, topology: Topology) -> Iterator[BadInputError]:
+    users = {user.name for user in topology.users}
+    asked = [(role.name, role.user) for role in scenario.roles]
+    if scenario.objects is not None:
+        asked.append(("objects", scenario.objects.user))
+    for name, user in asked:
+        if user not in users:
+            yield BadInputError(
+                f"profile {scenario.name}: {name}.user", f"'{user}' is not in the topology", "add it there"
+            )
+
+
+def _object_faults(scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
+    """Bindings of the profile's own that lead from or to what is not there."""
+    if scenario.objects is None:
+        return
+    exchanges = {each.name for each in vhost.exchanges}
+    queues = {each.name for each in vhost.queues}
+    for binding in scenario.objects.bindings:
+        where = f"profile {scenario.name}: objects.bindings"
+        known = queues if binding.destination_type == "queue" else exchanges
+        if binding.source not in exchanges:
+            yield BadInputError(where, f"no exchange '{binding.source}' in vhost {vhost.name}")
+        if binding.destination not in known:
+            yield BadInputError(
+                where, f"no {binding.destination_type} '{binding.destination}' in vhost {vhost.name}"
+            )
+        elif not binding.destination.startswith(RESERVED_PREFIX):
+            yield BadInputError(
+                where, f"'{binding.destination}' is not the profile's own", "bind its own only"
+            )

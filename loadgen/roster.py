@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from loadgen import oracles, plan
 from loadgen.curve import ends_ns
-from loadgen.judge import Expectation
-from loadgen.spec import ConsumerRole, ConsumerSpec, Link, LoadSpec, PublisherRole, PublisherSpec
+from loadgen.expectation import Classes, Expectation, Flow
+from loadgen.roles import reader_unit
+from loadgen.spec import (
+    ConsumerRole,
+    ConsumerSpec,
+    Link,
+    LoadSpec,
+    PublisherRole,
+    PublisherSpec,
+    RelayRole,
+    RelaySpec,
+    TakerRole,
+)
 
 
 def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
     """One spec per publisher process; their indexes run through all roles, and all parts of the run."""
-    roles = list(_each_publisher(spec))
+    roles = each_publisher(spec)
     each_part = len(roles) // spec.parts
+    numbers = {name: at for at, name in enumerate(class_names(spec))}
+    wanted = oracles.needs(spec)
     return tuple(
         PublisherSpec(
             name=f"{role.name}-{index}",
@@ -32,69 +47,160 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             routing_key=role.routing_key,
             mandatory=role.mandatory,
             classes=role.classes,
+            kinds=tuple(numbers[each.name] for each in role.classes),
             publish_deadline_s=spec.publish_deadline_s,
-            confirm_times=spec.profile == "priority",
+            confirm_times="confirm_times" in wanted,
         )
         for index, role in enumerate(roles)
         if spec.part in (None, index // each_part)
     )
 
 
-def consumers(spec: LoadSpec, folder: str) -> tuple[ConsumerSpec, ...]:
-    """One spec per consumer process."""
-    found = [
-        consumer(spec, role, folder, f"{role.name}-{place}", place)
-        for role in spec.consumers
+def consumers(spec: LoadSpec, folder: str) -> tuple[ConsumerSpec | RelaySpec, ...]:
+    """One spec per process that takes messages: consumers and relays."""
+    return tuple(
+        taker(spec, role, folder, f"{role.name}-{place}", place, armed=place < role.crashes)
+        for role in spec.takers
         for place in range(role.count)
-    ]
-    return tuple(found)
+    )
 
 
-def consumer(spec: LoadSpec, role: ConsumerRole, folder: str, name: str, place: int) -> ConsumerSpec:
-    """The spec of one consumer process called ``name``."""
+def taker(
+    spec: LoadSpec, role: TakerRole, folder: str, name: str, place: int, *, armed: bool
+) -> ConsumerSpec | RelaySpec:
+    """The spec of one process of ``role`` called ``name``; an ``armed`` one kills itself as the role says."""
+    crash_after = role.crash_every if armed else None
+    link = _link(spec, role.user, name, place + 1)
+    if isinstance(role, RelayRole):
+        found: ConsumerSpec | RelaySpec = _relay(spec, role, folder, link)
+    else:
+        unit = reader_unit(role.queue, name) if role.reads == "all" else ""
+        found = replace(_consumer(spec, role, folder, link), unit=unit)
+    return replace(found, name=name, crash_after=crash_after)
+
+
+def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> ConsumerSpec:
+    wanted = oracles.needs(spec)
     return ConsumerSpec(
-        name=name,
-        link=_link(spec, role.user, name, place + 1),
+        name="",
+        link=link,
         folder=folder,
         nonce=spec.nonce,
         seed=spec.seed,
-        publishers=len(list(_each_publisher(spec))),
+        publishers=len(each_publisher(spec)),
         queue=role.queue,
         does=role.does,
+        settles=role.settles,
+        arguments=role.arguments,
+        stream=role.stream,
         prefetch=role.prefetch,
         ack_batch=role.ack_batch,
         work_time_s=role.work_time_s,
         failures=role.failures,
         tries=role.tries,
         sole=spec.judge_order and role.count == 1 and role.does == "work",
-        log_tries=spec.profile == "retry",
-        log_served=spec.profile == "priority",
+        log_tries="tries" in wanted,
+        log_served="served" in wanted,
+        log_arrivals="arrivals" in wanted,
+        classes=class_names(spec),
+        phase_ends_ns=ends_ns(spec.phases),
+    )
+
+
+def _relay(spec: LoadSpec, role: RelayRole, folder: str, link: Link) -> RelaySpec:
+    wanted = oracles.needs(spec)
+    return RelaySpec(
+        name="",
+        link=link,
+        folder=folder,
+        nonce=spec.nonce,
+        seed=spec.seed,
+        publishers=len(each_publisher(spec)),
+        queue=role.queue,
+        salt=plan.salt_of(role.name),
+        to=role.to,
+        outcomes=role.outcomes,
+        retries=role.retries,
+        given_up=role.given_up,
+        failures=role.failures,
+        prefetch=role.prefetch,
+        work_time_s=role.work_time_s,
+        log_tries="tries" in wanted,
+        log_arrivals="arrivals" in wanted,
         classes=class_names(spec),
         phase_ends_ns=ends_ns(spec.phases),
     )
 
 
 def class_names(spec: LoadSpec) -> tuple[str, ...]:
-    """The names of the message classes, by their number in the body."""
-    return tuple(each.name for each in spec.publishers[0].classes)
+    """The names of the message classes of all roles, by their number in the body's header."""
+    return tuple(dict.fromkeys(each.name for role in spec.publishers for each in role.classes))
 
 
 def expectation(spec: LoadSpec) -> Expectation:
     """What the judge is to hold the run to. Order is judged only where one consumer is active."""
-    roles = list(_each_publisher(spec))
+    flows = tuple(_flows(spec))
     alone = all(role.count == 1 for role in spec.consumers if role.does == "work")
+    classes = {
+        index: Classes(
+            chooser=plan.classes([each.share for each in role.classes], spec.seed),
+            names=tuple(each.name for each in role.classes),
+            units=tuple(_units(spec, role.reached_by(each)) for each in role.classes),
+        )
+        for index, role in enumerate(each_publisher(spec))
+    }
     return Expectation(
-        destinations={index: role.destinations for index, role in enumerate(roles)},
+        destinations={index: _reached(each, flows) for index, each in classes.items()},
         judge_order=spec.judge_order and alone,
+        classes=classes,
+        flows=flows,
     )
 
 
-def _each_publisher(spec: LoadSpec) -> Iterator[PublisherRole]:
-    """Every publisher of the run, those of other parts included."""
-    for _ in range(spec.parts):
-        for role in spec.publishers:
-            for _ in range(role.count):
-                yield role
+def _reached(classes: Classes, flows: Sequence[Flow]) -> tuple[str, ...]:
+    """Every unit that messages of these classes come to, those that relays lead them to included."""
+    found = list(dict.fromkeys(unit for units in classes.units for unit in units))
+    for unit in found:
+        found += [flow.target for flow in flows if flow.source == unit and flow.target not in found]
+    return tuple(found)
+
+
+def _flows(spec: LoadSpec) -> Iterator[Flow]:
+    for role in (each for each in spec.relays if each.to == "outcome"):
+        ways = plan.Ways(
+            [each.share for each in role.outcomes],
+            role.failures,
+            tries=role.tries,
+            seed=spec.seed,
+            salt=plan.salt_of(role.name),
+        )
+        every = dict(enumerate(role.outcomes))
+        if role.given_up is not None:
+            every[ways.count - 1] = role.given_up
+        for way, outcome in every.items():
+            for target in _units(spec, outcome.destinations):
+                yield Flow(
+                    name=role.name,
+                    source=role.queue,
+                    target=target,
+                    way=way,
+                    ways=ways.count,
+                    chooser=ways,
+                )
+
+
+def _units(spec: LoadSpec, queues: Sequence[str]) -> tuple[str, ...]:
+    """What the ledger calls ``queues``: readers of all of a queue have a unit each."""
+    found: list[str] = []
+    for queue in queues:
+        readers = [role for role in spec.consumers if role.queue == queue and role.does == "work"]
+        found += [unit for role in readers for unit in role.units()] or [queue]
+    return tuple(dict.fromkeys(found))
+
+
+def each_publisher(spec: LoadSpec) -> tuple[PublisherRole, ...]:
+    """The role of each publisher process of the run by its number, those of other parts included."""
+    return tuple(role for role in spec.publishers for _ in range(role.count)) * spec.parts
 
 
 def _link(spec: LoadSpec, user: str, name: str, place: int) -> Link:

@@ -1,28 +1,32 @@
 """`scenarios/*.yml` as typed profiles: every fault named by file and key, values overridable by key.
 
-A scenario says what is published, who consumes and what is tolerated; where the messages go follows from
-the topology's bindings.
+A scenario says what is published, who consumes, what is declared for it and what is tolerated; where the
+messages go follows from the bindings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from loadgen import phases
+from loadgen import oracles, phases, thresholds
 from loadgen.body import HEADER_SIZE
 from loadgen.curve import Phase
 from loadgen.pacing import Arrivals
-from loadgen.spec import ConsumerRole, MessageClass, PublisherRole, Rate, Thresholds
+from loadgen.role_reader import NAME, RoleReader, objects
+from loadgen.roles import ConsumerRole, Objects, PublisherRole, Rate, RelayRole, TakerRole, Tolerances
 from warren.errors import BadInputError
 from warren.reader import Document, Section, parse_file
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
-_NAME = r"[a-z][a-z0-9-]{0,30}"
+#: What ``vhost:`` says for a virtual host that is made for the run.
+OWN = "own"
+#: The header's byte for the class counts this far.
+_CLASSES = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,27 @@ class Scenario:
     judge_order: bool
     publishers: tuple[PublisherRole, ...]
     consumers: tuple[ConsumerRole, ...]
-    thresholds: Thresholds
+    relays: tuple[RelayRole, ...] = ()
+    objects: Objects | None = None
+    oracles: tuple[str, ...] = ()
+    tolerances: Tolerances = field(default_factory=Tolerances)
+    thresholds: tuple[str, ...] = ()
+    panels: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
+
+    @property
+    def takers(self) -> tuple[TakerRole, ...]:
+        """Every role that takes messages."""
+        return (*self.consumers, *self.relays)
+
+    @property
+    def roles(self) -> tuple[PublisherRole | TakerRole, ...]:
+        return (*self.publishers, *self.takers)
+
+    @property
+    def own_vhost(self) -> bool:
+        """Whether the run gets a virtual host of its own, which `loadgen.resolve` then names."""
+        return self.vhost == OWN
 
 
 def names(folder: Path = FOLDER) -> tuple[str, ...]:
@@ -102,11 +126,13 @@ def _child(at: Any, part: str, path: str) -> Any:
 
 def _read(document: Document, top: Section) -> Scenario:
     top.integer("schema", low=1, high=1)
+    name, vhost = top.text("name", pattern=NAME), top.text("vhost")
+    roles = RoleReader(own_vhost=vhost == OWN)
     pace = phases.read(top, folder=Path(document.name).parent)
     found = Scenario(
-        name=top.text("name", pattern=_NAME),
+        name=name,
         description=top.text("description"),
-        vhost=top.text("vhost"),
+        vhost=vhost,
         rate_per_s=pace.rate_per_s,
         duration_s=pace.duration_s,
         arrivals=pace.arrivals,
@@ -117,84 +143,60 @@ def _read(document: Document, top: Section) -> Scenario:
         drain_silence_s=top.number("drain_silence_s", 150.0, low=1),
         hold_back_s=top.number("hold_back_s", 0.0, low=0),
         judge_order=top.flag("judge_order", False),
-        publishers=top.sections("publishers", _publisher, required=True),
-        consumers=top.sections("consumers", _consumer, required=True),
-        thresholds=_thresholds(top.section("thresholds", required=False)),
+        publishers=top.sections("publishers", roles.publisher, required=True),
+        consumers=top.sections("consumers", roles.consumer),
+        relays=top.sections("relays", roles.relay),
+        objects=objects(top.section("objects")) if "objects" in top.data else None,
+        oracles=_oracles(top, name),
+        tolerances=_tolerances(top.section("tolerances", required=False)),
+        thresholds=_thresholds(top),
+        panels=top.texts("panels", ()),
+        alerts=top.texts("alerts", ()),
     )
     top.finish()
-    if not found.publishers or not found.consumers:
-        document.fault("", "needs at least one publisher and one consumer")
+    for key, what, remedy in _faults(found):
+        document.fault(key, what, remedy)
     return found
 
 
-def _publisher(section: Section) -> PublisherRole:
-    classes = section.sections("classes", _message_class) or (MessageClass(name="all"),)
-    if sum(each.share for each in classes) <= 0:
-        section.fault("classes", "the shares must not all be 0")
-    return PublisherRole(
-        name=section.text("name", pattern=_NAME),
-        user=section.text("user"),
-        exchange=section.text("exchange"),
-        routing_key=section.text("routing_key", ""),
-        count=section.integer("count", 1, low=1, high=64),
-        mandatory=section.flag("mandatory", True),
-        classes=classes,
-    )
-
-
-def _message_class(section: Section) -> MessageClass:
-    priority = section.integer("priority", -1, low=0, high=31)
-    return MessageClass(
-        name=section.text("name", pattern=_NAME),
-        share=section.number("share", 1.0, low=0),
-        priority=None if priority < 0 else priority,
-    )
-
-
-def _consumer(section: Section) -> ConsumerRole:
-    delays = _numbers(section, "delays_s")
-    return ConsumerRole(
-        name=section.text("name", pattern=_NAME),
-        user=section.text("user"),
-        queue=section.text("queue"),
-        does="finish" if section.choice("does", ("work", "finish"), "work") == "finish" else "work",
-        count=section.integer("count", 1, low=1, high=64),
-        prefetch=section.integer("prefetch", 100, low=1, high=65535),
-        ack_batch=section.integer("ack_batch", 50, low=1, high=65535),
-        work_time_s=section.number("work_time_s", 0.0, low=0, high=3600),
-        failures=_failures(section),
-        tries=len(delays) + 1,
-        delays_s=delays,
-    )
-
-
-def _failures(section: Section) -> tuple[float, ...]:
-    if "failure_rate" in section.data:
-        rate = section.number("failure_rate", 0.0, low=0, high=1)
-        if "failures" in section.data:
-            section.fault("failures", "is given beside failure_rate", "give one of the two")
-        return (1.0 - rate, rate)
-    return _numbers(section, "failures") or (1.0,)
-
-
-def _numbers(section: Section, key: str) -> tuple[float, ...]:
-    section.known.add(key)
-    raw = section.data.get(key, [])
-    good = isinstance(raw, list) and all(
-        isinstance(each, (int, float)) and not isinstance(each, bool) and each >= 0 for each in raw
-    )
-    if not good or (raw and sum(raw) <= 0):
-        section.fault(key, f"must be a list of numbers from 0 up, not all 0; it is {raw!r}")
-        return ()
-    return tuple(float(each) for each in raw)
-
-
-def _thresholds(section: Section) -> Thresholds:
+def _tolerances(section: Section) -> Tolerances:
     unflagged = section.integer("unflagged_duplicates", -1, low=0)
-    found = Thresholds(
+    found = Tolerances(
         failed_publishes=section.integer("failed_publishes", 0, low=0),
         self_lag_p99_s=section.number("self_lag_p99_s", 0.05, low=0),
         unflagged_duplicates=None if unflagged < 0 else unflagged,
     )
     section.finish()
     return found
+
+
+def _thresholds(section: Section) -> tuple[str, ...]:
+    found = section.texts("thresholds", ())
+    for each in found:
+        try:
+            thresholds.read(each)
+        except ValueError as error:
+            section.fault("thresholds", str(error))
+    return found
+
+
+def _oracles(section: Section, profile: str) -> tuple[str, ...]:
+    found = section.texts("oracles", oracles.default(profile))
+    for each in found:
+        if each not in oracles.known():
+            section.fault("oracles", f"'{each}' is not known", f"oracles: {', '.join(oracles.known())}")
+    return found
+
+
+def _faults(found: Scenario) -> Iterator[tuple[str, str, str]]:
+    """What no single part can see: (key, what, remedy)."""
+    if not found.publishers or not (found.consumers or found.relays):
+        yield "", "needs at least one publisher and one consumer", ""
+    if found.own_vhost and found.objects is None:
+        yield "objects", "must be given: a virtual host of the profile's own is empty", "add 'objects:'"
+    names = [role.name for role in found.roles]
+    for name in sorted({each for each in names if names.count(each) > 1}):
+        yield "", f"two roles are called '{name}'", "each has its own name"
+    kinds = {each.name for role in found.publishers for each in role.classes}
+    if len(kinds) > _CLASSES:
+        yield "publishers", f"have {len(kinds)} classes of messages", f"{_CLASSES} fit into a header"

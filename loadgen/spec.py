@@ -15,12 +15,45 @@ from typing import Any, Literal, TypeVar
 
 from loadgen.curve import Phase
 from loadgen.pacing import Arrivals
+from loadgen.roles import (
+    LOAD_USER,
+    ConsumerRole,
+    Does,
+    MessageClass,
+    Objects,
+    Outcome,
+    PublisherRole,
+    Rate,
+    RelayRole,
+    Settles,
+    TakerRole,
+    To,
+    Tolerances,
+)
 from warren.connection import Credentials, Endpoint
 
-T = TypeVar("T")
+__all__ = [
+    "LOAD_USER",
+    "ConsumerRole",
+    "ConsumerSpec",
+    "Link",
+    "LoadSpec",
+    "MessageClass",
+    "Objects",
+    "Outcome",
+    "PublisherRole",
+    "PublisherSpec",
+    "Rate",
+    "RelayRole",
+    "RelaySpec",
+    "TakerRole",
+    "Tolerances",
+    "WorkerSpec",
+    "from_plain",
+    "to_plain",
+]
 
-#: A rate of none: as fast as the window lets.
-Rate = float | None
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +70,9 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageClass:
-    """A kind of message: its share of all (0..1), its priority or None, its name in the figures."""
-
-    name: str
-    share: float = 1.0
-    priority: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherSpec:
-    """One publisher process."""
+    """One publisher process. ``kinds`` holds, for each of ``classes``, its number in the body's header,
+    which is the run's own and the same for equal names of all roles; none: they are numbered in place."""
 
     role: Literal["publisher"] = "publisher"
     name: str
@@ -65,6 +90,7 @@ class PublisherSpec:
     routing_key: str
     mandatory: bool = True
     classes: tuple[MessageClass, ...] = (MessageClass(name="all"),)
+    kinds: tuple[int, ...] = ()
     publish_deadline_s: float = 30.0
     confirm_times: bool = False
     arrivals: Arrivals = "constant"
@@ -77,7 +103,11 @@ class ConsumerSpec:
 
     ``failures`` holds weights: entry k is the share of messages that fail k times before they succeed;
     a message that fails ``tries`` times ends in the dead-letter queue. ``sole`` says that nobody else
-    consumes from the queue, so order can be judged. ``does`` "finish" takes dead letters.
+    consumes from the queue, so order can be judged. ``does`` "finish" takes dead letters, "hold" takes
+    what the prefetch lets and keeps it until it is released. ``unit`` is the queue's name in the ledger,
+    where it is not the queue's own; ``settles`` "origin" books a dead-lettered message to the queue
+    where it died first. ``arguments`` are those of basic.consume. ``crash_after`` kills the process,
+    without a word, when it is given that many messages and one more.
     """
 
     role: Literal["consumer"] = "consumer"
@@ -88,7 +118,12 @@ class ConsumerSpec:
     seed: int
     publishers: int
     queue: str
-    does: Literal["work", "finish"] = "work"
+    unit: str = ""
+    does: Does = "work"
+    settles: Settles = "own"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = False
+    crash_after: int | None = None
     prefetch: int = 100
     ack_batch: int = 50
     ack_interval_s: float = 0.05
@@ -98,56 +133,51 @@ class ConsumerSpec:
     sole: bool = False
     log_tries: bool = False
     log_served: bool = False
+    log_arrivals: bool = False
     classes: tuple[str, ...] = ("all",)
     phase_ends_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherRole:
-    """A group of like publishers, and the queues that their messages reach by the topology's bindings."""
+class RelaySpec:
+    """One relay process: it passes on each message that it takes, see `RelayRole` for the terms.
 
-    name: str
-    user: str
-    exchange: str
-    routing_key: str
-    destinations: tuple[str, ...] = ()
-    count: int = 1
-    classes: tuple[MessageClass, ...] = (MessageClass(name="all"),)
-    mandatory: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerRole:
-    """A group of like consumers of one queue; see `ConsumerSpec` for the terms.
-
-    ``delays_s`` is how long each failed try is meant to wait before the next.
+    ``salt`` makes the choice among ``outcomes`` the role's own.
     """
 
+    role: Literal["relay"] = "relay"
     name: str
-    user: str
+    link: Link
+    folder: str
+    nonce: int
+    seed: int
+    publishers: int
     queue: str
-    does: Literal["work", "finish"] = "work"
-    count: int = 1
-    prefetch: int = 100
-    ack_batch: int = 50
-    work_time_s: float = 0.0
+    salt: int
+    to: To = "outcome"
+    outcomes: tuple[Outcome, ...] = ()
+    retries: tuple[Outcome, ...] = ()
+    given_up: Outcome | None = None
     failures: tuple[float, ...] = (1.0,)
-    tries: int = 1
-    delays_s: tuple[float, ...] = ()
+    prefetch: int = 100
+    work_time_s: float = 0.0
+    crash_after: int | None = None
+    log_tries: bool = False
+    log_arrivals: bool = False
+    classes: tuple[str, ...] = ("all",)
+    phase_ends_ns: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """What the verdict tolerates. Lags in seconds; a share of None means that it is not judged."""
-
-    failed_publishes: int = 0
-    self_lag_p99_s: float = 0.05
-    unflagged_duplicates: int | None = None
+#: What a worker process may be told to be.
+WorkerSpec = PublisherSpec | ConsumerSpec | RelaySpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSpec:
     """One run. ``hold_back_s`` is how long the profile itself may keep a message (its retry delays).
+
+    ``oracles`` of None are those of the profile's own name; ``thresholds`` are expressions as
+    `loadgen.thresholds` reads them.
 
     Of a run in ``parts`` this is part ``part`` (0 first); None is all of it, which for several parts is
     what a merge judges. ``start_at_s`` (since the epoch) is when it begins to publish, None as soon as it
@@ -165,6 +195,9 @@ class LoadSpec:
     publishers: tuple[PublisherRole, ...]
     consumers: tuple[ConsumerRole, ...]
     folder: str
+    relays: tuple[RelayRole, ...] = ()
+    objects: Objects | None = None
+    keep_objects: bool = False
     rate_per_s: Rate = 500.0
     duration_s: float = 30.0
     arrivals: Arrivals = "constant"
@@ -176,7 +209,9 @@ class LoadSpec:
     hold_back_s: float = 0.0
     heartbeat_s: int = 5
     judge_order: bool = False
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    oracles: tuple[str, ...] | None = None
+    tolerances: Tolerances = field(default_factory=Tolerances)
+    thresholds: tuple[str, ...] = ()
     part: int | None = None
     parts: int = 1
     start_at_s: float | None = None
@@ -184,6 +219,11 @@ class LoadSpec:
     metrics_port: int | None = None
     metrics_tls: Mapping[str, str] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def takers(self) -> tuple[TakerRole, ...]:
+        """Every role that takes messages."""
+        return (*self.consumers, *self.relays)
 
     def credentials(self, user: str) -> Credentials:
         """The account called ``user``; raises KeyError when the spec does not carry it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from loadgen.liveview import seconds
-from warren.results import Ledger, LoadResult, Percentiles, PhaseFigures
+from loadgen.roles import MessageClass, PublisherRole
+from loadgen.scenario import Scenario
+from warren.results import Ledger, LoadResult, Percentiles, PhaseFigures, ThresholdOutcome
 
 
 def text(result: LoadResult) -> str:
@@ -36,6 +38,7 @@ def text(result: LoadResult) -> str:
     if len(result.phases) > 1:
         lines += [f"phase      {_phase(phase)}" for phase in result.phases]
     lines += [f"oracle     {_oracle(name, check)}" for name, check in result.oracles.items()]
+    lines += [f"threshold  {_threshold(each)}" for each in result.thresholds]
     lines += [
         f"fault      {fault.name} {fault.target}  {fault.injected_at} to {fault.healed_at or 'now'}"
         for fault in result.faults
@@ -54,6 +57,40 @@ def _phase(phase: PhaseFigures) -> str:
     )
 
 
+def profile(found: Scenario) -> str:
+    """What ``warren load list PROFILE`` prints: roles, objects, what judges it and what it moves."""
+    rate = "as fast as it goes" if found.rate_per_s is None else f"{found.rate_per_s:g} messages a second"
+    lines = [f"{found.name}: {found.description}"]
+    lines.append(
+        f"  in {'a vhost of its own' if found.own_vhost else found.vhost}, {rate} for {found.duration_s:g} s"
+    )
+    for publisher in found.publishers:
+        kinds = ", ".join(_class(publisher, each) for each in publisher.classes)
+        lines.append(f"  publisher  {publisher.name} ({publisher.count}, {publisher.user})  {kinds}")
+    for consumer in found.consumers:
+        who = f"{consumer.name} ({consumer.count}, {consumer.user})"
+        lines.append(f"  consumer   {who}  {consumer.does} {consumer.queue}, prefetch {consumer.prefetch}")
+    for relay in found.relays:
+        ways = ", ".join(f"{each.name} {each.share:g}" for each in relay.outcomes) or "ends or replies"
+        lines.append(f"  relay      {relay.name} ({relay.count}, {relay.user})  {relay.queue}: {ways}")
+    if found.objects is not None:
+        objects = found.objects
+        lines += [f"  exchange   {each.name} ({each.type})" for each in objects.exchanges]
+        lines += [f"  queue      {each.name} ({each.type})" for each in objects.queues]
+        lines += [f"  binding    {each.source} -> {each.destination}" for each in objects.bindings]
+    lines += [f"  oracle     {name}" for name in found.oracles]
+    lines += [f"  threshold  {each}" for each in found.thresholds]
+    lines += [f"  panel      {each}" for each in found.panels]
+    lines += [f"  alert      {each}" for each in found.alerts]
+    return "\n".join(lines)
+
+
+def _class(role: PublisherRole, kind: MessageClass) -> str:
+    exchange = role.exchange if kind.exchange is None else kind.exchange
+    key = role.routing_key if kind.routing_key is None else kind.routing_key
+    return f"{kind.name} to {exchange or 'the default exchange'} {key}".rstrip()
+
+
 def _reasons(ledger: Ledger) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in ledger.dead_lettered.items()) or "0"
 
@@ -64,6 +101,11 @@ def _or_dash(value: int | None) -> str:
 
 def _latency(found: Percentiles) -> str:
     return f"p50 {seconds(found.p50)} p99 {seconds(found.p99)} max {seconds(found.max)}"
+
+
+def _threshold(outcome: ThresholdOutcome) -> str:
+    state = {True: "holds", False: "does not hold", None: "has no figure"}[outcome.passed]
+    return f"{outcome.expression}: {state}" + ("" if outcome.value is None else f"  ({outcome.value:g})")
 
 
 def _oracle(name: str, check: object) -> str:

@@ -7,15 +7,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from loadgen import oracles
+from loadgen import oracles, thresholds
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence
-from loadgen.judge import Expectation, judge
+from loadgen.expectation import Expectation
+from loadgen.judge import judge
 from loadgen.parts import whole_name
 from loadgen.phases import whole
 from loadgen.spec import LoadSpec
 from loadgen.worker import SECOND_NS
-from warren.results import Availability, Latencies, Ledger, LoadResult, Rates, Verdict, iso
+from warren.results import (
+    Availability,
+    Latencies,
+    Ledger,
+    LoadResult,
+    Rates,
+    ThresholdOutcome,
+    Verdict,
+    iso,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,37 +66,37 @@ def conclude(run: Finished, expected: Expectation, timing: Timing) -> LoadResult
         checks = oracles.check(spec, evidence, expected, totals)
     else:
         ledger = replace(ledger, lost=0, unexpected=0, lost_examples=())
-    availability = _availability(run, timing)
-    latencies = totals.latencies()
-    verdict, reasons = decide(
-        spec,
-        ledger,
-        latencies,
-        availability,
-        checks,
-        publisher_died=run.publisher_died,
-        drained=timing.drained,
-    )
-    if spec.part is not None:
-        verdict, reasons = Verdict.INCONCLUSIVE, (_only_a_part(spec), *_unless_passed(verdict, reasons))
-    return LoadResult(
+    found = LoadResult(
         run_id=spec.run_id,
         profile=spec.profile,
         started_at=iso(timing.started),
         ended_at=iso(timing.ended),
-        verdict=verdict,
+        verdict=Verdict.INCONCLUSIVE,
         params={**spec.params, "notes": run.notes},
-        reasons=reasons,
         interrupted=run.interrupted,
         ledger=ledger,
         rates=_rates(ledger, totals, timing),
         series=totals.series(),
         phases=totals.phases(whole(spec.rate_per_s, spec.duration_s, spec.phases)),
-        latency_s=latencies,
-        availability=availability,
+        latency_s=totals.latencies(),
+        availability=_availability(run, timing),
         resources=totals.resources(),
         oracles=checks,
     )
+    outcomes = thresholds.check(spec.thresholds, found) if spec.part is None else ()
+    verdict, reasons = decide(
+        spec,
+        ledger,
+        found.latency_s,
+        found.availability,
+        found.oracles,
+        outcomes=outcomes,
+        publisher_died=run.publisher_died,
+        drained=timing.drained,
+    )
+    if spec.part is not None:
+        verdict, reasons = Verdict.INCONCLUSIVE, (_only_a_part(spec), *_unless_passed(verdict, reasons))
+    return replace(found, verdict=verdict, reasons=reasons, thresholds=outcomes)
 
 
 def _only_a_part(spec: LoadSpec) -> str:
@@ -129,12 +139,16 @@ def decide(
     availability: Availability,
     checks: Mapping[str, Mapping[str, Any]],
     *,
+    outcomes: Sequence[ThresholdOutcome] = (),
     publisher_died: bool,
     drained: bool,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict and why. Pure: what fails a run fails it even when it is inconclusive otherwise."""
-    failed = list(_failures(spec, ledger, availability, checks))
+    failed = [*_failures(spec, ledger, availability, checks), *_violated(outcomes)]
     doubts = list(_doubts(spec, ledger, latencies, publisher_died=publisher_died, drained=drained))
+    doubts += [
+        f"{each.expression}: the result has no such figure" for each in outcomes if each.passed is None
+    ]
     if failed:
         return Verdict.FAILED, (*failed, *doubts)
     if doubts:
@@ -147,7 +161,7 @@ def _failures(
     spec: LoadSpec, ledger: Ledger, availability: Availability, checks: Mapping[str, Mapping[str, Any]]
 ) -> Sequence[str]:
     found = []
-    limits = spec.thresholds
+    limits = spec.tolerances
     if ledger.lost:
         found.append(f"{ledger.lost} confirmed messages are lost, e.g. {'; '.join(ledger.lost_examples[:3])}")
     if ledger.unexpected:
@@ -165,6 +179,10 @@ def _failures(
     return found
 
 
+def _violated(outcomes: Sequence[ThresholdOutcome]) -> Sequence[str]:
+    return [f"{each.expression}: it is {each.value:g}" for each in outcomes if each.passed is False]
+
+
 def _doubts(
     spec: LoadSpec, ledger: Ledger, latencies: Latencies, *, publisher_died: bool, drained: bool
 ) -> Sequence[str]:
@@ -174,10 +192,10 @@ def _doubts(
         found.append("nothing was published")
     elif not ledger.confirmed:
         found.append("nothing was confirmed")
-    if spec.rate_per_s is not None and own > spec.thresholds.self_lag_p99_s:
+    if spec.rate_per_s is not None and own > spec.tolerances.self_lag_p99_s:
         found.append(
             f"the generator itself was late: 1 % of its messages left {own:.3f} s or more "
-            f"after they could have ({spec.thresholds.self_lag_p99_s:g} s allowed); "
+            f"after they could have ({spec.tolerances.self_lag_p99_s:g} s allowed); "
             "lower the rate or give it more CPU"
         )
     if publisher_died:

@@ -7,6 +7,7 @@ Only `basic.publish`, `.deliver`, `.ack`, `.nack` and `.reject` are known here; 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ ACK = 60 << 16 | 80
 NACK = 60 << 16 | 120
 #: Frame header and end marker: what a frame costs beyond its payload.
 OVERHEAD = 8
+
+#: pika's own, for those who hand it on.
+Properties = spec.BasicProperties
 
 _FRAME = struct.Struct(">BHI")
 _METHOD = struct.Struct(">BHII")
@@ -51,6 +55,15 @@ class Delivery:
 
     def headers(self) -> dict[str, Any]:
         return self.properties().headers or {}
+
+
+def properties(
+    headers: Mapping[str, Any], *, priority: int | None = None, expiration_ms: int | None = None
+) -> spec.BasicProperties:
+    """The properties of a persistent message; an expiration is a text of milliseconds on the wire."""
+    expiration = None if expiration_ms is None else str(expiration_ms)
+    table = dict(headers) or None
+    return spec.BasicProperties(delivery_mode=2, headers=table, priority=priority, expiration=expiration)
 
 
 class Template:

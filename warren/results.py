@@ -171,6 +171,15 @@ class FaultRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdOutcome:
+    """One threshold of the profile: the figure, and whether it holds; both None where there is no figure."""
+
+    expression: str
+    value: float | None
+    passed: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
     """One run. ``oracles`` maps a check's name to ``{"passed": bool, …figures}``."""
 
@@ -192,6 +201,7 @@ class LoadResult:
     resources: Resources = field(default_factory=Resources)
     faults: tuple[FaultRecord, ...] = ()
     oracles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    thresholds: tuple[ThresholdOutcome, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -232,6 +242,7 @@ def _load_result(raw: Mapping[str, Any]) -> LoadResult:
         "availability": _pick(Availability, raw.get("availability", {})),
         "resources": _pick(Resources, raw.get("resources", {})),
         "faults": tuple(_pick(FaultRecord, fault) for fault in raw.get("faults", ())),
+        "thresholds": tuple(_pick(ThresholdOutcome, each) for each in raw.get("thresholds", ())),
     }
     return _pick(LoadResult, {**raw, **nested})
 

@@ -137,8 +137,13 @@ def effective(vhost: Vhost, queue: Queue) -> dict[str, Any]:
 
 def dead_letter_targets(vhost: Vhost, queue: Queue) -> Iterator[Queue]:
     """Every queue that a message dead-lettered by ``queue`` may reach, whatever its key and reason."""
-    exchange = effective(vhost, queue).get("dead-letter-exchange")
+    settings = effective(vhost, queue)
+    exchange = settings.get("dead-letter-exchange")
     if exchange is None:
+        return
+    if exchange == "":  # the default exchange: the key is the name of a queue
+        key = settings.get("dead-letter-routing-key")
+        yield from (each for each in vhost.queues if each.name == key)
         return
     ahead, seen = [exchange], set()
     names: set[str] = set()

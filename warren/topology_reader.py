@@ -150,9 +150,9 @@ def _read_vhost(section: Section) -> Vhost:
         default_queue_type=section.choice("default_queue_type", ("quorum", "classic", "stream"), "quorum"),
         protected=section.flag("protected", True),
         limits=section.table("limits", {}),
-        exchanges=section.sections("exchanges", _read_exchange),
-        queues=section.sections("queues", _read_queue),
-        bindings=section.sections("bindings", _read_binding),
+        exchanges=section.sections("exchanges", read_exchange),
+        queues=section.sections("queues", read_queue),
+        bindings=section.sections("bindings", read_binding),
         policies=section.sections("policies", _read_policy),
         operator_policies=section.sections("operator_policies", _read_policy),
         permissions=section.sections("permissions", _read_permission),
@@ -160,7 +160,7 @@ def _read_vhost(section: Section) -> Vhost:
     )
 
 
-def _read_exchange(section: Section) -> Exchange:
+def read_exchange(section: Section) -> Exchange:
     return Exchange(
         name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
         type=section.choice("type", ("direct", "fanout", "topic", "headers")),
@@ -170,7 +170,7 @@ def _read_exchange(section: Section) -> Exchange:
     )
 
 
-def _read_queue(section: Section) -> Queue:
+def read_queue(section: Section) -> Queue:
     objective = None
     if "objective" in section.data:
         part = section.section("objective")
@@ -186,7 +186,7 @@ def _read_queue(section: Section) -> Queue:
     )
 
 
-def _read_binding(section: Section) -> Binding:
+def read_binding(section: Section) -> Binding:
     queue, exchange = section.text("queue", ""), section.text("exchange", "")
     if bool(queue) == bool(exchange):
         section.fault("", "must name one destination", "give either 'queue:' or 'exchange:'")

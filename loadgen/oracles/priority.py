@@ -18,12 +18,14 @@ from typing import Any
 
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence
+from loadgen.expectation import Expectation
 from loadgen.histogram import percentiles
-from loadgen.judge import Expectation
 from loadgen.ledger import Kind
 from loadgen.spec import LoadSpec
 
 _CLASS_ORDER = 2
+#: Evidence that the workers are to write down for this oracle.
+NEEDS = frozenset({"served", "confirm_times"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,15 @@ from typing import Any
 from loadgen import plan
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence, add, members, number
-from loadgen.judge import Expectation
+from loadgen.expectation import Expectation
 from loadgen.ledger import Event, Kind
-from loadgen.spec import ConsumerRole, LoadSpec
+from loadgen.spec import LoadSpec, TakerRole
 from warren.stats import percentile
 
 #: A delay shorter than said by more than this is early: the clocks are one, so this is rounding only.
 _EARLY_S = 0.01
+#: Evidence that the workers are to write down for this oracle.
+NEEDS = frozenset({"tries"})
 
 Message = tuple[int, int]
 
@@ -30,7 +32,7 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
     """``tries`` and ``delays``, the latter with one entry a rung: count, errors in seconds, early ones."""
     del totals
     found: dict[str, Any] = {}
-    for role in (each for each in spec.consumers if each.does == "work" and each.delays_s):
+    for role in (each for each in spec.takers if each.does == "work" and each.delays_s):
         events = [event for queue, event in evidence.events(Kind.TRIED, Kind.REJECTED) if queue == role.queue]
         found["tries"] = _tries(spec, evidence, expected, role, events)
         found["delays"] = _delays(role, events)
@@ -38,7 +40,11 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
 
 
 def _tries(
-    spec: LoadSpec, evidence: Evidence, expected: Expectation, role: ConsumerRole, events: Sequence[Event]
+    spec: LoadSpec,
+    evidence: Evidence,
+    expected: Expectation,
+    role: TakerRole,
+    events: Sequence[Event],
 ) -> Mapping[str, Any]:
     """Tries seen against tries planned, for every payment that reached its end."""
     seen: dict[Message, set[int]] = {}
@@ -73,7 +79,7 @@ def _compare(counts: dict[str, int], seen: int, planned: int) -> None:
     counts["right" if seen == planned else "too_few" if seen < planned else "too_many"] += 1
 
 
-def _delays(role: ConsumerRole, events: Sequence[Event]) -> Mapping[str, Any]:
+def _delays(role: TakerRole, events: Sequence[Event]) -> Mapping[str, Any]:
     rungs = [_rung(events, step, said) for step, said in enumerate(role.delays_s)]
     early = sum(rung["early"] for rung in rungs)
     names = [f"step_{index + 1}" for index in range(len(rungs))]

@@ -8,7 +8,7 @@ from typing import Any
 from loadgen import plan
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence, add, members, number
-from loadgen.judge import Expectation
+from loadgen.expectation import Expectation
 from loadgen.spec import ConsumerRole, LoadSpec
 
 

@@ -23,8 +23,8 @@ SETTINGS = {
     "consumers.worker.count": "1",
     "consumers.worker.failure_rate": "0",
     "drain_silence_s": "3",
-    "thresholds.unflagged_duplicates": "0",
-    "thresholds.self_lag_p99_s": "5",
+    "tolerances.unflagged_duplicates": "0",
+    "tolerances.self_lag_p99_s": "5",
 }
 #: A refusal is published again until its deadline, so that one is short where one is wanted.
 _SOON: Mapping[str, str] = {"publish_deadline_s": "5"}

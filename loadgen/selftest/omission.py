@@ -39,7 +39,7 @@ SETTINGS = {
     "consumers.worker.count": "1",
     "consumers.worker.failure_rate": "0",
     "consumers.worker.prefetch": "500",
-    "thresholds.self_lag_p99_s": "5",
+    "tolerances.self_lag_p99_s": "5",
 }
 
 

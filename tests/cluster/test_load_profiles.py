@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VHOST = "/orders"
 #: Two cores carry brokers, generator and monitors: what these tests prove is safety, not timeliness.
-CALM = ("--set", "thresholds.self_lag_p99_s=2", "--set", "thresholds.failed_publishes=1000000")
+CALM = ("--set", "tolerances.self_lag_p99_s=2", "--set", "tolerances.failed_publishes=1000000")
 
 
 def run(cluster: ClusterUnderTest, tmp_path: Path, profile: str, *options: str) -> LoadResult:

@@ -84,6 +84,6 @@ def test_certificate_of_another_authority_is_refused(strict: tuple[Context, dict
 def test_load_shows_its_certificates(strict: tuple[Context, dict[str, str]]) -> None:
     _, env = strict
     argv = [str(Path(sys.executable).parent / "warren"), "load", "run", "work", "--rate", "50"]
-    argv += ["--duration", "3s", "--quiet", "--set", "thresholds.self_lag_p99_s=2"]
+    argv += ["--duration", "3s", "--quiet", "--set", "tolerances.self_lag_p99_s=2"]
     done = subprocess.run(argv, env=env, capture_output=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()

@@ -50,7 +50,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
 FRONT_DOOR = len(STOREYS) - 1
 
 #: What of loadgen speaks AMQP: the adapter and what runs on its loop. All else knows plain numbers.
-AMQP_SIDE = ("transport", "wire", "worker", "publisher", "consumer")
+AMQP_SIDE = ("transport", "wire", "worker", "publisher", "consumer", "relay", "passing", "objects")
 #: Who may import a library, besides tests.
 ONLY_IN = {
     "pika": ("warren/connection.py", *(f"loadgen/{name}.py" for name in AMQP_SIDE)),

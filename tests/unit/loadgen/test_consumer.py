@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import struct
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,10 @@ class Channel:
     def basic_qos(self, prefetch_count: int, callback: Any) -> None:
         callback(None)
 
-    def basic_consume(self, queue: str, _deliver: Any, consumer_tag: str, callback: Any) -> None:
+    def basic_consume(
+        self, queue: str, _deliver: Any, *, consumer_tag: str, arguments: Any, callback: Any
+    ) -> None:
+        self.arguments = arguments
         callback(None)
 
 
@@ -351,3 +356,112 @@ def test_delivery_counts_for_the_phase_that_it_was_meant_for(
         "end_to_end.all#0": 2,
         "end_to_end.all#1": 1,
     }
+
+
+def test_consumer_asks_with_the_arguments_of_its_role(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, arguments={"x-priority": 5})
+    assert rig.channel.arguments == {"x-priority": 5}
+
+
+def test_holder_settles_nothing_and_lets_go_when_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, does="hold")
+    for seq in range(5):
+        rig.deliver(seq)
+    rig.later(1000)
+    assert (rig.connection.settled, rig.job.over) == ([], False)
+    rig.job.command("release")
+    assert (rig.connection.settled, rig.job.over) == ([], True)
+
+
+def test_worker_goes_on_when_holders_are_released(rig: Rig) -> None:
+    rig.job.command("release")
+    assert not rig.job.over
+
+
+def test_armed_consumer_kills_itself_before_it_takes_one_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(consumer.os, "kill", lambda pid, number: killed.append((pid, number)))
+    rig = Rig(tmp_path, monkeypatch, crash_after=2)
+    rig.deliver(0)
+    rig.deliver(1)
+    assert killed == []
+    rig.deliver(2)
+    assert killed == [(os.getpid(), signal.SIGKILL)]
+
+
+def test_what_expired_is_booked_to_the_queue_where_it_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, settles="origin")
+    rig.deliver(4, deaths=[died("wait-5s", "expired")])
+    rig.deliver(5, deaths=[died("wait-9s", "expired")])
+    rig.deliver(6)
+    parts = [read_bitmap(path) for path in sorted(tmp_path.glob("w.done-*"))]
+    assert {part.meaning["queue"]: list(members(part.bits)) for part in parts} == {
+        "wait-5s": [4],
+        "wait-9s": [5],
+        "work": [6],
+    }
+
+
+def test_reader_of_a_stream_is_a_unit_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(tmp_path, monkeypatch, unit="log[w]")
+    rig.deliver(4)
+    assert read_bitmap(tmp_path / "w.done-0").meaning["queue"] == "log[w]"
+
+
+def read_from(rig: Rig, *offsets: int) -> list[tuple[int, int, int]]:
+    for offset in offsets:
+        rig.tag += 1
+        stamp = body.Stamp(NONCE, 0, 0, 0, offset, rig.clock.now, rig.clock.now)
+        headers = {"before": "x", "x-stream-offset": amqp_long(offset)}
+        encoded = b"".join(amqp.BasicProperties(headers=headers).encode())
+        rig.connection.on_delivery(Delivery(rig.tag, False, encoded, body.encode(stamp, 40)))
+    return [(e.detail, e.aux, e.aux2) for e in rig.events() if e.kind is Kind.OFFSET_GAP]
+
+
+def amqp_long(value: int) -> int:
+    """pika writes a number as 64 bits only when it needs them; the broker always does."""
+    return value + (1 << 40)
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    return Rig(tmp_path, monkeypatch, stream=True, arguments={"x-stream-offset": "first"})
+
+
+def test_offsets_that_follow_one_another_are_not_worth_a_word(reader: Rig) -> None:
+    assert read_from(reader, 5, 6, 7) == []
+
+
+def test_gap_and_step_back_in_a_stream_are_logged(reader: Rig) -> None:
+    first = amqp_long(0)
+    assert read_from(reader, 5, 8, 7, 9) == [(0, first + 6, first + 8), (1, first + 9, first + 7)]
+
+
+def test_reader_resumes_behind_the_last_offset_it_read(reader: Rig) -> None:
+    assert reader.channel.arguments == {"x-stream-offset": "first"}
+    read_from(reader, 5, 6)
+    reader.job.lost()
+    reader.job.opened(reader.connection, reader.channel)  # type: ignore[arg-type]
+    assert reader.channel.arguments == {"x-stream-offset": amqp_long(7)}
+
+
+def test_reader_tells_at_the_end_from_where_to_where_it_read(reader: Rig) -> None:
+    read_from(reader, 5, 6)
+    reader.job.command("finish")
+    (told,) = [event for event in reader.events() if event.kind is Kind.OFFSETS]
+    assert (told.aux, told.aux2) == (amqp_long(5), amqp_long(6))
+
+
+def test_arrivals_are_noted_where_an_oracle_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(tmp_path, monkeypatch, log_arrivals=True)
+    rig.deliver(4, redelivered=True)
+    (noted,) = [event for event in rig.events() if event.kind is Kind.ARRIVED]
+    assert (noted.seq, noted.at_ns, noted.aux, noted.aux2) == (4, rig.clock.now, rig.clock.now - 5 * MS, 1)

@@ -383,3 +383,28 @@ def test_poisson_messages_that_never_left_are_counted(
     assert sent == 10
     assert said["published"] == 10
     assert 900 < said["failed"] + 10 < 1100
+
+
+def test_each_class_leaves_by_its_own_exchange_key_and_properties(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = (
+        MessageClass(name="plain", share=0.5),
+        MessageClass(
+            name="other",
+            share=0.5,
+            exchange="x",
+            routing_key="order.failed",
+            headers={"region": "eu"},
+            expiration_ms=700,
+        ),
+    )
+    rig = Rig(tmp_path, monkeypatch, classes=classes, kinds=(4, 2), routing_key="order.paid")
+    rig.start()
+    rig.at(8)
+    by_kind = {
+        stamp.kind: frames for stamp, frames in zip(rig.connection.sent(), rig.connection.frames, strict=True)
+    }
+    assert set(by_kind) == {4, 2}
+    assert b"order.paid" in by_kind[4]
+    assert all(word in by_kind[2] for word in (b"\x01x\x0corder.failed", b"region", b"eu", b"\x03700"))

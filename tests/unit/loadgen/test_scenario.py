@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from loadgen import cli, scenario
+from loadgen import cli, scenario, summary
 from loadgen.resolve import resolve, touched_queues
 from warren.errors import BadInputError, BadInputsError
 from warren.topology import Topology
@@ -45,6 +46,39 @@ def test_every_profile_fits_the_topology(name: str, topology: Topology) -> None:
     assert found.name == name
 
 
+@pytest.fixture(scope="module")
+def moved() -> dict[str, set[str]]:
+    """What a profile may say that it moves: ``Dashboard: panel`` by the boards' JSON, alerts by the rules."""
+    root = Path(__file__).resolve().parents[3] / "dashboards"
+    panels: set[str] = set()
+    for path in (root / "generated").glob("*.json"):
+        board = json.loads(path.read_text(encoding="utf-8"))
+        ahead = list(board["panels"])
+        while ahead:
+            panel = ahead.pop()
+            ahead += panel.get("panels", [])
+            panels.add(f"{board['title'].removeprefix('Warren / ')}: {panel.get('title')}")
+    rules = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (root / "rules").glob("*.yml")]
+    groups = [group for rule in rules for group in rule.get("groups", ())]
+    return {"panels": panels, "alerts": {each["alert"] for group in groups for each in group["rules"]}}
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_every_profile_names_panels_and_alerts_that_there_are(name: str, moved: dict[str, set[str]]) -> None:
+    found = scenario.load(name)
+    assert found.panels
+    assert set(found.panels) <= moved["panels"]
+    assert set(found.alerts) <= moved["alerts"]
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_every_profile_can_be_shown_in_full(name: str) -> None:
+    found = scenario.load(name)
+    text = summary.profile(found)
+    assert all(word in text for word in (found.description, *found.panels, *found.alerts, *found.oracles))
+    assert all(role.name in text for role in found.roles)
+
+
 def test_profiles_of_the_first_hour_are_there() -> None:
     assert {"work", "retry", "priority"} <= set(scenario.names())
 
@@ -70,7 +104,9 @@ def test_retry_touches_every_rung_and_the_failed_queue(topology: Topology) -> No
         ({"consumers": [{**PLAIN["consumers"][0], "failure_rate": 1.5}]}, "consumers[worker].failure_rate"),
         ({"consumers": [{**PLAIN["consumers"][0], "failures": ["x"]}]}, "consumers[worker].failures"),
         ({"consumers": [{**PLAIN["consumers"][0], "does": "sleep"}]}, "consumers[worker].does"),
-        ({"thresholds": {"lost": 1}}, "thresholds.lost"),
+        ({"tolerances": {"lost": 1}}, "tolerances.lost"),
+        ({"thresholds": ["lots == 0"]}, "thresholds"),
+        ({"oracles": ["wrok"]}, "oracles"),
     ],
 )
 def test_fault_is_refused_by_file_and_key(tmp_path: Path, changes: dict[str, Any], where: str) -> None:
@@ -88,10 +124,10 @@ def test_unknown_profile_names_those_there_are() -> None:
 def test_overrides_reach_into_lists_by_name(tmp_path: Path) -> None:
     found = read(
         tmp_path,
-        {"consumers.worker.count": "4", "rate": "max", "thresholds.failed_publishes": "9"},
-        thresholds={},
+        {"consumers.worker.count": "4", "rate": "max", "tolerances.failed_publishes": "9"},
+        tolerances={},
     )
-    assert (found.consumers[0].count, found.rate_per_s, found.thresholds.failed_publishes) == (4, None, 9)
+    assert (found.consumers[0].count, found.rate_per_s, found.tolerances.failed_publishes) == (4, None, 9)
 
 
 @pytest.mark.parametrize("key", ["consumers.wroker.count", "nothing.here", "rate.per.second"])

@@ -73,7 +73,7 @@ class Channel:
     def basic_qos(self, prefetch_count: int, callback: Any) -> None:
         callback(None)
 
-    def basic_consume(self, queue: str, _deliver: Any, consumer_tag: str, callback: Any) -> None:
+    def basic_consume(self, queue: str, _deliver: Any, *, callback: Any, **_given: Any) -> None:
         callback(None)
 
 
@@ -238,7 +238,7 @@ def load_spec(case: Case, folder: Path) -> LoadSpec:
         consumers=profile.consumers[:1], folder=str(folder), rate_per_s=profile.rate_per_s,
         duration_s=profile.duration_s, size_bytes=profile.size_bytes, window=profile.window,
         publish_deadline_s=profile.publish_deadline_s, judge_order=profile.judge_order,
-        thresholds=profile.thresholds,
+        tolerances=profile.tolerances,
     )  # fmt: skip
 
 

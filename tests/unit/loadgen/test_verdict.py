@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole, Thresholds
+from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole, Tolerances
 from loadgen.verdict import decide
-from warren.results import Availability, Latencies, Ledger, Percentiles, Verdict
+from warren.results import Availability, Latencies, Ledger, Percentiles, ThresholdOutcome, Verdict
 
 SPEC = LoadSpec(
     run_id="r",
@@ -22,7 +22,7 @@ SPEC = LoadSpec(
     publishers=(PublisherRole(name="p", user="u", exchange="", routing_key="q"),),
     consumers=(ConsumerRole(name="c", user="u", queue="q"),),
     folder="",
-    thresholds=Thresholds(failed_publishes=0, self_lag_p99_s=0.05),
+    tolerances=Tolerances(failed_publishes=0, self_lag_p99_s=0.05),
 )
 CLEAN = Ledger(published=10, confirmed=10, received=10)
 
@@ -34,6 +34,7 @@ def decided(
     own_lag_s: float = 0.0,
     failed: int = 0,
     checks: dict[str, Any] | None = None,
+    outcomes: tuple[ThresholdOutcome, ...] = (),
     publisher_died: bool = False,
     drained: bool = True,
 ) -> tuple[Verdict, str]:
@@ -44,6 +45,7 @@ def decided(
         latencies,
         Availability(failed_publishes=failed),
         checks or {},
+        outcomes=outcomes,
         publisher_died=publisher_died,
         drained=drained,
     )
@@ -108,6 +110,18 @@ def test_window_that_filled_does_not_void_a_run() -> None:
 )
 def test_what_at_least_once_allows_passes(ledger: Ledger) -> None:
     assert decided(ledger=ledger)[0] is Verdict.PASSED
+
+
+def test_violated_threshold_fails_the_run_with_its_figure() -> None:
+    outcome = ThresholdOutcome(expression="p99_confirm_s < 0.2", value=0.25, passed=False)
+    assert decided(outcomes=(outcome,)) == (Verdict.FAILED, "p99_confirm_s < 0.2: it is 0.25")
+
+
+def test_threshold_without_a_figure_leaves_the_run_open() -> None:
+    outcome = ThresholdOutcome(expression="reordered == 0", value=None, passed=None)
+    verdict, reasons = decided(outcomes=(outcome,))
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "reordered == 0" in reasons
 
 
 def test_check_that_was_not_judged_fails_nothing() -> None:

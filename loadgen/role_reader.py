@@ -1,0 +1,202 @@
+"""The parts of a scenario that say who does what, and the objects that are made for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from loadgen.roles import (
+    LOAD_USER,
+    ConsumerRole,
+    Does,
+    MessageClass,
+    Objects,
+    Outcome,
+    PublisherRole,
+    Reads,
+    RelayRole,
+    Settles,
+    To,
+)
+from warren.reader import Section
+from warren.topology import RESERVED_PREFIX
+from warren.topology_reader import read_binding, read_exchange, read_queue
+
+NAME = r"[a-z][a-z0-9-]{0,30}"
+
+
+class RoleReader:
+    """Reads roles; in a virtual host of the profile's own their account may be left out."""
+
+    def __init__(self, *, own_vhost: bool) -> None:
+        self._own = own_vhost
+
+    def _user(self, section: Section) -> str:
+        return section.text("user", LOAD_USER) if self._own else section.text("user")
+
+    def publisher(self, section: Section) -> PublisherRole:
+        classes = section.sections("classes", _message_class) or (MessageClass(name="all"),)
+        if sum(each.share for each in classes) <= 0:
+            section.fault("classes", "the shares must not all be 0")
+        if len({each.name for each in classes}) < len(classes):
+            section.fault("classes", "two classes have the same name")
+        role = PublisherRole(
+            name=section.text("name", pattern=NAME),
+            user=self._user(section),
+            exchange=section.text("exchange"),
+            routing_key=section.text("routing_key", ""),
+            count=section.integer("count", 1, low=1, high=64),
+            mandatory=section.flag("mandatory", True),
+            returned=section.choice("returned", ("expected", "unwanted"), "unwanted") == "expected",
+            classes=classes,
+        )
+        if role.returned and not role.mandatory:
+            section.fault(
+                "returned", "nothing comes back of what is not mandatory", "drop 'mandatory: false'"
+            )
+        return role
+
+    def consumer(self, section: Section) -> ConsumerRole:
+        delays = numbers(section, "delays_s")
+        return ConsumerRole(
+            name=section.text("name", pattern=NAME),
+            user=self._user(section),
+            queue=section.text("queue"),
+            does=cast("Does", section.choice("does", ("work", "finish", "hold"), "work")),
+            settles=cast("Settles", section.choice("settles", ("own", "origin"), "own")),
+            reads=cast("Reads", section.choice("reads", ("shared", "all"), "shared")),
+            arguments=section.table("arguments", {}),
+            count=section.integer("count", 1, low=1, high=64),
+            prefetch=section.integer("prefetch", 100, low=1, high=65535),
+            ack_batch=section.integer("ack_batch", 50, low=1, high=65535),
+            work_time_s=section.number("work_time_s", 0.0, low=0, high=3600),
+            crash_every=_crash_every(section),
+            crashes=section.integer("crashes", 1, low=1, high=100),
+            failures=_failures(section),
+            tries=len(delays) + 1,
+            delays_s=delays,
+        )
+
+    def relay(self, section: Section) -> RelayRole:
+        role = RelayRole(
+            name=section.text("name", pattern=NAME),
+            user=self._user(section),
+            queue=section.text("queue"),
+            to=cast("To", section.choice("to", ("outcome", "reply"), "outcome")),
+            outcomes=section.sections("outcomes", _outcome("", "done")),
+            retries=section.sections("retries", _outcome("retry", "done")),
+            given_up=_given_up(section),
+            failures=_failures(section),
+            delays_s=numbers(section, "delays_s"),
+            count=section.integer("count", 1, low=1, high=64),
+            prefetch=section.integer("prefetch", 100, low=1, high=65535),
+            work_time_s=section.number("work_time_s", 0.0, low=0, high=3600),
+            crash_every=_crash_every(section),
+            crashes=section.integer("crashes", 1, low=1, high=100),
+        )
+        _check_relay(section, role)
+        return role
+
+
+def _check_relay(section: Section, role: RelayRole) -> None:
+    if role.outcomes and sum(each.share for each in role.outcomes) <= 0:
+        section.fault("outcomes", "the shares must not all be 0")
+    if role.to == "reply" and role.outcomes:
+        section.fault("outcomes", "are given beside 'to: reply'", "give one of the two")
+    if role.given_up is None and sum(role.failures[role.tries :]) > 0:
+        section.fault("given_up", "messages fail more often than there are retries", "say where those go")
+
+
+def _crash_every(section: Section) -> int | None:
+    return section.integer("crash_every", 0, low=1) or None
+
+
+def _message_class(section: Section) -> MessageClass:
+    priority = section.integer("priority", -1, low=0, high=31)
+    expiration = section.integer("expiration_ms", -1, low=0)
+    return MessageClass(
+        name=section.text("name", pattern=NAME),
+        share=section.number("share", 1.0, low=0),
+        priority=None if priority < 0 else priority,
+        exchange=_text_or_none(section, "exchange"),
+        routing_key=_text_or_none(section, "routing_key"),
+        headers=section.table("headers", {}),
+        expiration_ms=None if expiration < 0 else expiration,
+    )
+
+
+def _text_or_none(section: Section, key: str) -> str | None:
+    found = section.text(key, "")
+    return found if key in section.data else None
+
+
+def _outcome(default_name: str, final: str) -> Callable[[Section], Outcome]:
+    def read(section: Section) -> Outcome:
+        expiration = section.integer("expiration_ms", -1, low=0)
+        name = section.text("name", default_name, pattern=NAME) if default_name else section.text("name")
+        return Outcome(
+            name=name,
+            share=section.number("share", 1.0, low=0),
+            exchange=section.text("exchange", ""),
+            routing_key=section.text("routing_key", ""),
+            headers=section.table("headers", {}),
+            expiration_ms=None if expiration < 0 else expiration,
+            final="dead" if section.choice("final", ("done", "dead"), final) == "dead" else "done",
+        )
+
+    return read
+
+
+def _given_up(section: Section) -> Outcome | None:
+    if "given_up" not in section.data:
+        return None
+    part = section.section("given_up")
+    found = _outcome("given-up", "dead")(part)
+    part.finish()
+    return found
+
+
+def _failures(section: Section) -> tuple[float, ...]:
+    if "failure_rate" in section.data:
+        rate = section.number("failure_rate", 0.0, low=0, high=1)
+        if "failures" in section.data:
+            section.fault("failures", "is given beside failure_rate", "give one of the two")
+        return (1.0 - rate, rate)
+    return numbers(section, "failures") or (1.0,)
+
+
+def numbers(section: Section, key: str) -> tuple[float, ...]:
+    """A list of numbers from 0 up, not all 0; empty where it is not given."""
+    section.known.add(key)
+    raw = section.data.get(key, [])
+    good = isinstance(raw, list) and all(
+        isinstance(each, (int, float)) and not isinstance(each, bool) and each >= 0 for each in raw
+    )
+    if not good or (raw and sum(raw) <= 0):
+        section.fault(key, f"must be a list of numbers from 0 up, not all 0; it is {raw!r}")
+        return ()
+    return tuple(float(each) for each in raw)
+
+
+def objects(section: Section) -> Objects:
+    """``objects:`` in the topology's terms. Names begin with the prefix that drift leaves alone."""
+    found = Objects(
+        user=section.text("user", LOAD_USER),
+        exchanges=section.sections("exchanges", read_exchange),
+        queues=section.sections("queues", read_queue),
+        bindings=section.sections("bindings", read_binding),
+    )
+    for kind, named in (("exchanges", found.exchanges), ("queues", found.queues)):
+        seen: set[str] = set()
+        for each in named:
+            if not each.name.startswith(RESERVED_PREFIX):
+                remedy = f"call it {RESERVED_PREFIX}{each.name}"
+                section.fault(f"{kind}[{each.name}]", f"does not begin with '{RESERVED_PREFIX}'", remedy)
+            if each.name in seen:
+                section.fault(f"{kind}[{each.name}]", "is given twice", "keep one of them")
+            seen.add(each.name)
+    for queue in found.queues:
+        if queue.objective is not None:
+            section.fault(f"queues[{queue.name}].objective", "belongs to the topology's queues only")
+    section.finish()
+    return found

@@ -1,0 +1,173 @@
+"""What a profile says of its publishers, consumers, relays and objects, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from warren.topology import Binding, Exchange, Queue
+
+#: A rate of none: as fast as the window lets.
+Rate = float | None
+Does = Literal["work", "finish", "hold"]
+Settles = Literal["own", "origin"]
+Reads = Literal["shared", "all"]
+To = Literal["outcome", "reply"]
+#: The account of profiles in a virtual host of their own.
+LOAD_USER = "load"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageClass:
+    """A kind of message: its name in the figures, its share of its role's messages, its properties.
+
+    ``exchange`` and ``routing_key`` of None are the role's. ``destinations`` are the queues that its
+    messages reach, filled in by `loadgen.resolve`; None stands for the role's own.
+    """
+
+    name: str
+    share: float = 1.0
+    priority: int | None = None
+    exchange: str | None = None
+    routing_key: str | None = None
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    expiration_ms: int | None = None
+    destinations: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One way on from a relay: what share of its messages takes it, and where it leads.
+
+    ``final`` is what a message is in the relay's own queue once it has left this way; a dead one has
+    the outcome's name as its reason. ``destinations`` are filled in by `loadgen.resolve`.
+    """
+
+    name: str
+    share: float = 1.0
+    exchange: str = ""
+    routing_key: str = ""
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    expiration_ms: int | None = None
+    final: Literal["done", "dead"] = "done"
+    destinations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherRole:
+    """A group of like publishers, and the queues that their messages reach by the bindings.
+
+    With ``returned`` a class that reaches no queue is meant to come back from the broker.
+    """
+
+    name: str
+    user: str
+    exchange: str
+    routing_key: str
+    destinations: tuple[str, ...] = ()
+    count: int = 1
+    classes: tuple[MessageClass, ...] = (MessageClass(name="all"),)
+    mandatory: bool = True
+    returned: bool = False
+
+    def reached_by(self, kind: MessageClass) -> tuple[str, ...]:
+        """The queues that messages of one of its classes reach."""
+        return self.destinations if kind.destinations is None else kind.destinations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerRole:
+    """A group of like consumers of one queue; see `ConsumerSpec` for the terms.
+
+    ``delays_s`` is how long each failed try is meant to wait before the next. With ``reads`` "all" each
+    of the processes gets every message, as readers of a stream do, and owes all of them to the ledger.
+    A process kills itself after ``crash_every`` messages; ``crashes`` of them in all.
+    """
+
+    name: str
+    user: str
+    queue: str
+    does: Does = "work"
+    settles: Settles = "own"
+    reads: Reads = "shared"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = False
+    crash_every: int | None = None
+    crashes: int = 1
+    count: int = 1
+    prefetch: int = 100
+    ack_batch: int = 50
+    work_time_s: float = 0.0
+    failures: tuple[float, ...] = (1.0,)
+    tries: int = 1
+    delays_s: tuple[float, ...] = ()
+
+    def units(self) -> tuple[str, ...]:
+        """What the ledger calls the queue as these consumers see it: one name, or one for each reader."""
+        if self.reads == "shared":
+            return (self.queue,)
+        return tuple(reader_unit(self.queue, f"{self.name}-{place}") for place in range(self.count))
+
+
+def reader_unit(queue: str, name: str) -> str:
+    """The ledger's name for ``queue`` as one reader sees it; who replaces a dead one goes by its name."""
+    return f"{queue}[{name.partition('~')[0]}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayRole:
+    """A group of like relays: for each message of ``queue`` one more is published, then the first is acked.
+
+    Which of ``outcomes`` a message takes is planned by its number. ``to`` "reply" answers to the
+    message's reply-to with its correlation id instead. ``failures`` are weights as a consumer's: try k
+    of a message that is yet to fail leaves by ``retries[k]`` and comes back, one that has none left by
+    ``given_up``.
+    """
+
+    name: str
+    user: str
+    queue: str
+    to: To = "outcome"
+    outcomes: tuple[Outcome, ...] = ()
+    retries: tuple[Outcome, ...] = ()
+    given_up: Outcome | None = None
+    failures: tuple[float, ...] = (1.0,)
+    delays_s: tuple[float, ...] = ()
+    count: int = 1
+    prefetch: int = 100
+    work_time_s: float = 0.0
+    crash_every: int | None = None
+    crashes: int = 1
+
+    @property
+    def does(self) -> Does:
+        """A relay works, as the figures see it."""
+        return "work"
+
+    @property
+    def tries(self) -> int:
+        return len(self.retries) + 1
+
+
+#: Every role that takes messages.
+TakerRole = ConsumerRole | RelayRole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerances:
+    """What the verdict tolerates. Lags in seconds; a share of None means that it is not judged."""
+
+    failed_publishes: int = 0
+    self_lag_p99_s: float = 0.05
+    unflagged_duplicates: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objects:
+    """What a profile declares for itself, in the topology's own terms. ``user`` declares it."""
+
+    user: str = LOAD_USER
+    exchanges: tuple[Exchange, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    bindings: tuple[Binding, ...] = ()
