@@ -87,6 +87,7 @@ def load(name: str, overrides: Mapping[str, str] | None = None, *, folder: Path 
     document, top = parse_file(path)
     for key, value in (overrides or {}).items():
         override(top.data, key, value)
+        document.given[key] = f"{key} as given"
     found = _read(document, top)
     document.finish()
     return found

@@ -47,13 +47,17 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 
 @dataclass(slots=True)
 class Document:
-    """One YAML file being read: its name, and the faults found so far."""
+    """One YAML file being read: its name, and the faults found so far.
+
+    ``given`` maps the paths of values that came from elsewhere to how their givers know them.
+    """
 
     name: str
     faults: list[BadInputError] = field(default_factory=list)
+    given: dict[str, str] = field(default_factory=dict)
 
     def fault(self, path: str, what: str, remedy: str = "") -> None:
-        where = f"{self.name}:{path}" if path else self.name
+        where = self.given.get(path) or (f"{self.name}:{path}" if path else self.name)
         self.faults.append(BadInputError(where, what, remedy))
 
     def finish(self) -> None:
@@ -180,8 +184,8 @@ class Section:
         return value
 
     def _range(self, key: str, value: float, low: float | None, high: float | None) -> None:
-        if key not in self.data or self.data[key] is None:
-            return
+        if not _is_number(self.data.get(key)):
+            return  # not given, or refused already
         if (low is not None and value < low) or (high is not None and value > high):
             span = f"at least {low:g}" if high is None else f"from {low or 0:g} to {high:g}"
             self.fault(key, f"{value:g} is out of range", f"give a value {span}")

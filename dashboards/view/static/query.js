@@ -23,11 +23,11 @@ async function body(response) {
   }
 }
 
-/** A browser breaks off its requests when a network interface comes or goes, as one does with each container: so it asks three times. */
+/** From the origin, since fetch refuses an address with an account in it. A browser breaks off its requests when a network interface comes or goes, as one does with each container: so it asks three times. */
 async function ask(address, signal, query) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await fetch(address, { signal, credentials: "same-origin" });
+      return await fetch(location.origin + address, { signal, credentials: "same-origin" });
     } catch (error) {
       if (error.name === "AbortError") throw error;
       if (attempt === 3) throw new QueryError(`no answer from this preview's server (${error.message}); is it still running?`, query);

@@ -46,7 +46,7 @@ export function header(title, ...controls) {
 }
 
 export async function getJson(path) {
-  const response = await fetch(path, { credentials: "same-origin" });
+  const response = await fetch(location.origin + path, { credentials: "same-origin" });
   const answer = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));
   if (!response.ok) throw new Error(answer.error || `HTTP ${response.status}`);
   return answer;

@@ -185,3 +185,9 @@ def test_options_become_overrides_and_set_wins() -> None:
 def test_setting_without_key_or_value_is_refused(setting: str) -> None:
     with pytest.raises(BadInputError, match="KEY=VALUE"):
         cli.overrides("work", {"settings": (setting,)})
+
+
+def test_value_from_the_command_line_is_not_blamed_on_the_file() -> None:
+    with pytest.raises(BadInputsError) as caught:
+        scenario.load("work", {"rate": "x"})
+    assert [fault.where for fault in caught.value.faults] == ["rate as given"]

@@ -58,7 +58,7 @@ const document = { documentElement: root, body: new Node("body"), activeElement:
 const devicePixelRatio = 2;
 const innerWidth = 1440;
 const innerHeight = 900;
-const location = { search: "", pathname: "/d/sample", href: "" };
+const location = { origin: "https://here", search: "", pathname: "/d/sample", href: "" };
 const history = { replaceState: (_state, _title, url) => { location.search = url.slice(url.indexOf("?")); } };
 const localStorage = { getItem: () => null, setItem() {} };
 const matchMedia = () => ({ matches: false });
@@ -129,7 +129,10 @@ let fetch = null;
 
 /** Prometheus and our server, by the end of a path: `answers` as they are, samples set to the range that is asked for. */
 function serve(answers) {
-  fetch = (address) => {
+  fetch = (whole) => {
+    // As a browser whose page's own address has an account in it: one that is relative would inherit that.
+    if (!whole.startsWith(location.origin)) throw new TypeError("a URL that includes credentials");
+    const address = whole.slice(location.origin.length);
     asked.push(decodeURIComponent(address));
     const [path, query] = address.split("?");
     const failing = address.includes("broken");
