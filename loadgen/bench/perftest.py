@@ -24,7 +24,8 @@ _FOLDER = Path("deploy", "images", "perftest")
 _FETCH_S = 300.0
 _VERSION_S = 30.0
 _NUMBER = r"(\d+(?:\.\d+)?)"
-_SPREAD = r"\d+/(\d+)/\d+/\d+/(\d+) µs"
+#: The unit is µs; where Java writes plain ASCII, ?s.
+_SPREAD = r"\d+/(\d+)/\d+/\d+/(\d+) [^ ,]?s"
 _LINE = re.compile(
     rf"time {_NUMBER} s, sent: {_NUMBER} msg/s, confirmed: {_NUMBER} msg/s, nacked: {_NUMBER} msg/s, "
     rf"received: {_NUMBER} msg/s, min/median/75th/95th/99th "

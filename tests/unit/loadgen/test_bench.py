@@ -114,8 +114,9 @@ def test_warren_is_given_the_same_pairs_on_the_same_queues() -> None:
 # --- PerfTest's words
 
 
-def test_a_line_of_perftest_is_the_second_that_it_ends() -> None:
-    found = perftest.second(LINE)
+@pytest.mark.parametrize("line", [LINE, LINE.replace("µ", "?")], ids=["unicode", "ascii"])
+def test_a_line_of_perftest_is_the_second_that_it_ends(line: str) -> None:
+    found = perftest.second(line)
     assert found is not None
     assert found.t_s == pytest.approx(2.001)
     assert (found.published_per_s, found.consumed_per_s) == (6000, 5800)
