@@ -128,9 +128,7 @@ class Comparison:
         }
 
 
-def compare(
-    a: Sequence[LoadResult], b: Sequence[LoadResult], *, fail_if: Sequence[str] = ()
-) -> Comparison:
+def compare(a: Sequence[LoadResult], b: Sequence[LoadResult], *, fail_if: Sequence[str] = ()) -> Comparison:
     """Compare two sides of at least one run each.
 
     Raises BadInputError for a ``fail_if`` that cannot be read.

@@ -1,0 +1,160 @@
+"""The search for the highest rate, on systems that are made up: each of them has a known limit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from loadgen import sweep
+from loadgen.sweep import Plan, Sweep, Sweeper, Trial
+from warren.results import Latencies, Ledger, LoadResult, Percentiles, Rates, Verdict
+
+SLOW = "p99_end_to_end_s < 0.2"
+
+
+class System:
+    """Passes up to ``limit`` messages per second; what it was asked for is in ``asked``."""
+
+    def __init__(self, limit: float, *, reason: str = SLOW, ceiling: float = float("inf")) -> None:
+        self.limit = limit
+        self.reason = reason
+        self.ceiling = ceiling
+        self.asked: list[float] = []
+        self.bad_luck: set[int] = set()
+        self.loses_above = self.stops_above = float("inf")
+
+    def __call__(self, rate: float) -> LoadResult:
+        self.asked.append(rate)
+        passed = rate <= self.limit and len(self.asked) not in self.bad_luck
+        return LoadResult(
+            run_id=f"r{len(self.asked)}",
+            profile="work",
+            started_at="",
+            ended_at="",
+            verdict=Verdict.PASSED if passed else Verdict.FAILED,
+            reasons=() if passed else (self.reason,),
+            ledger=Ledger(published=10, confirmed=10, lost=3 if rate > self.loses_above else 0),
+            rates=Rates(published_per_s=min(rate, self.ceiling), consumed_per_s=rate),
+            latency_s=Latencies(end_to_end=Percentiles(p50=0.01, p99=rate / 1e5, count=10)),
+            interrupted=rate > self.stops_above,
+        )
+
+
+def swept(system: Callable[[float], LoadResult], **plan: float) -> Sweep:
+    values = {"start_per_s": 500.0, "shares": (), **plan}
+    return Sweeper(Plan(**values), system, lambda _what, _trial: None).run("work")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limit", [1.5, 37, 499, 500, 501, 1000, 12_700, 64_000])
+def test_limit_is_found_within_the_precision(limit: float) -> None:
+    found = swept(System(limit), precision=0.02)
+    assert found.highest_per_s is not None
+    assert found.highest_per_s <= limit
+    assert found.highest_per_s >= limit / 1.02 - 0.001
+    assert found.limited_by == SLOW
+    assert found.exit_code == 0
+
+
+def test_search_needs_few_runs() -> None:
+    system = System(12_700)
+    swept(system)
+    assert len(system.asked) <= 12
+
+
+def test_found_rate_passes_once_more_before_it_is_believed() -> None:
+    system = System(1000)
+    found = swept(system)
+    assert system.asked[-1] == found.highest_per_s
+    assert system.asked.count(system.asked[-1]) == 2
+
+
+def test_rate_that_passed_by_luck_is_given_up_for_a_lower_one() -> None:
+    steady = System(1000)
+    lucky = System(1000)
+    swept(steady)
+    lucky.bad_luck = {len(steady.asked)}
+    found = swept(lucky)
+    assert found.highest_per_s == pytest.approx(steady.asked[-1] / 1.05, rel=1e-3)
+
+
+def test_points_are_shares_of_the_highest_rate() -> None:
+    system = System(1000)
+    found = swept(system, shares=sweep.SHARES)  # type: ignore[arg-type]
+    highest = found.highest_per_s or 0
+    assert [each.share for each in found.points] == [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0, 1.05]
+    assert [each.rate_per_s for each in found.points] == pytest.approx(
+        [highest * share for share in sweep.SHARES], rel=1e-3
+    )
+    assert found.points[-2].passed
+    assert not any(each.share for each in found.search)
+
+
+def test_rate_that_the_generator_did_not_reach_does_not_count() -> None:
+    found = swept(System(1e9, ceiling=3000))
+    assert found.highest_per_s is not None
+    assert 2800 <= found.highest_per_s <= 3000 / 0.98
+    assert found.limited_by.startswith("only 3000/s could be published")
+
+
+def test_system_that_passes_nothing_is_inconclusive_and_says_why() -> None:
+    found = swept(System(0.5))
+    assert found.highest_per_s is None
+    assert found.points == ()
+    assert found.exit_code == 4
+    assert f"no rate was found that passes ({SLOW})" in sweep.text(found)
+
+
+def test_system_without_a_limit_is_not_searched_for_ever() -> None:
+    system = System(1e12)
+    found = swept(system)
+    assert found.highest_per_s == sweep.HIGHEST_PER_S
+    assert found.limited_by == ""
+    few = System(1e12)
+    assert swept(few, trials=3).highest_per_s == 2000
+    assert len(few.asked) == 4
+
+
+def test_lost_messages_end_the_sweep_and_fail_it() -> None:
+    system = System(1e9)
+    system.loses_above = 1500
+    found = swept(system, shares=sweep.SHARES)  # type: ignore[arg-type]
+    assert system.asked == [500, 1000, 2000]
+    assert found.exit_code == 1
+    assert found.stopped == "3 messages were lost"
+    assert found.search[-1].lost == 3
+
+
+def test_interrupt_ends_the_sweep_with_what_there_is() -> None:
+    system = System(1000)
+    system.stops_above = 700
+    found = swept(system)
+    assert found.exit_code == 130
+    assert found.stopped == "interrupted"
+    assert [each.rate_per_s for each in found.search] == [500, 1000]
+
+
+def test_table_has_a_line_for_each_point_and_the_answer_first() -> None:
+    found = swept(System(1000), shares=(0.5, 1.05))  # type: ignore[arg-type]
+    first, _, head, half, above = sweep.text(found).splitlines()
+    assert first.startswith("work: the highest rate that passes is 1000/s")
+    assert SLOW in first
+    assert "end to end p50" in head
+    assert half.split()[0] == "50%"
+    assert above.endswith(SLOW)
+
+
+def test_sweep_is_json_as_it_stands() -> None:
+    found = swept(System(1000), shares=(1.0,))  # type: ignore[arg-type]
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert plain["schema"] == 1
+    assert plain["highest_per_s"] == found.highest_per_s
+    assert {"rate_per_s", "share", "end_to_end_p999_s", "verdict"} <= set(plain["points"][0])
+
+
+def test_trial_takes_its_figures_from_the_result() -> None:
+    trial: Trial = sweep.trial_of(System(1000)(400), rate=400, share=0.5)
+    assert (trial.published_per_s, trial.end_to_end_p50_s, trial.end_to_end_p99_s) == (400, 0.01, 0.004)
+    assert trial.passed
+    assert trial.why == ""
