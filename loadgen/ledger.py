@@ -66,7 +66,7 @@ class Kind(IntEnum):
 
 
 #: Which other fields than ``at_ns`` hold a time, by kind: what joins parts of several hosts moves them too.
-AUX_TIMES: Mapping[Kind, tuple[str, ...]] = {Kind.SERVED: ("aux",)}
+AUX_TIMES: Mapping[Kind, tuple[str, ...]] = {Kind.SERVED: ("aux",), Kind.ARRIVED: ("aux",)}
 
 
 @dataclass(frozen=True, slots=True)

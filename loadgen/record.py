@@ -7,14 +7,16 @@ half of a burst at its edge; over the whole curve nothing is lost.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from warren.errors import BadInputError, NotReadyError
-from warren.management import ManagementClient
+from warren.management import HttpEndpoint, ManagementClient
 from warren.wait import Clock
 
 #: How often the broker's counters change.
@@ -22,6 +24,9 @@ SHORTEST_S = 5.0
 HEADER = "t_s,rate_per_s"
 #: What has left a queue of messages that came, where the broker does not count those that come.
 _GONE = ("ack", "deliver_no_ack", "get_no_ack")
+
+_HTTPS_PORT = 15671
+_TIMEOUT_S = 10.0
 
 #: Messages that have come to each queue so far.
 Read = Callable[[], Mapping[str, int]]
@@ -101,6 +106,26 @@ def write(found: Iterable[tuple[float, float]], out: Path, *, say: Callable[[flo
             count += 1
             say(t_s, rate)
     return count
+
+
+def foreign(urls: str, *, user: str, password: str, ca_file: Path | None) -> ManagementClient:
+    """A client of the management API at ``https://host[:port],…``; without a CA file the system's own
+    authorities verify it. Raises BadInputError, naming the URL without an account, for anything else."""
+    endpoints = []
+    for url in urls.split(","):
+        parts = urlsplit(url.strip())
+        if parts.username is not None or parts.password is not None:
+            where = f"--url {parts.scheme}://…@{parts.hostname}"
+            raise BadInputError(where, "holds an account", "give --user and --password-file")
+        if parts.scheme != "https" or not parts.hostname:
+            what = "is not https://host[:port]: passwords go over verified TLS only"
+            raise BadInputError(f"--url {url}", what)
+        name = parts.hostname
+        endpoints.append(HttpEndpoint(node=name, host=name, port=parts.port or _HTTPS_PORT, server_name=name))
+    authorities = ca_file or Path(
+        ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+    )
+    return ManagementClient(endpoints, user=user, password=password, ca=authorities, timeout_s=_TIMEOUT_S)
 
 
 def reader(management: ManagementClient, vhost: str, queues: Sequence[str]) -> Read:

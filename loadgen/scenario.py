@@ -85,6 +85,9 @@ def load(name: str, overrides: Mapping[str, str] | None = None, *, folder: Path 
     if not path.is_file():
         raise BadInputError(f"profile '{name}'", "is not known", f"profiles: {', '.join(names(folder))}")
     document, top = parse_file(path)
+    if "phases" in (overrides or {}):  # they take the place of the file's own pace
+        for key in {"rate", "duration"} - set(overrides or {}):
+            top.data.pop(key, None)
     for key, value in (overrides or {}).items():
         override(top.data, key, value)
         document.given[key] = f"{key} as given"

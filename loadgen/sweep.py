@@ -101,10 +101,13 @@ class Sweep:
         return EXIT_OK if self.highest_per_s is not None else EXIT_INCONCLUSIVE
 
     def to_dict(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, **asdict(self)}
+        plain = {"schema": SCHEMA, **asdict(self)}
+        for key, trials in (("search", self.search), ("points", self.points)):
+            plain[key] = [{**asdict(each), "passed": each.passed, "why": each.why} for each in trials]
+        return plain
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """No more runs: ^C, or messages were lost, which no lower rate excuses."""
 
 
@@ -127,7 +130,7 @@ class Sweeper:
             for share in self._plan.shares if highest else ():
                 assert highest is not None  # noqa: S101 - the line above
                 self._points.append(self._once(highest * share, share, f"{share:.0%} of it"))
-        except _Stop as stop:
+        except _StopError as stop:
             stopped = str(stop)
         return Sweep(
             profile=profile,
@@ -187,7 +190,7 @@ class Sweeper:
         self._tell(what, trial)
         if trial.lost or trial.interrupted:
             (self._points if share is not None else self._search).append(trial)
-            raise _Stop(f"{trial.lost} messages were lost" if trial.lost else "interrupted")
+            raise _StopError(f"{trial.lost} messages were lost" if trial.lost else "interrupted")
         return trial
 
 
@@ -217,7 +220,9 @@ def trial_of(result: LoadResult, *, rate: float, share: float | None) -> Trial:
 def text(found: Sweep) -> str:
     """The sweep as a table, the answer first."""
     lines = [_answer(found), ""]
-    rows = [("share", "asked/s", "published/s", "confirm p50", "p99", "end to end p50", "p99", "p99.9", "")]
+    rows: list[tuple[str, ...]] = [
+        ("share", "asked/s", "published/s", "confirm p50", "p99", "end to end p50", "p99", "p99.9", "")
+    ]
     rows += [_cells(each) for each in found.points]
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     for row in rows if found.points else ():

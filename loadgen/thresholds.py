@@ -35,7 +35,7 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_UNITS = {
+UNITS = {
     "": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "%": 0.01,
     "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3,
 }  # fmt: skip
@@ -67,8 +67,8 @@ def read(expression: str) -> Threshold:
     if match is None:
         raise ValueError(f"{expression!r} is not NAME, one of {' '.join(_OPERATORS)}, and a number")
     name, relation, number, unit = match.groups()
-    if unit not in _UNITS:
-        raise ValueError(f"{expression!r}: the unit '{unit}' is not one of {', '.join(filter(None, _UNITS))}")
+    if unit not in UNITS:
+        raise ValueError(f"{expression!r}: the unit '{unit}' is not one of {', '.join(filter(None, UNITS))}")
     if name not in known() and not any(name.startswith(each) and name != each for each in _OPEN):
         close = get_close_matches(name, known(), 1)
         hint = f"did you mean '{close[0]}'? " if close else ""
@@ -77,7 +77,7 @@ def read(expression: str) -> Threshold:
         expression=" ".join(expression.split()),
         name=name,
         relation=relation,
-        limit=float(number) * _UNITS[unit],
+        limit=float(number) * UNITS[unit],
     )
 
 

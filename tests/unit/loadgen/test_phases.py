@@ -75,6 +75,15 @@ def test_duration_beside_phases_is_refused_and_says_what_to_do(tmp_path: Path) -
     assert "phases.NAME.for" in str(caught.value)
 
 
+def test_phases_that_are_set_take_the_place_of_the_files_pace() -> None:
+    pace = "[{steady: 50, for: 2s}, {steady: 80, for: 2s}]"
+    found = scenario.load("work", {"phases": pace})
+    assert (found.rate_per_s, found.duration_s) == (80, 4)
+    assert scenario.load("work", {"phases": pace, "rate": "160"}).phases[0].messages == 200
+    with pytest.raises(BadInputsError, match="follows from the phases"):
+        scenario.load("work", {"phases": pace, "duration": "9s"})
+
+
 def test_without_phases_rate_and_duration_are_needed(tmp_path: Path) -> None:
     with pytest.raises(BadInputsError) as caught:
         read(tmp_path, None)

@@ -150,3 +150,24 @@ def test_missing_queue_is_named() -> None:
 def test_broker_that_counts_nothing_is_refused() -> None:
     with pytest.raises(BadInputError, match="counts no messages"):
         record.reader(Management(rates_mode="none"), "/orders", ["a"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [
+        ("http://mq1:15672", "verified TLS only"),
+        ("mq1", "verified TLS only"),
+        ("https://me:secret@mq1", "holds an account"),
+    ],
+)
+def test_address_that_will_not_do_is_refused_without_its_account(url: str, word: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=word) as caught:
+        record.foreign(url, user="u", password="p", ca_file=tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_foreign_clusters_are_asked_at_every_address(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("")
+    with pytest.raises(NotReadyError):
+        record.foreign("https://mq1", user="u", password="p", ca_file=tmp_path / "none.pem")

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from loadgen import sweep
+from loadgen import scenario, sweep, sweeping
 from loadgen.sweep import Plan, Sweep, Sweeper, Trial
+from warren.errors import BadInputError, BadInputsError
 from warren.results import Latencies, Ledger, LoadResult, Percentiles, Rates, Verdict
 
 SLOW = "p99_end_to_end_s < 0.2"
@@ -158,3 +159,21 @@ def test_trial_takes_its_figures_from_the_result() -> None:
     assert (trial.published_per_s, trial.end_to_end_p50_s, trial.end_to_end_p99_s) == (400, 0.01, 0.004)
     assert trial.passed
     assert trial.why == ""
+
+
+def test_settings_are_checked_before_the_first_run() -> None:
+    found = sweeping.asked("work", settings=["window=50"], thresholds=[SLOW], duration_s=None)
+    loaded = scenario.load("work", {**found.overrides, "rate": "123"})
+    assert (loaded.window, loaded.duration_s, loaded.rate_per_s) == (50, 15.0, 123.0)
+    assert SLOW in loaded.thresholds
+    with pytest.raises(BadInputsError, match="p98"):
+        sweeping.asked("work", settings=[], thresholds=["p98_confirm_s < 1"], duration_s=None)
+    with pytest.raises(BadInputError, match="is not KEY=VALUE"):
+        sweeping.asked("work", settings=["window"], thresholds=[], duration_s=None)
+
+
+def test_duration_of_a_profile_with_phases_is_refused() -> None:
+    phases = "phases=[{steady: 5, for: 1s}]"
+    assert sweeping.asked("work", settings=[phases], thresholds=[], duration_s=None).start_per_s == 5
+    with pytest.raises(BadInputError, match="has phases"):
+        sweeping.asked("work", settings=[phases], thresholds=[], duration_s=5.0)

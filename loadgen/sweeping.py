@@ -1,0 +1,72 @@
+"""What a sweep's runs are: a profile at one rate after the other, in the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from loadgen import launch, progress, scenario
+from loadgen.specify import Order
+from loadgen.sweep import Try
+from warren.context import Context
+from warren.errors import BadInputError
+from warren.results import LoadResult
+
+_DURATION_S = 15.0
+_START_PER_S = 500.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A profile and what is overridden in all of its runs; ``start_per_s`` is the first rate."""
+
+    profile: str
+    overrides: dict[str, str]
+    start_per_s: float
+
+
+def asked(
+    profile: str, *, settings: Sequence[str], thresholds: Sequence[str], duration_s: float | None
+) -> Asked:
+    """Check ``profile`` with all overrides, before the first run.
+
+    Raises BadInputError or BadInputsError, as a run with these would.
+    """
+    found: dict[str, str] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise BadInputError(f"--set {setting}", "is not KEY=VALUE")
+        found[key] = value
+    base = scenario.load(profile, found)
+    if base.phases and duration_s is not None:
+        what = "cannot be given: the profile has phases, which say how long each lasts"
+        raise BadInputError("--duration", what, "leave it out")
+    if not base.phases:
+        found["duration"] = str(duration_s or _DURATION_S)
+    if thresholds:
+        found["thresholds"] = yaml.safe_dump([*base.thresholds, *thresholds], default_flow_style=True)
+    start = base.rate_per_s or _START_PER_S
+    scenario.load(profile, {**found, "rate": str(start)})
+    return Asked(profile=profile, overrides=found, start_per_s=start)
+
+
+def in_lab(context: Context, what: Asked) -> Try:
+    """Runs ``what`` at a rate on the cluster of ``context``; what an overloaded run left is purged."""
+
+    def attempt(rate_per_s: float) -> LoadResult:
+        loaded = scenario.load(what.profile, {**what.overrides, "rate": str(rate_per_s)})
+        order = Order(scenario=loaded, purge=True)
+        result, _ = launch.run_in_lab(context, order, view=progress.Quiet())
+        return result
+
+    return attempt
+
+
+def page_path(runs: Path, profile: str) -> Path:
+    """Where a sweep's page goes unless it is said."""
+    return runs / f"sweep-{profile}-{datetime.now(UTC):%Y%m%d-%H%M%S}.html"
