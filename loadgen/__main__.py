@@ -10,10 +10,10 @@ import signal
 import sys
 from typing import Any
 
-from loadgen.consumer import Consumer
 from loadgen.publisher import Publisher
 from loadgen.relay import Relay
 from loadgen.spec import ConsumerSpec, PublisherSpec, RelaySpec, from_plain
+from loadgen.special import consumer
 from loadgen.worker import Job, Worker
 from warren.errors import EXIT_BAD_INPUT
 
@@ -41,7 +41,7 @@ def _job(raw: dict[str, Any]) -> tuple[Worker, Job]:
         return runner, Relay(relays, runner)
     consumes = from_plain(ConsumerSpec, raw)
     runner = Worker(consumes.link, write=_write)
-    return runner, Consumer(consumes, runner)
+    return runner, consumer(consumes, runner)
 
 
 def _first_line() -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -12,7 +10,7 @@ from typing import Any
 
 from pika.channel import Channel
 
-from loadgen import body, death, plan, stream, wire
+from loadgen import body, death, plan, wire
 from loadgen.curve import Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
@@ -38,8 +36,7 @@ class Consumer:
         self._log = EventLog(self._folder / f"{spec.name}.log", {**self._meaning, "queues": [spec.queue]})
         self._done: list[Bitmap | None] = [None] * spec.publishers
         self._origins: dict[tuple[str, int], Bitmap] = {}
-        self._offsets = stream.Offsets() if spec.stream else None
-        self._left = -1 if spec.crash_after is None else spec.crash_after
+        self._noted = spec.log_tries or spec.log_served or spec.log_arrivals
         self._dead: dict[tuple[str, str, int], Bitmap] = {}
         self._highest = [-1] * spec.publishers
         self._size, self._rest = 0, b""
@@ -54,7 +51,6 @@ class Consumer:
         self._busy_until_ns = 0
         self._free_since_ns = 0
         self._finish = False
-        self._holding = spec.does == "hold"
         self._by_class = [Split(spec.phase_ends_ns) for _ in spec.classes]
         self._counts = dict.fromkeys(("consumed", "settled", "redelivered", "foreign", "duplicates"), 0)
         self._gaps = Gaps()
@@ -73,16 +69,16 @@ class Consumer:
 
     def _consume(self, channel: Channel) -> None:
         self._free_since_ns = time.monotonic_ns()
-        arguments = dict(self._spec.arguments)
-        if self._offsets is not None:
-            arguments = self._offsets.resume(arguments)
         channel.basic_consume(
             self._spec.queue,
             lambda *_: None,
             consumer_tag=self._spec.name,
-            arguments=arguments or None,
+            arguments=self._arguments() or None,
             callback=lambda _ok: self._worker.ready(),
         )
+
+    def _arguments(self) -> dict[str, Any]:
+        return dict(self._spec.arguments)
 
     def lost(self) -> None:
         """What was not settled comes again; what was done stays done."""
@@ -95,12 +91,9 @@ class Consumer:
     def command(self, name: str) -> None:
         if name == "start":
             self._gaps.begin(self._worker.t0_ns)
-        elif name == "release":
-            self._finish = self._finish or self._holding
         elif name == "finish":
             self._finish = True
             self._flush_acks()
-            self._tell_offsets()
             if self._connection is not None:
                 self._connection.on_delivery = lambda _delivery: None
 
@@ -127,24 +120,12 @@ class Consumer:
         now = time.monotonic_ns()
         self._gaps.event(now)
         self._counts["consumed"] += 1
-        if not self._left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self._left -= 1
-        if self._holding:
-            return
         if self._work_ns:
             if not self._queue:
                 self._busy_until_ns = now + self._work_ns
             self._queue.append((delivery, now, self._free_since_ns))
         else:
             self._handle(delivery, now, self._free_since_ns)
-
-    def _tell_offsets(self) -> None:
-        """What was read of a stream, for its oracle."""
-        if self._offsets is not None and self._offsets.last is not None:
-            first, last = self._offsets.first, self._offsets.last
-            self._log.add(Kind.OFFSETS, 0, 0, time.monotonic_ns(), aux=first, aux2=last)
-            self._log.flush()
 
     def _serve(self, now_ns: int) -> int:
         """Settle what has been worked on long enough; returns when the next one will have been."""
@@ -155,8 +136,6 @@ class Consumer:
 
     def _handle(self, delivery: wire.Delivery, now: int, free_ns: int) -> None:
         payload = delivery.body
-        if self._offsets is not None:
-            self._offsets.check(delivery, self._log, now)
         if len(payload) < body.HEADER_SIZE:
             self._strange(delivery, now, Kind.FOREIGN)
             return
@@ -170,17 +149,17 @@ class Consumer:
         if unsound or not payload.endswith(self._rest):
             self._strange(delivery, now, Kind.UNREADABLE)
             return
-        if self._spec.log_arrivals:
-            flag = int(delivery.redelivered)
-            self._log.add(Kind.ARRIVED, publisher, seq, now, detail=kind, aux=intended_ns, aux2=flag)
+        at = (now, intended_ns - self._worker.body_clock_ns, free_ns)
         if self._spec.does == "finish":
+            if self._spec.log_arrivals:
+                self._note(delivery, (publisher, seq, kind), at, 0)
             self._bury(delivery, publisher, seq, now)
             return
-        self._work(delivery, (publisher, seq, kind), (now, intended_ns - self._worker.body_clock_ns, free_ns))
+        self._work(delivery, (publisher, seq, kind), at)
 
     def _work(self, delivery: wire.Delivery, message: tuple[int, int, int], at: tuple[int, int, int]) -> None:
         publisher, seq, kind = message
-        now, intended_ns, free_ns = at
+        now, intended_ns, _ = at
         spec, tried, origin = self._spec, 0, ""
         scheduled = death.MARK in delivery.header
         if scheduled:
@@ -193,15 +172,26 @@ class Consumer:
         if delivery.redelivered and not scheduled:
             self._counts["redelivered"] += 1
             self._log.add(Kind.REDELIVERED, publisher, seq, now)
-        if spec.log_tries:
-            self._log.add(Kind.TRIED, publisher, seq, now, detail=delivery.redelivered, aux=tried)
-        if spec.log_served:
-            flag = int(delivery.redelivered)
-            self._log.add(Kind.SERVED, publisher, seq, now, detail=kind, aux=free_ns, aux2=flag)
+        if self._noted:
+            self._note(delivery, message, at, tried)
         if not self._failures.trivial and tried < self._failures.of(publisher, seq):
             self._reject(delivery, publisher, seq, tried)
         else:
             self._finish_one(delivery, publisher, seq, now, origin)
+
+    def _note(
+        self, delivery: wire.Delivery, message: tuple[int, int, int], at: tuple[int, int, int], tried: int
+    ) -> None:
+        """Write down what an oracle asked for."""
+        publisher, seq, kind = message
+        now, intended_ns, free_ns = at
+        spec, flag = self._spec, int(delivery.redelivered)
+        if spec.log_tries:
+            self._log.add(Kind.TRIED, publisher, seq, now, detail=flag, aux=tried)
+        if spec.log_served:
+            self._log.add(Kind.SERVED, publisher, seq, now, detail=kind, aux=free_ns, aux2=flag)
+        if spec.log_arrivals:
+            self._log.add(Kind.ARRIVED, publisher, seq, now, detail=kind, aux=intended_ns, aux2=flag)
 
     def _origin(self, headers: Mapping[str, Any]) -> str:
         """Where a dead-lettered message is booked; empty for the queue that it was taken from."""

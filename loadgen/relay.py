@@ -29,6 +29,11 @@ _FAR_NS = 3600 * SECOND_NS
 #: How long a nacked message waits before it is published again.
 _NACK_PAUSE_NS = 200_000_000
 _SEQ_LIMIT = 1 << 36
+#: A relay's own publishes and their answers are counted apart from the publishers'.
+_COUNTS = (
+    "consumed", "settled", "redelivered", "foreign", "duplicates",
+    "relay_sent", "relay_confirmed", "relay_nacked",
+)  # fmt: skip
 
 
 class Relay:
@@ -53,8 +58,7 @@ class Relay:
         self._left = -1 if spec.crash_after is None else spec.crash_after
         self._finish = False
         self._by_class = [Split(spec.phase_ends_ns) for _ in spec.classes]
-        names = ("consumed", "settled", "redelivered", "foreign", "duplicates", "relayed")
-        self._counts = dict.fromkeys(names, 0)
+        self._counts = dict.fromkeys(_COUNTS, 0)
         self._gaps = Gaps()
 
     # --- the job's life
@@ -193,6 +197,7 @@ class Relay:
         )
         rest = passing.delivery.body[body.HEADER_SIZE :]
         connection.queue(self._router.template(passing).frames(head, rest))
+        self._counts["relay_sent"] += 1
         self._waiting[self._next_tag] = passing
         self._next_tag += 1
 
@@ -205,8 +210,10 @@ class Relay:
             if passing is None:
                 continue
             if is_ack:
+                self._counts["relay_confirmed"] += 1
                 self._settle(passing)
             else:
+                self._counts["relay_nacked"] += 1
                 passing.attempt += 1
                 self._again.append((now + _NACK_PAUSE_NS, passing))
         self._low_tag = next(iter(self._waiting), self._next_tag)
@@ -214,7 +221,6 @@ class Relay:
     def _settle(self, passing: Passing) -> None:
         """What was passed on is the broker's now: write that down, then ack what it came from."""
         now = time.monotonic_ns()
-        self._counts["relayed"] += 1
         if not passing.comes_back:
             self._end(passing, now)
         self._ack(passing.delivery)

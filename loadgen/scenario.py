@@ -77,11 +77,12 @@ def names(folder: Path = FOLDER) -> tuple[str, ...]:
 
 
 def load(name: str, overrides: Mapping[str, str] | None = None, *, folder: Path = FOLDER) -> Scenario:
-    """The profile called ``name``; ``overrides`` maps key paths (``consumers.worker.count``) to YAML values.
+    """The profile called ``name``, or that of a file of your own when the name ends with ``.yml``.
 
+    ``overrides`` maps key paths (``consumers.worker.count``) to YAML values.
     Raises BadInputError for an unknown profile, BadInputsError with every fault of the file.
     """
-    path = folder / f"{name}.yml"
+    path = Path(name) if name.endswith(".yml") else folder / f"{name}.yml"
     if not path.is_file():
         raise BadInputError(f"profile '{name}'", "is not known", f"profiles: {', '.join(names(folder))}")
     document, top = parse_file(path)

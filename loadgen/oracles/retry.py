@@ -9,7 +9,7 @@ not judged: a fault makes them late, and late is not lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from loadgen import plan
@@ -17,7 +17,7 @@ from loadgen.collect import Totals
 from loadgen.evidence import Evidence, add, members, number
 from loadgen.expectation import Expectation
 from loadgen.ledger import Event, Kind
-from loadgen.spec import LoadSpec, TakerRole
+from loadgen.spec import LoadSpec, RelayRole, TakerRole
 from warren.stats import percentile
 
 #: A delay shorter than said by more than this is early: the clocks are one, so this is rounding only.
@@ -80,7 +80,8 @@ def _compare(counts: dict[str, int], seen: int, planned: int) -> None:
 
 
 def _delays(role: TakerRole, events: Sequence[Event]) -> Mapping[str, Any]:
-    rungs = [_rung(events, step, said) for step, said in enumerate(role.delays_s)]
+    since = min if isinstance(role, RelayRole) else max
+    rungs = [_rung(events, step, said, since) for step, said in enumerate(role.delays_s)]
     early = sum(rung["early"] for rung in rungs)
     names = [f"step_{index + 1}" for index in range(len(rungs))]
     return {
@@ -90,9 +91,12 @@ def _delays(role: TakerRole, events: Sequence[Event]) -> Mapping[str, Any]:
     }
 
 
-def _rung(events: Sequence[Event], step: int, said_s: float) -> dict[str, Any]:
-    """The waits between try ``step`` and the next. A payment rejected twice at one try (its worker was lost)
-    counts from the last reject before the next try."""
+def _rung(
+    events: Sequence[Event], step: int, said_s: float, since: Callable[[list[int]], int]
+) -> dict[str, Any]:
+    """The waits between try ``step`` and the next. Of a payment that was rejected twice at one try (its
+    worker was lost) the broker knows the last reject only; a relay sent it off twice, and the next try may
+    be the first of the two: it counts from ``since``."""
     left: dict[Message, list[int]] = {}
     arrived: dict[Message, int] = {}
     for event in events:
@@ -102,7 +106,7 @@ def _rung(events: Sequence[Event], step: int, said_s: float) -> dict[str, Any]:
         elif event.kind is Kind.TRIED and event.aux == step + 1:
             arrived[key] = min(event.at_ns, arrived.get(key, event.at_ns))
     waits = [
-        (at_ns - max(before)) / 1e9
+        (at_ns - since(before)) / 1e9
         for key, at_ns in arrived.items()
         if (before := [each for each in left.get(key, ()) if each <= at_ns])
     ]

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from pika import spec as amqp
 
-from loadgen import body, consumer
-from loadgen.consumer import Consumer
+from loadgen import body, consumer, special
 from loadgen.evidence import members
 from loadgen.ledger import Event, Kind, read_bitmap, read_log
 from loadgen.spec import ConsumerSpec, Link
@@ -101,7 +100,7 @@ class Rig:
         }
         self.folder, self.worker = folder, Worker()
         spec = ConsumerSpec(**{**values, "link": link, "folder": str(folder), **changes})
-        self.job = Consumer(spec, self.worker)  # type: ignore[arg-type]
+        self.job = special.consumer(spec, self.worker)  # type: ignore[arg-type]
         self.connection, self.channel = Connection(), Channel()
         self.job.opened(self.connection, self.channel)  # type: ignore[arg-type]
         self.tag = 0
@@ -386,7 +385,7 @@ def test_armed_consumer_kills_itself_before_it_takes_one_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(consumer.os, "kill", lambda pid, number: killed.append((pid, number)))
+    monkeypatch.setattr(special.os, "kill", lambda pid, number: killed.append((pid, number)))
     rig = Rig(tmp_path, monkeypatch, crash_after=2)
     rig.deliver(0)
     rig.deliver(1)

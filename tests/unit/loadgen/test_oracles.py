@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
-from loadgen import oracles, plan
+from loadgen import oracles, plan, roster
 from loadgen.collect import Totals
-from loadgen.evidence import Evidence
+from loadgen.evidence import Evidence, members
 from loadgen.histogram import record
 from loadgen.judge import Expectation
 from loadgen.ledger import Event, Kind, LogPart
 from loadgen.oracles.priority import Served, inversions
-from loadgen.spec import ConsumerRole, LoadSpec, MessageClass, PublisherRole
+from loadgen.spec import ConsumerRole, LoadSpec, MessageClass, Outcome, PublisherRole, RelayRole
+from warren.errors import BadInputError
 
 SEED = 3
 COUNT = 200
@@ -220,3 +222,103 @@ def test_waiting_times_are_compared_where_there_was_waiting(
 
 def test_profile_without_an_oracle_has_no_checks() -> None:
     assert checked(spec("nameless"), Evidence()) == {}
+
+
+# --- by name
+
+RETURNS = LoadSpec(
+    **{
+        **{name: getattr(WORK, name) for name in WORK.__dataclass_fields__},
+        "oracles": ("returns",),
+        "publishers": (
+            PublisherRole(
+                **_ROLE,
+                returned=True,
+                classes=(
+                    MessageClass(name="routed", destinations=("work",)),
+                    MessageClass(name="stray", destinations=()),
+                ),
+            ),
+        ),
+    }
+)
+
+
+def returned(*, but: int | None = None, also: int | None = None) -> Any:
+    expected = roster.expectation(RETURNS)
+    stray = set(members(expected.of_class(0, "stray", COUNT)))
+    back = {seq for seq in stray if seq != but} | ({also} if also is not None else set())
+    evidence = Evidence(published={0: COUNT}, confirmed={0: (1 << COUNT) - 1})
+    events = [Event(Kind.RETURNED, 0, seq) for seq in sorted(back)]
+    found = oracles.check(RETURNS, with_log(evidence, events), expected, Totals())["returns"]
+    assert found["expected"] == len(stray) > 0
+    return found
+
+
+def strays() -> list[int]:
+    return list(members(roster.expectation(RETURNS).of_class(0, "stray", COUNT)))
+
+
+def test_unroutable_messages_that_come_back_hold() -> None:
+    assert returned()["passed"] is True
+
+
+def test_unroutable_message_that_vanished_is_found() -> None:
+    found = returned(but=strays()[3])
+    assert (found["passed"], found["vanished"]) == (False, 1)
+
+
+def test_message_that_came_back_though_it_has_a_queue_is_found() -> None:
+    routed = next(seq for seq in range(COUNT) if seq not in strays())
+    found = returned(also=routed)
+    assert (found["passed"], found["returned_though_routable"]) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("profile", "wanted"),
+    [
+        ("work", set()),
+        ("retry", {"tries"}),
+        ("priority", {"served", "confirm_times"}),
+        ("none-such", set()),
+    ],
+)
+def test_workers_note_what_the_oracle_of_the_profile_asks(profile: str, wanted: set[str]) -> None:
+    assert oracles.needs(spec(profile)) == wanted
+
+
+def test_named_oracles_take_the_place_of_the_profiles_own() -> None:
+    named = dataclasses.replace(spec("work"), oracles=("retry", "priority"))
+    assert oracles.needs(named) == {"tries", "served", "confirm_times"}
+    assert oracles.names(dataclasses.replace(named, oracles=())) == ()
+
+
+def test_every_oracle_asks_for_evidence_that_there_is() -> None:
+    for name in oracles.known():
+        assert oracles.needs(dataclasses.replace(WORK, oracles=(name,))) <= set(oracles.EVIDENCE)
+
+
+def test_unknown_oracle_is_refused_by_name() -> None:
+    with pytest.raises(BadInputError, match="wrok"):
+        oracles.needs(dataclasses.replace(WORK, oracles=("wrok",)))
+
+
+def test_relay_that_sent_a_message_off_twice_is_held_to_the_first_time() -> None:
+    relay = RelayRole(
+        name="r",
+        user="u",
+        queue="work",
+        delays_s=(5.0,),
+        retries=(Outcome(name="wait"),),
+        failures=(0.0, 1.0),
+    )
+    said = dataclasses.replace(RETRY, consumers=(), relays=(relay,))
+    second = 1_000_000_000
+    events = [
+        Event(Kind.TRIED, 0, 0, 0, aux=0),
+        Event(Kind.REJECTED, 0, 0, 0, aux=0),
+        Event(Kind.REJECTED, 0, 0, 4 * second, aux=0),
+        Event(Kind.TRIED, 0, 0, 5 * second, aux=1),
+    ]
+    evidence = Evidence(published={0: 1}, confirmed={0: 1}, done={("work", 0): [1]})
+    assert checked(said, with_log(evidence, events))["delays"]["passed"] is True

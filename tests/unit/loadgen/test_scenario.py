@@ -116,6 +116,13 @@ def test_fault_is_refused_by_file_and_key(tmp_path: Path, changes: dict[str, Any
     assert where in str(caught.value)
 
 
+def test_profile_may_be_a_file_of_your_own(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.yml").write_text(yaml.safe_dump(PLAIN), encoding="utf-8")
+    assert scenario.load(str(tmp_path / "elsewhere.yml")).name == "mine"
+    with pytest.raises(BadInputError, match="is not known"):
+        scenario.load(str(tmp_path / "nowhere.yml"))
+
+
 def test_unknown_profile_names_those_there_are() -> None:
     with pytest.raises(BadInputError, match=r"profiles: .*work"):
         scenario.load("wrok")
