@@ -51,13 +51,29 @@ class Phase:
 
 
 class Curve:
-    """All phases in a row, as a function from a count of messages to a time. All rates at least 0."""
+    """All phases in a row, as a function from a count of messages to a time. All rates at least 0.
+
+    Counts are mostly asked for in order, so the segment of the last one is at hand for the next.
+    """
+
+    __slots__ = (
+        "_counts",
+        "_from",
+        "_high",
+        "_length_s",
+        "_low",
+        "_segments",
+        "_slope",
+        "_start_s",
+        "_starts_s",
+    )
 
     def __init__(self, phases: Sequence[Phase]) -> None:
         self._segments = [each for phase in phases for each in phase.segments if each.for_s > 0]
         counts = accumulate((each.messages for each in self._segments), initial=0.0)
         self._counts = [round(count, _DIGITS) for count in counts]
         self._starts_s = list(accumulate((each.for_s for each in self._segments), initial=0.0))
+        self._low = self._high = self._start_s = self._length_s = self._from = self._slope = 0.0
 
     @property
     def total(self) -> float:
@@ -71,18 +87,25 @@ class Curve:
     def time_of(self, count: float) -> float:
         """Seconds after the start at which ``count`` messages have become due; after a pause rather than
         before it. What the curve does not hold is due long after its end."""
-        if count >= self._counts[-1]:
-            return self._starts_s[-1] + _NEVER_S
-        at = bisect_right(self._counts, count) - 1
-        return self._starts_s[at] + min(self._segments[at].for_s, self._within(at, count - self._counts[at]))
+        if not self._low <= count < self._high:
+            if count >= self._counts[-1]:
+                return self._starts_s[-1] + _NEVER_S
+            self._seek(bisect_right(self._counts, count) - 1)
+        count -= self._low
+        if not self._slope:
+            return self._start_s + min(self._length_s, count / self._from)
+        # The root of from·t + slope·t²/2 = count, in the form that cancels nothing.
+        root = math.sqrt(max(0.0, self._from * self._from + 2 * self._slope * count))
+        below = self._from + root
+        return self._start_s + (min(self._length_s, 2 * count / below) if below > 0 else 0.0)
 
-    def _within(self, at: int, count: float) -> float:
-        """The root of ``from t + (to - from) t² / (2 for) = count``, in the form that cancels nothing."""
+    def _seek(self, at: int) -> None:
+        """Have the segment at hand in which counts from ``_counts[at]`` on become due: its rate is not 0."""
         segment = self._segments[at]
-        slope = (segment.to_per_s - segment.from_per_s) / segment.for_s
-        root = math.sqrt(max(0.0, segment.from_per_s**2 + 2 * slope * count))
-        below = segment.from_per_s + root
-        return 2 * count / below if below > 0 else 0.0
+        self._low, self._high = self._counts[at], self._counts[at + 1]
+        self._start_s, self._length_s = self._starts_s[at], segment.for_s
+        self._from = segment.from_per_s
+        self._slope = (segment.to_per_s - segment.from_per_s) / segment.for_s
 
 
 def ends_ns(phases: Sequence[Phase]) -> tuple[int, ...]:
