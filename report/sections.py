@@ -28,7 +28,9 @@ _OPTIONS = (
     ("window", "--window", ""),
     ("seed", "--seed", ""),
 )
-_PERCENTILES = ("p50", "p75", "p95", "p99", "p999", "max", "count")
+_PERCENTILES = ("p50", "p75", "p95", "p99", "p999", "p9999", "max", "count")
+_MANY_NINES = {"p999": "p99.9", "p9999": "p99.99"}
+_PHASE_LATENCIES = ("confirm_p50_s", "confirm_p99_s", "end_to_end_p50_s", "end_to_end_p99_s")
 
 
 def heading(result: Result) -> Markup:
@@ -103,10 +105,29 @@ def latency(result: Result) -> Markup:
     numbers = frozenset(range(1, len(_PERCENTILES) + 1))
     return table(
         "Latency",
-        ("", *(name.replace("p999", "p99.9") for name in _PERCENTILES), "Measured"),
+        ("", *(_MANY_NINES.get(name, name) for name in _PERCENTILES), "Measured"),
         rows,
         numbers=numbers,
     )
+
+
+def phases(result: Result) -> Markup | None:
+    """What was asked for and what came of it, phase by phase; nothing where there is only one."""
+    found = result.get("phases") or ()
+    if len(found) < 2:  # noqa: PLR2004 - one phase is the whole run
+        return None
+    rows = []
+    for phase in found:
+        low, high = phase["rate_from_per_s"], phase["rate_to_per_s"]
+        rows.append((
+            str(phase["name"]),
+            f"{phase['t_from_s']:g} to {phase['t_to_s']:g} s",
+            f"{low:g}/s" if low == high else f"{low:g} to {high:g}/s",
+            words.count(phase["published"]),
+            *(words.figure(key, phase[key]) for key in _PHASE_LATENCIES),
+        ))  # fmt: skip
+    headings = ("Phase", "When", "Asked for", "Published", *(words.label(key) for key in _PHASE_LATENCIES))
+    return table("Phases", headings, rows, numbers=frozenset(range(1, len(headings))))
 
 
 def faults(result: Result) -> Markup | None:
@@ -179,8 +200,9 @@ def totals(result: Result) -> Markup:
 
 
 def parameters(result: Result) -> Markup:
-    """What the run was asked to do, nested values by their path."""
-    rows = [(path, text) for path, text in _flat("", result.get("params", {}))]
+    """What the run was asked to do, nested values by their path; phases have a table of their own."""
+    given = {key: value for key, value in result.get("params", {}).items() if key != "phases"}
+    rows = [(path, text) for path, text in _flat("", given)]
     return table("Parameters", ("Parameter", "Value"), rows, numbers=frozenset())
 
 
@@ -201,6 +223,8 @@ def repeat(result: Result) -> Markup:
     if "rate_per_s" in params:
         command += ["--rate", "max" if params["rate_per_s"] is None else f"{params['rate_per_s']:g}"]
     for key, option, unit in _OPTIONS:
+        if key == "duration_s" and params.get("phases"):
+            continue  # it follows from them
         if isinstance(params.get(key), int | float):
             command += [option, f"{params[key]:.10g}{unit}"]
     return element(

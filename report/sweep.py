@@ -108,9 +108,8 @@ def chart(points: Sequence[Trial], highest: float) -> Markup:
     for power in range(low, high + 1):
         parts.append(_line("grid", (_LEFT, y(10.0**power)), (_WIDTH - _RIGHT, y(10.0**power))))
         parts.append(_text(_LEFT - 8, y(10.0**power) + 4, words.seconds(10.0**power), "end"))
-    for step in range(_STEPS + 1):
-        rate = reach * step / _STEPS
-        parts.append(_text(x(rate), _HEIGHT - _BOTTOM + 18, f"{rate:,.0f}", "middle"))
+    for rate in _ticks(reach):
+        parts.append(_text(x(rate), _HEIGHT - _BOTTOM + 18, f"{rate:,.10g}", "middle"))
     parts.append(_text(_WIDTH / 2, _HEIGHT - 8, "messages published per second", "middle"))
     parts.append(_line("mark", (x(highest), _TOP), (x(highest), _HEIGHT - _BOTTOM)))
     parts.append(_text(x(highest) - 6, _TOP + 10, "highest that passes", "end"))
@@ -124,6 +123,13 @@ def chart(points: Sequence[Trial], highest: float) -> Markup:
         f'<svg class="sweep-chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="Latency against throughput; the table below has every figure">{inside}</svg>'
     )
+
+
+def _ticks(reach: float) -> Iterator[float]:
+    """Round rates from 0 up to ``reach``, four to ten of them."""
+    power = 10.0 ** math.floor(math.log10(reach / _STEPS))
+    step = next(power * each for each in (1, 2, 5, 10) if reach / (power * each) < 2 * _STEPS)
+    yield from (round(step * at, 6) for at in range(int(reach / step) + 1))
 
 
 def _legend(at: int, name: str, css: str) -> list[Markup]:
@@ -156,7 +162,7 @@ def _passed(trial: Trial) -> bool:
 
 
 def _table(caption: str, trials: Sequence[Trial]) -> Markup:
-    headings = ("Share", "Asked for", "Published", *(name for _, name, *_ in _LINES), "", "Run")
+    headings = ("Share", "Asked for", "Published", *(name for _, name, *_ in _LINES), "Outcome", "Run")
     rows = [
         (
             f"{trial['share']:.0%}" if trial["share"] else "",

@@ -14,7 +14,7 @@ const ORDER = ["published_per_s", "confirmed_per_s", "consumed_per_s"];
 
 /** "end_to_end_p99_s" -> "end to end p99". */
 export function seriesLabel(key, ends) {
-  return key.slice(0, key.length - ends.length).replace(/_/g, " ").replace("p999", "p99.9");
+  return key.slice(0, key.length - ends.length).replace(/_/g, " ").replace("p9999", "p99.99").replace("p999", "p99.9");
 }
 
 /** Panels with their data: {…Grafana panel, answers: [{target, query, series}]}. */

@@ -282,3 +282,38 @@ def test_figures_take_their_unit_from_the_key() -> None:
     assert figure("seed", 1234567) == "1234567"
     assert figure("x", {"a_s": 1.0, "b": None}) == "a 1 s, b -"
     assert label("confirm_gap_max_s") == "confirm gap max"
+
+
+def phase(name: str, low: float, high: float, **changes: Any) -> dict[str, Any]:
+    times = {"t_from_s": 0.0, "t_to_s": 10.0}
+    latencies = {
+        "confirm_p50_s": 0.004,
+        "confirm_p99_s": 0.02,
+        "end_to_end_p50_s": None,
+        "end_to_end_p99_s": 0.5,
+    }
+    return {
+        "name": name,
+        **times,
+        "rate_from_per_s": low,
+        "rate_to_per_s": high,
+        "published": 3000,
+        **latencies,
+        **changes,
+    }
+
+
+def test_phases_have_their_table_and_are_not_repeated_as_parameters() -> None:
+    params = {"rate_per_s": 500.0, "duration_s": 20.0, "phases": [{"name": "up", "segments": [{"for_s": 7}]}]}
+    found = [phase("up", 100, 500), phase("<plateau>", 500, 500)]
+    page = page_of(result(phases=found, params=params))
+    assert "Phases" in page.words
+    assert "up 0 to 10 s 100 to 500/s 3,000" in page.words
+    assert "<plateau> 0 to 10 s 500/s" in page.words
+    assert "segments" not in page.words
+    assert "--rate 500" in page.words
+    assert "--duration" not in page.words
+
+
+def test_one_phase_is_the_run_and_has_no_table() -> None:
+    assert "Phases" not in page_of(result(phases=[phase("steady", 500, 500)])).words

@@ -87,3 +87,13 @@ def test_page_is_written_whole_or_refused(tmp_path: Path) -> None:
     assert written.read_text(encoding="utf-8").startswith("<!doctype html>")
     with pytest.raises(BadInputError, match="schema"):
         page.write_sweep({"schema": 2}, out=tmp_path / "other.html")
+
+
+@pytest.mark.parametrize("reach", [0.7, 3.0, 42, 999, 4326, 12_700, 1e6])
+def test_axis_has_a_few_round_rates(reach: float) -> None:
+    ticks = list(page._ticks(reach))
+    assert 4 <= len(ticks) <= 11
+    assert ticks[0] == 0
+    assert ticks[-1] <= reach
+    assert f"{ticks[1]:.6e}".partition("e")[0] in ("1.000000", "2.000000", "5.000000")
+    assert ticks == pytest.approx([ticks[1] * at for at in range(len(ticks))])
