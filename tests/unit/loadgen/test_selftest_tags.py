@@ -64,6 +64,7 @@ class Fated:
 
     publishes: list[str] = field(default_factory=list)
     deliveries: list[str] = field(default_factory=list)
+    kept: list[Passing] = field(default_factory=list)
 
     def publish(self, lane: Lane, publish: Passing) -> None:
         what = self.publishes.pop(0) if self.publishes else "forward"
@@ -83,6 +84,9 @@ class Fated:
         what = self.deliveries.pop(0) if self.deliveries else "hand"
         if what == "swallow":
             lane.settle(delivery)
+            return
+        if what == "keep":
+            self.kept.append(delivery)
             return
         lane.hand(delivery)
         if what == "copy":
@@ -212,6 +216,37 @@ def test_reject_and_nack_keep_what_they_ask_for() -> None:
     assert (reject.delivery_tag, reject.requeue) == (2, True)  # type: ignore[attr-defined]
     (nack,) = talk.client(settle(spec.Basic.Nack, 3, True, True))
     assert (nack.delivery_tag, nack.multiple, nack.requeue) == (4, True, True)  # type: ignore[attr-defined]
+
+
+def test_what_the_middleman_still_keeps_is_settled_by_nobody() -> None:
+    act = Fated(deliveries=["hand", "keep", "hand", "hand"])
+    talk = Talk(act)
+    for tag in (1, 2, 3, 4):
+        talk.broker(deliver(tag, tag))
+    acks = talk.client(settle(spec.Basic.Ack, 2, True))
+    assert [(each.delivery_tag, each.multiple) for each in acks] == [(1, False), (3, False)]  # type: ignore[attr-defined]
+    (kept,) = act.kept
+    talk.passage._lanes[CHANNEL].hand(kept)
+    nacks = talk.client(settle(spec.Basic.Nack, 4, True, False))
+    assert [(each.delivery_tag, each.multiple) for each in nacks] == [(4, True)]  # type: ignore[attr-defined]
+
+
+def test_nack_of_several_is_one_of_each_where_another_lies_between() -> None:
+    talk = Talk(Fated(deliveries=["hand", "keep", "hand"]))
+    for tag in (1, 2, 3):
+        talk.broker(deliver(tag, tag))
+    nacks = talk.client(settle(spec.Basic.Nack, 2, True, True))
+    told = [(each.delivery_tag, each.multiple, each.requeue) for each in nacks]  # type: ignore[attr-defined]
+    assert told == [(1, False, True), (3, False, True)]
+
+
+def test_message_is_whole_with_its_last_frame_only() -> None:
+    raw = content(spec.Basic.Publish(exchange="x", routing_key="k"), bytes(range(120)), room=50)
+    assembler = frames.Assembler()
+    items = [assembler.take(each) for each in frames.Splitter().feed(raw)]
+    assert items[:-1] == [None] * 4
+    assert isinstance(items[-1], Message)
+    assert items[-1].body == bytes(range(120))
 
 
 def test_ack_of_everything_is_translated() -> None:
