@@ -68,10 +68,12 @@ def _freeze(context: Context, json_path: Path | None, *, with_perftest: bool) ->
     image = perftest_image(context) if with_perftest else None
     context.say(f"Warren, {omission.DURATION_S} s")
     rows = omission.of_warren(context, place, view=Quiet())
-    if image is not None:
-        context.say(f"PerfTest, {omission.DURATION_S} s")
-        rows += omission.of_perftest(context, place, image)
-    found = omission.as_dict(rows)
-    options.write_json(json_path, found)
-    click.echo(omission.table(rows))
+    try:
+        if image is not None:
+            context.say(f"PerfTest, {omission.DURATION_S} s")
+            rows += omission.of_perftest(context, place, image)
+    finally:
+        found = omission.as_dict(rows)
+        options.write_json(json_path, found)
+        click.echo(omission.table(rows))
     return EXIT_OK if found["passed"] else EXIT_FAILED

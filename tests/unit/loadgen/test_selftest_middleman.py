@@ -7,6 +7,8 @@ import dataclasses
 import io
 import json
 import os
+import socket
+import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -141,6 +143,18 @@ def test_stream_that_is_no_amqp_is_told_in_the_report() -> None:
 
     (problem,) = between(Plan(act="clean"), script)["problems"]
     assert "a frame has no end" in problem
+
+
+def test_client_that_leaves_without_a_word_is_no_problem() -> None:
+    async def script(client: Streams, broker: Streams, middleman: Middleman) -> None:
+        await confirming(client, broker)
+        client[1].get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        client[1].transport.abort()
+        assert await broker[0].read() == b""
+
+    assert between(Plan(act="clean"), script)["problems"] == []
 
 
 def test_broker_that_does_not_answer_is_told_in_the_report() -> None:
