@@ -16,21 +16,11 @@ PASSED, FAILED = Verdict.PASSED, Verdict.FAILED
 #: 400 messages, three of them picked: far enough apart, and from the end, for each to be over.
 _PICKED = (61, 173, 290)
 _HELD_S = 0.4
-#: The profile, calm: nobody fails by plan, one consumer so that order is judged, no excuse for a duplicate.
-SETTINGS = {
-    "rate": "200",
-    "duration": "2s",
-    "consumers.worker.count": "1",
-    "consumers.worker.failure_rate": "0",
-    "drain_silence_s": "3",
-    "tolerances.unflagged_duplicates": "0",
-    "tolerances.self_lag_p99_s": "5",
-}
 #: A refusal is published again until its deadline, so that one is short where one is wanted.
 _SOON: Mapping[str, str] = {"publish_deadline_s": "5"}
 #: Workers that fall behind, with little in their hands.
-_SLOW: Mapping[str, str] = {"consumers.worker.work_time_s": "0.02", "consumers.worker.prefetch": "10",
-                            "consumers.worker.ack_batch": "1"}  # fmt: skip
+_SLOW: Mapping[str, str] = {"consumers.consumer.work_time_s": "0.02", "consumers.consumer.prefetch": "10",
+                            "consumers.consumer.ack_batch": "1"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from loadgen import container, launch, scenario
+from loadgen import container, launch, resolve, scenario
 from loadgen.container import Place, Starter
 from loadgen.progress import Quiet, View
+from loadgen.scenario import Scenario
 from loadgen.selftest.act import Plan
 from loadgen.selftest.box import standing
-from loadgen.selftest.cases import SETTINGS, Case
+from loadgen.selftest.cases import Case
 from loadgen.selftest.outcome import Outcome, judge
 from warren.context import Context
 from warren.results import LoadResult
 
-PROFILE = "work"
+FOLDER = Path(__file__).resolve().parent
+PROFILE = "selftest"
 
 
 def run(
@@ -38,7 +41,7 @@ def run(
             context,
             place,
             case.plan,
-            {**SETTINGS, **case.settings},
+            case.settings,
             view=_view(context, case),
             starter=starter,
         )
@@ -64,8 +67,7 @@ def through(
     """One run with ``settings`` through a middleman with ``plan``: its report, and the result."""
     with standing(context, place, plan, starter=starter) as box:
         order = launch.Order(
-            scenario=scenario.load(PROFILE, settings),
-            purge=True,
+            scenario=profile(settings),
             endpoints=(box.endpoint,),
             params={"middleman": plan.act},
         )
@@ -87,13 +89,18 @@ class _Purging(Quiet):
             self._purge()
 
 
+def profile(settings: Mapping[str, str]) -> Scenario:
+    """The self-test's own profile with ``settings``."""
+    return scenario.load(PROFILE, settings, folder=FOLDER)
+
+
 def _view(context: Context, case: Case) -> View:
     if case.purge_at_s is None:
         return Quiet()
-    loaded = scenario.load(PROFILE)
-    queue = next(role.queue for role in loaded.consumers if role.does == "work")
+    (role,) = profile(case.settings).consumers
+    vhost = resolve.own_vhost(PROFILE).name
 
     def purge() -> None:
-        context.management.delete("queues", loaded.vhost, queue, "contents")
+        context.management.delete("queues", vhost, role.queue, "contents")
 
     return _Purging(purge, case.purge_at_s)

@@ -17,7 +17,7 @@ from typing import Any
 
 from loadgen import container
 from loadgen.bench import perftest
-from loadgen.bench.cells import Cell
+from loadgen.bench.cells import ACK_BATCH, PREFETCH, WINDOW, Cell
 from loadgen.bench.stage import Stage
 from loadgen.container import Place, Starter
 from loadgen.progress import View
@@ -32,14 +32,15 @@ RATE_PER_S, DURATION_S, FROZEN_S = 1000, 25, 1.0
 #: How far a reported percentile may be from what the arrival times say, as a share of it.
 TOLERANCE = 0.02
 _PERFTEST_SPARE_S = 90.0
-#: The profile, as PerfTest is run beside it: one publisher, one consumer, the same window, batches and sizes.
+_SIZE_BYTES = 200
+#: As PerfTest is run beside it, in the window, batches and sizes of the benchmark.
 SETTINGS = {
     "rate": str(RATE_PER_S),
     "duration": f"{DURATION_S}s",
-    "consumers.worker.count": "1",
-    "consumers.worker.failure_rate": "0",
-    "consumers.worker.prefetch": "500",
-    "tolerances.self_lag_p99_s": "5",
+    "window": str(WINDOW),
+    "size_bytes": str(_SIZE_BYTES),
+    "consumers.consumer.prefetch": str(PREFETCH),
+    "consumers.consumer.ack_batch": str(ACK_BATCH),
 }
 
 
@@ -98,7 +99,7 @@ def of_perftest(
     context: Context, place: Place, image: str, *, starter: Starter = container.start
 ) -> list[Measured]:
     """PerfTest's figures through the same freeze, at the same rate, window and sizes."""
-    cell = Cell(name="freeze", pairs=1, queues=1, size_bytes=200, rate_per_s=RATE_PER_S)
+    cell = Cell(name="freeze", pairs=1, queues=1, size_bytes=_SIZE_BYTES, rate_per_s=RATE_PER_S)
     stage = Stage(
         management=context.management,
         user=context.topology.account("operator").name,

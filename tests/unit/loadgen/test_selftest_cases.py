@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from pika import frame, spec
 
-from loadgen import consumer, publisher, roster, scenario, wire
+from loadgen import consumer, publisher, roster, wire
 from loadgen.collect import Totals
 from loadgen.consumer import Consumer
 from loadgen.evidence import read_evidence
 from loadgen.judge import judge
 from loadgen.publisher import Publisher
-from loadgen.selftest import cases, frames, outcome
+from loadgen.selftest import cases, engine, frames, outcome
 from loadgen.selftest.act import Honest
 from loadgen.selftest.acts import ACTS, act
 from loadgen.selftest.cases import CASES, Case
@@ -227,15 +227,14 @@ class Rehearsal:
 
 
 def load_spec(case: Case, folder: Path) -> LoadSpec:
-    profile = scenario.load("work", {**cases.SETTINGS, **case.settings, "consumers.worker.work_time_s": "0"})
-    (shop,) = profile.publishers
-    names = ("orders-shop", "orders-worker", "orders-support")
+    profile = engine.profile({**case.settings, "consumers.consumer.work_time_s": "0"})
+    (role,) = profile.publishers
     return LoadSpec(
-        run_id="rehearsal", nonce=77, seed=1, profile="work", vhost="/",
+        run_id="rehearsal", nonce=77, seed=1, profile=profile.name, vhost="/",
         endpoints=(Endpoint(name="m", host="m", port=1),), ca_pem=None,
-        users=tuple(Credentials(username=name, password="p") for name in names),
-        publishers=(dataclasses.replace(shop, destinations=("orders.work",)),),
-        consumers=profile.consumers[:1], folder=str(folder), rate_per_s=profile.rate_per_s,
+        users=(Credentials(username="load", password="p"),),
+        publishers=(dataclasses.replace(role, destinations=("warren.selftest",)),),
+        consumers=profile.consumers, folder=str(folder), rate_per_s=profile.rate_per_s,
         duration_s=profile.duration_s, size_bytes=profile.size_bytes, window=profile.window,
         publish_deadline_s=profile.publish_deadline_s, judge_order=profile.judge_order,
         tolerances=profile.tolerances,

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from loadgen.selftest import cases, engine
+from loadgen import resolve
+from loadgen.selftest import cases, engine, omission
 from loadgen.selftest.outcome import Outcome
+from warren import checkout, topology_reader
 from warren.cli import root
 from warren.errors import BadInputError
 from warren.results import Availability, Ledger, LoadResult, Verdict
@@ -84,10 +86,18 @@ def test_queue_is_purged_once_and_when_it_is_due(tmp_path: Path, monkeypatch: py
     rig.run(cases.case("purge"))
     for event in ({"type": "note"}, *({"type": "progress", "t_s": at} for at in (0, 1, 2))):
         rig.views[0].show(event)
-    assert rig.deleted == [("queues", "/orders", "orders.work", "contents")]
+    assert rig.deleted == [("queues", "/warren.selftest", "warren.selftest", "contents")]
 
 
 @pytest.mark.parametrize("options", [["--coordinated-omission", "--case", "lose"], ["--perftest"]])
 def test_options_that_do_not_fit_are_refused_before_anything(options: list[str]) -> None:
     with pytest.raises(BadInputError):
         root.main(["load", "selftest", *options], prog_name="warren", standalone_mode=False)
+
+
+def test_profile_fits_any_topology_and_touches_nobodys_queue() -> None:
+    found = engine.profile(omission.SETTINGS)
+    resolved = resolve.resolve(found, topology_reader.load(checkout.path("deploy", "topology.yml")))
+    assert resolved.own_vhost or resolved.vhost == "/warren.selftest"
+    assert [role.destinations for role in resolved.publishers] == [("warren.selftest",)]
+    assert (resolved.rate_per_s, resolved.consumers[0].count) == (omission.RATE_PER_S, 1)
