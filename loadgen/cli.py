@@ -46,7 +46,7 @@ def list_profiles(profile: str | None) -> None:
 @click.argument("profile")
 @click.option("--rate", metavar="N|max", help="Messages per second, all publishers together.")
 @click.option("--duration", type=Duration(), help="How long to publish: 30s, 2m, 1h.")
-@click.option("--size", type=click.IntRange(min=32), help="Bytes of a message's body.")
+@click.option("--size", type=click.IntRange(min=12), help="Bytes of a message's body.")
 @click.option(
     "--processes", type=click.IntRange(1, 64), help="Publishers and workers of each role, so many each."
 )

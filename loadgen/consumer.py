@@ -10,7 +10,8 @@ from typing import Any
 
 from pika.channel import Channel
 
-from loadgen import body, death, plan, wire
+from loadgen import death, plan, wire
+from loadgen.codec import codec
 from loadgen.curve import Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
@@ -19,8 +20,6 @@ from loadgen.transport import Connection
 from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
 
 _FAR_NS = 3600 * SECOND_NS
-#: No run reaches this number: a larger one is a damaged message.
-_SEQ_LIMIT = 1 << 36
 
 
 class Consumer:
@@ -39,6 +38,7 @@ class Consumer:
         self._noted = spec.log_tries or spec.log_served or spec.log_arrivals
         self._dead: dict[tuple[str, str, int], Bitmap] = {}
         self._highest = [-1] * spec.publishers
+        self._codec = codec(spec.body, nonce=spec.nonce, publishers=spec.publishers)
         self._size, self._rest = 0, b""
         self._connection: Connection | None = None
         self._channel: Channel | None = None
@@ -90,6 +90,7 @@ class Consumer:
 
     def command(self, name: str) -> None:
         if name == "start":
+            self._codec.begin(self._worker.t0_ns + self._worker.body_clock_ns)
             self._gaps.begin(self._worker.t0_ns)
         elif name == "finish":
             self._finish = True
@@ -136,16 +137,16 @@ class Consumer:
 
     def _handle(self, delivery: wire.Delivery, now: int, free_ns: int) -> None:
         payload = delivery.body
-        if len(payload) < body.HEADER_SIZE:
+        found = self._codec.read(payload)
+        if found is None:
             self._strange(delivery, now, Kind.FOREIGN)
             return
-        nonce, publisher, kind, _, seq, intended_ns, _ = body.HEADER.unpack_from(payload)
-        if nonce != self._spec.nonce:
-            self._strange(delivery, now, Kind.FOREIGN)
-            return
+        publisher, kind, seq, intended_ns = found
         if len(payload) != self._size:
-            self._size, self._rest = len(payload), body.padding(len(payload))
-        unsound = publisher >= self._spec.publishers or seq >= _SEQ_LIMIT or kind >= len(self._by_class)
+            self._size, self._rest = len(payload), self._codec.rest(len(payload))
+        unsound = (
+            publisher >= self._spec.publishers or seq >= self._codec.limit or kind >= len(self._by_class)
+        )
         if unsound or not payload.endswith(self._rest):
             self._strange(delivery, now, Kind.UNREADABLE)
             return

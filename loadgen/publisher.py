@@ -10,7 +10,8 @@ from typing import Any
 
 from pika.channel import Channel
 
-from loadgen import body, pacing, plan
+from loadgen import pacing, plan
+from loadgen.codec import codec
 from loadgen.curve import Split, ends_ns
 from loadgen.histogram import Counts, record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
@@ -25,6 +26,8 @@ _UNSENT_LIMIT_BYTES = 256 * 1024
 _NACK_PAUSE_NS = 200_000_000
 #: What was sent at the very last still gets this long for its answer.
 _LAST_ANSWER_NS = 5 * SECOND_NS
+#: More than a publisher sends between two ticks: it stops this long before its numbers run out.
+_SPARE_NUMBERS = 1_000_000
 _FAR_NS = 3600 * SECOND_NS
 
 
@@ -57,7 +60,8 @@ class Publisher:
         self._classes = plan.classes([each.share for each in spec.classes], spec.seed)
         self._one_class = self._classes.trivial
         self._kinds = spec.kinds or tuple(range(len(spec.classes)))
-        self._rest = body.padding(spec.size_bytes)
+        self._codec = codec(spec.body, nonce=spec.nonce, publishers=spec.publishers, publisher=spec.index)
+        self._rest = self._codec.rest(spec.size_bytes)
         folder = Path(spec.folder)
         meaning = {"worker": spec.name, "publisher": spec.index, "nonce": spec.nonce}
         self._confirmed = Bitmap(folder / f"{spec.name}.confirmed", {**meaning, "kind": Bits.CONFIRMED})
@@ -128,6 +132,7 @@ class Publisher:
     def command(self, name: str) -> None:
         if name == "start":
             self._creating = True
+            self._codec.begin(self._worker.t0_ns + self._worker.body_clock_ns)
             self._lag = pacing.LagClock(self._worker.t0_ns)
             self._end_ns = self._worker.t0_ns + int(self._spec.duration_s * SECOND_NS)
             self._gaps.begin(self._worker.t0_ns)
@@ -228,9 +233,7 @@ class Publisher:
         spec = self._spec
         kind = 0 if self._one_class else self._classes.of(spec.index, seq)
         number, ahead = self._kinds[kind], self._worker.body_clock_ns
-        head = body.HEADER.pack(
-            spec.nonce, spec.index, number, min(attempt, 255), seq, intended_ns + ahead, now_ns + ahead
-        )
+        head = self._codec.head(number, attempt, seq, intended_ns + ahead, now_ns + ahead)
         self._connection.queue(self._templates[kind].frames(head, self._rest))  # type: ignore[union-attr]
         self._slots[self._next_tag & self._mask] = (seq, intended_ns, attempt)
         self._last_sent_ns = now_ns
@@ -295,11 +298,15 @@ class Publisher:
         self._again.append(Again(seq, intended_ns, attempt + 1, now + _NACK_PAUSE_NS, nacked=True))
 
     def _on_return(self, _channel: Any, _method: Any, _properties: Any, payload: bytes) -> None:
-        stamp = body.decode(payload)
-        if stamp is not None and stamp.nonce == self._spec.nonce:
-            self._log.add(Kind.RETURNED, stamp.publisher, stamp.seq, time.monotonic_ns())
+        found = self._codec.read(payload)
+        if found is not None:
+            publisher, _, seq, _ = found
+            self._log.add(Kind.RETURNED, publisher, seq, time.monotonic_ns())
 
     def tick(self) -> dict[str, Any]:
+        if self._creating and self._next_seq > self._codec.limit - _SPARE_NUMBERS:
+            self._creating = False
+            self._worker.say("note", text=f"stopped: a body numbers {self._codec.limit} messages a publisher")
         counts = {key: value for key, value in self._counts.items() if value}
         self._counts = dict.fromkeys(self._counts, 0)
         histograms = {

@@ -50,6 +50,7 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             kinds=tuple(numbers[each.name] for each in role.classes),
             publish_deadline_s=spec.publish_deadline_s,
             confirm_times="confirm_times" in wanted,
+            body=spec.body,
         )
         for index, role in enumerate(roles)
         if spec.part in (None, index // each_part)
@@ -104,6 +105,7 @@ def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> Co
         log_arrivals="arrivals" in wanted,
         classes=class_names(spec),
         phase_ends_ns=ends_ns(spec.phases),
+        body=spec.body,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from loadgen import oracles, phases, thresholds
-from loadgen.body import HEADER_SIZE
+from loadgen.codec import LAYOUTS, Layout, least_bytes
 from loadgen.curve import Phase
 from loadgen.pacing import Arrivals
 from loadgen.role_reader import NAME, RoleReader, objects
@@ -40,6 +40,7 @@ class Scenario:
     duration_s: float
     arrivals: Arrivals
     phases: tuple[Phase, ...]
+    body: Layout
     size_bytes: int
     window: int
     publish_deadline_s: float
@@ -133,6 +134,7 @@ def _read(document: Document, top: Section) -> Scenario:
     top.integer("schema", low=1, high=1)
     name, vhost = top.text("name", pattern=NAME), top.text("vhost")
     roles = RoleReader(own_vhost=vhost == OWN)
+    layout: Layout = "perftest" if top.choice("body", LAYOUTS, "warren") == "perftest" else "warren"
     pace = phases.read(top, folder=Path(document.name).parent)
     found = Scenario(
         name=name,
@@ -142,7 +144,8 @@ def _read(document: Document, top: Section) -> Scenario:
         duration_s=pace.duration_s,
         arrivals=pace.arrivals,
         phases=pace.phases,
-        size_bytes=top.integer("size_bytes", 200, low=HEADER_SIZE, high=16 * 1024 * 1024),
+        body=layout,
+        size_bytes=top.integer("size_bytes", 200, low=least_bytes(layout), high=16 * 1024 * 1024),
         window=top.integer("window", 200, low=1, high=100_000),
         publish_deadline_s=top.number("publish_deadline_s", 30.0, low=0.1),
         drain_silence_s=top.number("drain_silence_s", 150.0, low=1),
@@ -205,3 +208,9 @@ def _faults(found: Scenario) -> Iterator[tuple[str, str, str]]:
     kinds = {each.name for role in found.publishers for each in role.classes}
     if len(kinds) > _CLASSES:
         yield "publishers", f"have {len(kinds)} classes of messages", f"{_CLASSES} fit into a header"
+    if found.body == "perftest" and (len(kinds) > 1 or found.relays):
+        yield (
+            "body",
+            "PerfTest's twelve bytes carry no class and pass no relay",
+            "give one class and no relays",
+        )

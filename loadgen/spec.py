@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from loadgen.codec import Layout
 from loadgen.curve import Phase
 from loadgen.pacing import Arrivals
 from loadgen.roles import (
@@ -95,6 +96,7 @@ class PublisherSpec:
     confirm_times: bool = False
     arrivals: Arrivals = "constant"
     phases: tuple[Phase, ...] = ()
+    body: Layout = "warren"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,7 @@ class ConsumerSpec:
     log_arrivals: bool = False
     classes: tuple[str, ...] = ("all",)
     phase_ends_ns: tuple[int, ...] = ()
+    body: Layout = "warren"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +205,7 @@ class LoadSpec:
     duration_s: float = 30.0
     arrivals: Arrivals = "constant"
     phases: tuple[Phase, ...] = ()
+    body: Layout = "warren"
     size_bytes: int = 200
     window: int = 200
     publish_deadline_s: float = 30.0

@@ -122,6 +122,7 @@ def _spec(
         duration_s=scenario.duration_s,
         arrivals=scenario.arrivals,
         phases=scenario.phases,
+        body=scenario.body,
         size_bytes=scenario.size_bytes,
         window=scenario.window,
         publish_deadline_s=scenario.publish_deadline_s,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadgen.body import HEADER_SIZE
+from loadgen.codec import LAYOUTS, Layout, least_bytes
 from warren.errors import BadInputError
 from warren.reader import Section, parse_file
 
@@ -30,6 +30,7 @@ class Cell:
     pairs: int
     queues: int
     size_bytes: int
+    body: Layout = "warren"
     rate_per_s: float | None = None
 
     @property
@@ -85,11 +86,13 @@ def read(path: Path = FILE) -> Cells:
 
 
 def _cell(section: Section) -> Cell:
+    layout: Layout = "perftest" if section.choice("body", LAYOUTS, "warren") == "perftest" else "warren"
     found = Cell(
         name=section.text("name", pattern=_NAME),
         pairs=section.integer("pairs", low=1, high=64),
         queues=section.integer("queues", low=1, high=64),
-        size_bytes=section.integer("size_bytes", low=HEADER_SIZE, high=16 * 1024 * 1024),
+        size_bytes=section.integer("size_bytes", low=least_bytes(layout), high=16 * 1024 * 1024),
+        body=layout,
         rate_per_s=_rate(section),
     )
     if found.queues and found.pairs % found.queues:

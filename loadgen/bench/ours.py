@@ -52,6 +52,7 @@ def spec(
             folder=container.RUN_FOLDER,
             rate_per_s=cell.rate_per_s,
             duration_s=seconds,
+            body=cell.body,
             size_bytes=cell.size_bytes,
             window=WINDOW,
             drain_silence_s=_DRAIN_SILENCE_S,

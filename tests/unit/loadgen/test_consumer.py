@@ -12,7 +12,9 @@ import pytest
 from pika import spec as amqp
 
 from loadgen import body, consumer, special
+from loadgen.codec import codec
 from loadgen.evidence import members
+from loadgen.histogram import highest_in
 from loadgen.ledger import Event, Kind, read_bitmap, read_log
 from loadgen.spec import ConsumerSpec, Link
 from loadgen.wire import Delivery
@@ -464,3 +466,28 @@ def test_arrivals_are_noted_where_an_oracle_asks(tmp_path: Path, monkeypatch: py
     rig.deliver(4, redelivered=True)
     (noted,) = [event for event in rig.events() if event.kind is Kind.ARRIVED]
     assert (noted.seq, noted.at_ns, noted.aux, noted.aux2) == (4, rig.clock.now, rig.clock.now - 5 * MS, 1)
+
+
+def test_perftest_body_is_booked_to_its_publisher_and_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, body="perftest")
+    rig.worker.t0_ns = 0
+    rig.job.command("start")
+    writer = codec("perftest", nonce=0, publishers=2, publisher=1)
+    rig.deliver(0, payload=writer.head(0, 0, 5, rig.clock.now - 3 * MS, 0) + writer.rest(20))
+    assert rig.done(publisher=1) == [5]
+    [bucket, count] = rig.job.tick()["histograms"]["end_to_end.all"]
+    assert (highest_in(bucket) // 1000, count) == (3, 1)
+
+
+def test_perftest_body_of_before_the_run_is_foreign_and_one_with_another_rest_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, body="perftest")
+    rig.worker.t0_ns = rig.clock.now - MS
+    rig.job.command("start")
+    writer = codec("perftest", nonce=0, publishers=2)
+    rig.deliver(0, payload=writer.head(0, 0, 5, rig.clock.now - 2 * MS, 0))
+    rig.deliver(0, payload=writer.head(0, 0, 5, rig.clock.now, 0) + b".")
+    assert [event.kind for event in rig.events()] == [Kind.FOREIGN, Kind.UNREADABLE]

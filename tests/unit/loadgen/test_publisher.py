@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from loadgen import body, publisher
+from loadgen.codec import codec
 from loadgen.curve import Phase, Segment
 from loadgen.histogram import highest_in
 from loadgen.ledger import Kind, read_bitmap, read_log
@@ -408,3 +409,27 @@ def test_each_class_leaves_by_its_own_exchange_key_and_properties(
     assert set(by_kind) == {4, 2}
     assert b"order.paid" in by_kind[4]
     assert all(word in by_kind[2] for word in (b"\x01x\x0corder.failed", b"region", b"eu", b"\x03700"))
+
+
+def test_perftest_body_carries_publisher_number_and_intended_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, body="perftest", size_bytes=12, index=1, publishers=2)
+    rig.start()
+    rig.at(2)
+    bodies = [frames[-13:-1] for frames in rig.connection.frames]
+    reader = codec("perftest", nonce=0, publishers=2)
+    reader.begin(SECOND_NS)
+    # The second of two publishers at 1,000 messages a second: at 1 ms, then every other.
+    assert [reader.read(each) for each in bodies] == [(1, 0, 0, SECOND_NS + MS)]
+
+
+def test_publisher_stops_before_its_numbers_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(tmp_path, monkeypatch, body="perftest", size_bytes=12)
+    rig.start()
+    rig.job._next_seq = rig.job._codec.limit - 1000
+    rig.job.tick()
+    rig.at(1)
+    assert rig.connection.frames == []
+    notes = [fields["text"] for kind, fields in rig.worker.said if kind == "note"]
+    assert notes == ["stopped: a body numbers 4294967296 messages a publisher"]

@@ -198,3 +198,23 @@ def test_value_from_the_command_line_is_not_blamed_on_the_file() -> None:
     with pytest.raises(BadInputsError) as caught:
         scenario.load("work", {"rate": "x"})
     assert [fault.where for fault in caught.value.faults] == ["rate as given"]
+
+
+def test_perftest_body_is_as_small_as_its_twelve_bytes(tmp_path: Path) -> None:
+    assert read(tmp_path, size_bytes=12, body="perftest").body == "perftest"
+    with pytest.raises(BadInputsError, match="size_bytes"):
+        read(tmp_path, size_bytes=12)
+    with pytest.raises(BadInputsError, match="size_bytes"):
+        read(tmp_path, size_bytes=11, body="perftest")
+
+
+@pytest.mark.parametrize("layout", ["omq", 12])
+def test_another_layout_of_a_body_is_refused(tmp_path: Path, layout: object) -> None:
+    with pytest.raises(BadInputsError, match="body"):
+        read(tmp_path, body=layout)
+
+
+def test_perftest_body_carries_no_class(tmp_path: Path) -> None:
+    shop = {**PLAIN["publishers"][0], "classes": [{"name": "a"}, {"name": "b"}]}
+    with pytest.raises(BadInputsError, match="carry no class"):
+        read(tmp_path, body="perftest", publishers=[shop])
