@@ -6,7 +6,7 @@ messages go follows from the bindings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,21 +99,31 @@ def load(name: str, overrides: Mapping[str, str] | None = None, *, folder: Path 
 
 
 def override(data: dict[Any, Any], key: str, value: str) -> None:
-    """Set the value at a key path; an element of a list is called by its name.
+    """Set the value at a key path; an element of a list is called by its name, dots and all.
 
     Raises BadInputError when the path leads nowhere or the value is not YAML. A last key that is new is
     set: whether it is known is for the reader to say.
     """
     *path, last = key.split(".")
     at: Any = data
-    for index, part in enumerate(path):
-        at = _child(at, part, ".".join(path[: index + 1]))
+    index = 0
+    while index < len(path):
+        length = _name_length(at, path[index:])
+        at = _child(at, ".".join(path[index : index + length]), ".".join(path[: index + length]))
+        index += length
     if not isinstance(at, dict):
         raise BadInputError(f"--set {key}", f"'{'.'.join(path)}' has no keys of its own")
     try:
         at[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise BadInputError(f"--set {key}", f"{value!r} is not a value: {error}") from error
+
+
+def _name_length(at: Any, path: Sequence[str]) -> int:
+    """How many parts of ``path`` the name of an element of the list ``at`` takes; 1 where none fits."""
+    names = [each.get("name") for each in at if isinstance(each, dict)] if isinstance(at, list) else []
+    lengths = (each for each in range(len(path), 1, -1) if ".".join(path[:each]) in names)
+    return next(lengths, 1)
 
 
 def _child(at: Any, part: str, path: str) -> Any:

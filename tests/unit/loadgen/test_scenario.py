@@ -137,6 +137,14 @@ def test_overrides_reach_into_lists_by_name(tmp_path: Path) -> None:
     assert (found.consumers[0].count, found.rate_per_s, found.tolerances.failed_publishes) == (4, None, 9)
 
 
+def test_override_reaches_an_object_whose_name_has_dots(tmp_path: Path) -> None:
+    own = {"queues": [{"name": "warren.wait"}, {"name": "warren.wait.5s", "arguments": {"x-message-ttl": 1}}]}
+    key = "objects.queues.warren.wait.5s.arguments.x-message-ttl"
+    found = read(tmp_path, {key: "5000"}, objects=own)
+    assert found.objects is not None
+    assert [dict(each.arguments) for each in found.objects.queues] == [{}, {"x-message-ttl": 5000}]
+
+
 @pytest.mark.parametrize("key", ["consumers.wroker.count", "nothing.here", "rate.per.second"])
 def test_override_that_leads_nowhere_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(BadInputError, match="--set"):
