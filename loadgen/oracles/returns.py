@@ -18,8 +18,10 @@ from loadgen.spec import LoadSpec
 
 
 def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Totals) -> Mapping[str, Any]:
-    """``returns``: how many should have come back, how many of those did not, and how many others did."""
+    """``returns``: how many should have come back, how many of those did not, and how many others did; of
+    each class without a way, how many were published and came back."""
     del totals
+    kinds: dict[str, dict[str, int]] = {}
     came = evidence.sequences(Kind.RETURNED)
     counts = {"expected": 0, "returned": 0, "vanished": 0, "returned_though_routable": 0}
     for publisher, role in enumerate(roster.each_publisher(spec)):
@@ -27,7 +29,11 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
         unroutable = 0
         for kind in role.classes:
             if not role.reached_by(kind):
-                unroutable |= expected.of_class(publisher, kind.name, published)
+                members = expected.of_class(publisher, kind.name, published)
+                unroutable |= members
+                each = kinds.setdefault(kind.name, {"published": 0, "returned": 0})
+                each["published"] += members.bit_count()
+                each["returned"] += (back & members).bit_count()
         due = unroutable & evidence.confirmed.get(publisher, 0)
         counts["expected"] += due.bit_count()
         counts["returned"] += (back & unroutable).bit_count()
@@ -36,4 +42,4 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
     vanished, others = counts["vanished"], counts["returned_though_routable"]
     good = vanished + others == 0
     why = f"{vanished} unroutable messages did not come back, {others} others did"
-    return {"returns": {"passed": good, **({} if good else {"why": why}), **counts}}
+    return {"returns": {"passed": good, **({} if good else {"why": why}), **counts, **kinds}}
