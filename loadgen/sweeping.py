@@ -1,4 +1,4 @@
-"""What a sweep's runs are: a profile at one rate after the other, in the lab."""
+"""What a sweep's runs are: a profile at one rate after the other, in the lab or on another cluster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from loadgen import launch, progress, scenario
+from loadgen import launch, progress, resolve, scenario
+from loadgen.launch import Foreign
+from loadgen.scenario import Scenario
 from loadgen.specify import Order
 from loadgen.sweep import Try
 from warren.context import Context
@@ -55,16 +57,38 @@ def asked(
     return Asked(profile=profile, overrides=found, start_per_s=start)
 
 
-def in_lab(context: Context, what: Asked) -> Try:
-    """Runs ``what`` at a rate on the cluster of ``context``; what an overloaded run left is purged."""
+def in_lab(context: Context, what: Asked, *, purge: bool) -> Try:
+    """Runs ``what`` at a rate on the cluster of ``context``.
+
+    ``purge`` is for what the queues hold before the first run; what one of these runs left is purged before
+    the next.
+    """
+    began = False
 
     def attempt(rate_per_s: float) -> LoadResult:
-        loaded = scenario.load(what.profile, {**what.overrides, "rate": str(rate_per_s)})
-        order = Order(scenario=loaded, purge=True)
+        nonlocal began
+        order = Order(scenario=_at(what, rate_per_s), purge=purge or began)
+        began = True
         result, _ = launch.run_in_lab(context, order, view=progress.Quiet())
         return result
 
     return attempt
+
+
+def elsewhere(context: Context, what: Asked, foreign: Foreign) -> Try:
+    """Runs ``what`` at a rate on a cluster that Warren did not make, from this machine."""
+
+    def attempt(rate_per_s: float) -> LoadResult:
+        order = Order(scenario=_at(what, rate_per_s))
+        resolved = resolve.resolve(order.scenario, context.topology, foreign=True)
+        result, _ = launch.run_here(order, resolved, foreign, runs=context.state.runs, view=progress.Quiet())
+        return result
+
+    return attempt
+
+
+def _at(what: Asked, rate_per_s: float) -> Scenario:
+    return scenario.load(what.profile, {**what.overrides, "rate": str(rate_per_s)})
 
 
 def page_path(runs: Path, profile: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from loadgen import compare, measured, merge, parts, record, runs, summary, sweep, sweeping
+from loadgen import compare, foreign, launch, measured, merge, parts, record, runs, summary, sweep, sweeping
 from loadgen.page import page_writer, sweep_page
 from warren.connection import Credentials
 from warren.errors import EXIT_OK, BadInputError
@@ -99,6 +99,12 @@ def compare_runs(
     metavar="KEY=VALUE",
     help="Override any key of the profile.",
 )
+@click.option("--purge", is_flag=True, help="Throw away what the profile's queues hold before it starts.")
+@click.option("--url", help="Another cluster: amqps://host:port,… The load then runs on this machine.")
+@click.option("--user", help="With --url: the account that all roles use.")
+@click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="With --url.")
+@click.option("--ca-file", type=click.Path(path_type=Path, dir_okay=False), help="With --url amqps://.")
+@click.option("--vhost", help="With --url: instead of the profile's.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Where the page goes.")
 @json_option
 @topology_option
@@ -113,7 +119,11 @@ def sweep_profile(profile: str, json_path: Path | None, topology: Path | None, *
         profile, settings=given["settings"], thresholds=given["thresholds"], duration_s=given["duration"]
     )
     plan = sweep.Plan(start_per_s=given["start"] or asked.start_per_s, precision=given["precision"])
-    found = sweep.Sweeper(plan, sweeping.in_lab(context, asked), _tell).run(profile)
+    if given["url"]:
+        attempt = sweeping.elsewhere(context, asked, _broker(given))
+    else:
+        attempt = sweeping.in_lab(context, asked, purge=given["purge"])
+    found = sweep.Sweeper(plan, attempt, _tell).run(profile)
     options.write_json(json_path, found.to_dict())
     page = sweep_page(found.to_dict(), given["html"] or sweeping.page_path(context.state.runs, profile))
     click.echo(sweep.text(found))
@@ -151,13 +161,29 @@ def record_queues(queues: tuple[str, ...], out: Path, topology: Path | None, **g
     return EXIT_OK
 
 
+def _broker(given: dict[str, Any]) -> launch.Foreign:
+    account = _account(given)
+    return foreign.foreign(
+        given["url"],
+        user=account.username,
+        password=account.password,
+        vhost=given["vhost"],
+        ca_file=given["ca_file"],
+    )
+
+
 def _management(given: dict[str, Any]) -> ManagementClient:
-    if not given["user"] or not given["password_file"]:
-        raise BadInputError("--url", "needs an account", "give --user and --password-file")
-    account = Credentials.from_file(given["user"], given["password_file"])
+    account = _account(given)
     return record.foreign(
         given["url"], user=account.username, password=account.password, ca_file=given["ca_file"]
     )
+
+
+def _account(given: dict[str, Any]) -> Credentials:
+    """Hours may lie between the start and the first use: nobody is asked for a password."""
+    if not given["user"] or not given["password_file"]:
+        raise BadInputError("--url", "needs an account", "give --user and --password-file")
+    return Credentials.from_file(given["user"], given["password_file"])
 
 
 STUDIES = (merge_parts, compare_runs, sweep_profile, record_queues)
