@@ -14,6 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from warren.errors import WarrenError
 
 PREFIX = "rabbitmq_global_messages_"
+#: Not of messages, but needed with them: connections that came in.
+OPENED = "connections_opened"
+_OPENED = "rabbitmq_connections_opened_total"
 _UPTIME = "rabbitmq_erlang_uptime_seconds"
 #: One process's clock against another's, and the time that a scrape takes.
 _RESTART_SLACK_S = 5.0
@@ -51,6 +54,8 @@ def parse(text: str, *, at_s: float) -> Reading:
         for sample in family.samples:
             if sample.name == _UPTIME:
                 uptime_s = sample.value
+            elif sample.name == _OPENED:
+                counts[OPENED] = counts.get(OPENED, 0.0) + sample.value
             elif sample.name.startswith(PREFIX) and sample.name.endswith("_total"):
                 name = sample.name.removeprefix(PREFIX).removesuffix("_total")
                 counts[name] = counts.get(name, 0.0) + sample.value

@@ -52,6 +52,9 @@ class Codec(Protocol):
     def read(self, payload: bytes) -> Read | None:
         """What ``payload`` says of itself, None where it is no message of this run."""
 
+    def sent_ns(self, payload: bytes) -> int:
+        """When a message that `read` has read was sent, or the nearest to that which it knows."""
+
 
 class Own:
     """Warren's header, as `loadgen.body` describes it."""
@@ -77,6 +80,9 @@ class Own:
             return None
         nonce, publisher, kind, _, seq, intended_ns, _ = HEADER.unpack_from(payload)
         return (publisher, kind, seq, intended_ns) if nonce == self._nonce else None
+
+    def sent_ns(self, payload: bytes) -> int:
+        return int(HEADER.unpack_from(payload)[6])
 
 
 class PerfTest:
@@ -108,6 +114,9 @@ class PerfTest:
         if intended_ns < self._start_ns:
             return None
         return number >> self._shift, 0, number & self._mask, intended_ns
+
+    def sent_ns(self, payload: bytes) -> int:
+        return int(_PERFTEST.unpack_from(payload)[1])
 
 
 def codec(layout: Layout, *, nonce: int, publishers: int, publisher: int = 0) -> Codec:

@@ -8,8 +8,9 @@ from typing import Any
 
 from loadgen.curve import Phase, phase_of
 from loadgen.histogram import Counts, merge, percentile_s, percentiles
+from loadgen.stamps import PARTS
 from loadgen.worker import SECOND_NS, pairs, unpairs
-from warren.results import Latencies, PhaseFigures, Resources, Second
+from warren.results import Latencies, PhaseFigures, Resources, Second, Traffic
 
 _END_TO_END = "end_to_end."
 
@@ -76,6 +77,23 @@ class Totals:
             end_to_end=percentiles(self.end_to_end()),
             schedule_lag_self=percentiles(self.histograms["self"]),
             schedule_lag_blocked=percentiles(self.histograms["blocked"]),
+            **{part: percentiles(self.histograms.get(f"stamps.{part}", {})) for part in PARTS},
+        )
+
+    def traffic(self) -> Traffic:
+        """What went over the connections of all workers."""
+        counts = self.counts
+        return Traffic(
+            sent=counts["published"] + counts["republished"] + counts["relay_sent"],
+            acked=counts["confirmed"] + counts["acked_again"] + counts["relay_confirmed"],
+            nacked=counts["nacked"] + counts["relay_nacked"],
+            returned=counts["returned"],
+            deliveries=counts["consumed"],
+            rejected=counts["rejected"],
+            links_opened=counts["links_opened"],
+            links_lost=counts["links_lost"],
+            died=counts["died"],
+            skewed=sum(self.histograms.get("stamps.skewed", {}).values()),
         )
 
     def phases(self, phases: Sequence[Phase]) -> tuple[PhaseFigures, ...]:

@@ -16,10 +16,12 @@ from loadgen.curve import Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
 from loadgen.spec import ConsumerSpec
+from loadgen.stamps import Stamps
 from loadgen.transport import Connection
 from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
 
 _FAR_NS = 3600 * SECOND_NS
+_COUNTS = ("consumed", "settled", "redelivered", "foreign", "duplicates", "rejected")
 
 
 class Consumer:
@@ -52,7 +54,8 @@ class Consumer:
         self._free_since_ns = 0
         self._finish = False
         self._by_class = [Split(spec.phase_ends_ns) for _ in spec.classes]
-        self._counts = dict.fromkeys(("consumed", "settled", "redelivered", "foreign", "duplicates"), 0)
+        self._stamps = Stamps(time.time_ns, time.monotonic_ns) if spec.stamps else None
+        self._counts = dict.fromkeys(_COUNTS, 0)
         self._gaps = Gaps()
 
     # --- the job's life
@@ -151,6 +154,8 @@ class Consumer:
             self._strange(delivery, now, Kind.UNREADABLE)
             return
         at = (now, intended_ns - self._worker.body_clock_ns, free_ns)
+        if self._stamps is not None and not delivery.redelivered:
+            self._stamps.take(delivery.header, self._codec.sent_ns(payload) - self._worker.body_clock_ns, now)
         if self._spec.does == "finish":
             if self._spec.log_arrivals:
                 self._note(delivery, (publisher, seq, kind), at, 0)
@@ -208,6 +213,7 @@ class Consumer:
             self._log.add(Kind.REJECTED, publisher, seq, time.monotonic_ns(), aux=tried)
         if self._connection is not None:
             self._connection.queue(wire.reject(self._number, delivery.tag, requeue=False))
+            self._counts["rejected"] += 1
         self._free_since_ns = time.monotonic_ns()
 
     def _finish_one(self, delivery: wire.Delivery, publisher: int, seq: int, now: int, origin: str) -> None:
@@ -292,4 +298,6 @@ class Consumer:
             for kind, split in zip(self._spec.classes, self._by_class, strict=True)
             for name, each in split.named(f"end_to_end.{kind}").items()
         }
+        if self._stamps is not None:
+            histograms |= {name: pairs(each) for name, each in self._stamps.tick().items()}
         return {"counts": counts, "histograms": histograms, "gaps": self._gaps.take()}

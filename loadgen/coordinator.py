@@ -233,6 +233,7 @@ class Run:
         why = self._fleet.why_gone(member)
         if not member.ready:
             raise NotReadyError(f"load worker {member.name}", f"ended before it was ready: {why}")
+        self.totals.counts["died"] += 1
         self._note(f"{member.name} died: {why}; its part of the ledger is kept")
         if not isinstance(member.spec, PublisherSpec):
             self._replace(member)

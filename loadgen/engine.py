@@ -43,6 +43,7 @@ def run(
     started = datetime.now(UTC)
     expected = roster.expectation(spec)
     this = Run(spec, emit, interrupts, program=program)
+    this.totals.counts["links_opened"] += objects.connections(spec)
     with objects.declared(spec), _metrics(spec, this.totals):
         try:
             this.open()

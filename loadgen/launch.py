@@ -20,6 +20,7 @@ from typing import Any
 
 from loadgen import container, engine, ownvhost, preflight, resolve
 from loadgen.container import Container, Place, Starter
+from loadgen.counting import Counting
 from loadgen.parts import Part
 from loadgen.progress import View
 from loadgen.scenario import Scenario
@@ -73,6 +74,7 @@ def run_in_lab(
     with _own_vhost(context, order, scenario), _announced(context, run_id, where) as metrics:
         spec = lab_spec(context, scenario, order, run_id, metrics)
         began = datetime.now(UTC)
+        counting = _counting(context, order, run_id)
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
         with watching(view.show, context.management, scenario.vhost, queues, journal):
@@ -84,6 +86,8 @@ def run_in_lab(
             "make cluster-status; the run's evidence is in " + str(folder),
         )
     result = _with_faults(context, read_result(folder / "result.json"), began)
+    if counting is not None:
+        result = counting.end(result)
     write_result(result, folder / "result.json")
     if report is not None:
         report(result, folder)
@@ -109,6 +113,15 @@ def run_here(
     if report is not None:
         report(result, folder)
     return result, folder
+
+
+def _counting(context: Context, order: Order, run_id: str) -> Counting | None:
+    """The broker's counts from now on; of a part of a run they say nothing, since they are of all parts."""
+    if order.part is not None:
+        return None
+    counting = Counting(metrics=context.node_metrics, management=context.management, run_id=run_id)
+    counting.begin()
+    return counting
 
 
 def _own_vhost(context: Context, order: Order, scenario: Scenario) -> AbstractContextManager[None]:

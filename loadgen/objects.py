@@ -61,6 +61,11 @@ def declared(spec: LoadSpec, *, connect: Connect | None = None) -> Iterator[None
                 _with(dial, lambda channels: delete(channels, objects))
 
 
+def connections(spec: LoadSpec) -> int:
+    """How many connections `declared` opens in all."""
+    return 0 if spec.objects is None else 1 if spec.keep_objects else 2
+
+
 def declare(connection: pika.BlockingConnection, objects: Objects) -> None:
     """Declare everything anew and wait until each queue answers."""
     for queue in objects.queues:

@@ -29,6 +29,16 @@ _LAST_ANSWER_NS = 5 * SECOND_NS
 #: More than a publisher sends between two ticks: it stops this long before its numbers run out.
 _SPARE_NUMBERS = 1_000_000
 _FAR_NS = 3600 * SECOND_NS
+#: ``acked_again`` counts confirms of what an earlier publish had confirmed already.
+_COUNTS = (
+    "published",
+    "confirmed",
+    "nacked",
+    "failed",
+    "republished",
+    "acked_again",
+    "returned",
+)
 
 
 @dataclass(slots=True)
@@ -85,7 +95,7 @@ class Publisher:
         ends = ends_ns(spec.phases)
         self._confirms, self._waits = Split(ends), Split(ends)
         self._own_lag: Counts = {}
-        self._counts = dict.fromkeys(("published", "confirmed", "nacked", "failed", "republished"), 0)
+        self._counts = dict.fromkeys(_COUNTS, 0)
         self._gaps = Gaps()
         self._said_finished = False
 
@@ -277,6 +287,7 @@ class Publisher:
     def _confirm(self, slot: tuple[int, int, int], now: int) -> None:
         seq, intended_ns, _ = slot
         if self._confirmed.test_and_set(seq):
+            self._counts["acked_again"] += 1
             return
         latency = now - intended_ns
         record(self._confirms.of(intended_ns - self._worker.t0_ns), latency)
@@ -301,6 +312,7 @@ class Publisher:
         found = self._codec.read(payload)
         if found is not None:
             publisher, _, seq, _ = found
+            self._counts["returned"] += 1
             self._log.add(Kind.RETURNED, publisher, seq, time.monotonic_ns())
 
     def tick(self) -> dict[str, Any]:

@@ -12,26 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadgen.broker_counters import Counted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ours:
-    """What the run's own processes counted.
-
-    ``sent`` counts publishes, repeated ones included; ``acked`` and ``nacked`` the answers to them;
-    ``rejected`` the rejects that consumers sent; ``connections_lost`` how often any of them lost its
-    connection, and whether a process died is in ``died``.
-    """
-
-    sent: int
-    acked: int
-    nacked: int
-    returned: int
-    deliveries: int
-    rejected: int
-    connections_lost: int = 0
-    died: bool = False
+from loadgen.broker_counters import OPENED, Counted
+from warren.results import Traffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,24 +72,34 @@ class Reconciliation:
         }
 
 
-def reconcile(counted: Counted, ours: Ours, *, strangers: Sequence[str] = ()) -> Reconciliation:
-    """Put the two beside each other; ``strangers`` are other clients that were seen connected."""
-    lines = tuple(_lines(counted.counts, ours))
+def reconcile(
+    counted: Counted, ours: Traffic, *, whole: bool, strangers: Sequence[str] = ()
+) -> Reconciliation:
+    """Put the two beside each other. ``whole`` says that the run was drained to its end; ``strangers`` are
+    other clients that were seen connected."""
+    lines = tuple(_lines(counted.counts, ours, whole=whole))
     explained = list(counted.gaps)
     if strangers:
         explained.append(f"other clients were connected: {', '.join(sorted(strangers)[:3])}")
+    others = counted.counts.get(OPENED, 0) - ours.links_opened
+    if others > 0 and not ours.died:
+        explained.append(f"{others} connections of other clients were opened meanwhile")
     return Reconciliation(lines=lines, explained=tuple(explained))
 
 
-def _lines(counts: Mapping[str, int], ours: Ours) -> Iterator[Line]:
-    broken = bool(ours.connections_lost) or ours.died
+def _lines(counts: Mapping[str, int], ours: Traffic, *, whole: bool) -> Iterator[Line]:
+    """The last second of a process that died is told by nobody, so there is no upper bound with one."""
+    equal = whole and not ours.links_lost and not ours.died
+    most = None if ours.died else ours.sent
     answered = ours.acked + ours.nacked
-    yield _line(counts, "received", answered if broken else ours.sent, ours.sent)
-    yield _line(counts, "confirmed", ours.acked, ours.sent - ours.nacked if broken else ours.acked)
-    yield _line(counts, "unroutable_returned", ours.returned, ours.sent if broken else ours.returned)
+    delivered = counts.get("delivered_consume_manual_ack", 0) + counts.get("delivered_consume_auto_ack", 0)
+    yield _line(counts, "received", ours.sent if equal else answered, most)
+    yield _line(counts, "confirmed", ours.acked, ours.acked if equal else most)
+    yield _line(counts, "unroutable_returned", ours.returned, ours.returned if equal else most)
     yield _line(counts, "unroutable_dropped", 0, 0)
-    yield _line(counts, "delivered_consume_manual_ack", ours.deliveries, None if broken else ours.deliveries)
-    yield _line(counts, "dead_lettered_rejected", 0 if broken else ours.rejected, ours.rejected)
+    yield _line({"delivered": delivered}, "delivered", ours.deliveries, ours.deliveries if equal else None)
+    rejected = None if ours.died else ours.rejected
+    yield _line(counts, "dead_lettered_rejected", ours.rejected if equal else 0, rejected)
 
 
 def _line(counts: Mapping[str, int], counter: str, least: int, most: int | None) -> Line:

@@ -100,6 +100,7 @@ def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> Co
         failures=role.failures,
         tries=role.tries,
         sole=spec.judge_order and role.count == 1 and role.does == "work",
+        stamps=spec.stamps and role.does == "work",
         log_tries="tries" in wanted,
         log_served="served" in wanted,
         log_arrivals="arrivals" in wanted,

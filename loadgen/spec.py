@@ -136,6 +136,7 @@ class ConsumerSpec:
     log_tries: bool = False
     log_served: bool = False
     log_arrivals: bool = False
+    stamps: bool = False
     classes: tuple[str, ...] = ("all",)
     phase_ends_ns: tuple[int, ...] = ()
     body: Layout = "warren"
@@ -220,6 +221,7 @@ class LoadSpec:
     parts: int = 1
     start_at_s: float | None = None
     part_silence_s: float = 10.0
+    stamps: bool = False
     metrics_port: int | None = None
     metrics_tls: Mapping[str, str] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)

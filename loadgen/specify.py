@@ -64,6 +64,7 @@ def lab_spec(
         _spec(scenario, order, run_id, order.endpoints or nodes, authority),
         users=tuple(_account(context, name) for name in users_of(scenario)),
         folder=container.RUN_FOLDER,
+        stamps=context.topology.broker.message_timestamps,
         metrics_port=context.topology.ports.load,
         metrics_tls=metrics,
     )

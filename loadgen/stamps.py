@@ -35,7 +35,7 @@ def stamp_ms(header: bytes, name: bytes) -> int | None:
     return int(value) if kind in _WIDE else None
 
 
-class Split:
+class Stamps:
     """Histograms of the three parts. ``day_ns`` and ``steady_ns`` are the two clocks of this process."""
 
     def __init__(self, day_ns: Callable[[], int], steady_ns: Callable[[], int]) -> None:
@@ -64,6 +64,16 @@ class Split:
             return
         self._count("in_broker", (left_ms - came_ms) * _MS_NS)
         self._count("to_consumer", arrived_ns - (left_ms * _MS_NS - self._ahead_ns))
+
+    def tick(self) -> dict[str, Counts]:
+        """The histograms since the last tick by their names in the totals, and the clocks compared anew."""
+        taken = {f"stamps.{part}": counts for part, counts in self.histograms.items() if counts}
+        self.histograms = {part: {} for part in PARTS}
+        if self.skewed:
+            taken["stamps.skewed"] = {0: self.skewed}
+            self.skewed = 0
+        self.align()
+        return taken
 
     def _count(self, part: str, duration_ns: int) -> None:
         if duration_ns < -_SLACK_NS:

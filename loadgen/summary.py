@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from loadgen.liveview import seconds
 from loadgen.roles import MessageClass, PublisherRole
 from loadgen.scenario import Scenario
-from warren.results import Ledger, LoadResult, Percentiles, PhaseFigures, ThresholdOutcome
+from warren.results import Latencies, Ledger, LoadResult, Percentiles, PhaseFigures, ThresholdOutcome
 
 
 def text(result: LoadResult) -> str:
@@ -37,6 +40,8 @@ def text(result: LoadResult) -> str:
         )
     if len(result.phases) > 1:
         lines += [f"phase      {_phase(phase)}" for phase in result.phases]
+    lines += _split(result.latency_s)
+    lines += _counted(result)
     lines += [f"oracle     {_oracle(name, check)}" for name, check in result.oracles.items()]
     lines += [f"threshold  {_threshold(each)}" for each in result.thresholds]
     lines += [
@@ -89,6 +94,35 @@ def _class(role: PublisherRole, kind: MessageClass) -> str:
     exchange = role.exchange if kind.exchange is None else kind.exchange
     key = role.routing_key if kind.routing_key is None else kind.routing_key
     return f"{kind.name} to {exchange or 'the default exchange'} {key}".rstrip()
+
+
+def _split(found: Latencies) -> list[str]:
+    """The way from sending to delivery in its three parts, where the broker stamps messages."""
+    if not found.to_broker.count:
+        return []
+    parts = (("to broker", found.to_broker), ("in it", found.in_broker), ("to consumer", found.to_consumer))
+    return ["of which   " + "   ".join(f"{name} {_latency(each)}" for name, each in parts if each.count)]
+
+
+def _counted(result: LoadResult) -> list[str]:
+    """Whether the broker's own counts are the ledger's."""
+    found = result.reconciliation
+    if found is None:
+        return []
+    differ = [
+        f"{name.replace('_', ' ')} {line['broker']} (ledger {_span(line)})"
+        for name, line in found["counters"].items()
+        if not line["agrees"]
+    ]
+    if not differ:
+        return ["broker     its own counts are the ledger's"]
+    because = "; ".join(found["explained"]) or "nothing explains it"
+    return [f"broker     counts otherwise: {', '.join(differ)}: {because}"]
+
+
+def _span(line: Mapping[str, Any]) -> str:
+    least, most = line["ledger_least"], line["ledger_most"]
+    return f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
 
 
 def _reasons(ledger: Ledger) -> str:

@@ -82,6 +82,7 @@ def conclude(run: Finished, expected: Expectation, timing: Timing) -> LoadResult
         availability=_availability(run, timing),
         resources=totals.resources(),
         oracles=checks,
+        traffic=totals.traffic(),
     )
     outcomes = thresholds.check(spec.thresholds, found) if spec.part is None else ()
     verdict, reasons = decide(

@@ -109,6 +109,7 @@ class Worker:
         self._closing = False
         self._ended = False
         self._was_ready = False
+        self._links = {"links_opened": 0, "links_lost": 0}
         self._commands = b""
         self._next_tick_ns = time.monotonic_ns() + SECOND_NS
         self._job: Job
@@ -122,7 +123,7 @@ class Worker:
         while not self._ended:
             now_ns, slept = self._loop.turn()
             self._turn(now_ns, slept)
-        self.say("end", s=self._second(time.monotonic_ns()), **job.tick(), **_usage())
+        self.say("end", s=self._second(time.monotonic_ns()), **self._figures(), **_usage())
 
     def ready(self) -> None:
         """The channel is set up and the job can begin; also after a reconnect."""
@@ -143,7 +144,7 @@ class Worker:
     def _turn(self, now_ns: int, slept: bool) -> None:
         wake_ns = self._job.turn(now_ns, slept=slept)
         if now_ns >= self._next_tick_ns:
-            self.say("tick", s=self._second(self._next_tick_ns - 1), **self._job.tick(), **_usage())
+            self.say("tick", s=self._second(self._next_tick_ns - 1), **self._figures(), **_usage())
             self._next_tick_ns += SECOND_NS * ((now_ns - self._next_tick_ns) // SECOND_NS + 1)
         self._loop.wake_ns = min(wake_ns, self._next_tick_ns)
         if self._connection is not None:
@@ -182,8 +183,16 @@ class Worker:
             on_close=self._on_lost,
         )
 
+    def _figures(self) -> dict[str, Any]:
+        """The job's, and how often its connection came and went."""
+        figures = self._job.tick()
+        figures["counts"] |= {name: count for name, count in self._links.items() if count}
+        self._links = dict.fromkeys(self._links, 0)
+        return figures
+
     def _on_open(self, connection: transport.Connection) -> None:
         self._open = True
+        self._links["links_opened"] += 1
         connection.read_in_large_pieces()
         connection.channel(on_open_callback=lambda channel: self._on_channel(connection, channel))
 
@@ -204,6 +213,7 @@ class Worker:
         self._connection = None
         if self._open:
             self._open = False
+            self._links["links_lost"] += not self._closing
             self._job.lost()
         if self._closing or self._ended:
             self._ended = True

@@ -99,6 +99,8 @@ def latency(result: Result) -> Markup:
     """Percentiles of each latency; the intended time of sending is where they start."""
     rows = []
     for key, values in result.get("latency_s", {}).items():
+        if key in words.STAMPS and not values.get("count"):
+            continue
         cells = [words.figure("p_s", values.get(name)) for name in _PERCENTILES[:-1]]
         cells.append(words.count(values.get("count")))
         rows.append((words.label(key), *cells, words.LATENCY.get(key, "")))
@@ -185,6 +187,28 @@ def _figures(figures: Mapping[str, Any]) -> Markup:
         for key, value in figures.items()
     ]
     return element("dl", *pairs, class_="pairs")
+
+
+def reconciliation(result: Result) -> Markup | None:
+    """The broker's own counts beside the ledger's; nothing where they were not to be had."""
+    found = result.get("reconciliation")
+    if not found:
+        return None
+    rows = [
+        (words.label(name), words.count(line["broker"]), _bounds(line), "yes" if line["agrees"] else "no")
+        for name, line in found["counters"].items()
+    ]
+    heads = ("Count", "Broker", "Ledger", "Agrees")
+    shown = table("The broker's own counts", heads, rows, numbers=frozenset({1, 2}))
+    reasons = found.get("explained") or ()
+    return joined(shown, *(element("p", f"Explained: {reason}.") for reason in reasons))
+
+
+def _bounds(line: Mapping[str, Any]) -> str:
+    least, most = line["ledger_least"], line["ledger_most"]
+    if most is None:
+        return f"{words.count(least)} or more"
+    return words.count(least) if least == most else f"{words.count(least)} to {words.count(most)}"
 
 
 def totals(result: Result) -> Markup:

@@ -38,6 +38,14 @@ LATENCY = {
     "schedule_lag_blocked": "late because the window was full or the connection would not take more",
 }
 
+#: Parts of a message's way that are known only where the broker stamps messages.
+STAMPS = {
+    "to_broker": "from sending until the broker took it in, by its stamp",
+    "in_broker": "from then until the broker sent it to the consumer",
+    "to_consumer": "from then until the consumer had it",
+}
+LATENCY |= STAMPS
+
 AVAILABILITY = {
     "confirm_gap_max_s": "longest silence without a confirm while publishing",
     "delivery_gap_max_s": "longest silence without a delivery while publishing",

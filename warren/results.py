@@ -96,12 +96,19 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
-    """``confirm`` and ``end_to_end`` run from the intended send time; the lags are parts of it."""
+    """``confirm`` and ``end_to_end`` run from the intended send time; the lags are parts of it.
+
+    The last three split the way from sending to delivery by the broker's stamps, good to a millisecond;
+    they are empty where the broker stamps nothing.
+    """
 
     confirm: Percentiles = field(default_factory=Percentiles)
     end_to_end: Percentiles = field(default_factory=Percentiles)
     schedule_lag_self: Percentiles = field(default_factory=Percentiles)
     schedule_lag_blocked: Percentiles = field(default_factory=Percentiles)
+    to_broker: Percentiles = field(default_factory=Percentiles)
+    in_broker: Percentiles = field(default_factory=Percentiles)
+    to_consumer: Percentiles = field(default_factory=Percentiles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +167,27 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What the run's processes sent and got on their connections, repeats included.
+
+    ``sent`` counts publishes, ``acked`` and ``nacked`` the answers to them, ``rejected`` the rejects that
+    dead-letter, ``links_opened`` and ``links_lost`` connections, ``died`` processes, ``skewed`` stamps
+    that contradict this machine's clock.
+    """
+
+    sent: int = 0
+    acked: int = 0
+    nacked: int = 0
+    returned: int = 0
+    deliveries: int = 0
+    rejected: int = 0
+    links_opened: int = 0
+    links_lost: int = 0
+    died: int = 0
+    skewed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRecord:
     """A fault that was injected while the run lasted; times ISO-8601 UTC, ``healed_at`` None if open."""
 
@@ -181,7 +209,8 @@ class ThresholdOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """One run. ``oracles`` maps a check's name to ``{"passed": bool, …figures}``."""
+    """One run. ``oracles`` maps a check's name to ``{"passed": bool, …figures}``; ``reconciliation`` holds
+    the broker's own counts beside ``traffic``, None where they were not to be had."""
 
     run_id: str
     profile: str
@@ -202,6 +231,8 @@ class LoadResult:
     faults: tuple[FaultRecord, ...] = ()
     oracles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     thresholds: tuple[ThresholdOutcome, ...] = ()
+    traffic: Traffic = field(default_factory=Traffic)
+    reconciliation: Mapping[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:
@@ -241,6 +272,7 @@ def _load_result(raw: Mapping[str, Any]) -> LoadResult:
         "latency_s": _pick(Latencies, latency),
         "availability": _pick(Availability, raw.get("availability", {})),
         "resources": _pick(Resources, raw.get("resources", {})),
+        "traffic": _pick(Traffic, raw.get("traffic", {})),
         "faults": tuple(_pick(FaultRecord, fault) for fault in raw.get("faults", ())),
         "thresholds": tuple(_pick(ThresholdOutcome, each) for each in raw.get("thresholds", ())),
     }

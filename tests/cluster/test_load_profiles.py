@@ -52,6 +52,10 @@ def test_every_order_is_done_or_dead_lettered(cluster: ClusterUnderTest, tmp_pat
     assert result.ledger.dead_lettered["rejected"] == pytest.approx(300, rel=0.3)
     assert result.oracles["done_or_dead_lettered"]["passed"] is True
     assert len(result.series) >= 10
+    assert result.reconciliation is not None
+    assert result.reconciliation["explained"] == []
+    counters = result.reconciliation["counters"]
+    assert [name for name, line in counters.items() if line["broker"] != line["ledger_least"]] == []
     cluster.wait_for(
         lambda: cluster.management.queue(VHOST, "orders.work").messages == 0, "the queue to be empty", 15
     )
@@ -96,6 +100,8 @@ def test_killed_leader_loses_nothing_and_is_in_the_result(cluster: ClusterUnderT
     assert (result.ledger.lost, result.ledger.unexpected) == (0, 0)
     assert result.ledger.confirmed > 0
     assert [fault.name for fault in result.faults] == ["kill"]
+    assert result.reconciliation is not None
+    assert any("restarted" in reason for reason in result.reconciliation["explained"])
     assert result.oracles["done_or_dead_lettered"]["passed"] is True
 
 

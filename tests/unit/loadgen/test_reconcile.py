@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from loadgen import broker_counters
 from loadgen.broker_counters import Counted
-from loadgen.reconcile import Ours, reconcile
+from loadgen.reconcile import Reconciliation
+from loadgen.reconcile import reconcile as reconciled
 from warren.errors import NotReadyError
+from warren.results import Traffic
 
 PAGE = """# TYPE rabbitmq_erlang_uptime_seconds gauge
 rabbitmq_erlang_uptime_seconds {uptime}
@@ -20,7 +23,7 @@ rabbitmq_global_messages_received_total{{protocol="amqp10"}} 1
 rabbitmq_global_publishers{{protocol="amqp091"}} 7
 """
 
-OURS = Ours(sent=1000, acked=998, nacked=2, returned=3, deliveries=1010, rejected=100)
+OURS = Traffic(sent=1000, acked=998, nacked=2, returned=3, deliveries=1010, rejected=100)
 EQUAL = {
     "received": 1000,
     "confirmed": 998,
@@ -28,6 +31,10 @@ EQUAL = {
     "delivered_consume_manual_ack": 1010,
     "dead_lettered_rejected": 100,
 }
+
+
+def reconcile(counted: Counted, ours: Traffic = OURS, **given: Any) -> Reconciliation:
+    return reconciled(counted, ours, **{"whole": True, **given})
 
 
 def page(received: int, uptime: float = 100.0) -> str:
@@ -66,7 +73,7 @@ def test_node_that_does_not_answer_is_a_gap() -> None:
 
 
 def test_equal_counts_leave_no_doubt() -> None:
-    found = reconcile(Counted(counts=EQUAL), OURS)
+    found = reconcile(Counted(counts=EQUAL))
     assert all(line.agrees for line in found.lines)
     assert found.doubts == ()
 
@@ -74,28 +81,52 @@ def test_equal_counts_leave_no_doubt() -> None:
 @pytest.mark.parametrize("counter", EQUAL)
 @pytest.mark.parametrize("by", [-1, 1])
 def test_difference_of_one_is_a_doubt(counter: str, by: int) -> None:
-    found = reconcile(Counted(counts={**EQUAL, counter: EQUAL[counter] + by}), OURS)
+    found = reconcile(Counted(counts={**EQUAL, counter: EQUAL[counter] + by}))
     assert len(found.doubts) == 1
-    assert counter.replace("_", " ") in found.doubts[0]
+    assert counter.removesuffix("_consume_manual_ack").replace("_", " ") in found.doubts[0]
     assert ("1 too many" if by > 0 else "1 too few") in found.doubts[0]
 
 
 def test_message_that_reached_no_queue_unseen_is_a_doubt() -> None:
-    assert reconcile(Counted(counts={**EQUAL, "unroutable_dropped": 1}), OURS).doubts
+    assert reconcile(Counted(counts={**EQUAL, "unroutable_dropped": 1})).doubts
 
 
 def test_restart_or_stranger_explains_a_difference_and_is_said() -> None:
     off = {**EQUAL, "received": 7}
-    assert reconcile(Counted(counts=off, gaps=("rmq1 restarted",)), OURS).doubts == ()
-    found = reconcile(Counted(counts=off), OURS, strangers=["shop"])
+    assert reconcile(Counted(counts=off, gaps=("rmq1 restarted",))).doubts == ()
+    found = reconcile(Counted(counts=off), strangers=["shop"])
     assert found.doubts == ()
     assert found.to_dict()["explained"] == ["other clients were connected: shop"]
     assert found.to_dict()["counters"]["received"]["agrees"] is False
 
 
 def test_lost_connection_loosens_what_may_have_been_on_its_way_and_no_more() -> None:
-    ours = replace(OURS, sent=1005, connections_lost=1)
+    ours = replace(OURS, sent=1005, links_lost=1)
     on_the_way = {**EQUAL, "received": 1003, "delivered_consume_manual_ack": 1500, "confirmed": 1001}
     assert reconcile(Counted(counts=on_the_way), ours).doubts == ()
     for counter, value in (("received", 1006), ("received", 999), ("delivered_consume_manual_ack", 1009)):
         assert reconcile(Counted(counts={**on_the_way, counter: value}), ours).doubts
+
+
+def test_process_that_died_takes_its_last_second_with_it() -> None:
+    ours = replace(OURS, died=1)
+    assert (
+        reconcile(Counted(counts={**EQUAL, "received": 5000, "dead_lettered_rejected": 900}), ours).doubts
+        == ()
+    )
+    assert reconcile(Counted(counts={**EQUAL, "received": 999}), ours).doubts
+
+
+def test_run_that_was_broken_off_may_leave_deliveries_unread() -> None:
+    counts = {**EQUAL, "delivered_consume_manual_ack": 1200}
+    assert reconcile(Counted(counts=counts), whole=False).doubts == ()
+    assert reconcile(Counted(counts=counts)).doubts
+
+
+def test_client_that_came_and_went_in_between_is_seen_by_its_connection() -> None:
+    ours = replace(OURS, links_opened=4)
+    off = {**EQUAL, "received": 1200}
+    assert reconcile(Counted(counts={**off, "connections_opened": 4}), ours).doubts
+    found = reconcile(Counted(counts={**off, "connections_opened": 6}), ours)
+    assert found.explained == ("2 connections of other clients were opened meanwhile",)
+    assert found.doubts == ()

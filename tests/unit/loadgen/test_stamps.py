@@ -6,8 +6,10 @@ import pytest
 from pika import data
 
 from loadgen import stamps
+from loadgen.collect import Totals
 from loadgen.histogram import percentile_s
-from loadgen.stamps import Split
+from loadgen.stamps import Stamps
+from loadgen.worker import pairs
 
 #: The day's clock runs this far ahead of the steady one.
 AHEAD_NS = 1_700_000_000_000_000_000
@@ -28,8 +30,8 @@ def ms(steady_ms: float) -> int:
     return int(steady_ms + AHEAD_NS / 1e6)
 
 
-def split(behind_ns: int = 0) -> Split:
-    return Split(lambda: AHEAD_NS + 5_000 - behind_ns, lambda: 5_000)
+def split(behind_ns: int = 0) -> Stamps:
+    return Stamps(lambda: AHEAD_NS + 5_000 - behind_ns, lambda: 5_000)
 
 
 @pytest.mark.parametrize("value", [1, 1_763_800_000_123, 2**62])
@@ -73,8 +75,21 @@ def test_clock_of_the_broker_that_is_behind_is_told_not_counted() -> None:
 
 def test_steered_clock_is_followed() -> None:
     ahead = [AHEAD_NS]
-    found = Split(lambda: ahead[0] + 5_000, lambda: 5_000)
+    found = Stamps(lambda: ahead[0] + 5_000, lambda: 5_000)
     ahead[0] += 30_000_000
     found.align()
     found.take(encoded(timestamp_in_ms=ms(140)), 100_000_000, 200_000_000)
     assert percentile_s(found.histograms["to_broker"], 0.5) == pytest.approx(0.010, rel=0.01)
+
+
+def test_tick_gives_what_is_new_under_the_names_of_the_totals_and_empties_it() -> None:
+    found = split()
+    header = encoded(timestamp_in_ms=ms(110), x_opt_rabbitmq_sent_time=ms(150))
+    found.take(header, 100_000_000, 157_000_000)
+    found.take(header, 900_000_000, 957_000_000)
+    totals = Totals()
+    ticked = {name: pairs(each) for name, each in found.tick().items()}
+    totals.add("worker-0", {"s": 0, "histograms": ticked})
+    assert totals.latencies().in_broker.p50 == pytest.approx(0.040, rel=0.01)
+    assert totals.traffic().skewed == 1
+    assert found.tick() == {}

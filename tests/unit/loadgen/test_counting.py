@@ -1,0 +1,115 @@
+"""A run is held to the broker's own counts: equal, explained, or a doubt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadgen import summary
+from loadgen.counting import Counting
+from warren.errors import NotReadyError
+from warren.results import LoadResult, Traffic, Verdict
+
+
+class Metrics:
+    """Nodes whose counters a test sets."""
+
+    nodes = ("rmq1", "rmq2")
+
+    def __init__(self) -> None:
+        self.counts = {"received": 0, "confirmed": 0, "delivered_consume_manual_ack": 0}
+
+    def page(self, node: str) -> str:
+        lines = ["# TYPE rabbitmq_erlang_uptime_seconds gauge", "rabbitmq_erlang_uptime_seconds 1000"]
+        for name, count in self.counts.items():
+            full = f"rabbitmq_global_messages_{name}_total"
+            lines += [
+                f"# TYPE {full} counter",
+                f'{full}{{protocol="amqp091"}} {count if node == "rmq1" else 0}',
+            ]
+        return "\n".join(lines) + "\n"
+
+
+class Management:
+    def __init__(self) -> None:
+        self.names: list[str] | None = []
+
+    def rows(self, *_path: str) -> list[dict[str, Any]]:
+        if self.names is None:
+            raise NotReadyError("management", "does not answer")
+        return [{"name": "1.2.3.4:5", "client_properties": {"connection_name": name}} for name in self.names]
+
+
+def result(verdict: Verdict = Verdict.PASSED, reasons: tuple[str, ...] = ("fine",)) -> LoadResult:
+    return LoadResult(
+        run_id="work-1",
+        profile="work",
+        started_at="2026-01-01T00:00:00Z",
+        ended_at="2026-01-01T00:00:30Z",
+        verdict=verdict,
+        reasons=reasons,
+        traffic=Traffic(sent=100, acked=100, deliveries=100),
+    )
+
+
+@pytest.fixture
+def ground() -> tuple[Metrics, Management, Counting]:
+    metrics, management = Metrics(), Management()
+    counting = Counting(metrics=metrics, management=management, run_id="work-1", now_s=lambda: 5.0)  # type: ignore[arg-type]
+    counting.begin()
+    return metrics, management, counting
+
+
+def count(metrics: Metrics, by: int) -> None:
+    metrics.counts = dict.fromkeys(metrics.counts, by)
+
+
+def test_equal_counts_leave_the_verdict_and_say_so(ground: tuple[Metrics, Management, Counting]) -> None:
+    metrics, management, counting = ground
+    count(metrics, 100)
+    management.names = ["warren-load work-1 shop-0"]
+    found = counting.end(result())
+    assert (found.verdict, found.reasons) == (Verdict.PASSED, ("fine",))
+    assert "broker     its own counts are the ledger's" in summary.text(found)
+
+
+def test_unexplained_difference_makes_a_passed_run_inconclusive(
+    ground: tuple[Metrics, Management, Counting],
+) -> None:
+    metrics, _, counting = ground
+    count(metrics, 101)
+    found = counting.end(result())
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert len(found.reasons) == 3
+    assert "nothing explains it" in summary.text(found)
+
+
+def test_failed_run_stays_failed_and_keeps_its_reasons(ground: tuple[Metrics, Management, Counting]) -> None:
+    metrics, _, counting = ground
+    count(metrics, 90)
+    found = counting.end(result(Verdict.FAILED, ("1 confirmed message is lost",)))
+    assert found.verdict is Verdict.FAILED
+    assert found.reasons[0] == "1 confirmed message is lost"
+    assert len(found.reasons) == 4
+
+
+def test_strangers_connected_before_or_after_explain_a_difference(
+    ground: tuple[Metrics, Management, Counting],
+) -> None:
+    metrics, management, counting = ground
+    count(metrics, 150)
+    management.names = ["warren-load work-1 shop-0", "warren-load retry-9 payer-0"]
+    found = counting.end(result())
+    assert found.verdict is Verdict.PASSED
+    assert found.reconciliation is not None
+    assert found.reconciliation["explained"] == ["other clients were connected: warren-load retry-9 payer-0"]
+
+
+def test_management_that_does_not_answer_names_no_strangers(
+    ground: tuple[Metrics, Management, Counting],
+) -> None:
+    metrics, management, counting = ground
+    count(metrics, 100)
+    management.names = None
+    assert counting.end(result()).verdict is Verdict.PASSED
