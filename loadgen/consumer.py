@@ -34,7 +34,7 @@ class Consumer:
         self._folder = Path(spec.folder)
         self._unit = spec.unit or spec.queue
         self._meaning = {"worker": spec.name, "queue": self._unit, "nonce": spec.nonce}
-        self._log = EventLog(self._folder / f"{spec.name}.log", {**self._meaning, "queues": [spec.queue]})
+        self._log = EventLog(self._folder / f"{spec.name}.log", self._about())
         self._done: list[Bitmap | None] = [None] * spec.publishers
         self._origins: dict[tuple[str, int], Bitmap] = {}
         self._noted = spec.log_tries or spec.log_served or spec.log_arrivals
@@ -98,8 +98,16 @@ class Consumer:
         elif name == "finish":
             self._finish = True
             self._flush_acks()
-            if self._connection is not None:
-                self._connection.on_delivery = lambda _delivery: None
+            self._take_no_more()
+
+    def _about(self) -> dict[str, Any]:
+        """What the log says of itself."""
+        return {**self._meaning, "queues": [self._spec.queue]}
+
+    def _take_no_more(self) -> None:
+        """Leave what still comes on this connection to the broker, which gives it to somebody again."""
+        if self._connection is not None:
+            self._connection.on_delivery = lambda _delivery: None
 
     @property
     def over(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadgen import parts, roster
+from loadgen import parts, roster, stream
 from loadgen.collect import Totals
 from loadgen.curve import ends_ns
 from loadgen.evidence import Evidence, read_evidence
@@ -68,6 +68,7 @@ class Run:
         self._publishers: list[str] = []
         self._restarts = self._unplanned = 0
         self._armed: dict[str, int] = {}
+        self._offsets: dict[str, int] = {}
         self._phase = "connect"
         self._next_progress_ns = 0
         self._waits_for = ""
@@ -78,7 +79,7 @@ class Run:
     def open(self) -> None:
         """Start every worker and wait until each is connected. Raises NotReadyError when one is not."""
         folder = str(self._ledger)
-        for consumer in roster.consumers(self.spec, folder):
+        for consumer in roster.consumers(self.spec, folder, begins="before_publishing"):
             self._consumers.append(self._fleet.start(consumer).name)
         self._until_ready(self._consumers)
         for publisher in roster.publishers(self.spec, folder):
@@ -115,17 +116,29 @@ class Run:
         ahead_ns = self.clock_offset_ns if self.spec.part is not None else 0
         self._fleet.command(names, "start", t0_ns=self.t0_ns, body_clock_ns=ahead_ns)
 
+    def _open_late(self) -> None:
+        """Start those that begin when all is published."""
+        began_s = (self.t0_ns + self.clock_offset_ns) / SECOND_NS
+        late = roster.consumers(
+            self.spec, str(self._ledger), begins="after_publishing", began_epoch_s=began_s
+        )
+        names = [self._fleet.start(consumer).name for consumer in late]
+        self._consumers += names
+        self._start(names)
+
     def drain(self, expected: Expectation) -> bool:
-        """Wait until nothing confirmed is missing; False when the wait was given up or skipped."""
+        """Wait until nothing confirmed is missing and readers of streams are at the end; False when the
+        wait was given up or skipped."""
         self._phase = "drain"
         self._fleet.command(self._consumers, "release")
+        self._open_late()
         if self.spec.part is not None:
             return self._drain_part()
         silence_s = self.spec.drain_silence_s + self.spec.hold_back_s
         last_ns, before = time.monotonic_ns(), -1
         while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain
             gone = missing(read_evidence(self._ledger, logs_of=self._publishers), expected)
-            waiting = sum(bits.bit_count() for bits in gone.values())
+            waiting = sum(bits.bit_count() for bits in gone.values()) + self._unread()
             if not waiting:
                 self._waits_for = ""
                 self._pause(QUIET_S)
@@ -136,10 +149,31 @@ class Run:
             if now - last_ns > silence_s * SECOND_NS:
                 self._note(f"the drain gave up: nothing came for {silence_s:g} s, {waiting} still missing")
                 return False
-            self._waits_for = _waits_for(gone, self.spec.hold_back_s, silence_s - (now - last_ns) / SECOND_NS)
+            left_s = silence_s - (now - last_ns) / SECOND_NS
+            self._waits_for = _waits_for(gone, self._unread(), self.spec.hold_back_s, left_s)
             self._pause(_CHECK_EVERY_S)
         self._note("the drain was skipped")
         return False
+
+    def _unread(self) -> int:
+        """How many messages replaying readers of streams are behind the one that is the furthest."""
+        return sum(
+            max(
+                0,
+                self._furthest(spec.queue) - max(self._offsets.get(name, -1), stream.before(spec.arguments)),
+            )
+            for name in self._consumers
+            if isinstance(spec := self._fleet.members[name].spec, ConsumerSpec) and spec.does == "replay"
+        )
+
+    def _furthest(self, queue: str) -> int:
+        """The last offset of a stream that anybody has read."""
+        readers = (
+            name
+            for name in self._offsets
+            if isinstance(spec := self._fleet.members[name].spec, ConsumerSpec) and spec.queue == queue
+        )
+        return max((self._offsets[name] for name in readers), default=-1)
 
     def _drain_part(self) -> bool:
         """Wait until nothing has come for a while: what is missing here may be another part's to have.
@@ -204,6 +238,8 @@ class Run:
         kind = message["type"]
         if kind in ("tick", "end"):
             self.totals.add(member.name, message)
+            if message.get("offset") is not None:
+                self._offsets[member.name] = int(message["offset"])
             member.ended = member.ended or kind == "end"
         elif kind == "ready":
             member.ready = True
@@ -321,10 +357,12 @@ class Run:
         return self._interrupts.count > 0
 
 
-def _waits_for(gone: Mapping[tuple[str, int], int], hold_back_s: float, left_s: float) -> str:
+def _waits_for(gone: Mapping[tuple[str, int], int], unread: int, hold_back_s: float, left_s: float) -> str:
     queues: dict[str, int] = {}
     for (queue, _), bits in gone.items():
         queues[queue] = queues.get(queue, 0) + bits.bit_count()
+    if unread:
+        queues["what is read again"] = unread
     what = ", ".join(f"{count} of {queue}" for queue, count in sorted(queues.items()))
     own = f"the profile itself delays up to {hold_back_s:g} s; " if hold_back_s else ""
     return f"{what} ({own}the broker may hold back a lost consumer's messages; gives up in {left_s:.0f} s)"

@@ -63,10 +63,17 @@ class Kind(IntEnum):
     ARRIVED = 17  # detail: the class, at_ns: arrival, aux: intended time, aux2: 1 flagged
     OFFSET_GAP = 18  # of a stream; aux: the offset expected, aux2: found; detail: 1 back, 0 ahead
     OFFSETS = 19  # of a stream, at the end; aux: the first offset read, aux2: the last
+    READ = 30  # of a stream; at_ns: arrival, aux: the offset, aux2: intended time
+    RENEWED = 31  # the connection is closed as planned; aux: messages sent or taken so far
+    TALLY = 32  # at the end of a consumer: aux: messages taken in all
 
 
 #: Which other fields than ``at_ns`` hold a time, by kind: what joins parts of several hosts moves them too.
-AUX_TIMES: Mapping[Kind, tuple[str, ...]] = {Kind.SERVED: ("aux",), Kind.ARRIVED: ("aux",)}
+AUX_TIMES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.SERVED: ("aux",),
+    Kind.ARRIVED: ("aux",),
+    Kind.READ: ("aux2",),
+}
 
 
 @dataclass(frozen=True, slots=True)

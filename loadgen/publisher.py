@@ -15,6 +15,7 @@ from loadgen.codec import codec
 from loadgen.curve import Split, ends_ns
 from loadgen.histogram import Counts, record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
+from loadgen.renewal import Renewals
 from loadgen.spec import PublisherSpec
 from loadgen.transport import Connection
 from loadgen.wire import Template, properties
@@ -76,6 +77,7 @@ class Publisher:
         meaning = {"worker": spec.name, "publisher": spec.index, "nonce": spec.nonce}
         self._confirmed = Bitmap(folder / f"{spec.name}.confirmed", {**meaning, "kind": Bits.CONFIRMED})
         self._log = EventLog(folder / f"{spec.name}.log", meaning)
+        self._renewals = Renewals(spec.reconnect_every, worker, self._log)
         self._deadline_ns = int(spec.publish_deadline_s * SECOND_NS)
         self._end_ns = self._last_sent_ns = 0
         self._next_seq = 0
@@ -172,6 +174,8 @@ class Publisher:
             wake_ns = min(wake_ns, self._publish_due())
         elif self._end_ns and not self._said_finished:
             self._settle(now_ns)
+        if self._connection is not None and self._renewals.check(self._next_seq, now_ns):
+            self._connection = None
         return wake_ns
 
     def before_flush(self) -> None:
@@ -191,6 +195,7 @@ class Publisher:
         """Publish what is due and return when the next message is."""
         paced, t0_ns = self._schedule.paced, self._worker.t0_ns
         room = self._spec.window - self._in_flight if self._can_send() else 0
+        room = min(room, self._renewals.room(self._next_seq))
         while True:
             now = time.monotonic_ns()
             intended = t0_ns + self._schedule.intended_ns(self._next_seq) if paced else now

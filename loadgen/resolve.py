@@ -128,6 +128,11 @@ def _faults(scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
     for role in scenario.takers:
         if role.queue not in queues:
             yield BadInputError(f"{where}: {role.name}", f"vhost {vhost.name} has no queue '{role.queue}'")
+    for reader in scenario.consumers:
+        if not reader.stream and (reader.does == "replay" or reader.from_s is not None):
+            yield BadInputError(
+                f"{where}: {reader.name}", f"'{reader.queue}' is no stream: nothing is read twice"
+            )
     ended = _ended(scenario, vhost)
     for publisher in scenario.publishers:
         yield from _publisher_faults(f"{where}: {publisher.name}", publisher, ended)

@@ -7,6 +7,7 @@ from typing import cast
 
 from loadgen.roles import (
     LOAD_USER,
+    Begins,
     ConsumerRole,
     Does,
     MessageClass,
@@ -23,6 +24,7 @@ from warren.topology import RESERVED_PREFIX
 from warren.topology_reader import read_binding, read_exchange, read_queue
 
 NAME = r"[a-z][a-z0-9-]{0,30}"
+_BEGINS = ("before_publishing", "after_publishing")
 
 
 class RoleReader:
@@ -48,6 +50,7 @@ class RoleReader:
             count=section.integer("count", 1, low=1, high=64),
             mandatory=section.flag("mandatory", True),
             returned=section.choice("returned", ("expected", "unwanted"), "unwanted") == "expected",
+            reconnect_every=_every(section, "reconnect_every"),
             classes=classes,
         )
         if role.returned and not role.mandatory:
@@ -58,24 +61,30 @@ class RoleReader:
 
     def consumer(self, section: Section) -> ConsumerRole:
         delays = numbers(section, "delays_s")
-        return ConsumerRole(
+        role = ConsumerRole(
             name=section.text("name", pattern=NAME),
             user=self._user(section),
             queue=section.text("queue"),
-            does=cast("Does", section.choice("does", ("work", "finish", "hold"), "work")),
+            does=cast("Does", section.choice("does", ("work", "finish", "hold", "replay"), "work")),
             settles=cast("Settles", section.choice("settles", ("own", "origin"), "own")),
             reads=cast("Reads", section.choice("reads", ("shared", "all"), "shared")),
             arguments=section.table("arguments", {}),
+            begins=cast("Begins", section.choice("begins", _BEGINS, _BEGINS[0])),
+            from_s=section.number("from_s", 0.0, low=0) if "from_s" in section.data else None,
+            reconnect_every=_every(section, "reconnect_every"),
             count=section.integer("count", 1, low=1, high=64),
             prefetch=section.integer("prefetch", 100, low=1, high=65535),
             ack_batch=section.integer("ack_batch", 50, low=1, high=65535),
             work_time_s=section.number("work_time_s", 0.0, low=0, high=3600),
-            crash_every=_crash_every(section),
+            crash_every=_every(section, "crash_every"),
             crashes=section.integer("crashes", 1, low=1, high=100),
             failures=_failures(section),
             tries=len(delays) + 1,
             delays_s=delays,
         )
+        if role.from_s is not None and role.begins != "after_publishing":
+            section.fault("from_s", "is a time that has to be over", "add 'begins: after_publishing'")
+        return role
 
     def relay(self, section: Section) -> RelayRole:
         role = RelayRole(
@@ -91,7 +100,7 @@ class RoleReader:
             count=section.integer("count", 1, low=1, high=64),
             prefetch=section.integer("prefetch", 100, low=1, high=65535),
             work_time_s=section.number("work_time_s", 0.0, low=0, high=3600),
-            crash_every=_crash_every(section),
+            crash_every=_every(section, "crash_every"),
             crashes=section.integer("crashes", 1, low=1, high=100),
         )
         _check_relay(section, role)
@@ -107,8 +116,9 @@ def _check_relay(section: Section, role: RelayRole) -> None:
         section.fault("given_up", "messages fail more often than there are retries", "say where those go")
 
 
-def _crash_every(section: Section) -> int | None:
-    return section.integer("crash_every", 0, low=1) or None
+def _every(section: Section, key: str) -> int | None:
+    """After how many messages something happens; None for never."""
+    return section.integer(key, 0, low=1) or None
 
 
 def _message_class(section: Section) -> MessageClass:

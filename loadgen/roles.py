@@ -10,7 +10,8 @@ from warren.topology import Binding, Exchange, Queue
 
 #: A rate of none: as fast as the window lets.
 Rate = float | None
-Does = Literal["work", "finish", "hold"]
+Does = Literal["work", "finish", "hold", "replay"]
+Begins = Literal["before_publishing", "after_publishing"]
 Settles = Literal["own", "origin"]
 Reads = Literal["shared", "all"]
 To = Literal["outcome", "reply"]
@@ -58,7 +59,8 @@ class Outcome:
 class PublisherRole:
     """A group of like publishers, and the queues that their messages reach by the bindings.
 
-    With ``returned`` a class that reaches no queue is meant to come back from the broker.
+    With ``returned`` a class that reaches no queue is meant to come back from the broker. Each process
+    closes its connection and makes another after every ``reconnect_every`` messages.
     """
 
     name: str
@@ -70,6 +72,7 @@ class PublisherRole:
     classes: tuple[MessageClass, ...] = (MessageClass(name="all"),)
     mandatory: bool = True
     returned: bool = False
+    reconnect_every: int | None = None
 
     def reached_by(self, kind: MessageClass) -> tuple[str, ...]:
         """The queues that messages of one of its classes reach."""
@@ -82,7 +85,10 @@ class ConsumerRole:
 
     ``delays_s`` is how long each failed try is meant to wait before the next. With ``reads`` "all" each
     of the processes gets every message, as readers of a stream do, and owes all of them to the ledger.
-    A process kills itself after ``crash_every`` messages; ``crashes`` of them in all.
+    A process kills itself after ``crash_every`` messages; ``crashes`` of them in all. It closes its
+    connection and makes another after every ``reconnect_every`` messages. With ``does`` "replay" it reads
+    a stream again, for an oracle: the ledger is owed nothing. ``from_s`` is a stream's place by time, in
+    seconds after the run's start.
     """
 
     name: str
@@ -93,6 +99,9 @@ class ConsumerRole:
     reads: Reads = "shared"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     stream: bool = False
+    begins: Begins = "before_publishing"
+    from_s: float | None = None
+    reconnect_every: int | None = None
     crash_every: int | None = None
     crashes: int = 1
     count: int = 1
@@ -144,6 +153,10 @@ class RelayRole:
     def does(self) -> Does:
         """A relay works, as the figures see it."""
         return "work"
+
+    @property
+    def begins(self) -> Begins:
+        return "before_publishing"
 
     @property
     def tries(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from loadgen import oracles, plan
 from loadgen.curve import ends_ns
 from loadgen.expectation import Classes, Expectation, Flow
-from loadgen.roles import reader_unit
+from loadgen.roles import Begins, reader_unit
 from loadgen.spec import (
     ConsumerRole,
     ConsumerSpec,
@@ -51,19 +51,39 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             publish_deadline_s=spec.publish_deadline_s,
             confirm_times="confirm_times" in wanted,
             body=spec.body,
+            reconnect_every=role.reconnect_every,
         )
         for index, role in enumerate(roles)
         if spec.part in (None, index // each_part)
     )
 
 
-def consumers(spec: LoadSpec, folder: str) -> tuple[ConsumerSpec | RelaySpec, ...]:
-    """One spec per process that takes messages: consumers and relays."""
+def consumers(
+    spec: LoadSpec, folder: str, *, begins: Begins | None = None, began_epoch_s: float = 0.0
+) -> tuple[ConsumerSpec | RelaySpec, ...]:
+    """One spec per process that takes messages: consumers and relays; with ``begins`` only those.
+
+    ``began_epoch_s`` is when the run began to publish, since the epoch, for those who ask by time.
+    """
     return tuple(
-        taker(spec, role, folder, f"{role.name}-{place}", place, armed=place < role.crashes)
+        _since(
+            taker(spec, role, folder, f"{role.name}-{place}", place, armed=place < role.crashes),
+            role,
+            began_epoch_s,
+        )
         for role in spec.takers
         for place in range(role.count)
+        if begins in (None, role.begins)
     )
+
+
+def _since(
+    found: ConsumerSpec | RelaySpec, role: TakerRole, began_epoch_s: float
+) -> ConsumerSpec | RelaySpec:
+    """``found`` with its place in a stream by time, which AMQP 0-9-1 counts in whole seconds."""
+    if isinstance(found, RelaySpec) or isinstance(role, RelayRole) or role.from_s is None:
+        return found
+    return replace(found, from_epoch_s=int(began_epoch_s + role.from_s))
 
 
 def taker(
@@ -94,6 +114,7 @@ def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> Co
         settles=role.settles,
         arguments=role.arguments,
         stream=role.stream,
+        reconnect_every=role.reconnect_every,
         prefetch=role.prefetch,
         ack_batch=role.ack_batch,
         work_time_s=role.work_time_s,
@@ -104,6 +125,7 @@ def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> Co
         log_tries="tries" in wanted,
         log_served="served" in wanted,
         log_arrivals="arrivals" in wanted,
+        log_offsets="offsets" in wanted,
         classes=class_names(spec),
         phase_ends_ns=ends_ns(spec.phases),
         body=spec.body,

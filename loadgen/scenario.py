@@ -212,6 +212,9 @@ def _faults(found: Scenario) -> Iterator[tuple[str, str, str]]:
         yield "", "needs at least one publisher and one consumer", ""
     if found.own_vhost and found.objects is None:
         yield "objects", "must be given: a virtual host of the profile's own is empty", "add 'objects:'"
+    for reader in found.consumers:
+        if reader.from_s is not None and reader.from_s >= found.duration_s:
+            yield f"consumers[{reader.name}].from_s", "is not before the end of the run", "publish for longer"
     names = [role.name for role in found.roles]
     for name in sorted({each for each in names if names.count(each) > 1}):
         yield "", f"two roles are called '{name}'", "each has its own name"

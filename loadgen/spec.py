@@ -94,6 +94,7 @@ class PublisherSpec:
     kinds: tuple[int, ...] = ()
     publish_deadline_s: float = 30.0
     confirm_times: bool = False
+    reconnect_every: int | None = None
     arrivals: Arrivals = "constant"
     phases: tuple[Phase, ...] = ()
     body: Layout = "warren"
@@ -106,10 +107,12 @@ class ConsumerSpec:
     ``failures`` holds weights: entry k is the share of messages that fail k times before they succeed;
     a message that fails ``tries`` times ends in the dead-letter queue. ``sole`` says that nobody else
     consumes from the queue, so order can be judged. ``does`` "finish" takes dead letters, "hold" takes
-    what the prefetch lets and keeps it until it is released. ``unit`` is the queue's name in the ledger,
-    where it is not the queue's own; ``settles`` "origin" books a dead-lettered message to the queue
-    where it died first. ``arguments`` are those of basic.consume. ``crash_after`` kills the process,
-    without a word, when it is given that many messages and one more.
+    what the prefetch lets and keeps it until it is released, "replay" reads for an oracle only. ``unit``
+    is the queue's name in the ledger, where it is not the queue's own; ``settles`` "origin" books a
+    dead-lettered message to the queue where it died first. ``arguments`` are those of basic.consume.
+    ``crash_after`` kills the process, without a word, when it is given that many messages and one more.
+    ``from_epoch_s`` is where to begin in a stream, by the time of storing. The connection is closed and
+    made again after every ``reconnect_every`` messages.
     """
 
     role: Literal["consumer"] = "consumer"
@@ -125,6 +128,8 @@ class ConsumerSpec:
     settles: Settles = "own"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     stream: bool = False
+    from_epoch_s: int | None = None
+    reconnect_every: int | None = None
     crash_after: int | None = None
     prefetch: int = 100
     ack_batch: int = 50
@@ -137,6 +142,7 @@ class ConsumerSpec:
     log_served: bool = False
     log_arrivals: bool = False
     stamps: bool = False
+    log_offsets: bool = False
     classes: tuple[str, ...] = ("all",)
     phase_ends_ns: tuple[int, ...] = ()
     body: Layout = "warren"

@@ -1,4 +1,4 @@
-"""Consumers that do not simply work: they hold what they get, read a stream, or kill themselves.
+"""Consumers that do not simply work: they hold what they get, read a stream, reconnect or kill themselves.
 
 They are a class of their own so that the hot path of those who do work asks nothing about them.
 """
@@ -13,13 +13,15 @@ from typing import Any
 from loadgen import stream, wire
 from loadgen.consumer import Consumer
 from loadgen.ledger import Kind
+from loadgen.renewal import Renewals
 from loadgen.spec import ConsumerSpec
 from loadgen.worker import Worker
 
 
 def consumer(spec: ConsumerSpec, worker: Worker) -> Consumer:
     """The consumer that ``spec`` asks for."""
-    plain = spec.crash_after is None and not spec.stream and spec.does != "hold"
+    unbroken = spec.crash_after is None and spec.reconnect_every is None
+    plain = unbroken and not spec.stream and spec.does in ("work", "finish")
     return Consumer(spec, worker) if plain else Special(spec, worker)
 
 
@@ -27,18 +29,29 @@ class Special(Consumer):
     """A consumer that looks at each delivery before it takes it, if it does."""
 
     def __init__(self, spec: ConsumerSpec, worker: Worker) -> None:
+        self._from_ns = stream.from_ns(spec.from_epoch_s)
         super().__init__(spec, worker)
-        self._offsets = stream.Offsets() if spec.stream else None
+        self._offsets = stream.Offsets(spec.from_epoch_s) if spec.stream else None
+        self._offset: int | None = None
         self._left = -1 if spec.crash_after is None else spec.crash_after
         self._holding = spec.does == "hold"
+        self._renewals = Renewals(spec.reconnect_every, worker, self._log)
+        self._taken = 0
 
     def command(self, name: str) -> None:
         if name == "release" and self._holding:
             self._finish = True
             return
-        if name == "finish":
-            self._tell_offsets()
         super().command(name)
+        if name == "finish":
+            now = time.monotonic_ns()
+            if self._offsets is not None:
+                self._offsets.tell(self._log, now)
+            self._renewals.tally(self._taken, now)
+            self._log.flush()
+
+    def _about(self) -> dict[str, Any]:
+        return {**super()._about(), "from_ns": self._from_ns}
 
     def _arguments(self) -> dict[str, Any]:
         given = super()._arguments()
@@ -48,16 +61,28 @@ class Special(Consumer):
         if not self._left:
             os.kill(os.getpid(), signal.SIGKILL)
         self._left -= 1
-        if self._offsets is not None:
-            self._offsets.check(delivery, self._log, time.monotonic_ns())
+        self._taken += 1
         if self._holding:
             self._counts["consumed"] += 1
         else:
             super()._on_delivery(delivery)
+        if self._renewals.check(self._taken, time.monotonic_ns()):
+            self._take_no_more()
 
-    def _tell_offsets(self) -> None:
-        """What was read of a stream, for its oracle."""
-        if self._offsets is not None and self._offsets.last is not None:
-            first, last = self._offsets.first, self._offsets.last
-            self._log.add(Kind.OFFSETS, 0, 0, time.monotonic_ns(), aux=first, aux2=last)
-            self._log.flush()
+    def _handle(self, delivery: wire.Delivery, now: int, free_ns: int) -> None:
+        # Not on arrival: what still waits to be worked on is read again after a lost connection.
+        if self._offsets is not None:
+            self._offset = self._offsets.check(delivery, self._log, now)
+        super()._handle(delivery, now, free_ns)
+
+    def _work(self, delivery: wire.Delivery, message: tuple[int, int, int], at: tuple[int, int, int]) -> None:
+        publisher, seq, kind = message
+        if self._spec.log_offsets and self._offset is not None:
+            self._log.add(Kind.READ, publisher, seq, at[0], detail=kind, aux=self._offset, aux2=at[1])
+        if self._spec.does == "replay":
+            self._ack(delivery.tag, at[0])
+        else:
+            super()._work(delivery, message, at)
+
+    def tick(self) -> dict[str, Any]:
+        return {**super().tick(), "offset": None if self._offsets is None else self._offsets.last}

@@ -110,6 +110,7 @@ class Worker:
         self._ended = False
         self._was_ready = False
         self._links = {"links_opened": 0, "links_lost": 0}
+        self._renewing = False
         self._commands = b""
         self._next_tick_ns = time.monotonic_ns() + SECOND_NS
         self._job: Job
@@ -129,7 +130,9 @@ class Worker:
         """The channel is set up and the job can begin; also after a reconnect."""
         self._failures = 0
         where = str(self._link.endpoints[self._at])
-        self.say("connected" if self._was_ready else "ready", where=where)
+        if not self._renewing:
+            self.say("connected" if self._was_ready else "ready", where=where)
+        self._renewing = False
         self._was_ready = True
 
     def say(self, kind: str, **fields: Any) -> None:
@@ -140,6 +143,15 @@ class Worker:
         self.say("note", text=why)
         if self._connection is not None and self._connection.is_open:
             self._connection.close(200, "reconnecting")
+
+    def renew(self) -> bool:
+        """Close the connection as planned and connect to the next node; False where none is open. Whoever
+        watches is not told of it."""
+        if self._connection is None or not self._connection.is_open:
+            return False
+        self._renewing = True
+        self._connection.close(200, "reconnecting as planned")
+        return True
 
     def _turn(self, now_ns: int, slept: bool) -> None:
         wake_ns = self._job.turn(now_ns, slept=slept)
@@ -211,7 +223,8 @@ class Worker:
         if connection is not self._connection:
             return
         self._connection = None
-        if self._open:
+        was_open = self._open
+        if was_open:
             self._open = False
             self._links["links_lost"] += not self._closing
             self._job.lost()
@@ -222,7 +235,9 @@ class Worker:
         where = str(self._link.endpoints[self._at])
         if not self._was_ready and _is_refusal(error):
             self.say("refused", where=where, what=what)
-        self.say("lost", where=where, what=what)
+        if not self._renewing or not was_open:
+            self._renewing = False
+            self.say("lost", where=where, what=what)
         self._at = (self._at + 1) % len(self._link.endpoints)
         wait_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1

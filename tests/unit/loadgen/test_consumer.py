@@ -70,6 +70,10 @@ class Worker:
     def reopen(self, why: str) -> None:
         self.reopened.append(why)
 
+    def renew(self) -> bool:
+        self.reopened.append("as planned")
+        return True
+
 
 class Clock:
     now = SECOND_NS
@@ -491,3 +495,36 @@ def test_perftest_body_of_before_the_run_is_foreign_and_one_with_another_rest_un
     rig.deliver(0, payload=writer.head(0, 0, 5, rig.clock.now - 2 * MS, 0))
     rig.deliver(0, payload=writer.head(0, 0, 5, rig.clock.now, 0) + b".")
     assert [event.kind for event in rig.events()] == [Kind.FOREIGN, Kind.UNREADABLE]
+
+
+# --- streams and planned reconnects
+
+
+def test_reader_for_an_oracle_acks_and_owes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(tmp_path, monkeypatch, does="replay", stream=True, log_offsets=True)
+    header = b"".join(amqp.BasicProperties(headers={"x-stream-offset": 1 << 40}).encode())
+    for tag in (1, 2, 3):
+        payload = body.encode(body.Stamp(NONCE, 1, 0, 0, 20 + tag, 5, 6), 40)
+        header = header[:-8] + (1000 + tag).to_bytes(8, "big")
+        rig.connection.on_delivery(Delivery(tag, False, header, payload))
+    assert rig.connection.settled == [("ack", 3, True)]
+    found = [(each.publisher, each.seq, each.aux, each.aux2) for each in rig.events()]
+    assert found == [(1, 21, 1001, 5), (1, 22, 1002, 5), (1, 23, 1003, 5)]
+    assert list(tmp_path.glob("w.done*")) == []
+    assert rig.job.tick()["offset"] == 1003
+
+
+def test_consumer_reconnects_as_planned_and_leaves_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, reconnect_every=2)
+    for seq in range(5):
+        rig.deliver(seq)
+    assert (rig.worker.reopened, rig.done()) == (["as planned"], [0, 1])
+    rig.job.lost()
+    rig.job.opened(rig.connection, rig.channel)  # type: ignore[arg-type]
+    for seq in range(2, 5):
+        rig.deliver(seq)
+    rig.job.command("finish")
+    kinds = [(each.kind, each.aux) for each in rig.events() if each.kind is not Kind.CONNECTION_LOST]
+    assert kinds == [(Kind.RENEWED, 2), (Kind.RENEWED, 4), (Kind.TALLY, 4)]

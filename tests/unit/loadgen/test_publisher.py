@@ -90,6 +90,10 @@ class Worker:
     def say(self, kind: str, **fields: Any) -> None:
         self.said.append((kind, fields))
 
+    def renew(self) -> bool:
+        self.said.append(("renew", {}))
+        return True
+
 
 class Clock:
     """Stands for the module's clock."""
@@ -433,3 +437,20 @@ def test_publisher_stops_before_its_numbers_run_out(tmp_path: Path, monkeypatch:
     assert rig.connection.frames == []
     notes = [fields["text"] for kind, fields in rig.worker.said if kind == "note"]
     assert notes == ["stopped: a body numbers 4294967296 messages a publisher"]
+
+
+def test_publisher_reconnects_after_so_many_messages_and_sends_none_beyond(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, reconnect_every=4)
+    rig.start()
+    rig.at(7)
+    rig.at(8)
+    assert len(rig.connection.sent()) == 4
+    assert [kind for kind, _ in rig.worker.said].count("renew") == 1
+    rig.job.lost()
+    rig.connect()
+    rig.at(9)
+    assert [stamp.seq for stamp in rig.connection.sent()] == [0, 1, 2, 3, 4, 5, 6, 7]
+    renewed = [each.aux for each in read_log(tmp_path / "p.log").events if each.kind is Kind.RENEWED]
+    assert renewed == [4, 8]
