@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def work():
 class Rig:
     """A run of one publisher and two consumers, all of them scripted."""
 
-    def __init__(self, folder: Path, script: str) -> None:
+    def __init__(self, folder: Path, script: str, **changes: Any) -> None:
         program = folder / "worker.py"
         program.write_text(_WORKER + script, encoding="utf-8")
         (folder / "run").mkdir()
@@ -55,6 +56,7 @@ class Rig:
             consumers=(ConsumerRole(name="c", user="u", queue="q", count=2),),
             folder=str(folder / "run"),
             duration_s=0.1,
+            **changes,
         )
         self.run = Run(self.spec, self.events.append, self.interrupts, program=(sys.executable, str(program)))
 
@@ -139,3 +141,59 @@ def test_endpoints_are_spread_over_workers_and_publishers_numbered_through(tmp_p
     places = [each.link.first_endpoint for each in consumers(rig.spec, "x")]
     assert places == [1, 0]
     assert [each.index for each in publishers(rig.spec, "x")] == [0]
+
+
+# --- a part of a run
+
+_TELLS_START = """
+def told():
+    say(type="ready", where="a:1")
+    start = json.loads(sys.stdin.readline())
+    if spec["role"] == "publisher": say(type="finished")
+    say(type="tick", s=0, counts={"body_clock_ns": start["body_clock_ns"]})
+    hear()
+    say(type="end")
+told()
+"""
+
+
+def test_part_ends_after_its_silence_whatever_is_missing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "work()", part=0, parts=2, part_silence_s=0.3, drain_silence_s=60.0)
+    began = time.monotonic()
+    rig.go()
+    assert time.monotonic() - began < 30
+    assert rig.run.quiet_s == 0.3
+
+
+def test_part_that_lost_a_connection_waits_for_what_the_broker_may_hold_back(tmp_path: Path) -> None:
+    script = "say(type='lost', where='a:1', what='reset')\nwork()"
+    rig = Rig(tmp_path, script, part=0, parts=2, part_silence_s=0.1, drain_silence_s=0.6, hold_back_s=0.2)
+    rig.go()
+    assert rig.run.quiet_s == pytest.approx(0.8)
+
+
+def test_bodies_of_a_part_are_stamped_by_the_epoch_and_of_a_whole_run_by_the_monotonic_clock(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "whole").mkdir()
+    part = Rig(tmp_path / "part", _TELLS_START, part=1, parts=2, part_silence_s=0.1)
+    part.go()
+    ahead = part.run.totals.counts["body_clock_ns"] / 3
+    assert ahead == pytest.approx(time.time_ns() - time.monotonic_ns(), abs=1e9)
+    whole = Rig(tmp_path / "whole", _TELLS_START)
+    whole.go()
+    assert whole.run.totals.counts["body_clock_ns"] == 0
+
+
+def test_run_begins_when_it_was_told_to(tmp_path: Path) -> None:
+    at_s = time.time() + 20
+    rig = Rig(tmp_path, "work()", part=0, parts=2, part_silence_s=0.1, start_at_s=at_s)
+    rig.go()
+    assert rig.run.t0_ns + rig.run.clock_offset_ns == pytest.approx(at_s * 1e9, abs=1e6)
+
+
+def test_part_that_is_late_runs_nothing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "work()", part=0, parts=2, start_at_s=time.time() - 5)
+    with pytest.raises(NotReadyError, match="when the workers were ready"):
+        rig.go()
