@@ -1,4 +1,4 @@
-"""The two layouts of a body: Warren's own header, and PerfTest's, which is twelve bytes.
+"""The layouts of a body: Warren's own header, the same within JSON, and PerfTest's, which is twelve bytes.
 
 PerfTest's, big-endian: a number i32, counted up by each of its producers from 0, and the time of sending
 i64, in nanoseconds of CLOCK_MONOTONIC (Java's nanoTime on Linux), then zeros up to the size. Its consumer
@@ -17,9 +17,12 @@ from typing import Literal, Protocol
 
 from loadgen.body import HEADER, HEADER_SIZE
 
-Layout = Literal["warren", "perftest"]
-LAYOUTS: tuple[Layout, ...] = ("warren", "perftest")
+Layout = Literal["warren", "json", "perftest"]
+LAYOUTS: tuple[Layout, ...] = ("warren", "json", "perftest")
 
+#: A JSON body: the header in hexadecimal digits between the first two, text between the last two.
+_JSON_OPEN, _JSON_PAD, _JSON_CLOSE = b'{"warren":"', b'","pad":"', b'"}'
+_JSON_HEAD = len(_JSON_OPEN) + 2 * HEADER_SIZE
 _PERFTEST = struct.Struct(">Iq")
 #: No run reaches this number: a larger one is a damaged message.
 _SEQ_LIMIT = 1 << 36
@@ -31,7 +34,7 @@ Read = tuple[int, int, int, int]
 
 def least_bytes(layout: Layout) -> int:
     """The size of the smallest body."""
-    return _PERFTEST.size if layout == "perftest" else HEADER_SIZE
+    return {"warren": HEADER_SIZE, "json": Json.least, "perftest": _PERFTEST.size}[layout]
 
 
 class Codec(Protocol):
@@ -85,6 +88,35 @@ class Own:
         return int(HEADER.unpack_from(payload)[6])
 
 
+class Json(Own):
+    """The same header in hexadecimal digits, within an object that any JSON reader takes."""
+
+    least = _JSON_HEAD + len(_JSON_PAD) + len(_JSON_CLOSE)
+
+    def head(self, kind: int, attempt: int, seq: int, intended_ns: int, sent_ns: int) -> bytes:
+        return _JSON_OPEN + super().head(kind, attempt, seq, intended_ns, sent_ns).hex().encode()
+
+    def rest(self, size_bytes: int) -> bytes:
+        return _JSON_PAD + b"." * (size_bytes - self.least) + _JSON_CLOSE
+
+    def read(self, payload: bytes) -> Read | None:
+        header = _from_json(payload)
+        return super().read(header) if header is not None else None
+
+    def sent_ns(self, payload: bytes) -> int:
+        header = _from_json(payload)
+        return super().sent_ns(header) if header is not None else 0
+
+
+def _from_json(payload: bytes) -> bytes | None:
+    if not payload.startswith(_JSON_OPEN):
+        return None
+    try:
+        return bytes.fromhex(payload[len(_JSON_OPEN) : _JSON_HEAD].decode("ascii"))
+    except ValueError:
+        return None
+
+
 class PerfTest:
     """PerfTest's layout, for publisher number ``publisher`` of ``publishers``."""
 
@@ -121,4 +153,6 @@ class PerfTest:
 
 def codec(layout: Layout, *, nonce: int, publishers: int, publisher: int = 0) -> Codec:
     """The codec of a run's process; ``publisher`` is the number of the one that it builds bodies for."""
-    return PerfTest(publishers, publisher) if layout == "perftest" else Own(nonce, publisher)
+    if layout == "perftest":
+        return PerfTest(publishers, publisher)
+    return Json(nonce, publisher) if layout == "json" else Own(nonce, publisher)

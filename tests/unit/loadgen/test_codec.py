@@ -1,6 +1,8 @@
-"""The two layouts of a body: what each carries, what it cannot, and that PerfTest's is PerfTest's."""
+"""The layouts of a body: what each carries, what it cannot, and that PerfTest's is PerfTest's."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from hypothesis import given
@@ -38,6 +40,28 @@ def test_own_layout_is_that_of_the_body() -> None:
     assert payload == body.encode(body.Stamp(7, 2, 1, 255, 5, 8, 9), 40)
     assert own.read(payload) == (2, 1, 5, 8)
     assert codec("warren", nonce=8, publishers=4).read(payload) is None
+
+
+def test_json_layout_is_json_of_the_size_asked_for_and_holds_the_header() -> None:
+    one = codec("json", nonce=7, publishers=4, publisher=2)
+    payload = one.head(1, 0, 5, 8, 9) + one.rest(200)
+    assert len(payload) == 200
+    found = json.loads(payload)
+    assert bytes.fromhex(found["warren"]) == body.encode(body.Stamp(7, 2, 1, 0, 5, 8, 9), 32)
+    assert set(found) == {"warren", "pad"}
+    assert (one.read(payload), one.sent_ns(payload)) == ((2, 1, 5, 8), 9)
+
+
+DAMAGED = [
+    b'{"warren":"zz' + b"0" * 62 + b'","pad":""}',
+    b'{"order":1}' + bytes(90),
+    '{"warren":"é'.encode(),
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_json_of_something_else_is_foreign(damaged: bytes) -> None:
+    assert codec("json", nonce=7, publishers=1).read(damaged) is None
 
 
 def test_twelve_bytes_are_those_that_perftest_writes() -> None:
