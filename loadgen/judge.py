@@ -45,6 +45,7 @@ def judge(evidence: Evidence, expected: Expectation, *, deliveries: int = 0) -> 
     lost = missing(evidence, expected)
     doubles = _duplicates(evidence)
     plain, after = _reordered(evidence) if expected.judge_order else (None, None)
+    dead = _dead_lettered(evidence, expected)
     nacked_count = sum(bits.bit_count() for bits in nacked.values())
     return Ledger(
         published=published,
@@ -62,7 +63,8 @@ def judge(evidence: Evidence, expected: Expectation, *, deliveries: int = 0) -> 
         duplicates_own_retry=doubles.own_retry,
         reordered=plain,
         reordered_after_redelivery=after,
-        dead_lettered=_dead_lettered(evidence, expected),
+        dead_lettered=dead,
+        expired=dead.get("expired", 0),
         foreign=sum(1 for _ in evidence.events(Kind.FOREIGN)),
         republished=sum(1 for _ in evidence.events(Kind.REPUBLISHED)),
         deliveries=deliveries,

@@ -63,6 +63,7 @@ class Kind(IntEnum):
     ARRIVED = 17  # detail: the class, at_ns: arrival, aux: intended time, aux2: 1 flagged
     OFFSET_GAP = 18  # of a stream; aux: the offset expected, aux2: found; detail: 1 back, 0 ahead
     OFFSETS = 19  # of a stream, at the end; aux: the first offset read, aux2: the last
+    SENT_AT = 20  # detail: the class, at_ns: when it left for the socket; one for each time it was sent
     READ = 30  # of a stream; at_ns: arrival, aux: the offset, aux2: intended time
     RENEWED = 31  # the connection is closed as planned; aux: messages sent or taken so far
     TALLY = 32  # at the end of a consumer: aux: messages taken in all

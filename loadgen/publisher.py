@@ -250,6 +250,8 @@ class Publisher:
         number, ahead = self._kinds[kind], self._worker.body_clock_ns
         head = self._codec.head(number, attempt, seq, intended_ns + ahead, now_ns + ahead)
         self._connection.queue(self._templates[kind].frames(head, self._rest))  # type: ignore[union-attr]
+        if spec.sent_times:
+            self._log.add(Kind.SENT_AT, spec.index, seq, now_ns, detail=number)
         self._slots[self._next_tag & self._mask] = (seq, intended_ns, attempt)
         self._last_sent_ns = now_ns
         self._next_tag += 1

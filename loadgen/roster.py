@@ -50,6 +50,7 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             kinds=tuple(numbers[each.name] for each in role.classes),
             publish_deadline_s=spec.publish_deadline_s,
             confirm_times="confirm_times" in wanted,
+            sent_times="sent_times" in wanted,
             body=spec.body,
             reconnect_every=role.reconnect_every,
         )

@@ -94,6 +94,7 @@ class PublisherSpec:
     kinds: tuple[int, ...] = ()
     publish_deadline_s: float = 30.0
     confirm_times: bool = False
+    sent_times: bool = False
     reconnect_every: int | None = None
     arrivals: Arrivals = "constant"
     phases: tuple[Phase, ...] = ()

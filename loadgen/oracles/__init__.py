@@ -26,6 +26,7 @@ EVIDENCE: Mapping[str, str] = {
     "tries": "TRIED and REJECTED: each try of a message and when it was rejected",
     "served": "SERVED: each delivery, and since when its consumer was free",
     "confirm_times": "CONFIRMED_AT: when each message was confirmed",
+    "sent_times": "SENT_AT: when each message was sent, each time that it was",
     "offsets": "READ: each message that was read of a stream, and at which offset",
     "arrivals": "ARRIVED: when each delivery came, and when its message was meant to be sent",
 }

@@ -160,6 +160,11 @@ def bury(run: Record) -> None:
     run.dead[QUEUE, "rejected"] = {7}
 
 
+def expire(run: Record) -> None:
+    run.forget(7)
+    run.dead[QUEUE, "expired"] = {7}
+
+
 def finish_and_bury(run: Record) -> None:
     run.dead[QUEUE, "delivery_limit"] = {7}
     run.event(Kind.REDELIVERED, 7)
@@ -188,6 +193,7 @@ CASES = {
     damage: {"unexpected": 1},
     leak_into_another_queue: {"unexpected": 1},
     bury: {"dead_lettered": {"rejected": 1}},
+    expire: {"dead_lettered": {"expired": 1}, "expired": 1},
     finish_and_bury: {"dead_lettered": {"delivery_limit": 1}, "duplicates_redelivered": 1},
     visit_a_stranger: {"foreign": 1},
 }

@@ -315,6 +315,23 @@ def test_returned_message_is_noted(rig: Rig) -> None:
     assert rig.kinds() == [Kind.RETURNED]
 
 
+def test_each_sending_is_noted_where_an_oracle_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, sent_times=True)
+    rig.start()
+    rig.at(1)
+    rig.job.lost()
+    rig.connect()
+    rig.at(5)
+    again = [stamp for stamp in rig.connection.sent() if stamp.attempt]
+    noted = [each for each in read_log(rig.folder / "p.log").events if each.kind is Kind.SENT_AT]
+    assert [(each.seq, each.at_ns) for each in noted if each.seq == again[0].seq] == [
+        (again[0].seq, SECOND_NS + MS),
+        (again[0].seq, SECOND_NS + 5 * MS),
+    ]
+
+
 def test_classes_keep_their_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(
         tmp_path, monkeypatch, classes=VIP_AND_NORMAL, window=5000, rate_per_s=4000.0, confirm_times=True

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from loadgen import oracles, resolve, roster, scenario, specify
+from loadgen import oracles, roster
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence, members
 from loadgen.ledger import Event, Kind, LogPart
 from loadgen.spec import LoadSpec
-from warren.connection import Credentials
-from warren.topology_reader import load as load_topology
 
 COUNT = 400
-ACCOUNT = Credentials(username="u", password="p")
 ROUTED = ("pubsub", "direct", "topic", "headers", "alternate", "returns")
 
 
 @pytest.fixture(scope="module")
-def specs(checkout_root: Path) -> dict[str, LoadSpec]:
-    topology = load_topology(checkout_root / "deploy" / "topology.yml")
-    where = specify.Foreign(endpoints=(), credentials=ACCOUNT, ca_pem=None, vhost="/")
-    found = {}
-    for name in ROUTED:
-        order = specify.Order(scenario=scenario.load(name))
-        resolved = resolve.resolve(order.scenario, topology)
-        found[name] = specify.foreign_spec(resolved, order, "r", where, Path())
-    return found
+def specs(spec_of: Callable[[str], LoadSpec]) -> dict[str, LoadSpec]:
+    return {name: spec_of(name) for name in ROUTED}
 
 
 def right(spec: LoadSpec) -> Evidence:
