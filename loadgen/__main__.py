@@ -12,6 +12,7 @@ from typing import Any
 
 from loadgen.publisher import Publisher
 from loadgen.relay import Relay
+from loadgen.requester import Requester
 from loadgen.spec import ConsumerSpec, PublisherSpec, RelaySpec, from_plain
 from loadgen.special import consumer
 from loadgen.worker import Job, Worker
@@ -34,7 +35,7 @@ def _job(raw: dict[str, Any]) -> tuple[Worker, Job]:
     if raw["role"] == "publisher":
         publishes = from_plain(PublisherSpec, raw)
         runner = Worker(publishes.link, write=_write)
-        return runner, Publisher(publishes, runner)
+        return runner, (Publisher if publishes.replies is None else Requester)(publishes, runner)
     if raw["role"] == "relay":
         relays = from_plain(RelaySpec, raw)
         runner = Worker(relays.link, write=_write)

@@ -67,6 +67,12 @@ class Kind(IntEnum):
     READ = 30  # of a stream; at_ns: arrival, aux: the offset, aux2: intended time
     RENEWED = 31  # the connection is closed as planned; aux: messages sent or taken so far
     TALLY = 32  # at the end of a consumer: aux: messages taken in all
+    # Of requests; detail: the attempt, 0 first.
+    REPLY_TIMEOUT = 40  # confirmed, and no answer in time: asked again
+    REPLY_LATE = 41  # answered after it had been asked again
+    REPLY_AGAIN = 42  # answered before; detail: 1 flagged, 0 not
+    REPLY_WRONG = 43  # an answer that is not to the request that its correlation id names
+    UNANSWERED = 44  # past the deadline: not asked again
 
 
 #: Which other fields than ``at_ns`` hold a time, by kind: what joins parts of several hosts moves them too.

@@ -104,7 +104,7 @@ class Router:
         properties = wire.properties({})
         properties.correlation_id = asked.correlation_id
         properties.delivery_mode = asked.delivery_mode
-        return self._made("", str(asked.reply_to or ""), properties, size)
+        return self._made(self._spec.reply_exchange, str(asked.reply_to or ""), properties, size)
 
     def _made(self, exchange: str, key: str, properties: wire.Properties, size: int) -> wire.Template:
         return wire.Template(

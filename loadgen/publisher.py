@@ -16,9 +16,9 @@ from loadgen.curve import Split, ends_ns
 from loadgen.histogram import Counts, record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
 from loadgen.renewal import Renewals
-from loadgen.spec import PublisherSpec
+from loadgen.spec import MessageClass, PublisherSpec
 from loadgen.transport import Connection
-from loadgen.wire import Template, properties
+from loadgen.wire import Properties, Template, properties
 from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
 
 #: More than this in front of the socket, and the socket counts as not writable.
@@ -89,6 +89,7 @@ class Publisher:
         self._broker_blocks = False
         self._connection: Connection | None = None
         self._templates: list[Template] = []
+        self._number = self._frame_max = 0
         ring = 1 << (4 * spec.window).bit_length()
         self._mask = ring - 1
         self._slots: list[tuple[int, int, int] | None] = [None] * ring
@@ -110,20 +111,26 @@ class Publisher:
         connection.add_on_connection_blocked_callback(lambda *_: self._set_broker_blocks(True))
         connection.add_on_connection_unblocked_callback(lambda *_: self._set_broker_blocks(False))
         channel.add_on_return_callback(self._on_return)
-        spec = self._spec
-        self._templates = [
-            Template(
-                channel=channel.channel_number,
-                frame_max=connection.frame_max,
-                exchange=spec.exchange if each.exchange is None else each.exchange,
-                routing_key=spec.routing_key if each.routing_key is None else each.routing_key,
-                properties=properties(each.headers, priority=each.priority, expiration_ms=each.expiration_ms),
-                mandatory=spec.mandatory,
-                body_size=spec.size_bytes,
-            )
-            for each in spec.classes
-        ]
+        self._number, self._frame_max = int(channel.channel_number), connection.frame_max
+        self._templates = [self._made(each, self._properties(each)) for each in self._spec.classes]
         channel.confirm_delivery(lambda _frame: None, callback=lambda _ok: self._on_confirming(connection))
+
+    def _made(self, kind: MessageClass, about: Properties) -> Template:
+        """The frames around the body of a message of ``kind``."""
+        spec = self._spec
+        return Template(
+            channel=self._number,
+            frame_max=self._frame_max,
+            exchange=spec.exchange if kind.exchange is None else kind.exchange,
+            routing_key=spec.routing_key if kind.routing_key is None else kind.routing_key,
+            properties=about,
+            mandatory=spec.mandatory,
+            body_size=spec.size_bytes,
+        )
+
+    @staticmethod
+    def _properties(kind: MessageClass) -> Properties:
+        return properties(kind.headers, priority=kind.priority, expiration_ms=kind.expiration_ms)
 
     def _on_confirming(self, connection: Connection) -> None:
         self._connection = connection
@@ -249,13 +256,18 @@ class Publisher:
         kind = 0 if self._one_class else self._classes.of(spec.index, seq)
         number, ahead = self._kinds[kind], self._worker.body_clock_ns
         head = self._codec.head(number, attempt, seq, intended_ns + ahead, now_ns + ahead)
-        self._connection.queue(self._templates[kind].frames(head, self._rest))  # type: ignore[union-attr]
+        self._connection.queue(self._template(kind, seq).frames(head, self._rest))  # type: ignore[union-attr]
         if spec.sent_times:
             self._log.add(Kind.SENT_AT, spec.index, seq, now_ns, detail=number)
         self._slots[self._next_tag & self._mask] = (seq, intended_ns, attempt)
         self._last_sent_ns = now_ns
         self._next_tag += 1
         self._in_flight += 1
+
+    def _template(self, kind: int, seq: int) -> Template:
+        """The frames of one message; here all of a class are alike."""
+        del seq
+        return self._templates[kind]
 
     def _give_up(self, message: Again) -> None:
         """Past its deadline: it stays nacked or in doubt for good."""

@@ -133,6 +133,7 @@ def _faults(scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
             yield BadInputError(
                 f"{where}: {reader.name}", f"'{reader.queue}' is no stream: nothing is read twice"
             )
+    yield from _reply_faults(scenario, vhost)
     ended = _ended(scenario, vhost)
     for publisher in scenario.publishers:
         yield from _publisher_faults(f"{where}: {publisher.name}", publisher, ended)
@@ -146,6 +147,18 @@ def _faults(scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
         if relay.queue in _led_to(scenario, relay.queue):
             yield BadInputError(
                 key, "its outcomes lead back to its own queue", "say 'retries:' for what does"
+            )
+
+
+def _reply_faults(scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
+    """Answers that are sent, or awaited, at an exchange that is not there."""
+    known = {each.name for each in vhost.exchanges}
+    asked = [(role.name, role.replies.exchange) for role in scenario.publishers if role.replies]
+    asked += [(role.name, role.reply_exchange) for role in scenario.relays]
+    for name, exchange in asked:
+        if exchange and exchange not in known:
+            yield BadInputError(
+                f"profile {scenario.name}: {name}", f"vhost {vhost.name} has no exchange '{exchange}'"
             )
 
 

@@ -16,6 +16,8 @@ from loadgen.roles import (
     PublisherRole,
     Reads,
     RelayRole,
+    Replies,
+    ReplyBy,
     Settles,
     To,
 )
@@ -51,6 +53,7 @@ class RoleReader:
             mandatory=section.flag("mandatory", True),
             returned=section.choice("returned", ("expected", "unwanted"), "unwanted") == "expected",
             reconnect_every=_every(section, "reconnect_every"),
+            replies=_replies(section),
             classes=classes,
         )
         if role.returned and not role.mandatory:
@@ -92,6 +95,7 @@ class RoleReader:
             user=self._user(section),
             queue=section.text("queue"),
             to=cast("To", section.choice("to", ("outcome", "reply"), "outcome")),
+            reply_exchange=section.text("reply_exchange", ""),
             outcomes=section.sections("outcomes", _outcome("", "done")),
             retries=section.sections("retries", _outcome("retry", "done")),
             given_up=_given_up(section),
@@ -110,6 +114,8 @@ class RoleReader:
 def _check_relay(section: Section, role: RelayRole) -> None:
     if role.outcomes and sum(each.share for each in role.outcomes) <= 0:
         section.fault("outcomes", "the shares must not all be 0")
+    if role.to != "reply" and role.reply_exchange:
+        section.fault("reply_exchange", "is for relays that answer", "say 'to: reply'")
     if role.to == "reply" and role.outcomes:
         section.fault("outcomes", "are given beside 'to: reply'", "give one of the two")
     if role.given_up is None and sum(role.failures[role.tries :]) > 0:
@@ -133,6 +139,21 @@ def _message_class(section: Section) -> MessageClass:
         headers=section.table("headers", {}),
         expiration_ms=None if expiration < 0 else expiration,
     )
+
+
+def _replies(section: Section) -> Replies | None:
+    if "replies" not in section.data:
+        return None
+    part = section.section("replies")
+    found = Replies(
+        by=cast("ReplyBy", part.choice("by", ("direct", "exclusive", "quorum"), "direct")),
+        exchange=part.text("exchange", ""),
+        timeout_s=part.number("timeout_s", 2.0, low=0.01, high=3600),
+    )
+    part.finish()
+    if (found.by == "direct") == bool(found.exchange):
+        part.fault("exchange", "is where queues of replies are bound, and direct replies need none")
+    return found
 
 
 def _text_or_none(section: Section, key: str) -> str | None:

@@ -15,6 +15,9 @@ Begins = Literal["before_publishing", "after_publishing"]
 Settles = Literal["own", "origin"]
 Reads = Literal["shared", "all"]
 To = Literal["outcome", "reply"]
+ReplyBy = Literal["direct", "exclusive", "quorum"]
+#: What the ledger calls the place where answers to requests come to.
+REPLIES = "replies"
 #: The account of profiles in a virtual host of their own.
 LOAD_USER = "load"
 
@@ -56,11 +59,27 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replies:
+    """How publishers that ask get their answers, and how long they wait for one.
+
+    ``by`` "direct" is the broker's direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to);
+    "exclusive" and "quorum" are a queue of the process's own of that kind, bound by its name to
+    ``exchange``. A confirmed request that has no answer ``timeout_s`` after it was sent is published again
+    under its own number, until ``publish_deadline_s`` after its intended time.
+    """
+
+    by: ReplyBy = "direct"
+    exchange: str = ""
+    timeout_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherRole:
     """A group of like publishers, and the queues that their messages reach by the bindings.
 
     With ``returned`` a class that reaches no queue is meant to come back from the broker. Each process
-    closes its connection and makes another after every ``reconnect_every`` messages.
+    closes its connection and makes another after every ``reconnect_every`` messages. With ``replies`` each
+    message is a request, and owes the ledger an answer too (`REPLIES`).
     """
 
     name: str
@@ -73,6 +92,7 @@ class PublisherRole:
     mandatory: bool = True
     returned: bool = False
     reconnect_every: int | None = None
+    replies: Replies | None = None
 
     def reached_by(self, kind: MessageClass) -> tuple[str, ...]:
         """The queues that messages of one of its classes reach."""
@@ -129,15 +149,16 @@ class RelayRole:
     """A group of like relays: for each message of ``queue`` one more is published, then the first is acked.
 
     Which of ``outcomes`` a message takes is planned by its number. ``to`` "reply" answers to the
-    message's reply-to with its correlation id instead. ``failures`` are weights as a consumer's: try k
-    of a message that is yet to fail leaves by ``retries[k]`` and comes back, one that has none left by
-    ``given_up``.
+    message's reply-to, by ``reply_exchange``, with its correlation id instead. ``failures`` are weights as a
+    consumer's: try k of a message that is yet to fail leaves by ``retries[k]`` and comes back, one that has
+    none left by ``given_up``.
     """
 
     name: str
     user: str
     queue: str
     to: To = "outcome"
+    reply_exchange: str = ""
     outcomes: tuple[Outcome, ...] = ()
     retries: tuple[Outcome, ...] = ()
     given_up: Outcome | None = None

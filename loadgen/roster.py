@@ -8,12 +8,13 @@ from dataclasses import replace
 from loadgen import oracles, plan
 from loadgen.curve import ends_ns
 from loadgen.expectation import Classes, Expectation, Flow
-from loadgen.roles import Begins, reader_unit
+from loadgen.roles import REPLIES, Begins, reader_unit
 from loadgen.spec import (
     ConsumerRole,
     ConsumerSpec,
     Link,
     LoadSpec,
+    MessageClass,
     PublisherRole,
     PublisherSpec,
     RelayRole,
@@ -53,6 +54,7 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             sent_times="sent_times" in wanted,
             body=spec.body,
             reconnect_every=role.reconnect_every,
+            replies=role.replies,
         )
         for index, role in enumerate(roles)
         if spec.part in (None, index // each_part)
@@ -145,6 +147,7 @@ def _relay(spec: LoadSpec, role: RelayRole, folder: str, link: Link) -> RelaySpe
         queue=role.queue,
         salt=plan.salt_of(role.name),
         to=role.to,
+        reply_exchange=role.reply_exchange,
         outcomes=role.outcomes,
         retries=role.retries,
         given_up=role.given_up,
@@ -171,7 +174,7 @@ def expectation(spec: LoadSpec) -> Expectation:
         index: Classes(
             chooser=plan.classes([each.share for each in role.classes], spec.seed),
             names=tuple(each.name for each in role.classes),
-            units=tuple(_units(spec, role.reached_by(each)) for each in role.classes),
+            units=tuple(_owed_by(spec, role, each) for each in role.classes),
         )
         for index, role in enumerate(each_publisher(spec))
     }
@@ -213,6 +216,12 @@ def _flows(spec: LoadSpec) -> Iterator[Flow]:
                     ways=ways.count,
                     chooser=ways,
                 )
+
+
+def _owed_by(spec: LoadSpec, role: PublisherRole, kind: MessageClass) -> tuple[str, ...]:
+    """Every unit that messages of a class come to at first; a request comes back as an answer, too."""
+    units = _units(spec, role.reached_by(kind))
+    return units if role.replies is None or not units else (*units, REPLIES)
 
 
 def _units(spec: LoadSpec, queues: Sequence[str]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from loadgen.roles import (
     PublisherRole,
     Rate,
     RelayRole,
+    Replies,
     Settles,
     TakerRole,
     To,
@@ -47,6 +48,7 @@ __all__ = [
     "Rate",
     "RelayRole",
     "RelaySpec",
+    "Replies",
     "TakerRole",
     "Tolerances",
     "WorkerSpec",
@@ -99,6 +101,7 @@ class PublisherSpec:
     arrivals: Arrivals = "constant"
     phases: tuple[Phase, ...] = ()
     body: Layout = "warren"
+    replies: Replies | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +169,7 @@ class RelaySpec:
     queue: str
     salt: int
     to: To = "outcome"
+    reply_exchange: str = ""
     outcomes: tuple[Outcome, ...] = ()
     retries: tuple[Outcome, ...] = ()
     given_up: Outcome | None = None

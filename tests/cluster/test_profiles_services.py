@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 import yaml
 
 from loadgen import scenario
@@ -62,3 +63,23 @@ def test_mail_reaches_its_service_or_the_failed_queue(cluster: ClusterUnderTest,
     assert result.ledger.received == 800
     rejected = result.oracles["done_or_dead_lettered"]["dead_lettered"]
     assert result.ledger.dead_lettered["rejected"] == rejected > 5
+
+
+@pytest.mark.parametrize("profile", ["rpc-direct", "rpc-exchange"])
+def test_every_request_is_answered(cluster: ClusterUnderTest, tmp_path: Path, profile: str) -> None:
+    result = run(cluster, tmp_path, profile, "--duration", "6s", "--set", "relays.server.crash_every=100")
+    assert result.verdict is Verdict.PASSED
+    answered = result.oracles["answered"]
+    assert answered["requests"] == answered["answered"] == result.ledger.confirmed == 600
+    assert result.oracles["correlation"]["wrong"] == 0
+    assert result.oracles["round_trip_s"]["count"] == 600
+
+
+def test_answers_that_lead_nowhere_are_missed(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    changes = ("relays.server.reply_exchange=warren.rpc", "publish_deadline_s=4", "drain_silence_s=3")
+    options = [word for each in changes for word in ("--set", each)]
+    result = run(cluster, tmp_path, "rpc-exchange", "--duration", "4s", *options, status=1)
+    assert result.verdict is Verdict.FAILED
+    answered = result.oracles["answered"]
+    assert answered["never"] == answered["requests"] == result.ledger.lost == 400
+    assert answered["timeouts"] >= 400

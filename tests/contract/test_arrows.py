@@ -50,7 +50,9 @@ STOREYS: tuple[tuple[str, ...], ...] = (
 FRONT_DOOR = len(STOREYS) - 1
 
 #: What of loadgen speaks AMQP: the adapter and what runs on its loop. All else knows plain numbers.
-AMQP_SIDE = ("transport", "wire", "worker", "publisher", "consumer", "relay", "passing", "objects")
+AMQP_SIDE = (
+    "transport", "wire", "worker", "publisher", "requester", "consumer", "relay", "passing", "objects",
+)  # fmt: skip
 #: Who may import a library, besides tests.
 ONLY_IN = {
     "pika": ("warren/connection.py", *(f"loadgen/{name}.py" for name in AMQP_SIDE)),

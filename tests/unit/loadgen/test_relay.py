@@ -251,6 +251,13 @@ def test_reply_goes_to_who_asked_with_his_correlation(
     assert rig.connection.acked == [1]
 
 
+def test_reply_goes_by_the_exchange_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(tmp_path, monkeypatch, to="reply", outcomes=(), reply_exchange="answers")
+    rig.deliver(7, reply_to="mine", correlation_id="c7")
+    ((exchange, key, _, _),) = rig.connection.published
+    assert (exchange, key) == ("answers", "mine")
+
+
 def test_stranger_is_acked_and_not_passed_on(rig: Rig) -> None:
     rig.connection.on_delivery(Delivery(1, False, b"", b"who?"))
     assert (rig.connection.published, rig.connection.acked) == ([], [1])
