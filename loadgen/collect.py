@@ -88,7 +88,7 @@ class Totals:
             acked=counts["confirmed"] + counts["acked_again"] + counts["relay_confirmed"],
             nacked=counts["nacked"] + counts["relay_nacked"],
             returned=counts["returned"],
-            deliveries=counts["consumed"],
+            deliveries=counts["consumed"] + counts["replies"],
             rejected=counts["rejected"],
             links_opened=counts["links_opened"],
             links_lost=counts["links_lost"],

@@ -58,7 +58,7 @@ class Requester(Publisher):
         self._channel: Channel | None = None
         self._openings = 0
         self._reply_to = _DIRECT
-        self._counts |= dict.fromkeys(("replied", "timeouts"), 0)
+        self._counts |= dict.fromkeys(("replies", "replied", "timeouts"), 0)
 
     # --- the job's life
 
@@ -162,6 +162,7 @@ class Requester(Publisher):
 
     def _on_reply(self, delivery: wire.Delivery) -> None:
         now = time.monotonic_ns()
+        self._counts["replies"] += 1
         stamp = body.decode(delivery.body)
         if stamp is None or stamp.nonce != self._spec.nonce:
             self._log_of(Kind.FOREIGN, 0, now, 0)
