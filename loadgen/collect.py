@@ -26,6 +26,7 @@ class Totals:
         self._phases: dict[int, defaultdict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
         self._seconds: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._latencies: dict[int, defaultdict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
+        self._published: dict[str, int] = defaultdict(int)
         self._gaps: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._cpu_s: dict[str, float] = {}
         self._rss_bytes: dict[str, int] = {}
@@ -35,6 +36,8 @@ class Totals:
         second = int(tick.get("s", -1))
         for name, count in tick.get("counts", {}).items():
             self.counts[name] += count
+            if name == "published":
+                self._published[worker] += count
             if second >= 0:
                 self._seconds[second][name] += count
         for numbered, flat in tick.get("histograms", {}).items():
@@ -103,6 +106,24 @@ class Totals:
             found.append(_phase_figures(phase, start_s, self._phases.get(index, {})))
             start_s += phase.for_s
         return tuple(found)
+
+    def published_by(self, worker: str) -> int:
+        """How many messages one publisher has said that it sent."""
+        return self._published[worker]
+
+    def progress(self, at: int) -> dict[str, Any]:
+        """What a person sees in second ``at``: totals so far, and the rates of the second before."""
+        last = self.second(at - 1)
+        names = ("published", "confirmed", "nacked", "consumed", "redelivered", "settled")
+        return {
+            **{name: self.counts[name] for name in names},
+            "in_flight": sum(self.in_flight.values()),
+            "published_per_s": last.published_per_s,
+            "confirmed_per_s": last.confirmed_per_s,
+            "consumed_per_s": last.consumed_per_s,
+            "confirm_p99_s": last.confirm_p99_s,
+            "end_to_end_p99_s": last.end_to_end_p99_s,
+        }
 
     def series(self) -> tuple[Second, ...]:
         """One entry per second from the start to the last in which anything happened."""

@@ -14,7 +14,8 @@ from loadgen.curve import ends_ns
 from loadgen.evidence import Evidence, read_evidence
 from loadgen.expectation import Expectation
 from loadgen.fleet import PROGRAM, Fleet, Member
-from loadgen.judge import missing
+from loadgen.judge import missing, waits_for
+from loadgen.replacing import Replacements
 from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec
 from loadgen.worker import SECOND_NS
 from warren.errors import NotReadyError
@@ -30,7 +31,8 @@ _AFTER_TICK_NS = 250_000_000
 #: After the ledger is complete: time for a duplicate that is on its way to show itself.
 QUIET_S = 1.0
 _END_DEADLINE_S = 15.0
-_RESTARTS = 5
+#: Messages of a publisher that are looked at between two turns of listening: some 10 ms.
+_PREPARED_AT_ONCE = 5_000
 
 
 class Interrupts:
@@ -66,8 +68,8 @@ class Run:
         self._fleet = Fleet(workers, program)
         self._consumers: list[str] = []
         self._publishers: list[str] = []
-        self._restarts = self._unplanned = 0
-        self._armed: dict[str, int] = {}
+        self._replacements = Replacements(spec, str(self._ledger))
+        self._sent: dict[int, int] = {}
         self._offsets: dict[str, int] = {}
         self._phase = "connect"
         self._next_progress_ns = 0
@@ -86,8 +88,11 @@ class Run:
             self._publishers.append(self._fleet.start(publisher).name)
         self._until_ready(self._publishers)
 
-    def publish(self) -> int:
-        """Publish for the run's duration; returns when the last publisher was done (monotonic ns)."""
+    def publish(self, expected: Expectation) -> int:
+        """Publish for the run's duration; returns when the last publisher was done (monotonic ns).
+
+        What is ``expected`` of the messages is worked out on the way, so that no drain has to wait for it.
+        """
         now_ns = time.monotonic_ns()
         self.clock_offset_ns = time.time_ns() - now_ns
         self.t0_ns = now_ns + _START_AHEAD_NS
@@ -101,6 +106,8 @@ class Run:
         stopped = False
         while not all(self._fleet.members[name].finished for name in self._publishers):
             self._listen()
+            for publisher, count in self._sent.items():
+                expected.prepare(publisher, count, most=_PREPARED_AT_ONCE)
             if self._interrupts.count and not stopped:
                 stopped = True
                 self._note("interrupted: no more is published, what is under way is drained and judged")
@@ -150,7 +157,7 @@ class Run:
                 self._note(f"the drain gave up: nothing came for {silence_s:g} s, {waiting} still missing")
                 return False
             left_s = silence_s - (now - last_ns) / SECOND_NS
-            self._waits_for = _waits_for(gone, self._unread(), self.spec.hold_back_s, left_s)
+            self._waits_for = waits_for(gone, self._unread(), self.spec.hold_back_s, left_s)
             self._pause(_CHECK_EVERY_S)
         self._note("the drain was skipped")
         return False
@@ -240,6 +247,8 @@ class Run:
             self.totals.add(member.name, message)
             if message.get("offset") is not None:
                 self._offsets[member.name] = int(message["offset"])
+            if isinstance(member.spec, PublisherSpec):
+                self._sent[member.spec.index] = self.totals.published_by(member.name)
             member.ended = member.ended or kind == "end"
         elif kind == "ready":
             member.ready = True
@@ -275,23 +284,13 @@ class Run:
             self._replace(member)
 
     def _replace(self, member: Member) -> None:
-        """Start another process in place of a dead one that took messages, with a part of the ledger of its
-        own. Those that the profile kills are replaced without limit: it kills only so many."""
-        base = member.name.split("~")[0]
-        role = next(each for each in self.spec.takers if base.rpartition("-")[0] == each.name)
-        planned = not isinstance(member.spec, PublisherSpec) and member.spec.crash_after is not None
-        if not planned and self._unplanned >= _RESTARTS:
+        """Start another process in place of a dead one that took messages."""
+        spec = self._replacements.next(member.spec)
+        if spec is None:
             self._note("no more consumers are restarted")
             return
-        self._unplanned += not planned
-        self._restarts += 1
-        armed = self._armed.setdefault(role.name, min(role.count, role.crashes))
-        again = armed < role.crashes
-        self._armed[role.name] += again
-        name = f"{base}~{self._restarts}"
-        spec = roster.taker(self.spec, role, str(self._ledger), name, self._restarts, armed=again)
         self._consumers.append(self._fleet.start(spec).name)
-        self._start([name])
+        self._start([spec.name])
 
     @property
     def publisher_died(self) -> bool:
@@ -317,29 +316,8 @@ class Run:
 
     def _progress(self, now_ns: int) -> None:
         at = (now_ns - self.t0_ns) // SECOND_NS
-        last = self.totals.second(at - 1)
-        counts = self.totals.counts
-        self._emit(
-            {
-                "type": "progress",
-                "t_s": at,
-                "planned_s": self.spec.duration_s,
-                "phase": self._phase_at(at),
-                "waits_for": self._waits_for,
-                "published": counts["published"],
-                "confirmed": counts["confirmed"],
-                "nacked": counts["nacked"],
-                "consumed": counts["consumed"],
-                "redelivered": counts["redelivered"],
-                "settled": counts["settled"],
-                "in_flight": sum(self.totals.in_flight.values()),
-                "published_per_s": last.published_per_s,
-                "confirmed_per_s": last.confirmed_per_s,
-                "consumed_per_s": last.consumed_per_s,
-                "confirm_p99_s": last.confirm_p99_s,
-                "end_to_end_p99_s": last.end_to_end_p99_s,
-            }
-        )
+        step = {"phase": self._phase_at(at), "waits_for": self._waits_for, "planned_s": self.spec.duration_s}
+        self._emit({"type": "progress", "t_s": at, **step, **self.totals.progress(at)})
 
     def _phase_at(self, t_s: int) -> str:
         """The step of the run; while publishing, the name of the profile's phase."""
@@ -355,14 +333,3 @@ class Run:
     @property
     def interrupted(self) -> bool:
         return self._interrupts.count > 0
-
-
-def _waits_for(gone: Mapping[tuple[str, int], int], unread: int, hold_back_s: float, left_s: float) -> str:
-    queues: dict[str, int] = {}
-    for (queue, _), bits in gone.items():
-        queues[queue] = queues.get(queue, 0) + bits.bit_count()
-    if unread:
-        queues["what is read again"] = unread
-    what = ", ".join(f"{count} of {queue}" for queue, count in sorted(queues.items()))
-    own = f"the profile itself delays up to {hold_back_s:g} s; " if hold_back_s else ""
-    return f"{what} ({own}the broker may hold back a lost consumer's messages; gives up in {left_s:.0f} s)"

@@ -47,7 +47,7 @@ def run(
     with objects.declared(spec), _metrics(spec, this.totals):
         try:
             this.open()
-            published_ns = this.publish()
+            published_ns = this.publish(expected)
             complete = this.drain(expected)
             drained_ns = time.monotonic_ns()
         finally:

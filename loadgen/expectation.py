@@ -39,6 +39,11 @@ class Members:
             self._ints[way] = (count, bits)
         return bits
 
+    def prepare(self, count: int, *, most: int) -> None:
+        """Look at ``most`` further messages, up to ``count``, ahead of being asked."""
+        if not self._chooser.trivial and count > self._count:
+            self._extend(min(count, self._count + most))
+
     def _extend(self, count: int) -> None:
         size = (count + 7) // 8
         for part in self._parts:
@@ -114,12 +119,23 @@ class Expectation:
             return 0
         return self._class_members(classes, publisher).of(classes.names.index(name), count)
 
+    def prepare(self, publisher: int, count: int, *, most: int) -> None:
+        """Work ahead for `owed`, by ``most`` messages at once; nothing where classes make no difference."""
+        classes = self.classes.get(publisher)
+        if classes is not None and len({frozenset(units) for units in classes.units}) > 1:
+            self._class_members(classes, publisher).prepare(count, most=most)
+        for flow in self.flows:
+            self._flow_members(flow, publisher).prepare(count, most=most)
+
     def passed(self, flow: Flow, publisher: int, count: int) -> int:
         """Which of the first ``count`` messages of ``publisher`` go the way of ``flow``, as bits."""
+        return self._flow_members(flow, publisher).of(flow.way, count)
+
+    def _flow_members(self, flow: Flow, publisher: int) -> Members:
         key = (f"relay {flow.name}", publisher)
         if key not in self._members:
             self._members[key] = Members(flow.chooser, publisher, flow.ways)
-        return self._members[key].of(flow.way, count)
+        return self._members[key]
 
     def _direct(self, queue: str, publisher: int, count: int) -> int:
         """By bindings alone. Where every class leads to the queue, no class needs to be looked up."""

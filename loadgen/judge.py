@@ -11,7 +11,7 @@ from loadgen.expectation import Expectation
 from loadgen.ledger import Kind
 from warren.results import Ledger
 
-__all__ = ["Duplicates", "Expectation", "judge", "missing"]
+__all__ = ["Duplicates", "Expectation", "judge", "missing", "waits_for"]
 
 _EXAMPLES = 10
 
@@ -35,6 +35,18 @@ def missing(evidence: Evidence, expected: Expectation) -> dict[tuple[str, int], 
             if gone:
                 found[queue, publisher] = gone
     return found
+
+
+def waits_for(gone: Mapping[tuple[str, int], int], unread: int, hold_back_s: float, left_s: float) -> str:
+    """What `missing` found, in words: the drain waits for it, for ``left_s`` more if nothing comes."""
+    queues: dict[str, int] = {}
+    for (queue, _), bits in gone.items():
+        queues[queue] = queues.get(queue, 0) + bits.bit_count()
+    if unread:
+        queues["what is read again"] = unread
+    what = ", ".join(f"{count} of {queue}" for queue, count in sorted(queues.items()))
+    own = f"the profile itself delays up to {hold_back_s:g} s; " if hold_back_s else ""
+    return f"{what} ({own}the broker may hold back a lost consumer's messages; gives up in {left_s:.0f} s)"
 
 
 def judge(evidence: Evidence, expected: Expectation, *, deliveries: int = 0) -> Ledger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from loadgen.coordinator import Interrupts, Run
+from loadgen.replacing import Replacements
 from loadgen.roster import consumers, expectation, publishers
-from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole
+from loadgen.spec import ConsumerRole, ConsumerSpec, LoadSpec, PublisherRole
 from warren.connection import Credentials, Endpoint
 from warren.errors import NotReadyError
 
@@ -32,6 +34,22 @@ def work():
 """
 
 
+SPEC = LoadSpec(
+    run_id="r",
+    nonce=1,
+    seed=1,
+    profile="work",
+    vhost="/",
+    endpoints=(Endpoint(name="a", host="a", port=1), Endpoint(name="b", host="b", port=1)),
+    ca_pem=None,
+    users=(Credentials(username="u", password="p"),),
+    publishers=(PublisherRole(name="p", user="u", exchange="", routing_key="q", destinations=("q",)),),
+    consumers=(ConsumerRole(name="c", user="u", queue="q", count=2),),
+    folder="",
+    duration_s=0.1,
+)
+
+
 class Rig:
     """A run of one publisher and two consumers, all of them scripted."""
 
@@ -41,30 +59,15 @@ class Rig:
         (folder / "run").mkdir()
         self.events: list[Mapping[str, Any]] = []
         self.interrupts = Interrupts()
-        self.spec = LoadSpec(
-            run_id="r",
-            nonce=1,
-            seed=1,
-            profile="work",
-            vhost="/",
-            endpoints=(Endpoint(name="a", host="a", port=1), Endpoint(name="b", host="b", port=1)),
-            ca_pem=None,
-            users=(Credentials(username="u", password="p"),),
-            publishers=(
-                PublisherRole(name="p", user="u", exchange="", routing_key="q", destinations=("q",)),
-            ),
-            consumers=(ConsumerRole(name="c", user="u", queue="q", count=2),),
-            folder=str(folder / "run"),
-            duration_s=0.1,
-            **changes,
-        )
+        self.spec = dataclasses.replace(SPEC, folder=str(folder / "run"), **changes)
         self.run = Run(self.spec, self.events.append, self.interrupts, program=(sys.executable, str(program)))
 
     def go(self) -> None:
         try:
             self.run.open()
-            self.run.publish()
-            self.run.drain(expectation(self.spec))
+            expected = expectation(self.spec)
+            self.run.publish(expected)
+            self.run.drain(expected)
         finally:
             self.run.close()
 
@@ -129,7 +132,7 @@ def test_interrupt_tells_publishers_to_stop(tmp_path: Path) -> None:
     rig = Rig(tmp_path, script)
     rig.run.open()
     rig.interrupts(2, None)
-    rig.run.publish()
+    rig.run.publish(expectation(rig.spec))
     rig.run.close()
     assert rig.run.interrupted
     assert "interrupted" in rig.notes()
@@ -197,3 +200,48 @@ def test_part_that_is_late_runs_nothing(tmp_path: Path) -> None:
     rig = Rig(tmp_path, "work()", part=0, parts=2, start_at_s=time.time() - 5)
     with pytest.raises(NotReadyError, match="when the workers were ready"):
         rig.go()
+
+
+def armed(crashes: int, count: int = 2) -> tuple[Replacements, list[ConsumerSpec]]:
+    role = ConsumerRole(name="c", user="u", queue="q", count=count, crash_every=10, crashes=crashes)
+    spec = dataclasses.replace(SPEC, consumers=(role,))
+    started = [each for each in consumers(spec, "f") if isinstance(each, ConsumerSpec)]
+    return Replacements(spec, "f"), started
+
+
+def test_profile_kills_as_many_as_it_says_and_all_are_replaced() -> None:
+    replacements, ahead = armed(crashes=9)
+    died = 0
+    while ahead:
+        each = ahead.pop()
+        if each.crash_after is not None:
+            died += 1
+            following = replacements.next(each)
+            assert isinstance(following, ConsumerSpec)
+            ahead.append(following)
+    assert died == 9
+
+
+def test_only_so_many_processes_are_armed_as_are_to_die() -> None:
+    _, started = armed(crashes=1)
+    assert [each.crash_after for each in started] == [10, None]
+
+
+def test_deaths_that_nobody_planned_are_replaced_five_times() -> None:
+    replacements, (_, plain) = armed(crashes=1)
+    found = [replacements.next(plain) for _ in range(6)]
+    assert [each.name if each else None for each in found] == [f"c-1~{n}" for n in range(1, 6)] + [None]
+
+
+def test_holder_that_was_released_is_not_mourned(tmp_path: Path) -> None:
+    script = (
+        "if spec['name'] == 'c-0':\n"
+        "    say(type='ready', where='a:1')\n"
+        "    while hear() != 'release': pass\n"
+        "    say(type='end'); sys.exit()\n"
+        "work()"
+    )
+    rig = Rig(tmp_path, script)
+    rig.go()
+    assert rig.notes() == ""
+    assert rig.run.worker_names[1] == ["c-0", "c-1"]

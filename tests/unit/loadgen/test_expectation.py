@@ -78,6 +78,24 @@ def test_every_message_is_asked_about_once_however_often_a_drain_looks() -> None
     assert chooser.asked == 250
 
 
+def test_what_is_worked_out_ahead_is_not_asked_again() -> None:
+    chooser = Counting()
+    classes = Classes(chooser=chooser, names=("a", "b", "c"), units=(("q",), ("r",), ("q",)))
+    expected = Expectation(destinations={0: ("q", "r")}, classes={0: classes})
+    for _ in range(3):
+        expected.prepare(0, 250, most=100)
+    assert chooser.asked == 250
+    assert expected.owed("r", 0, 250).bit_count() == 83
+    assert chooser.asked == 250
+
+
+def test_nothing_is_worked_out_where_classes_make_no_difference() -> None:
+    chooser = Counting()
+    classes = Classes(chooser=chooser, names=("a", "b"), units=(("q",), ("q",)))
+    Expectation(destinations={0: ("q",)}, classes={0: classes}).prepare(0, 250, most=100)
+    assert chooser.asked == 0
+
+
 def test_one_class_costs_nothing() -> None:
     class Refusing:
         trivial = True

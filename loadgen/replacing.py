@@ -1,0 +1,39 @@
+"""Who takes the place of a worker that died while it took messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from loadgen import roster
+from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec, RelaySpec, WorkerSpec
+
+#: How many that nobody asked to die are replaced.
+_UNPLANNED = 5
+
+
+@dataclass(slots=True)
+class Replacements:
+    """Counts the dead of one run. Those that the profile kills are replaced without limit: it kills only so
+    many."""
+
+    spec: LoadSpec
+    folder: str
+    _started: int = 0
+    _unplanned: int = 0
+    _armed: dict[str, int] = field(default_factory=dict)
+
+    def next(self, dead: WorkerSpec) -> ConsumerSpec | RelaySpec | None:
+        """Another process of the dead one's role, with a part of the ledger of its own; None when too many
+        have died."""
+        base = dead.name.partition("~")[0]
+        role = next(each for each in self.spec.takers if base.rpartition("-")[0] == each.name)
+        planned = not isinstance(dead, PublisherSpec) and dead.crash_after is not None
+        if not planned and self._unplanned >= _UNPLANNED:
+            return None
+        self._unplanned += not planned
+        self._started += 1
+        armed = self._armed.setdefault(role.name, min(role.count, role.crashes))
+        again = armed < role.crashes
+        self._armed[role.name] += again
+        name = f"{base}~{self._started}"
+        return roster.taker(self.spec, role, self.folder, name, self._started, armed=again)
