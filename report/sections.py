@@ -201,7 +201,7 @@ def reconciliation(result: Result) -> Markup | None:
     heads = ("Count", "Broker", "Ledger", "Agrees")
     shown = table("The broker's own counts", heads, rows, numbers=frozenset({1, 2}))
     reasons = found.get("explained") or ()
-    return joined(shown, *(element("p", f"Explained: {reason}.") for reason in reasons))
+    return joined([shown, *(element("p", f"Explained: {reason}.") for reason in reasons)])
 
 
 def _bounds(line: Mapping[str, Any]) -> str:

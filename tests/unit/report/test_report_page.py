@@ -134,6 +134,13 @@ def test_every_part_of_the_result_is_on_the_page() -> None:
         assert text in words, text
 
 
+def test_what_explains_a_difference_to_the_brokers_counts_is_on_the_page() -> None:
+    counters = {"received": {"broker": 5, "ledger_least": 3, "ledger_most": 3, "agrees": False}}
+    found = {"counters": counters, "explained": ["rmq2 restarted", "other clients were connected"]}
+    page = render(result(reconciliation=found), None)
+    assert all(f"Explained: {reason}." in page for reason in found["explained"])
+
+
 def test_lost_messages_are_marked_where_they_are_counted() -> None:
     page = page_of(result(ledger={"published": 10, "lost": 3}))
     assert ("strong", {"class": "bad"}) in page.tags
