@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from loadgen import container, engine, ownvhost, preflight, resolve
+from loadgen import container, engine, leftovers, ownvhost, preflight, resolve
 from loadgen.container import Container, Place, Starter
 from loadgen.counting import Counting
 from loadgen.parts import Part
@@ -88,6 +88,8 @@ def run_in_lab(
     result = _with_faults(context, read_result(folder / "result.json"), began)
     if counting is not None:
         result = counting.end(result)
+    if scenario.renews:
+        result = leftovers.check(result, context.management, context.clock)
     write_result(result, folder / "result.json")
     if report is not None:
         report(result, folder)

@@ -77,7 +77,7 @@ class Publisher:
         meaning = {"worker": spec.name, "publisher": spec.index, "nonce": spec.nonce}
         self._confirmed = Bitmap(folder / f"{spec.name}.confirmed", {**meaning, "kind": Bits.CONFIRMED})
         self._log = EventLog(folder / f"{spec.name}.log", meaning)
-        self._renewals = Renewals(spec.reconnect_every, worker, self._log)
+        self._renewals = Renewals(spec.reconnect_every, spec.renews, worker, self._log)
         self._deadline_ns = int(spec.publish_deadline_s * SECOND_NS)
         self._end_ns = self._last_sent_ns = 0
         self._next_seq = 0

@@ -18,6 +18,7 @@ from loadgen.roles import (
     RelayRole,
     Replies,
     ReplyBy,
+    Renews,
     Settles,
     To,
 )
@@ -54,6 +55,7 @@ class RoleReader:
             returned=section.choice("returned", ("expected", "unwanted"), "unwanted") == "expected",
             reconnect_every=_every(section, "reconnect_every"),
             replies=_replies(section),
+            renews=cast("Renews", section.choice("renews", ("connection", "channel"), "connection")),
             classes=classes,
         )
         if role.returned and not role.mandatory:
@@ -75,6 +77,7 @@ class RoleReader:
             begins=cast("Begins", section.choice("begins", _BEGINS, _BEGINS[0])),
             from_s=section.number("from_s", 0.0, low=0) if "from_s" in section.data else None,
             reconnect_every=_every(section, "reconnect_every"),
+            renews=cast("Renews", section.choice("renews", ("connection", "channel"), "connection")),
             count=section.integer("count", 1, low=1, high=64),
             prefetch=section.integer("prefetch", 100, low=1, high=65535),
             ack_batch=section.integer("ack_batch", 50, low=1, high=65535),

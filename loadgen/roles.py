@@ -12,6 +12,7 @@ from warren.topology import Binding, Exchange, Queue
 Rate = float | None
 Does = Literal["work", "finish", "hold", "replay"]
 Begins = Literal["before_publishing", "after_publishing"]
+Renews = Literal["connection", "channel"]
 Settles = Literal["own", "origin"]
 Reads = Literal["shared", "all"]
 To = Literal["outcome", "reply"]
@@ -78,8 +79,8 @@ class PublisherRole:
     """A group of like publishers, and the queues that their messages reach by the bindings.
 
     With ``returned`` a class that reaches no queue is meant to come back from the broker. Each process
-    closes its connection and makes another after every ``reconnect_every`` messages. With ``replies`` each
-    message is a request, and owes the ledger an answer too (`REPLIES`).
+    closes its connection, or only its channel, and makes another after every ``reconnect_every`` messages.
+    With ``replies`` each message is a request, and owes the ledger an answer too (`REPLIES`).
     """
 
     name: str
@@ -93,6 +94,7 @@ class PublisherRole:
     returned: bool = False
     reconnect_every: int | None = None
     replies: Replies | None = None
+    renews: Renews = "connection"
 
     def reached_by(self, kind: MessageClass) -> tuple[str, ...]:
         """The queues that messages of one of its classes reach."""
@@ -106,9 +108,9 @@ class ConsumerRole:
     ``delays_s`` is how long each failed try is meant to wait before the next. With ``reads`` "all" each
     of the processes gets every message, as readers of a stream do, and owes all of them to the ledger.
     A process kills itself after ``crash_every`` messages; ``crashes`` of them in all. It closes its
-    connection and makes another after every ``reconnect_every`` messages. With ``does`` "replay" it reads
-    a stream again, for an oracle: the ledger is owed nothing. ``from_s`` is a stream's place by time, in
-    seconds after the run's start.
+    connection, or its channel (``renews``), and makes another after every ``reconnect_every`` messages.
+    With ``does`` "replay" it reads a stream again, for an oracle: the ledger is owed nothing. ``from_s``
+    is a stream's place by time, in seconds after the run's start.
     """
 
     name: str
@@ -122,6 +124,7 @@ class ConsumerRole:
     begins: Begins = "before_publishing"
     from_s: float | None = None
     reconnect_every: int | None = None
+    renews: Renews = "connection"
     crash_every: int | None = None
     crashes: int = 1
     count: int = 1

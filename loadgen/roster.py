@@ -55,6 +55,7 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             body=spec.body,
             reconnect_every=role.reconnect_every,
             replies=role.replies,
+            renews=role.renews,
         )
         for index, role in enumerate(roles)
         if spec.part in (None, index // each_part)
@@ -118,6 +119,7 @@ def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> Co
         arguments=role.arguments,
         stream=role.stream,
         reconnect_every=role.reconnect_every,
+        renews=role.renews,
         prefetch=role.prefetch,
         ack_batch=role.ack_batch,
         work_time_s=role.work_time_s,

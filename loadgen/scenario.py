@@ -67,6 +67,12 @@ class Scenario:
         return (*self.publishers, *self.takers)
 
     @property
+    def renews(self) -> bool:
+        """Whether clients close their connections or channels by plan."""
+        every = [role.reconnect_every for role in self.publishers]
+        return any(each is not None for each in (*every, *(role.reconnect_every for role in self.consumers)))
+
+    @property
     def own_vhost(self) -> bool:
         """Whether the run gets a virtual host of its own, which `loadgen.resolve` then names."""
         return self.vhost == OWN

@@ -27,6 +27,7 @@ from loadgen.roles import (
     Rate,
     RelayRole,
     Replies,
+    Renews,
     Settles,
     TakerRole,
     To,
@@ -98,6 +99,7 @@ class PublisherSpec:
     confirm_times: bool = False
     sent_times: bool = False
     reconnect_every: int | None = None
+    renews: Renews = "connection"
     arrivals: Arrivals = "constant"
     phases: tuple[Phase, ...] = ()
     body: Layout = "warren"
@@ -134,6 +136,7 @@ class ConsumerSpec:
     stream: bool = False
     from_epoch_s: int | None = None
     reconnect_every: int | None = None
+    renews: Renews = "connection"
     crash_after: int | None = None
     prefetch: int = 100
     ack_batch: int = 50

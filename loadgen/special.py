@@ -35,7 +35,7 @@ class Special(Consumer):
         self._offset: int | None = None
         self._left = -1 if spec.crash_after is None else spec.crash_after
         self._holding = spec.does == "hold"
-        self._renewals = Renewals(spec.reconnect_every, worker, self._log)
+        self._renewals = Renewals(spec.reconnect_every, spec.renews, worker, self._log)
         self._taken = 0
 
     def command(self, name: str) -> None:

@@ -21,6 +21,7 @@ from pika.channel import Channel
 
 from loadgen import transport
 from loadgen.histogram import Counts
+from loadgen.roles import Renews
 from loadgen.spec import Link
 from warren.connection import TlsMaterial, parameters, tls_context
 
@@ -105,6 +106,7 @@ class Worker:
         self._at = link.first_endpoint
         self._failures = 0
         self._connection: transport.Connection | None = None
+        self._channel: Channel | None = None
         self._open = False
         self._closing = False
         self._ended = False
@@ -144,13 +146,17 @@ class Worker:
         if self._connection is not None and self._connection.is_open:
             self._connection.close(200, "reconnecting")
 
-    def renew(self) -> bool:
-        """Close the connection as planned and connect to the next node; False where none is open. Whoever
-        watches is not told of it."""
-        if self._connection is None or not self._connection.is_open:
+    def renew(self, what: Renews) -> bool:
+        """Close the connection as planned and connect to the next node, or close the channel and open
+        another; False where none is open. Whoever watches is not told of it."""
+        connection, channel = self._connection, self._channel
+        if connection is None or not connection.is_open or channel is None or not channel.is_open:
             return False
         self._renewing = True
-        self._connection.close(200, "reconnecting as planned")
+        if what == "connection":
+            connection.close(200, "reconnecting as planned")
+        else:
+            channel.close(200, "opening another as planned")
         return True
 
     def _turn(self, now_ns: int, slept: bool) -> None:
@@ -172,7 +178,8 @@ class Worker:
     def _close(self) -> None:
         self._closing = True
         if self._connection is not None and self._open:
-            self._connection.close()
+            if self._connection.is_open:
+                self._connection.close()
             self._connection.flush()
         else:
             self._ended = True
@@ -210,11 +217,16 @@ class Worker:
 
     def _on_channel(self, connection: transport.Connection, channel: Channel) -> None:
         channel.add_on_close_callback(self._on_channel_closed)
+        self._channel = channel
         self._job.opened(connection, channel)
 
     def _on_channel_closed(self, channel: Channel, reason: BaseException) -> None:
         del channel
-        if isinstance(reason, exceptions.ChannelClosedByBroker):
+        connection = self._connection
+        if self._renewing and not self._closing and connection is not None and connection.is_open:
+            self._job.lost()
+            connection.channel(on_open_callback=lambda channel: self._on_channel(connection, channel))
+        elif isinstance(reason, exceptions.ChannelClosedByBroker):
             if reason.reply_code == _ACCESS_REFUSED and not self._was_ready:
                 self.say("refused", what=str(reason.reply_text))
             self.reopen(f"the broker closed the channel: {reason.reply_code} {reason.reply_text}")

@@ -70,8 +70,8 @@ class Worker:
     def reopen(self, why: str) -> None:
         self.reopened.append(why)
 
-    def renew(self) -> bool:
-        self.reopened.append("as planned")
+    def renew(self, what: str) -> bool:
+        self.reopened.append(f"{what} as planned")
         return True
 
 
@@ -520,7 +520,7 @@ def test_consumer_reconnects_as_planned_and_leaves_the_rest(
     rig = Rig(tmp_path, monkeypatch, reconnect_every=2)
     for seq in range(5):
         rig.deliver(seq)
-    assert (rig.worker.reopened, rig.done()) == (["as planned"], [0, 1])
+    assert (rig.worker.reopened, rig.done()) == (["connection as planned"], [0, 1])
     rig.job.lost()
     rig.job.opened(rig.connection, rig.channel)  # type: ignore[arg-type]
     for seq in range(2, 5):

@@ -90,8 +90,8 @@ class Worker:
     def say(self, kind: str, **fields: Any) -> None:
         self.said.append((kind, fields))
 
-    def renew(self) -> bool:
-        self.said.append(("renew", {}))
+    def renew(self, what: str) -> bool:
+        self.said.append((f"renew {what}", {}))
         return True
 
 
@@ -459,15 +459,17 @@ def test_publisher_stops_before_its_numbers_run_out(tmp_path: Path, monkeypatch:
 def test_publisher_reconnects_after_so_many_messages_and_sends_none_beyond(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig = Rig(tmp_path, monkeypatch, reconnect_every=4)
+    rig = Rig(tmp_path, monkeypatch, reconnect_every=4, renews="channel")
     rig.start()
     rig.at(7)
     rig.at(8)
     assert len(rig.connection.sent()) == 4
-    assert [kind for kind, _ in rig.worker.said].count("renew") == 1
+    assert [kind for kind, _ in rig.worker.said].count("renew channel") == 1
     rig.job.lost()
     rig.connect()
     rig.at(9)
     assert [stamp.seq for stamp in rig.connection.sent()] == [0, 1, 2, 3, 4, 5, 6, 7]
-    renewed = [each.aux for each in read_log(tmp_path / "p.log").events if each.kind is Kind.RENEWED]
-    assert renewed == [4, 8]
+    renewed = [
+        (each.aux, each.detail) for each in read_log(tmp_path / "p.log").events if each.kind is Kind.RENEWED
+    ]
+    assert renewed == [(4, 1), (8, 1)]
