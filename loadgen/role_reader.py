@@ -16,9 +16,9 @@ from loadgen.roles import (
     PublisherRole,
     Reads,
     RelayRole,
+    Renews,
     Replies,
     ReplyBy,
-    Renews,
     Settles,
     To,
 )
