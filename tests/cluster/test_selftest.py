@@ -40,5 +40,6 @@ def test_frozen_second_is_in_the_reported_latencies(cluster: ClusterUnderTest, t
         assert row["messages"] == RATE_PER_S * DURATION_S
         assert row["reported_p99_s"] == pytest.approx(row["true_p99_s"], rel=0.02)
         assert row["reported_p999_s"] == pytest.approx(row["true_p999_s"], rel=0.02)
-        # What had to wait must catch up first, which takes it longer than the freeze alone would.
-        assert by_arithmetic_s(0.99) * 0.95 < row["true_p99_s"] < by_arithmetic_s(0.99) * 1.5
+        # What had to wait must catch up, too, which a busy machine draws out: arithmetic is the least.
+        assert row["true_p99_s"] > by_arithmetic_s(0.99) * 0.95
+        assert row["true_p999_s"] > by_arithmetic_s(0.999) * 0.95
