@@ -27,6 +27,7 @@ _SLOW: Mapping[str, str] = {"consumers.consumer.work_time_s": "0.02", "consumers
 class Case:
     """``shows`` maps a class to how often each deed must show in it; all others must be at rest.
 
+    ``contradicts`` names the broker's own counters that must give the wrong away, the others must agree;
     ``slows_s`` is the least that the slowest delivery must have taken; ``purge_at_s`` is when the queue is
     purged behind the run's back: what vanishes so is the deed.
     """
@@ -36,6 +37,7 @@ class Case:
     shows: Mapping[str, int] = field(default_factory=dict)
     verdict: Verdict = PASSED
     settings: Mapping[str, str] = field(default_factory=dict)
+    contradicts: tuple[str, ...] = ()
     slows_s: float = 0.0
     purge_at_s: int | None = None
     act: str = ""
@@ -54,7 +56,13 @@ class Case:
 _LOST_UNREADABLE = {"lost": 1, "unexpected": 1}
 CASES = (
     Case(name="clean", does="pass everything on"),
-    Case(name="lose", does="confirm a publish and throw it away", shows={"lost": 1}, verdict=FAILED),
+    Case(
+        name="lose",
+        does="confirm a publish and throw it away",
+        shows={"lost": 1},
+        verdict=FAILED,
+        contradicts=("confirmed", "received"),
+    ),
     Case(
         name="drop-delivery",
         does="take a delivery and acknowledge it",
@@ -75,6 +83,7 @@ CASES = (
         does="deliver twice, without the flag",
         shows={"duplicates_unflagged": 1},
         verdict=FAILED,
+        contradicts=("delivered",),
     ),
     Case(name="reorder", does="let a delivery be overtaken", shows={"reordered": 1}),
     Case(name="delay", does="hold publishes for a while", slows_s=_HELD_S),
@@ -92,8 +101,19 @@ CASES = (
         verdict=FAILED,
     ),
     Case(name="corrupt-padding", does="damage a body's rest", shows=_LOST_UNREADABLE, verdict=FAILED),
-    Case(name="invent", does="deliver what nobody published", shows={"unexpected": 1}, verdict=FAILED),
-    Case(name="invent-foreign", does="deliver a message of another run", shows={"foreign": 1}),
+    Case(
+        name="invent",
+        does="deliver what nobody published",
+        shows={"unexpected": 1},
+        verdict=FAILED,
+        contradicts=("delivered",),
+    ),
+    Case(
+        name="invent-foreign",
+        does="deliver a message of another run",
+        shows={"foreign": 1},
+        contradicts=("delivered",),
+    ),
     Case(
         name="drop-confirm",
         does="keep the broker's confirm back",
@@ -112,17 +132,34 @@ CASES = (
         shows={"nacked": 1, "nacked_delivered": 1, "late_publishes": 1},
         verdict=FAILED,
         settings=_SOON,
+        contradicts=("received",),
     ),
-    Case(name="nack-once", does="refuse what was stored, once", shows={"duplicates_own_retry": 1}),
+    Case(
+        name="nack-once",
+        does="refuse what was stored, once",
+        shows={"duplicates_own_retry": 1},
+        contradicts=("confirmed",),
+    ),
     Case(
         name="refuse",
         does="refuse and throw away, at every attempt",
         shows={"nacked": 1, "late_publishes": 1},
         verdict=FAILED,
         settings=_SOON,
+        contradicts=("received",),
     ),
-    Case(name="return", does="return as unroutable and throw away", shows={"returned": 1}),
-    Case(name="return-stored", does="return as unroutable what was stored", shows={"returned": 1}),
+    Case(
+        name="return",
+        does="return as unroutable and throw away",
+        shows={"returned": 1},
+        contradicts=("confirmed", "received", "unroutable_returned"),
+    ),
+    Case(
+        name="return-stored",
+        does="return as unroutable what was stored",
+        shows={"returned": 1},
+        contradicts=("unroutable_returned",),
+    ),
 )
 
 

@@ -17,7 +17,8 @@ _VOLUME = frozenset(("published", "confirmed", "received", "deliveries", "republ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One case. ``found`` has the classes that were not at rest; ``faults`` says what is wrong, in words."""
+    """One case. ``found`` has the classes that were not at rest; ``contradicted`` the counters by which the
+    broker's own account differs from the run's, None where there is none; ``faults`` says what is wrong."""
 
     case: str
     does: str
@@ -25,6 +26,7 @@ class Outcome:
     expected: Mapping[str, int]
     found: Mapping[str, int]
     verdict: Verdict
+    contradicted: tuple[str, ...] | None
     run_id: str
     faults: tuple[str, ...] = ()
     bit: bool = True
@@ -61,6 +63,7 @@ def judge(case: Case, report: Mapping[str, Any], result: LoadResult) -> Outcome:
         expected=expected,
         found=found,
         verdict=result.verdict,
+        contradicted=contradicted(result),
         run_id=result.run_id,
         faults=tuple(_faults(case, report, result, expected, found)),
         bit=did > 0 or case.name == "clean",
@@ -79,8 +82,14 @@ def _faults(
         for name in sorted({*expected, *found})
         if found.get(name, 0) != expected.get(name, 0)
     ]
-    if not _fits(case.verdict, result.verdict, alone=not case.shows):
-        faults.append(f"verdict {result.verdict}, not {case.verdict}: {'; '.join(result.reasons)}")
+    heard = contradicted(result)
+    if heard is not None and heard != case.contradicts:
+        faults.append(f"the broker's counts contradict {_names(heard)}, not {_names(case.contradicts)}")
+    wanted = case.verdict
+    if wanted is Verdict.PASSED and heard:
+        wanted = Verdict.INCONCLUSIVE
+    if result.verdict is not wanted:
+        faults.append(f"verdict {result.verdict}, not {wanted}: {'; '.join(result.reasons)}")
     slowest = result.latency_s.end_to_end.max
     if slowest < case.slows_s:
         faults.append(f"the slowest delivery took {slowest:.3f} s, though held for {case.slows_s:g} s")
@@ -91,10 +100,17 @@ def _faults(
     return faults
 
 
-def _fits(wanted: Verdict, found: Verdict, *, alone: bool) -> bool:
-    """A run fails where it should, and only there. It may doubt where a lie showed in no class that fails a
-    run, but not where nothing wrong was done."""
-    return found is wanted or (found is Verdict.INCONCLUSIVE and wanted is Verdict.PASSED and not alone)
+def contradicted(result: LoadResult) -> tuple[str, ...] | None:
+    """The broker's counters that do not fit what the run counted, by name; None where nothing can be said:
+    they were not to be had, or somebody else was on the cluster."""
+    account = result.reconciliation
+    if account is None or account["explained"]:
+        return None
+    return tuple(sorted(name for name, each in account["counters"].items() if not each["agrees"]))
+
+
+def _names(counters: Sequence[str]) -> str:
+    return ", ".join(counters) or "nothing"
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
@@ -106,9 +122,17 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """A row per case, and below what is wrong with those that failed."""
-    rows = [("case", "did", "expected", "found", "verdict", "result")]
+    rows = [("case", "did", "expected", "found", "contradicted by the broker", "verdict", "result")]
     rows += [
-        (each.case, str(each.did), _shown(each.expected), _shown(each.found), str(each.verdict), _word(each))
+        (
+            each.case,
+            str(each.did),
+            _shown(each.expected),
+            _shown(each.found),
+            "not known" if each.contradicted is None else _names(each.contradicted),
+            str(each.verdict),
+            _word(each),
+        )
         for each in outcomes
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -28,7 +28,7 @@ from loadgen.spec import LoadSpec
 from loadgen.verdict import decide
 from loadgen.worker import SECOND_NS
 from warren.connection import Credentials, Endpoint
-from warren.results import Availability, LoadResult
+from warren.results import Availability, LoadResult, Verdict
 
 MS = 1_000_000
 CHANNEL = 1
@@ -293,3 +293,41 @@ def test_wrong_figures_are_named_and_fail(clean: LoadResult) -> None:
 def test_held_stream_must_show_in_latency(clean: LoadResult) -> None:
     (fault,) = outcome.judge(cases.case("delay"), {"did": 3}, clean).faults
     assert "held for 0.4 s" in fault
+
+
+def counted(clean: LoadResult, *differing: str, explained: tuple[str, ...] = ()) -> LoadResult:
+    """``clean`` with a broker's own counts, of which those named differ."""
+    names = ("confirmed", "delivered", "received", "unroutable_returned")
+    counters = {name: {"agrees": name not in differing} for name in names}
+    verdict = Verdict.INCONCLUSIVE if differing and not explained else clean.verdict
+    account = {"counters": counters, "explained": list(explained)}
+    return dataclasses.replace(clean, verdict=verdict, reconciliation=account)
+
+
+def test_broker_that_contradicts_an_honest_run_is_a_fault(clean: LoadResult) -> None:
+    honest = cases.case("clean")
+    assert outcome.judge(honest, {"did": 0}, counted(clean)).passed
+    (fault,) = outcome.judge(honest, {"did": 0}, counted(clean, "delivered")).faults
+    assert fault == "the broker's counts contradict delivered, not nothing"
+
+
+def test_verdict_that_does_not_heed_a_contradiction_is_a_fault(clean: LoadResult) -> None:
+    lied = dataclasses.replace(clean, ledger=dataclasses.replace(clean.ledger, returned=3))
+    deaf = dataclasses.replace(counted(lied, "unroutable_returned"), verdict=Verdict.PASSED)
+    (fault,) = outcome.judge(cases.case("return-stored"), {"did": 3}, deaf).faults
+    assert fault.startswith("verdict passed, not inconclusive")
+
+
+def test_lie_must_be_contradicted_by_its_own_counters(clean: LoadResult) -> None:
+    lie = cases.case("return-stored")
+    lied = dataclasses.replace(clean, ledger=dataclasses.replace(clean.ledger, returned=3))
+    assert outcome.judge(lie, {"did": 3}, counted(lied, "unroutable_returned")).passed
+    assert not outcome.judge(lie, {"did": 3}, counted(lied)).passed
+    assert not outcome.judge(lie, {"did": 3}, counted(lied, "delivered")).passed
+
+
+def test_counts_that_somebody_else_had_a_part_in_say_nothing(clean: LoadResult) -> None:
+    busy = counted(clean, "delivered", explained=("other clients were connected: x",))
+    found = outcome.judge(cases.case("clean"), {"did": 0}, busy)
+    assert found.passed
+    assert "not known" in outcome.table([found])
