@@ -135,6 +135,7 @@ def overrides(profile: str, given: dict[str, Any]) -> dict[str, str]:
 
 
 def _foreign(given: dict[str, Any]) -> launch.Foreign:
+    elsewhere.places(given["url"])
     if not given["user"]:
         raise BadInputError(
             "--url", "needs an account", "give --user, and --password-file or type the password"

@@ -259,7 +259,9 @@ class Run:
                 str(message.get("where", "broker")),
                 f"{member.spec.link.credentials.username!r} does not get into {self.spec.vhost}: "
                 f"{message['what']}",
-                "check the account, its password and permissions; for TLS, the certificate and its authority",
+                "check the address, the certificate's dates and the authority (--ca-file)"
+                if str(message["what"]).startswith("TLS")
+                else "check the account, its password, its permissions and the virtual host",
             )
         elif kind == "gone":
             self._gone(member)

@@ -18,6 +18,17 @@ def foreign(urls: str, *, user: str, password: str, vhost: str | None, ca_file: 
 
     Raises BadInputError, naming the URL without its password, for anything else.
     """
+    endpoints, schemes = places(urls)
+    return Foreign(
+        endpoints=endpoints,
+        credentials=Credentials(username=user, password=password),
+        ca_pem=_authority(ca_file) if schemes == {"amqps"} else None,
+        vhost=vhost,
+    )
+
+
+def places(urls: str) -> tuple[tuple[Endpoint, ...], set[str]]:
+    """The endpoints and the one scheme of comma-separated ``urls``; raises as `foreign` does."""
     endpoints, schemes = [], set()
     for url in urls.split(","):
         parts = urlsplit(url.strip())
@@ -34,12 +45,7 @@ def foreign(urls: str, *, user: str, password: str, vhost: str | None, ca_file: 
         endpoints.append(Endpoint(name=parts.hostname, host=parts.hostname, port=port))
     if len(schemes) > 1:
         raise BadInputError("--url", "mixes amqp and amqps", "give URLs of one scheme")
-    return Foreign(
-        endpoints=tuple(endpoints),
-        credentials=Credentials(username=user, password=password),
-        ca_pem=_authority(ca_file) if schemes == {"amqps"} else None,
-        vhost=vhost,
-    )
+    return tuple(endpoints), schemes
 
 
 def _authority(ca_file: Path | None) -> str:

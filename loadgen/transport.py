@@ -18,6 +18,7 @@ from pika.adapters.base_connection import BaseConnection
 from pika.adapters.select_connection import EPollPoller, IOLoop, SelectConnection
 from pika.adapters.utils import io_services_utils
 from pika.connection import Parameters
+from pika.exceptions import IncompatibleProtocolError
 
 from loadgen import wire
 
@@ -205,6 +206,11 @@ def describe(error: BaseException | None) -> str:
     seen = error
     while (inner := cause_of(seen)) is not None:
         seen = inner
+    if isinstance(seen, ssl.SSLCertVerificationError):
+        why = getattr(seen, "verify_message", "") or getattr(seen, "reason", "") or seen
+        return f"TLS: the server's certificate is not accepted: {why}"
+    if isinstance(seen, IncompatibleProtocolError):
+        return "it does not speak AMQP there, or one side wants TLS and the other does not"
     if isinstance(seen, ssl.SSLError):
         return f"TLS: {getattr(seen, 'reason', None) or seen}"
     return f"{type(seen).__name__}: {seen}" if seen is not None else "closed"

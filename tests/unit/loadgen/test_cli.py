@@ -27,3 +27,11 @@ def test_result_that_could_not_be_written_is_refused_before_the_run(
     assert isinstance(refused.exception, BadInputError)
     assert refused.exception.where == "--json"
     assert launched == []
+
+
+def test_password_in_an_address_is_refused_first_and_not_repeated() -> None:
+    arguments = ["run", "work", "--url", "amqps://me:s3cret@host", "--user", "me"]
+    refused = CliRunner().invoke(cli.load, arguments).exception
+    assert isinstance(refused, BadInputError)
+    assert "holds an account" in refused.what
+    assert "s3cret" not in str(refused)

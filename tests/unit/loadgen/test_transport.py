@@ -265,3 +265,17 @@ def test_certificate_that_does_not_verify_is_told_as_such() -> None:
     inner = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
     error = workflow.AMQPConnectorTransportSetupError(inner)
     assert transport.describe(error).startswith("TLS: ")
+
+
+def test_certificate_that_has_expired_is_told_with_the_reason() -> None:
+    inner = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    inner.verify_message = "certificate has expired"
+    error = workflow.AMQPConnectorTransportSetupError(inner)
+    assert transport.describe(error).endswith("is not accepted: certificate has expired")
+
+
+def test_plain_port_that_is_asked_for_tls_or_the_other_way_round_is_told() -> None:
+    error = pika.exceptions.AMQPConnectionError(
+        pika.exceptions.IncompatibleProtocolError("StreamLostError: Transport indicated EOF")
+    )
+    assert "one side wants TLS and the other does not" in transport.describe(error)
