@@ -8,14 +8,17 @@ everything rare stay pika's. `PIKA_INTERNALS` names what this leans on; a test c
 
 from __future__ import annotations
 
+import array
+import fcntl
 import ssl
+import termios
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from pika import frame
 from pika.adapters.base_connection import BaseConnection
-from pika.adapters.select_connection import EPollPoller, IOLoop, SelectConnection
+from pika.adapters.select_connection import EPollPoller, IOLoop, PollEvents, SelectConnection
 from pika.adapters.utils import io_services_utils
 from pika.connection import Parameters
 from pika.exceptions import IncompatibleProtocolError
@@ -33,6 +36,8 @@ PIKA_INTERNALS: tuple[tuple[type, str], ...] = (
     (EPollPoller, "_init_poller"),
     (IOLoop, "process_timeouts"),
     (io_services_utils._AsyncTransportBase, "_MAX_RECV_BYTES"),
+    (io_services_utils._AsyncTransportBase, "_MAX_CONSUME_BYTES"),
+    (io_services_utils._AsyncTransportBase, "_initiate_abort"),
     (io_services_utils._AsyncTransportBase, "get_write_buffer_size"),
     (io_services_utils._AsyncTransportBase, "_STATE_ACTIVE"),
 )
@@ -51,6 +56,9 @@ _RECV_BYTES = 64 * 1024
 _SLEPT_NS = 50_000
 _LONGEST_WAIT_S = 1.0
 
+#: Not now, later.
+_AGAIN = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
 OnDelivery = Callable[[wire.Delivery], None]
 OnConfirm = Callable[[int, bool, bool], None]
 
@@ -60,6 +68,7 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.wake_ns: int | None = None
+        self._direct: tuple[tuple[int, int], Callable[[], bool]] | None = None
         super().__init__()
         self.activate_poller()
 
@@ -68,10 +77,18 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
         before = time.monotonic_ns()
         events = self._poller._poll.poll(self._wait_s(before))
         woke = time.monotonic_ns()
-        if events:
+        if events and not self._read_directly(events):
             self._poller._dispatch_fd_events(dict(events))
         self.process_timeouts()
         return woke, woke - before > _SLEPT_NS
+
+    def prefer(self, fd: int, read: Callable[[], bool]) -> None:
+        """Call ``read`` when ``fd`` can be read and nothing else has happened, unless it returns False."""
+        self._direct = ((fd, PollEvents.READ), read)
+
+    def _read_directly(self, events: Sequence[tuple[int, int]]) -> bool:
+        direct = self._direct
+        return direct is not None and len(events) == 1 and events[0] == direct[0] and direct[1]()
 
     def _wait_s(self, now_ns: int) -> float:
         timers: float | None = self._get_remaining_interval()
@@ -99,6 +116,8 @@ class Connection(SelectConnection):  # type: ignore[misc]
     ) -> None:
         self._pending: list[bytes] = []
         self._inbox = bytearray()
+        self._fd = -1
+        self._readable = array.array("i", [0])
         self.on_delivery: OnDelivery | None = None
         self.on_confirm: OnConfirm | None = None
         super().__init__(parameters, on_open, on_open_error, on_close, custom_ioloop=loop)
@@ -116,6 +135,39 @@ class Connection(SelectConnection):  # type: ignore[misc]
     def read_in_large_pieces(self) -> None:
         """To be called once the connection is open."""
         self._transport._MAX_RECV_BYTES = _RECV_BYTES
+        self._fd = self._transport._sock.fileno()
+        self.ioloop.prefer(self._fd, self.read_now)
+
+    def read_now(self) -> bool:
+        """Read what is there; False where pika is to do it.
+
+        pika reads until the socket says that there is no more, which for TLS is an exception a turn: as dear
+        as everything else of a small read. Here the kernel is asked how much there is, after each record.
+        """
+        transport = self._transport
+        if transport is None or transport._state != transport._STATE_ACTIVE or self.unsent_bytes():
+            return False
+        try:
+            return self._drain(transport)
+        except _AGAIN:
+            return True
+        except Exception as error:
+            transport._initiate_abort(error)
+            return True
+
+    def _drain(self, transport: Any) -> bool:
+        left = transport._MAX_CONSUME_BYTES
+        while True:
+            data = transport._sock.recv(_RECV_BYTES)
+            if not data:
+                return False
+            self._on_data_available(data)
+            left -= len(data)
+            if left <= 0 or transport._state != transport._STATE_ACTIVE:
+                return True
+            fcntl.ioctl(self._fd, termios.FIONREAD, self._readable)
+            if not self._readable[0]:
+                return True
 
     def queue(self, frames: bytes) -> None:
         """Send ``frames`` with the next `flush`."""
@@ -137,17 +189,23 @@ class Connection(SelectConnection):  # type: ignore[misc]
 
     def _on_data_available(self, data_in: bytes) -> None:
         inbox = self._inbox
-        inbox += data_in
+        data: bytes | bytearray = data_in
+        if inbox:
+            inbox += data_in
+            data = inbox
         self.bytes_received += len(data_in)
-        at, end = 0, len(inbox)
+        at, end = 0, len(data)
         while at < end:
-            step = self._take(inbox, at, end)
+            step = self._take(data, at, end)
             if not step:
                 break
             at = step
-        del inbox[:at]
+        if data is inbox:
+            del inbox[:at]
+        elif at < end:
+            inbox += data[at:]
 
-    def _take(self, inbox: bytearray, at: int, end: int) -> int:
+    def _take(self, inbox: bytes | bytearray, at: int, end: int) -> int:
         """Handle what begins at ``at``; where it ends, or 0 while it is incomplete."""
         kind, size, method = wire.head_at(inbox, at, end)
         if method == wire.DELIVER and self.on_delivery is not None:
@@ -167,7 +225,7 @@ class Connection(SelectConnection):  # type: ignore[misc]
             return stop
         return self._give_to_pika(inbox, at, stop)
 
-    def _give_to_pika(self, inbox: bytearray, at: int, stop: int) -> int:
+    def _give_to_pika(self, inbox: bytes | bytearray, at: int, stop: int) -> int:
         consumed, value = frame.decode_frame(bytes(inbox[at:stop]))
         if value is None:
             return 0
@@ -189,7 +247,7 @@ def _send_now(transport: Any, data: bytes) -> bytes:
     try:
         while left:
             left = left[transport._sock.send(left) :]
-    except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+    except _AGAIN:
         pass
     except OSError:
         # Reading will meet the same fault, and pika handles it there.

@@ -121,7 +121,7 @@ def read_confirm(buffer: bytes | bytearray, at: int) -> tuple[int, bool]:
     return tag, bool(flags & 1)
 
 
-def read_delivery(buffer: bytearray, at: int, size: int, end: int) -> tuple[int, Delivery] | None:
+def read_delivery(buffer: bytes | bytearray, at: int, size: int, end: int) -> tuple[int, Delivery] | None:
     """The delivery whose method frame, of ``size``, begins at ``at``, and where it ends; None while it is
     incomplete."""
     header_at = at + size + 8
@@ -132,8 +132,11 @@ def read_delivery(buffer: bytearray, at: int, size: int, end: int) -> tuple[int,
     stop = body_at + body_size + 8
     if body_size and stop <= end and _FRAME.unpack_from(buffer, body_at)[2] == body_size:
         body = bytes(buffer[body_at + 7 : stop - 1])
+    elif body_at > end or (body_size and stop > end):
+        # Not looked at in pieces before it can be whole: a large body comes in a thousand reads.
+        return None
     else:
-        found = _read_body(buffer, body_at, end, body_size) if body_at <= end else None
+        found = _read_body(buffer, body_at, end, body_size)
         if found is None:
             return None
         stop, body = found
@@ -141,7 +144,7 @@ def read_delivery(buffer: bytearray, at: int, size: int, end: int) -> tuple[int,
     return stop, Delivery(tag, bool(redelivered), bytes(buffer[header_at + 19 : body_at - 1]), body)
 
 
-def _read_body(buffer: bytearray, at: int, end: int, size: int) -> tuple[int, bytes] | None:
+def _read_body(buffer: bytes | bytearray, at: int, end: int, size: int) -> tuple[int, bytes] | None:
     """A body of several frames, or of none, and where it ends; None while it is incomplete."""
     pieces: list[bytes] = []
     while size > 0:
@@ -156,7 +159,7 @@ def _read_body(buffer: bytearray, at: int, end: int, size: int) -> tuple[int, by
     return at, b"".join(pieces)
 
 
-def head_at(buffer: bytearray, at: int, end: int) -> tuple[int, int, int]:
+def head_at(buffer: bytes | bytearray, at: int, end: int) -> tuple[int, int, int]:
     """(frame type, payload size, method id) of the frame at ``at``; a type of 0 while that is not there.
 
     The method id is 0 for frames of other types.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pika
@@ -279,3 +281,140 @@ def test_plain_port_that_is_asked_for_tls_or_the_other_way_round_is_told() -> No
         pika.exceptions.IncompatibleProtocolError("StreamLostError: Transport indicated EOF")
     )
     assert "one side wants TLS and the other does not" in transport.describe(error)
+
+
+class Line:
+    """One end of a real pair of sockets under a connection; pika's abort is noted."""
+
+    _STATE_ACTIVE = _state = 1
+    _MAX_CONSUME_BYTES = 1 << 20
+    _MAX_RECV_BYTES = 0
+
+    def __init__(self, connection: transport.Connection) -> None:
+        self._sock, self.broker = socket.socketpair()
+        self._sock.setblocking(False)
+        self.unsent = 0
+        self.aborted: list[BaseException] = []
+        self.preferred: list[int] = []
+        connection._transport = self
+        connection._nbio = self
+        connection.read_in_large_pieces()
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def _initiate_abort(self, error: BaseException) -> None:
+        self.aborted.append(error)
+
+    # What the connection asks of its loop.
+
+    def get_native_ioloop(self) -> Line:
+        return self
+
+    def prefer(self, fd: int, read: Any) -> None:
+        self.preferred.append(fd)
+
+    def close(self) -> None:
+        self._sock.close()
+        self.broker.close()
+
+
+@pytest.fixture
+def below(line: Wire) -> Iterator[Line]:
+    found = Line(line.connection)
+    yield found
+    found.close()
+
+
+def test_all_that_is_there_is_read_in_one_turn(line: Wire, below: Line) -> None:
+    body = bytes(100_000)
+    below.broker.sendall(delivered(1, body) + delivered(2, b"x"))
+    assert line.connection.read_now() is True
+    assert [(each.tag, each.body) for each in line.deliveries] == [(1, body), (2, b"x")]
+    assert below.preferred == [below._sock.fileno()]
+
+
+def test_one_turn_does_not_read_for_ever(line: Wire, below: Line) -> None:
+    below._MAX_CONSUME_BYTES = 1
+    below.broker.sendall(delivered(1, bytes(100_000)))
+    line.connection.read_now()
+    assert line.deliveries == []
+    line.connection.read_now()
+    assert [each.tag for each in line.deliveries] == [1]
+
+
+def test_nothing_to_read_is_no_fault(line: Wire, below: Line) -> None:
+    assert line.connection.read_now() is True
+    assert below.aborted == []
+
+
+def test_end_of_the_stream_is_left_to_pika(line: Wire, below: Line) -> None:
+    below.broker.close()
+    assert line.connection.read_now() is False
+
+
+def test_what_fails_while_reading_ends_the_connection_as_pika_would(line: Wire, below: Line) -> None:
+    fault = RuntimeError("a message that cannot be")
+
+    def fail(_delivery: wire.Delivery) -> None:
+        raise fault
+
+    line.connection.on_delivery = fail
+    below.broker.sendall(delivered(1, b"x"))
+    assert line.connection.read_now() is True
+    assert below.aborted == [fault]
+
+
+def test_connection_that_ends_or_waits_to_write_is_left_to_pika(line: Wire, below: Line) -> None:
+    below.unsent = 1
+    assert line.connection.read_now() is False
+    below.unsent, below._state = 0, 2
+    assert line.connection.read_now() is False
+    line.connection._transport = None
+    assert line.connection.read_now() is False
+
+
+@pytest.mark.parametrize(("takes", "heard"), [(True, ["direct"]), (False, ["direct", "pika"])])
+def test_loop_reads_directly_where_the_reader_takes_it(takes: bool, heard: list[str]) -> None:
+    loop, (ours, theirs), said = transport.TurnLoop(), socket.socketpair(), list[str]()
+
+    def read() -> bool:
+        said.append("direct")
+        return takes
+
+    try:
+        loop.add_handler(ours.fileno(), lambda *_: said.append("pika"), loop.READ)
+        loop.prefer(ours.fileno(), read)
+        theirs.send(b"x")
+        loop.wake_ns = time.monotonic_ns()
+        loop.turn()
+        assert said == heard
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def test_loop_leaves_to_pika_what_is_more_than_something_to_read() -> None:
+    loop, (ours, theirs), said = transport.TurnLoop(), socket.socketpair(), list[str]()
+    try:
+        loop.add_handler(ours.fileno(), lambda *_: said.append("pika"), loop.READ | loop.WRITE)
+        loop.prefer(ours.fileno(), lambda: bool(said.append("direct")))
+        theirs.send(b"x")
+        loop.turn()
+        assert said == ["pika"]
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def test_large_body_is_not_looked_at_in_pieces_before_it_can_be_whole(
+    line: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    read_body = wire._read_body
+    monkeypatch.setattr(wire, "_read_body", lambda *given: (looks.append(1), read_body(*given))[1])
+    stream = delivered(1, bytes(100_000), frame_max=4096)
+    for at in range(0, len(stream), 1000):
+        line.connection._on_data_available(stream[at : at + 1000])
+    assert [len(each.body) for each in line.deliveries] == [100_000]
+    assert len(looks) <= 2
