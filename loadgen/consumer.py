@@ -21,7 +21,7 @@ from loadgen.transport import Connection
 from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
 
 _FAR_NS = 3600 * SECOND_NS
-_COUNTS = ("consumed", "settled", "redelivered", "foreign", "duplicates", "rejected")
+_COUNTS = ("consumed", "settled", "redelivered", "foreign", "duplicates", "rejected", "requeued")
 
 
 class Consumer:
@@ -37,6 +37,8 @@ class Consumer:
         self._log = EventLog(self._folder / f"{spec.name}.log", self._about())
         self._done: list[Bitmap | None] = [None] * spec.publishers
         self._origins: dict[tuple[str, int], Bitmap] = {}
+        self._requeues = "requeue" in spec.on_failure
+        self._mark = death.EITHER_MARK if self._requeues else death.MARK
         self._noted = spec.log_tries or spec.log_served or spec.log_arrivals
         self._dead: dict[tuple[str, str, int], Bitmap] = {}
         self._highest = [-1] * spec.publishers
@@ -175,15 +177,16 @@ class Consumer:
         publisher, seq, kind = message
         now, intended_ns, _ = at
         spec, tried, origin = self._spec, 0, ""
-        scheduled = death.MARK in delivery.header
+        scheduled = self._mark in delivery.header
         if scheduled:
             headers = delivery.headers()
-            tried = death.tries_before(headers, spec.queue)
+            by_count = self._requeues
+            tried = death.failed_deliveries(headers) if by_count else death.tries_before(headers, spec.queue)
             origin = self._origin(headers)
         elif not delivery.redelivered or not self._was_done(publisher, seq):
             # What a lost connection swallowed comes flagged, and its wait is the one that a fault is about.
             record(self._by_class[kind].of(intended_ns - self._worker.t0_ns), now - intended_ns)
-        if delivery.redelivered and not scheduled:
+        if delivery.redelivered and (self._requeues or not scheduled):
             self._counts["redelivered"] += 1
             self._log.add(Kind.REDELIVERED, publisher, seq, now)
         if self._noted:
@@ -217,11 +220,13 @@ class Consumer:
         return done is not None and done.holds(seq)
 
     def _reject(self, delivery: wire.Delivery, publisher: int, seq: int, tried: int) -> None:
+        ways = self._spec.on_failure
+        back = ways[min(tried, len(ways) - 1)] == "requeue"
         if self._spec.log_tries:
-            self._log.add(Kind.REJECTED, publisher, seq, time.monotonic_ns(), aux=tried)
+            self._log.add(Kind.REJECTED, publisher, seq, time.monotonic_ns(), detail=back, aux=tried)
         if self._connection is not None:
-            self._connection.queue(wire.reject(self._number, delivery.tag, requeue=False))
-            self._counts["rejected"] += 1
+            self._connection.queue(wire.reject(self._number, delivery.tag, requeue=back))
+            self._counts["requeued" if back else "rejected"] += 1
         self._free_since_ns = time.monotonic_ns()
 
     def _finish_one(self, delivery: wire.Delivery, publisher: int, seq: int, now: int, origin: str) -> None:

@@ -52,7 +52,7 @@ class Kind(IntEnum):
     DUPLICATE = 6  # this process had it already; detail: 1 flagged, 0 not
     REORDERED = 7  # aux: the highest sequence seen before; detail: 1 flagged, 0 not
     FOREIGN = 8
-    REJECTED = 9  # aux: the try (0 first), at_ns: when the reject left
+    REJECTED = 9  # aux: the try (0 first), at_ns: when the reject left; detail: 1 back into its queue
     TRIED = 10  # aux: the try, at_ns: when it arrived; detail: 1 flagged
     CONFIRMED_AT = 11  # detail: the class, at_ns: when the confirm was read
     SERVED = 12  # detail: the class, at_ns: arrival, aux: when the consumer was last free, aux2: flagged

@@ -12,6 +12,7 @@ from loadgen.roles import (
     Does,
     MessageClass,
     Objects,
+    OnFailure,
     Outcome,
     PublisherRole,
     Reads,
@@ -85,9 +86,14 @@ class RoleReader:
             crash_every=_every(section, "crash_every"),
             crashes=section.integer("crashes", 1, low=1, high=100),
             failures=_failures(section),
-            tries=len(delays) + 1,
+            on_failure=cast("tuple[OnFailure, ...]", section.texts("on_failure", ("reject",))),
+            tries=section.integer("tries", len(delays) + 1, low=1, high=1000),
             delays_s=delays,
         )
+        if delays and role.tries != len(delays) + 1:
+            section.fault("tries", f"is {role.tries} beside {len(delays)} delays", "give one of the two")
+        if not role.on_failure or set(role.on_failure) - {"reject", "requeue"}:
+            section.fault("on_failure", "must be a list of reject and requeue")
         if role.from_s is not None and role.begins != "after_publishing":
             section.fault("from_s", "is a time that has to be over", "add 'begins: after_publishing'")
         return role

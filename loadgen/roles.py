@@ -16,6 +16,7 @@ Renews = Literal["connection", "channel"]
 Settles = Literal["own", "origin"]
 Reads = Literal["shared", "all"]
 To = Literal["outcome", "reply"]
+OnFailure = Literal["reject", "requeue"]
 ReplyBy = Literal["direct", "exclusive", "quorum"]
 #: What the ledger calls the place where answers to requests come to.
 REPLIES = "replies"
@@ -110,7 +111,8 @@ class ConsumerRole:
     A process kills itself after ``crash_every`` messages; ``crashes`` of them in all. It closes its
     connection, or its channel (``renews``), and makes another after every ``reconnect_every`` messages.
     With ``does`` "replay" it reads a stream again, for an oracle: the ledger is owed nothing. ``from_s``
-    is a stream's place by time, in seconds after the run's start.
+    is a stream's place by time, in seconds after the run's start. ``on_failure`` says, try by try, what
+    becomes of a failed message, the last for all that follow.
     """
 
     name: str
@@ -132,6 +134,7 @@ class ConsumerRole:
     ack_batch: int = 50
     work_time_s: float = 0.0
     failures: tuple[float, ...] = (1.0,)
+    on_failure: tuple[OnFailure, ...] = ("reject",)
     tries: int = 1
     delays_s: tuple[float, ...] = ()
 

@@ -124,6 +124,7 @@ def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> Co
         ack_batch=role.ack_batch,
         work_time_s=role.work_time_s,
         failures=role.failures,
+        on_failure=role.on_failure,
         tries=role.tries,
         sole=spec.judge_order and role.count == 1 and role.does == "work",
         stamps=spec.stamps and role.does == "work",

@@ -22,6 +22,7 @@ from loadgen.roles import (
     Does,
     MessageClass,
     Objects,
+    OnFailure,
     Outcome,
     PublisherRole,
     Rate,
@@ -111,8 +112,9 @@ class ConsumerSpec:
     """One consumer process.
 
     ``failures`` holds weights: entry k is the share of messages that fail k times before they succeed;
-    a message that fails ``tries`` times ends in the dead-letter queue. ``sole`` says that nobody else
-    consumes from the queue, so order can be judged. ``does`` "finish" takes dead letters, "hold" takes
+    a message that fails ``tries`` times ends in the dead-letter queue. ``on_failure`` says, try by try,
+    whether it is rejected for good or back into its queue. ``sole`` says that nobody else consumes from
+    the queue, so order can be judged. ``does`` "finish" takes dead letters, "hold" takes
     what the prefetch lets and keeps it until it is released, "replay" reads for an oracle only. ``unit``
     is the queue's name in the ledger, where it is not the queue's own; ``settles`` "origin" books a
     dead-lettered message to the queue where it died first. ``arguments`` are those of basic.consume.
@@ -143,6 +145,7 @@ class ConsumerSpec:
     ack_interval_s: float = 0.05
     work_time_s: float = 0.0
     failures: tuple[float, ...] = (1.0,)
+    on_failure: tuple[OnFailure, ...] = ("reject",)
     tries: int = 1
     sole: bool = False
     log_tries: bool = False

@@ -120,11 +120,15 @@ class Rig:
         publisher: int = 0,
         deaths: list[dict[str, Any]] | None = None,
         payload: bytes | None = None,
+        failed: int = 0,
         **headers: str,
     ) -> None:
         self.tag += 1
         stamp = body.Stamp(nonce, publisher, 0, 0, seq, self.clock.now - 5 * MS, self.clock.now - MS)
-        properties = amqp.BasicProperties(headers={"x-death": deaths, **headers} if deaths else None)
+        table: dict[str, Any] = {"x-death": deaths, **headers} if deaths else {}
+        if failed:
+            table["x-delivery-count"] = failed
+        properties = amqp.BasicProperties(headers=table or None)
         encoded = b"".join(properties.encode())
         self.connection.on_delivery(
             Delivery(
@@ -260,6 +264,36 @@ def test_message_fails_as_often_as_planned(failing: Rig) -> None:
 def test_scheduled_retry_is_no_redelivery(failing: Rig) -> None:
     failing.deliver(0, redelivered=True, deaths=[died("rung", "expired"), died("work", "rejected")])
     assert failing.counts().get("redelivered") is None
+
+
+@pytest.fixture
+def requeuing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """Every message fails three times: once for good, then back into its queue; four tries."""
+    changes: dict[str, Any] = {"failures": (0, 0, 0, 1.0), "tries": 4, "on_failure": ("reject", "requeue")}
+    return Rig(tmp_path, monkeypatch, log_tries=True, **changes)
+
+
+def test_failed_message_is_rejected_try_by_try_as_said(requeuing: Rig) -> None:
+    requeuing.deliver(0)
+    requeuing.deliver(0, redelivered=True, failed=1, deaths=[died("work", "rejected")])
+    requeuing.deliver(0, redelivered=True, failed=2, deaths=[died("work", "rejected")])
+    requeuing.deliver(0, redelivered=True, failed=3, deaths=[died("work", "rejected")])
+    requeuing.later(60)
+    assert requeuing.connection.settled == [
+        ("reject", 1, False), ("reject", 2, True), ("reject", 3, True), ("ack", 4, False),
+    ]  # fmt: skip
+    tried = [each.aux for each in requeuing.events() if each.kind is Kind.TRIED]
+    back = [each.detail for each in requeuing.events() if each.kind is Kind.REJECTED]
+    assert (tried, back) == ([0, 1, 2, 3], [0, 1, 1])
+    counts = requeuing.counts()
+    assert (counts["rejected"], counts["requeued"], counts["redelivered"]) == (1, 2, 3)
+
+
+def test_message_that_came_back_is_no_second_latency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(tmp_path, monkeypatch, failures=(0, 1.0), tries=2, on_failure=("requeue",))
+    rig.deliver(0)
+    rig.deliver(0, redelivered=True, failed=1)
+    assert sum(rig.job.tick()["histograms"]["end_to_end.all"][1::2]) == 1
 
 
 def test_only_rejections_by_this_queue_count_as_tries(failing: Rig) -> None:
