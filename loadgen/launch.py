@@ -63,6 +63,7 @@ def run_in_lab(
             f"the profile {scenario.name} declares queues of its own, which parts would take from each other"
         )
         raise BadInputError("--part", what, "run it whole, or use a profile on the topology's queues")
+    preflight.refuse_alarms(context.management)
     queues = resolve.touched_queues(scenario, context.topology)
     theirs = [name for name in queues if not name.startswith(RESERVED_PREFIX)]
     if theirs:

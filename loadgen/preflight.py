@@ -41,6 +41,18 @@ def require_empty(
     wait(lambda: _nothing_held(management, vhost, queues))
 
 
+def refuse_alarms(management: ManagementClient) -> None:
+    """Raise NotReadyError, naming the node, when a memory or disk alarm keeps publishers waiting already."""
+    for node in management.nodes():
+        kinds = [kind for kind, on in (("memory", node.mem_alarm), ("disk", node.disk_alarm)) if on]
+        if kinds:
+            raise NotReadyError(
+                node.name,
+                f"has a {' and a '.join(kinds)} alarm: the broker blocks every publisher of the cluster",
+                f"docs/runbooks/{kinds[0]}-alarm.md says what to look at",
+            )
+
+
 def _no_strangers(management: ManagementClient, vhost: str, queues: Sequence[str]) -> None:
     for name in queues:
         consumers = management.queue(vhost, name).consumers

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from loadgen import container, foreign, preflight
 from loadgen.container import Place
 from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole, from_plain, to_plain
 from warren.connection import Credentials, Endpoint
-from warren.errors import BadInputError, DeadlineError
+from warren.errors import BadInputError, DeadlineError, NotReadyError
 from warren.management import QueueInfo
 from warren.process import Completed
 from warren.wait import Clock
@@ -202,3 +203,17 @@ def test_other_urls_are_refused_and_no_password_is_repeated(url: str) -> None:
     with pytest.raises(BadInputError) as caught:
         foreign.foreign(url, user="u", password="p", vhost=None, ca_file=None)
     assert "s3cret" not in str(caught.value)
+
+
+def node(name: str, *, memory: bool = False, disk: bool = False) -> Any:
+    return SimpleNamespace(name=name, mem_alarm=memory, disk_alarm=disk)
+
+
+@pytest.mark.parametrize(("alarm", "word"), [("memory", "a memory alarm"), ("disk", "a disk alarm")])
+def test_run_is_not_begun_while_an_alarm_blocks_publishers(alarm: str, word: str) -> None:
+    nodes = [node("rabbit@rmq1"), node("rabbit@rmq2", **{alarm: True})]
+    with pytest.raises(NotReadyError, match=word) as caught:
+        preflight.refuse_alarms(SimpleNamespace(nodes=lambda: nodes))  # type: ignore[arg-type]
+    assert caught.value.where == "rabbit@rmq2"
+    assert f"{alarm}-alarm.md" in caught.value.remedy
+    preflight.refuse_alarms(SimpleNamespace(nodes=lambda: nodes[:1]))  # type: ignore[arg-type]
