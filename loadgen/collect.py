@@ -146,6 +146,10 @@ class Totals:
             end_to_end_p99_s=percentile_s(end_to_end, 0.99),
         )
 
+    def counted(self, name: str) -> list[int]:
+        """What workers counted as ``name`` in each second, from the start to the last one that there is."""
+        return [self._seconds.get(at, {}).get(name, 0) for at in range(max(self._seconds, default=-1) + 1)]
+
     def gap_max_s(self, workers: Iterable[str], *, start_ns: int, end_ns: int) -> float:
         """The longest time in [start, end] in which none of ``workers`` had an event (10 ms and more)."""
         common: Sequence[tuple[int, int]] = [(start_ns, end_ns)]

@@ -21,6 +21,7 @@ from loadgen.roles import (
     Replies,
     ReplyBy,
     Settles,
+    Slow,
     To,
 )
 from warren.reader import Section
@@ -83,6 +84,7 @@ class RoleReader:
             prefetch=section.integer("prefetch", 100, low=1, high=65535),
             ack_batch=section.integer("ack_batch", 50, low=1, high=65535),
             work_time_s=section.number("work_time_s", 0.0, low=0, high=3600),
+            slow=_slow(section.section("slow")) if "slow" in section.data else None,
             crash_every=_every(section, "crash_every"),
             crashes=section.integer("crashes", 1, low=1, high=100),
             failures=_failures(section),
@@ -129,6 +131,17 @@ def _check_relay(section: Section, role: RelayRole) -> None:
         section.fault("outcomes", "are given beside 'to: reply'", "give one of the two")
     if role.given_up is None and sum(role.failures[role.tries :]) > 0:
         section.fault("given_up", "messages fail more often than there are retries", "say where those go")
+
+
+def _slow(section: Section) -> Slow:
+    found = Slow(
+        from_s=section.number("from_s", low=0),
+        for_s=section.number("for_s", low=0.1),
+        work_time_s=section.number("work_time_s", low=0, high=3600),
+        drained_within_s=section.number("drained_within_s", 5.0, low=0),
+    )
+    section.finish()
+    return found
 
 
 def _every(section: Section, key: str) -> int | None:

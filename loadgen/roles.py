@@ -103,6 +103,18 @@ class PublisherRole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slow:
+    """When consumers take ``work_time_s`` for a message instead of their own time: from ``from_s`` after
+    the run's start, for ``for_s``; ``drained_within_s`` later their queue is meant to be as short as before.
+    """
+
+    from_s: float
+    for_s: float
+    work_time_s: float
+    drained_within_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerRole:
     """A group of like consumers of one queue; see `ConsumerSpec` for the terms.
 
@@ -133,6 +145,7 @@ class ConsumerRole:
     prefetch: int = 100
     ack_batch: int = 50
     work_time_s: float = 0.0
+    slow: Slow | None = None
     failures: tuple[float, ...] = (1.0,)
     on_failure: tuple[OnFailure, ...] = ("reject",)
     tries: int = 1

@@ -123,6 +123,7 @@ def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> Co
         prefetch=role.prefetch,
         ack_batch=role.ack_batch,
         work_time_s=role.work_time_s,
+        slow=role.slow,
         failures=role.failures,
         on_failure=role.on_failure,
         tries=role.tries,

@@ -30,6 +30,7 @@ from loadgen.roles import (
     Renews,
     Replies,
     Settles,
+    Slow,
     TakerRole,
     To,
     Tolerances,
@@ -144,6 +145,7 @@ class ConsumerSpec:
     ack_batch: int = 50
     ack_interval_s: float = 0.05
     work_time_s: float = 0.0
+    slow: Slow | None = None
     failures: tuple[float, ...] = (1.0,)
     on_failure: tuple[OnFailure, ...] = ("reject",)
     tries: int = 1

@@ -1,4 +1,4 @@
-"""Consumers that do not simply work: they hold what they get, read a stream, reconnect or kill themselves.
+"""Consumers that do not simply work: they hold, read a stream, slow down, reconnect or kill themselves.
 
 They are a class of their own so that the hot path of those who do work asks nothing about them.
 """
@@ -14,13 +14,14 @@ from loadgen import stream, wire
 from loadgen.consumer import Consumer
 from loadgen.ledger import Kind
 from loadgen.renewal import Renewals
+from loadgen.roles import Slow
 from loadgen.spec import ConsumerSpec
-from loadgen.worker import Worker
+from loadgen.worker import SECOND_NS, Worker
 
 
 def consumer(spec: ConsumerSpec, worker: Worker) -> Consumer:
     """The consumer that ``spec`` asks for."""
-    unbroken = spec.crash_after is None and spec.reconnect_every is None
+    unbroken = spec.crash_after is None and spec.reconnect_every is None and spec.slow is None
     plain = unbroken and not spec.stream and spec.does in ("work", "finish")
     return Consumer(spec, worker) if plain else Special(spec, worker)
 
@@ -68,6 +69,24 @@ class Special(Consumer):
             super()._on_delivery(delivery)
         if self._renewals.check(self._taken, time.monotonic_ns()):
             self._take_no_more()
+
+    def turn(self, now_ns: int, *, slept: bool) -> int:
+        if self._spec.slow is None:
+            return super().turn(now_ns, slept=slept)
+        change_ns = self._set_pace(now_ns, self._spec.slow)
+        return min(change_ns, super().turn(now_ns, slept=slept))
+
+    def _set_pace(self, now_ns: int, slow: Slow) -> int:
+        """Take the time for a message that belongs to this moment; returns when that changes next."""
+        begin_ns = self._worker.t0_ns + int(slow.from_s * SECOND_NS)
+        end_ns = begin_ns + int(slow.for_s * SECOND_NS)
+        is_slow = self._worker.t0_ns > 0 and begin_ns <= now_ns < end_ns
+        self._work_ns = int((slow.work_time_s if is_slow else self._spec.work_time_s) * SECOND_NS)
+        while not self._work_ns and self._queue:
+            self._handle(*self._queue.popleft())
+        if self._worker.t0_ns and now_ns < begin_ns:
+            return begin_ns
+        return end_ns if is_slow else now_ns + SECOND_NS
 
     def _handle(self, delivery: wire.Delivery, now: int, free_ns: int) -> None:
         # Not on arrival: what still waits to be worked on is read again after a lost connection.

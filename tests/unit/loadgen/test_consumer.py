@@ -16,6 +16,7 @@ from loadgen.codec import codec
 from loadgen.evidence import members
 from loadgen.histogram import highest_in
 from loadgen.ledger import Event, Kind, read_bitmap, read_log
+from loadgen.roles import Slow
 from loadgen.spec import ConsumerSpec, Link
 from loadgen.wire import Delivery
 from loadgen.worker import SECOND_NS
@@ -562,3 +563,30 @@ def test_consumer_reconnects_as_planned_and_leaves_the_rest(
     rig.job.command("finish")
     kinds = [(each.kind, each.aux) for each in rig.events() if each.kind is not Kind.CONNECTION_LOST]
     assert kinds == [(Kind.RENEWED, 2), (Kind.RENEWED, 4), (Kind.TALLY, 4)]
+
+
+def test_consumer_is_slow_only_while_it_is_meant_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, slow=Slow(from_s=1, for_s=1, work_time_s=0.3), ack_batch=1)
+
+    def turn(at_s: float) -> float:
+        rig.clock.now = rig.worker.t0_ns + int(at_s * SECOND_NS)
+        return (rig.job.turn(rig.clock.now, slept=True) - rig.worker.t0_ns) / SECOND_NS
+
+    def settled() -> int:
+        return len(rig.connection.settled)
+
+    assert turn(0.5) == pytest.approx(1.0)
+    rig.deliver(0)
+    assert settled() == 1
+    turn(1.0)
+    for seq in (1, 2, 3):
+        rig.deliver(seq)
+    assert (settled(), turn(1.1)) == (1, pytest.approx(1.3))
+    assert turn(1.3) == pytest.approx(1.6)
+    assert settled() == 2
+    turn(2.0)
+    assert settled() == 4
+    rig.deliver(4)
+    assert settled() == 5
