@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,19 +29,22 @@ def profiles(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[dict[str, Pa
     outputs = {profile: tmp_path / f"{profile}.log" for profile in PROFILES}
     children = [
         cluster.start(
-            ["load", "run", profile, "--rate", rate, "--duration", f"{_DEADLINE_S + 30:g}s"],
+            ["load", "run", profile, "--rate", rate, "--duration", f"{_DEADLINE_S + 30:g}s", "--purge"],
             output=outputs[profile],
         )
         for profile, rate in PROFILES.items()
     ]
     yield outputs
-    for child in children:
-        child.terminate()
+    for _ in range(2):  # the second skips the drain, which takes as long as the retry ladder
+        for child in children:
+            child.send_signal(signal.SIGINT)
+        time.sleep(2)
     for child in children:
         try:
             child.wait(timeout=60)
         except subprocess.TimeoutExpired:
             child.kill()
+    cluster.purge()
 
 
 def faults(cluster: ClusterUnderTest, boards: tuple[Board, ...]) -> list[str]:
