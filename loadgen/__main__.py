@@ -15,6 +15,7 @@ from loadgen.relay import Relay
 from loadgen.requester import Requester
 from loadgen.spec import ConsumerSpec, PublisherSpec, RelaySpec, from_plain
 from loadgen.special import consumer
+from loadgen.varied import VariedPublisher
 from loadgen.worker import Job, Worker
 from warren.errors import EXIT_BAD_INPUT
 
@@ -35,7 +36,7 @@ def _job(raw: dict[str, Any]) -> tuple[Worker, Job]:
     if raw["role"] == "publisher":
         publishes = from_plain(PublisherSpec, raw)
         runner = Worker(publishes.link, write=_write)
-        return runner, (Publisher if publishes.replies is None else Requester)(publishes, runner)
+        return runner, _publisher(publishes)(publishes, runner)
     if raw["role"] == "relay":
         relays = from_plain(RelaySpec, raw)
         runner = Worker(relays.link, write=_write)
@@ -43,6 +44,12 @@ def _job(raw: dict[str, Any]) -> tuple[Worker, Job]:
     consumes = from_plain(ConsumerSpec, raw)
     runner = Worker(consumes.link, write=_write)
     return runner, consumer(consumes, runner)
+
+
+def _publisher(spec: PublisherSpec) -> type[Publisher]:
+    if spec.replies is not None:
+        return Requester
+    return VariedPublisher if spec.body == "varied" else Publisher
 
 
 def _first_line() -> bytes:

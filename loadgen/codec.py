@@ -17,8 +17,8 @@ from typing import Literal, Protocol
 
 from loadgen.body import HEADER, HEADER_SIZE
 
-Layout = Literal["warren", "json", "perftest"]
-LAYOUTS: tuple[Layout, ...] = ("warren", "json", "perftest")
+Layout = Literal["warren", "json", "perftest", "varied"]
+LAYOUTS: tuple[Layout, ...] = ("warren", "json", "perftest", "varied")
 
 #: A JSON body: the header in hexadecimal digits between the first two, text between the last two.
 _JSON_OPEN, _JSON_PAD, _JSON_CLOSE = b'{"warren":"', b'","pad":"', b'"}'
@@ -34,7 +34,7 @@ Read = tuple[int, int, int, int]
 
 def least_bytes(layout: Layout) -> int:
     """The size of the smallest body."""
-    return {"warren": HEADER_SIZE, "json": Json.least, "perftest": _PERFTEST.size}[layout]
+    return {"json": Json.least, "perftest": _PERFTEST.size}.get(layout, HEADER_SIZE)
 
 
 class Codec(Protocol):

@@ -228,6 +228,8 @@ def _faults(found: Scenario) -> Iterator[tuple[str, str, str]]:
     kinds = {each.name for role in found.publishers for each in role.classes}
     if len(kinds) > _CLASSES:
         yield "publishers", f"have {len(kinds)} classes of messages", f"{_CLASSES} fit into a header"
+    if found.body == "varied" and any(role.replies for role in found.publishers):
+        yield "body", "requests carry one kind of padding", "give body: warren"
     if found.body == "perftest" and len(kinds) > 1:
         yield "body", "PerfTest's twelve bytes carry no class", "give one class"
     if found.body != "warren" and found.relays:

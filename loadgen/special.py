@@ -16,13 +16,15 @@ from loadgen.ledger import Kind
 from loadgen.renewal import Renewals
 from loadgen.roles import Slow
 from loadgen.spec import ConsumerSpec
+from loadgen.varied import Varied
 from loadgen.worker import SECOND_NS, Worker
 
 
 def consumer(spec: ConsumerSpec, worker: Worker) -> Consumer:
     """The consumer that ``spec`` asks for."""
     unbroken = spec.crash_after is None and spec.reconnect_every is None and spec.slow is None
-    plain = unbroken and not spec.stream and spec.does in ("work", "finish")
+    alike = spec.body != "varied"
+    plain = unbroken and alike and not spec.stream and spec.does in ("work", "finish")
     return Consumer(spec, worker) if plain else Special(spec, worker)
 
 
@@ -38,6 +40,7 @@ class Special(Consumer):
         self._holding = spec.does == "hold"
         self._renewals = Renewals(spec.reconnect_every, spec.renews, worker, self._log)
         self._taken = 0
+        self._varied = Varied(spec.nonce, 0) if spec.body == "varied" else None
 
     def command(self, name: str) -> None:
         if name == "release" and self._holding:
@@ -92,6 +95,10 @@ class Special(Consumer):
         # Not on arrival: what still waits to be worked on is read again after a lost connection.
         if self._offsets is not None:
             self._offset = self._offsets.check(delivery, self._log, now)
+        if self._varied is not None and (found := self._varied.read(delivery.body)) is not None:
+            publisher, _, seq, _ = found
+            self._size = len(delivery.body)
+            self._rest = self._varied.rest_of(publisher, seq, self._size)
         super()._handle(delivery, now, free_ns)
 
     def _work(self, delivery: wire.Delivery, message: tuple[int, int, int], at: tuple[int, int, int]) -> None:

@@ -1,7 +1,8 @@
-"""Workers that reconnect or die by plan: what their oracles make of the evidence."""
+"""Workers that reconnect or die by plan, and large bodies: what the oracles make of the evidence."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -171,3 +172,34 @@ def test_death_that_was_not_planned_is_found() -> None:
 
 def test_nothing_is_judged_where_not_everybody_died_who_was_to() -> None:
     assert crashed(died=1)["passed"] is None
+
+
+# --- big
+
+WHOLE = ConsumerRole(name="worker", user="u", queue="q")
+
+
+def arrived(damaged: int = 0, done: int = 0b1111, body: str = "varied") -> Any:
+    events = tuple(Event(Kind.UNREADABLE, 0, 0) for _ in range(damaged))
+    logs = [LogPart(meaning={"worker": "worker-0", "queue": "q"}, events=events)]
+    evidence = Evidence(published={0: 4}, confirmed={0: 15}, done={("q", 0): [done]}, logs=logs)
+    spec = dataclasses.replace(spec_of("big", WHOLE), size_bytes=1 << 20, body=body)  # type: ignore[arg-type]
+    return checked(spec, evidence)["bodies"]
+
+
+def test_bodies_that_are_what_was_sent_hold() -> None:
+    found = arrived()
+    assert (found["passed"], found["whole"], found["frames_each"]) == (True, 4, 9)
+
+
+def test_damaged_body_is_found() -> None:
+    found = arrived(damaged=1)
+    assert (found["passed"], found["damaged"]) == (False, 1)
+
+
+def test_bodies_that_never_came_are_found() -> None:
+    assert arrived(done=0)["passed"] is False
+
+
+def test_bodies_all_alike_prove_nothing() -> None:
+    assert arrived(body="warren")["passed"] is None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from loadgen import body
 from loadgen.codec import LAYOUTS, Layout, PerfTest, codec, least_bytes
+from loadgen.varied import Varied
 
 START = 5_000_000_000
 
@@ -32,6 +33,16 @@ def test_what_one_process_writes_another_reads(
     payload = writer.head(0, 3, seq, START + after, START + after + 1) + writer.rest(writer.least + extra)
     assert len(payload) == least_bytes(layout) + extra
     assert reader.read(payload) == (publisher, 0, seq, START + after)
+
+
+def test_varied_bodies_differ_from_message_to_message_and_within() -> None:
+    one, other = Varied(7, 2), Varied(7, 0)
+    size = 1 << 20
+    assert one.rest_of(2, 5, size) == other.rest_of(2, 5, size)
+    assert len({one.rest_of(publisher, seq, size) for publisher in range(4) for seq in range(20)}) == 80
+    rest = one.rest_of(2, 5, size)
+    blocks = [rest[at : at + 4096] for at in range(0, len(rest), 4096)]
+    assert len(set(blocks)) == len(blocks)
 
 
 def test_own_layout_is_that_of_the_body() -> None:

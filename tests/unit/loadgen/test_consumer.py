@@ -18,6 +18,7 @@ from loadgen.histogram import highest_in
 from loadgen.ledger import Event, Kind, read_bitmap, read_log
 from loadgen.roles import Slow
 from loadgen.spec import ConsumerSpec, Link
+from loadgen.varied import Varied
 from loadgen.wire import Delivery
 from loadgen.worker import SECOND_NS
 from warren.connection import Credentials, Endpoint
@@ -590,3 +591,22 @@ def test_consumer_is_slow_only_while_it_is_meant_to_be(
     assert settled() == 4
     rig.deliver(4)
     assert settled() == 5
+
+
+@pytest.mark.parametrize("wrong", ["of_another", "moved", "cut", ""])
+def test_each_byte_of_a_varied_body_is_compared(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, body="varied", ack_batch=1)
+    own, size = Varied(NONCE, 1), 400_000
+    head, rest = own.head(0, 0, 3, 5, 6), own.rest_of(1, 3, size)
+    rests = {
+        "": rest,
+        "of_another": rest[:131064] + own.rest_of(1, 4, size)[131064:262128] + rest[262128:],
+        "moved": rest[:131064] + rest[262128:] + rest[131064:262128],
+        "cut": rest[:-1],
+    }
+    rig.deliver(3, payload=head + rests[wrong])
+    kinds = [event.kind for event in rig.events()]
+    assert kinds == ([Kind.UNREADABLE] if wrong else [])
+    assert rig.connection.settled == [("ack", 1, False)]

@@ -14,6 +14,7 @@ from loadgen.histogram import highest_in
 from loadgen.ledger import Kind, read_bitmap, read_log
 from loadgen.publisher import Publisher
 from loadgen.spec import Link, MessageClass, PublisherSpec
+from loadgen.varied import Varied, VariedPublisher
 from loadgen.worker import SECOND_NS
 from warren.connection import Credentials, Endpoint
 
@@ -108,7 +109,13 @@ class Clock:
 class Rig:
     """A publisher at 1,000 msg/s with a window of 10, and a hand on its clock."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        of: type[Publisher] = Publisher,
+        **changes: Any,
+    ) -> None:
         self.clock = Clock()
         monkeypatch.setattr(publisher, "time", self.clock)
         link = Link(
@@ -121,7 +128,7 @@ class Rig:
         values: dict[str, Any] = {**_PLAIN, "link": link, "folder": str(folder)}
         self.folder = folder
         self.worker = Worker()
-        self.job = Publisher(PublisherSpec(**{**values, **changes}), self.worker)  # type: ignore[arg-type]
+        self.job = of(PublisherSpec(**{**values, **changes}), self.worker)  # type: ignore[arg-type]
         self.worker.t0_ns = SECOND_NS
         self.connect()
 
@@ -473,3 +480,20 @@ def test_publisher_reconnects_after_so_many_messages_and_sends_none_beyond(
         (each.aux, each.detail) for each in read_log(tmp_path / "p.log").events if each.kind is Kind.RENEWED
     ]
     assert renewed == [(4, 1), (8, 1)]
+
+
+def test_varied_bodies_are_those_of_their_numbers_when_sent_again_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, of=VariedPublisher, body="varied", size_bytes=40)
+    rig.start()
+    rig.at(2)
+    rig.confirm(2, ack=False)
+    rig.at(300)
+    reader = Varied(9, 0)
+    sent = [(reader.read(frames[-41:-1]), frames[-41:-1]) for frames in rig.connection.frames]
+    seqs = [found[2] for found, _ in sent if found is not None]
+    assert sorted(seqs)[:4] == [0, 1, 1, 2]
+    assert all(
+        payload[32:] == reader.rest_of(0, seq, 40) for seq, (_, payload) in zip(seqs, sent, strict=True)
+    )
