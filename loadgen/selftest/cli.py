@@ -13,13 +13,14 @@ from loadgen.selftest import cases, engine, omission, outcome
 from warren.context import Context
 from warren.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, BadInputError
 from warren.operate import options
-from warren.operate.cli import json_option, topology_option
+from warren.operate.cli import NamedByFlag, json_option, topology_option
 
 
 @click.command()
 @click.option(
     "--case",
     "chosen",
+    cls=NamedByFlag,
     multiple=True,
     type=click.Choice([each.name for each in cases.CASES]),
     help="Only this case; may be given several times.",

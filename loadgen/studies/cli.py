@@ -78,7 +78,13 @@ def compare_runs(
 
 @click.command("sweep")
 @click.argument("profile")
-@click.option("--from", "start", type=click.FloatRange(min=1), help="First rate; by default the profile's.")
+@click.option(
+    "--from",
+    "start",
+    cls=NamedByFlag,
+    type=click.FloatRange(min=1),
+    help="First rate; by default the profile's.",
+)
 @click.option("--duration", type=Duration(), help="How long each run publishes; by default 15s.")
 @click.option(
     "--precision", default=0.05, show_default=True, type=click.FloatRange(0.005, 0.5), help="How close."
@@ -139,8 +145,16 @@ def _tell(what: str, trial: sweep.Trial) -> None:
 @click.command("record")
 @click.argument("queues", metavar="QUEUE...", nargs=-1, required=True)
 @click.option("--vhost", required=True, help="Where the queues are.")
-@click.option("--for", "for_s", type=Duration(), required=True, help="How long: 1h, 7m.")
-@click.option("--every", "every_s", type=Duration(), default="10s", show_default=True, help="At least 5s.")
+@click.option("--for", "for_s", cls=NamedByFlag, type=Duration(), required=True, help="How long: 1h, 7m.")
+@click.option(
+    "--every",
+    "every_s",
+    cls=NamedByFlag,
+    type=Duration(),
+    default="10s",
+    show_default=True,
+    help="At least 5s.",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to make."
 )
