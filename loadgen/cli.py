@@ -38,8 +38,10 @@ def list_profiles(profile: str | None) -> None:
     if profile is not None:
         click.echo(summary.profile(scenario.load(profile)))
         return
-    for name in scenario.names():
-        click.echo(f"{name:<16} {scenario.load(name).description}")
+    names = scenario.names()
+    width = max(map(len, names))
+    for name in names:
+        click.echo(f"{name:<{width}}  {scenario.load(name).description}")
 
 
 @load.command()

@@ -9,6 +9,7 @@ from loadgen.liveview import seconds
 from loadgen.roles import MessageClass, PublisherRole
 from loadgen.scenario import Scenario
 from warren.results import Latencies, Ledger, LoadResult, Percentiles, PhaseFigures, ThresholdOutcome
+from warren.topology import Binding
 
 
 def text(result: LoadResult) -> str:
@@ -82,7 +83,7 @@ def profile(found: Scenario) -> str:
         objects = found.objects
         lines += [f"  exchange   {each.name} ({each.type})" for each in objects.exchanges]
         lines += [f"  queue      {each.name} ({each.type})" for each in objects.queues]
-        lines += [f"  binding    {each.source} -> {each.destination}" for each in objects.bindings]
+        lines += [f"  binding    {_binding(each)}" for each in objects.bindings]
     lines += [f"  oracle     {name}" for name in found.oracles]
     lines += [f"  threshold  {each}" for each in found.thresholds]
     lines += [f"  panel      {each}" for each in found.panels]
@@ -94,6 +95,13 @@ def _class(role: PublisherRole, kind: MessageClass) -> str:
     exchange = role.exchange if kind.exchange is None else kind.exchange
     key = role.routing_key if kind.routing_key is None else kind.routing_key
     return f"{kind.name} to {exchange or 'the default exchange'} {key}".rstrip()
+
+
+def _binding(found: Binding) -> str:
+    """Where it leads, and what it asks for."""
+    headers = ", ".join(f"{name}: {value}" for name, value in found.arguments.items())
+    wanted = " ".join(part for part in (found.routing_key, headers and f"({headers})") if part)
+    return f"{found.source} -> {found.destination}" + (f"  {wanted}" if wanted else "")
 
 
 def _split(found: Latencies) -> list[str]:
