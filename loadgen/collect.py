@@ -8,6 +8,7 @@ from typing import Any
 
 from loadgen.curve import Phase, phase_of
 from loadgen.histogram import Counts, merge, percentile_s, percentiles
+from loadgen.seconds import Seconds
 from loadgen.stamps import PARTS
 from loadgen.worker import SECOND_NS, pairs, unpairs
 from warren.results import Latencies, PhaseFigures, Resources, Second, Traffic
@@ -25,7 +26,7 @@ class Totals:
         self.last_progress = 0
         self._phases: dict[int, defaultdict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
         self._seconds: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._latencies: dict[int, defaultdict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
+        self._latencies = Seconds()
         self._published: dict[str, int] = defaultdict(int)
         self._gaps: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._cpu_s: dict[str, float] = {}
@@ -47,7 +48,7 @@ class Totals:
             short = "end_to_end" if name.startswith(_END_TO_END) else name
             merge(self._phases[phase][short], counts)
             if second >= 0 and short in ("confirm", "end_to_end"):
-                merge(self._latencies[second][short], counts)
+                self._latencies.add(second, short, counts)
         self._gaps[worker] += [(int(start), int(end)) for start, end in tick.get("gaps", ())]
         self._cpu_s[worker] = float(tick.get("cpu_s", 0.0))
         self._rss_bytes[worker] = int(tick.get("max_rss_bytes", 0))
@@ -133,7 +134,7 @@ class Totals:
     def second(self, at: int) -> Second:
         """The figures of second ``at`` (0 first)."""
         counts = self._seconds.get(at, {})
-        latencies: Mapping[str, Counts] = self._latencies.get(at, {})
+        latencies = self._latencies.of(at)
         confirm, end_to_end = latencies.get("confirm", {}), latencies.get("end_to_end", {})
         return Second(
             t_s=float(at),
@@ -164,8 +165,8 @@ class Totals:
 
     def seconds(self, name: str) -> Iterator[tuple[int, Counts]]:
         """The latencies called ``name`` (``confirm`` or ``end_to_end``) of each second, in order."""
-        for second in sorted(self._latencies):
-            yield second, self._latencies[second].get(name, {})
+        for second in self._latencies:
+            yield second, self._latencies.of(second).get(name, {})
 
     # --- over the border between runs that shared nothing
 
@@ -176,7 +177,7 @@ class Totals:
             "histograms": _flat(self.histograms),
             "phases": {str(at): _flat(each) for at, each in self._phases.items()},
             "seconds": {str(at): dict(each) for at, each in self._seconds.items()},
-            "latencies": {str(at): _flat(each) for at, each in self._latencies.items()},
+            "latencies": {str(at): _flat(self._latencies.of(at)) for at in self._latencies},
             "gaps": {worker: [[*gap] for gap in gaps] for worker, gaps in self._gaps.items()},
             "cpu_s": dict(self._cpu_s),
             "max_rss_bytes": dict(self._rss_bytes),
@@ -194,7 +195,8 @@ class Totals:
             for name, count in each.items():
                 self._seconds[int(at) + later_s][name] += count
         for at, each in raw["latencies"].items():
-            _merge_all(self._latencies[int(at) + later_s], each)
+            for name, flat in each.items():
+                self._latencies.add(int(at) + later_s, name, unpairs(flat))
         for worker, gaps in raw["gaps"].items():
             self._gaps[prefix + worker] += [(start + later_ns, end + later_ns) for start, end in gaps]
         self._cpu_s |= {prefix + process: used for process, used in raw["cpu_s"].items()}
