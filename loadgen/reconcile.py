@@ -96,7 +96,8 @@ def _lines(counts: Mapping[str, int], ours: Traffic, *, whole: bool) -> Iterator
     yield _line(counts, "received", ours.sent if equal else answered, most)
     yield _line(counts, "confirmed", ours.acked, ours.acked if equal else most)
     yield _line(counts, "unroutable_returned", ours.returned, ours.returned if equal else most)
-    yield _line(counts, "unroutable_dropped", 0, 0)
+    # An answer to a requester whose queue went with its connection is dropped, and asked for again.
+    yield _line(counts, "unroutable_dropped", 0, 0 if equal else most)
     yield _line({"delivered": delivered}, "delivered", ours.deliveries, ours.deliveries if equal else None)
     rejected = None if ours.died else ours.rejected
     yield _line(counts, "dead_lettered_rejected", ours.rejected if equal else 0, rejected)

@@ -91,6 +91,11 @@ def test_message_that_reached_no_queue_unseen_is_a_doubt() -> None:
     assert reconcile(Counted(counts={**EQUAL, "unroutable_dropped": 1})).doubts
 
 
+def test_answer_that_was_dropped_after_a_lost_connection_is_no_doubt() -> None:
+    broken = replace(OURS, links_lost=1)
+    assert not reconcile(Counted(counts={**EQUAL, "unroutable_dropped": 1}), broken).doubts
+
+
 def test_restart_or_stranger_explains_a_difference_and_is_said() -> None:
     off = {**EQUAL, "received": 7}
     assert reconcile(Counted(counts=off, gaps=("rmq1 restarted",))).doubts == ()
