@@ -9,8 +9,8 @@ from typing import Any
 import click
 from rich.console import Console
 
+from loadgen import composite, launch, parts, progress, resolve, scenario, summary, together
 from loadgen import foreign as elsewhere
-from loadgen import launch, parts, progress, resolve, scenario, summary
 from loadgen.page import page_writer
 from loadgen.selftest.cli import selftest
 from loadgen.studies.cli import STUDIES
@@ -18,7 +18,7 @@ from warren.connection import Credentials
 from warren.errors import BadInputError
 from warren.operate import options
 from warren.operate.cli import Duration, NamedByFlag, json_option, topology_option
-from warren.results import write_result
+from warren.results import LoadResult, write_result
 
 
 @click.group()
@@ -35,13 +35,17 @@ for study in STUDIES:
 @click.argument("profile", required=False)
 def list_profiles(profile: str | None) -> None:
     """The profiles that there are, or all that PROFILE says."""
+    if profile in composite.names():
+        click.echo(summary.composite(composite.load(profile)))
+        return
     if profile is not None:
         click.echo(summary.profile(scenario.load(profile)))
         return
-    names = scenario.names()
-    width = max(map(len, names))
-    for name in names:
-        click.echo(f"{name:<{width}}  {scenario.load(name).description}")
+    found = {name: scenario.load(name).description for name in scenario.names()}
+    found |= {name: composite.load(name).description for name in composite.names()}
+    width = max(map(len, found))
+    for name, description in found.items():
+        click.echo(f"{name:<{width}}  {description}")
 
 
 @load.command()
@@ -82,6 +86,11 @@ def run(profile: str, **given: Any) -> int:
     """Run PROFILE and judge it. Exit code: 0 passed, 1 failed, 4 inconclusive, 130 interrupted."""
     options.check_writable(given["json_path"])
     context = options.context(given["topology"])
+    if profile in composite.names():
+        view = progress.view(Console(stderr=True), title=f"load {profile}", quiet=given["quiet"])
+        return _tell(
+            *together.run_together(context, _asked(profile, given), view=view, report=page_writer()), given
+        )
     order = launch.Order(
         scenario=scenario.load(profile, overrides(profile, given)),
         purge=given["purge"],
@@ -98,11 +107,41 @@ def run(profile: str, **given: Any) -> int:
         )
     else:
         result, folder = launch.run_in_lab(context, order, view=view, report=page_writer())
+    return _tell(result, folder, given)
+
+
+def _tell(result: LoadResult, folder: Path, given: dict[str, Any]) -> int:
     if given["json_path"]:
         write_result(result, given["json_path"])
     click.echo(summary.text(result))
     click.echo(f"result     {folder / 'result.json'}\nreport     {folder / 'report.html'}")
     return result.exit_code
+
+
+def _asked(name: str, given: dict[str, Any]) -> together.Asked:
+    """The options that fit several profiles at once. Raises BadInputError for the others."""
+    for option in ("size", "processes", "publishers", "consumers", "prefetch", "window", "part", "url"):
+        if given[option] is not None:
+            what = f"does not fit {name}, which is several profiles at once"
+            raise BadInputError(f"--{option}", what, "say --set PART.KEY=VALUE for one of them")
+    if given["rate"] is not None and not _is_number(given["rate"]):
+        raise BadInputError("--rate", f"{given['rate']!r} is no rate", "give that of all parts together")
+    day = composite.load(
+        name,
+        rate_per_s=None if given["rate"] is None else float(given["rate"]),
+        duration_s=given["duration"],
+        settings=_settings(given),
+    )
+    return together.Asked(
+        day=day, seed=given["seed"], purge=given["purge"], keep_objects=given["keep_objects"]
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return 0 < float(text) < 1e6  # noqa: PLR2004 - the greatest rate of a profile
+    except ValueError:
+        return False
 
 
 def overrides(profile: str, given: dict[str, Any]) -> dict[str, str]:
@@ -126,6 +165,12 @@ def overrides(profile: str, given: dict[str, Any]) -> dict[str, str]:
             places = [f"consumers.{role.name}" for role in base.consumers if role.does == "work"]
             places += [f"relays.{role.name}" for role in base.relays]
             found |= {f"{place}.{key}": str(value) for place in places}
+    return found | _settings(given)
+
+
+def _settings(given: dict[str, Any]) -> dict[str, str]:
+    """What ``--set`` says, by key."""
+    found: dict[str, str] = {}
     for setting in given.get("settings", ()):
         key, equals, value = setting.partition("=")
         if not equals or not key:

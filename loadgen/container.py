@@ -71,6 +71,11 @@ class Container:
                 event = {"type": "note", "text": text}
             yield event if isinstance(event, dict) else {"type": "note", "text": text}
 
+    def release(self) -> None:
+        """Let a held run begin: its input ends."""
+        if self.child.stdin is not None:
+            self.child.stdin.close()
+
     def interrupt(self) -> None:
         """Pass a ^C on to the coordinator."""
         self.run([self.place.docker, "kill", "--signal", "INT", self.name], timeout_s=20)
@@ -85,7 +90,8 @@ class Container:
 
 
 def launch(spec: LoadSpec, folder: Path, *, place: Place, run: Runner, starter: Starter = start) -> Container:
-    """Start the run that ``spec`` describes; its evidence goes to ``folder`` on the host.
+    """Start the run that ``spec`` describes; its evidence goes to ``folder`` on the host. A held one begins
+    to publish when it is released.
 
     The spec, passwords in it, goes in on standard input: never by argument, environment or file.
     """
@@ -94,8 +100,12 @@ def launch(spec: LoadSpec, folder: Path, *, place: Place, run: Runner, starter: 
     child = starter(command(place, name, folder, user))
     assert child.stdin is not None  # noqa: S101 - started with a pipe
     child.stdin.write(json.dumps(to_plain(spec)).encode() + b"\n")
-    child.stdin.close()
-    return Container(place=place, name=name, run=run, child=child)
+    box = Container(place=place, name=name, run=run, child=child)
+    if spec.held:
+        child.stdin.flush()
+    else:
+        box.release()
+    return box
 
 
 def command(place: Place, name: str, folder: Path, user: str) -> list[str]:

@@ -23,7 +23,8 @@ from warren.errors import NotReadyError
 #: Told of everything that a person may want to see: events of type ``note`` and, each second, ``progress``.
 Emit = Callable[[Mapping[str, Any]], None]
 
-_READY_DEADLINE_S = 30.0
+#: What is started together with others waits for the last of them.
+_HOLD_DEADLINE_S = 300.0
 _START_AHEAD_NS = 200_000_000
 _CHECK_EVERY_S = 0.5
 #: Workers tell of a second when it is over; what is shown waits this much longer for the slowest.
@@ -87,6 +88,16 @@ class Run:
         for publisher in roster.publishers(self.spec, folder):
             self._publishers.append(self._fleet.start(publisher).name)
         self._until_ready(self._publishers)
+
+    def hold(self, released: Callable[[], bool]) -> None:
+        """Say that this is ready, and wait to be released. Raises NotReadyError when nobody does."""
+        self._emit({"type": "ready"})
+        end = time.monotonic() + _HOLD_DEADLINE_S
+        while not released() and not self._interrupts.count:
+            self._listen()
+            if time.monotonic() > end:
+                what = f"was ready, and not released within {_HOLD_DEADLINE_S:g} s"
+                raise NotReadyError("load", what, "start it again")
 
     def publish(self, expected: Expectation) -> int:
         """Publish for the run's duration; returns when the last publisher was done (monotonic ns).
@@ -214,16 +225,17 @@ class Run:
     # --- listening
 
     def _until_ready(self, names: list[str]) -> None:
-        end = time.monotonic() + _READY_DEADLINE_S
+        end = time.monotonic() + self.spec.ready_deadline_s
         while not all(self._fleet.members[name].ready for name in names):
             self._listen()
             if self._interrupts.count:
                 raise NotReadyError("load", "interrupted before the run began")
             if time.monotonic() > end:
                 late = next(each for each in self._fleet.members.values() if not each.ready)
+                last, limit_s = late.last_error or "nothing", self.spec.ready_deadline_s
                 raise NotReadyError(
                     f"load worker {late.name}",
-                    f"did not connect within {_READY_DEADLINE_S:g} s; last: {late.last_error or 'nothing'}",
+                    f"did not connect within {limit_s:g} s; last: {last}",
                     "see whether the cluster is up (warren cluster status) and listens there",
                 )
 

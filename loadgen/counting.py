@@ -19,7 +19,8 @@ from warren.results import LoadResult, Verdict
 
 @dataclass(slots=True, kw_only=True)
 class Counting:
-    """One run's: `begin` before its first publish, `end` after its last ack."""
+    """One run's, and that of the runs whose names go on from its own: `begin` before the first publish,
+    `end` after the last ack."""
 
     metrics: NodeMetrics
     management: ManagementClient
@@ -61,7 +62,7 @@ class Counting:
             return
         for row in rows:
             name = _name(row)
-            if not name.startswith(f"warren-load {self.run_id} "):
+            if not name.startswith((f"warren-load {self.run_id} ", f"warren-load {self.run_id}-")):
                 yield name
 
 

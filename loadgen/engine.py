@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import resource
+import select
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,13 +33,19 @@ __all__ = ["Emit", "Interrupts", "execute", "run"]
 
 
 def run(
-    spec: LoadSpec, *, emit: Emit, interrupts: Interrupts, program: Sequence[str] = PROGRAM
+    spec: LoadSpec,
+    *,
+    emit: Emit,
+    interrupts: Interrupts,
+    program: Sequence[str] = PROGRAM,
+    released: Callable[[], bool] = lambda: True,
 ) -> LoadResult:
     """Do the run that ``spec`` describes and judge it.
 
     Declares the profile's own objects first and deletes them last. Writes the parts of the ledger and what
     was measured under ``spec.folder`` (which must exist and hold no earlier run). ``program`` is what each
-    worker is. Raises NotReadyError when the workers cannot connect; what happens later is in the result.
+    worker is, and ``released`` tells when a held run may begin. Raises NotReadyError when the workers cannot
+    connect; what happens later is in the result.
     """
     started = datetime.now(UTC)
     expected = roster.expectation(spec)
@@ -47,6 +54,8 @@ def run(
     with objects.declared(spec), _metrics(spec, this.totals):
         try:
             this.open()
+            if spec.held:
+                this.hold(released)
             published_ns = this.publish(expected)
             complete = this.drain(expected)
             drained_ns = time.monotonic_ns()
@@ -81,7 +90,7 @@ def execute() -> int:
     signal.signal(signal.SIGTERM, interrupts)
     try:
         spec = from_plain(LoadSpec, json.loads(sys.stdin.readline()))
-        result = run(spec, emit=_emit, interrupts=interrupts)
+        result = run(spec, emit=_emit, interrupts=interrupts, released=_input_ended)
         write_result(result, Path(spec.folder) / "result.json")
     except WarrenError as error:
         _emit({"type": "error", "where": error.where, "what": error.what, "remedy": error.remedy,
@@ -93,6 +102,11 @@ def execute() -> int:
         raise
     _emit({"type": "result", "verdict": result.verdict.value, "reasons": list(result.reasons)})
     return result.exit_code
+
+
+def _input_ended() -> bool:
+    """Whoever started this lets it begin by closing its input."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def _emit(event: Mapping[str, Any]) -> None:

@@ -63,30 +63,17 @@ def run_in_lab(
             f"the profile {scenario.name} declares queues of its own, which parts would take from each other"
         )
         raise BadInputError("--part", what, "run it whole, or use a profile on the topology's queues")
-    preflight.refuse_alarms(context.management)
-    queues = resolve.touched_queues(scenario, context.topology)
-    theirs = [name for name in queues if not name.startswith(RESERVED_PREFIX)]
-    if theirs:
-        preflight.require_empty(
-            context.management, scenario.vhost, theirs, purge=order.purge, alone=order.part is None
-        )
+    queues = free_queues(context, order, scenario)
     where = place(context)
     run_id, folder = new_run(context.state.runs, scenario.name, order.part)
-    with _own_vhost(context, order, scenario), _announced(context, run_id, where) as metrics:
-        spec = lab_spec(context, scenario, order, run_id, metrics)
+    with prepared(context, order, scenario, run_id, where) as spec:
         began = datetime.now(UTC)
         counting = _counting(context, order, run_id)
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
         with watching(view.show, context.management, scenario.vhost, queues, journal):
             _follow(box, view)
-    if not (folder / "result.json").exists():
-        raise NotReadyError(
-            f"load container of {run_id}",
-            f"ended with status {box.wait()} and wrote no result; its last words are above",
-            "make cluster-status; the run's evidence is in " + str(folder),
-        )
-    result = _with_faults(context, read_result(folder / "result.json"), began)
+    result = with_faults(context, left_by(box, folder), began)
     if counting is not None:
         result = counting.end(result)
     if scenario.renews:
@@ -95,6 +82,41 @@ def run_in_lab(
     if report is not None:
         report(result, folder)
     return result, folder
+
+
+def free_queues(context: Context, order: Order, scenario: Scenario) -> tuple[str, ...]:
+    """The queues that the run may touch, once those of others' making are empty and nobody's.
+
+    Raises NotReadyError where they stay full or used, or where the broker has an alarm.
+    """
+    preflight.refuse_alarms(context.management)
+    queues = resolve.touched_queues(scenario, context.topology)
+    theirs = [name for name in queues if not name.startswith(RESERVED_PREFIX)]
+    if theirs:
+        preflight.require_empty(
+            context.management, scenario.vhost, theirs, purge=order.purge, alone=order.part is None
+        )
+    return queues
+
+
+@contextmanager
+def prepared(
+    context: Context, order: Order, scenario: Scenario, run_id: str, where: Place
+) -> Iterator[LoadSpec]:
+    """The spec of a run on the cluster's network, and what has to be there for as long as it lasts."""
+    with _own_vhost(context, order, scenario), _announced(context, run_id, where) as metrics:
+        yield lab_spec(context, scenario, order, run_id, metrics)
+
+
+def left_by(box: Container, folder: Path) -> LoadResult:
+    """The result that a container left. Raises NotReadyError when it left none."""
+    if not (folder / "result.json").exists():
+        raise NotReadyError(
+            f"load container of {folder.name}",
+            f"ended with status {box.wait()} and wrote no result; its last words are above",
+            "make cluster-status; the run's evidence is in " + str(folder),
+        )
+    return read_result(folder / "result.json")
 
 
 def run_here(
@@ -110,7 +132,7 @@ def run_here(
     run_id, folder = new_run(runs, scenario.name, order.part)
     spec = foreign_spec(scenario, order, run_id, foreign, folder)
     interrupts = engine.Interrupts()
-    with _on_interrupt(lambda _count: interrupts(0, None)), view:
+    with on_interrupt(lambda _count: interrupts(0, None)), view:
         result = engine.run(spec, emit=view.show, interrupts=interrupts)
     write_result(result, folder / "result.json")
     if report is not None:
@@ -211,7 +233,7 @@ def _follow(box: Container, view: View) -> None:
     """Show what happens until the run ends; raises what the coordinator reported as an error."""
     problem: Mapping[str, Any] | None = None
     try:
-        with _on_interrupt(lambda count: box.interrupt() if count <= 2 else box.remove()), view:  # noqa: PLR2004
+        with on_interrupt(lambda count: box.interrupt() if count <= 2 else box.remove()), view:  # noqa: PLR2004
             for event in box.events():
                 if event["type"] == "error":
                     problem = event
@@ -221,19 +243,20 @@ def _follow(box: Container, view: View) -> None:
     finally:
         box.remove()
     if problem is not None:
-        raise _error(problem)
+        raise error_of(problem)
     if code not in (0, 1, 4, 130):
         raise NotReadyError(box.name, f"the container ended with status {code}", "see what it printed above")
 
 
-def _error(event: Mapping[str, Any]) -> WarrenError:
+def error_of(event: Mapping[str, Any]) -> WarrenError:
+    """What a coordinator reported as the error that ended it."""
     kinds = {EXIT_BAD_INPUT: BadInputError, NotReadyError.exit_code: NotReadyError}
     kind = kinds.get(int(event["exit_code"]), WarrenError)
     return kind(str(event["where"]), str(event["what"]), str(event["remedy"]))
 
 
 @contextmanager
-def _on_interrupt(act: Callable[[int], None]) -> Iterator[None]:
+def on_interrupt(act: Callable[[int], None]) -> Iterator[None]:
     """Call ``act`` with 1, 2, … at each ^C or termination instead of dying of it."""
     count = 0
 
@@ -252,7 +275,8 @@ def _on_interrupt(act: Callable[[int], None]) -> Iterator[None]:
                 signal.signal(number, old)
 
 
-def _with_faults(context: Context, result: LoadResult, began: datetime) -> LoadResult:
+def with_faults(context: Context, result: LoadResult, began: datetime) -> LoadResult:
+    """``result`` with the faults that were injected since it began."""
     journal = Journal(context.state.journal, lambda: datetime.now(UTC))
     faults = journal.faults_between(began, datetime.now(UTC))
     return dataclasses.replace(result, faults=tuple(faults))

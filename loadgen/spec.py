@@ -204,7 +204,8 @@ class LoadSpec:
 
     Of a run in ``parts`` this is part ``part`` (0 first); None is all of it, which for several parts is
     what a merge judges. ``start_at_s`` (since the epoch) is when it begins to publish, None as soon as it
-    can; ``part_silence_s`` after its last delivery a part ends.
+    can; a ``held`` run first waits until it is released. ``part_silence_s`` after its last delivery a part
+    ends.
     """
 
     run_id: str
@@ -239,6 +240,8 @@ class LoadSpec:
     part: int | None = None
     parts: int = 1
     start_at_s: float | None = None
+    held: bool = False
+    ready_deadline_s: float = 30.0
     part_silence_s: float = 10.0
     stamps: bool = False
     metrics_port: int | None = None

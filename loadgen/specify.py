@@ -23,7 +23,8 @@ from warren.topology import RESERVED_PREFIX
 class Order:
     """What is asked for: a profile as loaded, and how to run it; ``endpoints`` instead of the nodes.
 
-    With ``part`` it is one part of a run that other coordinators run too.
+    With ``part`` it is one part of a run that other coordinators run too; ``held``, it begins to publish
+    when whoever started it says so.
     """
 
     scenario: Scenario
@@ -33,6 +34,7 @@ class Order:
     params: Mapping[str, Any] = field(default_factory=dict)
     endpoints: tuple[Endpoint, ...] = ()
     part: Part | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,7 @@ def _spec(
         part=None if order.part is None else order.part.number - 1,
         parts=1 if order.part is None else order.part.of,
         start_at_s=None if order.part is None else order.part.start_at.timestamp(),
+        held=order.held,
         params={**_params(scenario), "seed": order.seed, **order.params},
     )
 

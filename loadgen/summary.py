@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from loadgen.composite import Composite
 from loadgen.liveview import seconds
 from loadgen.roles import MessageClass, PublisherRole
 from loadgen.scenario import Scenario
@@ -43,8 +44,10 @@ def text(result: LoadResult) -> str:
         lines += [f"phase      {_phase(phase)}" for phase in result.phases]
     lines += _split(result.latency_s)
     lines += _counted(result)
-    lines += [f"oracle     {_oracle(name, check)}" for name, check in result.oracles.items()]
-    lines += [f"threshold  {_threshold(each)}" for each in result.thresholds]
+    lines += [f"part       {_part(each)}" for each in result.parts]
+    checks, limits = _worth_telling(result)
+    lines += [f"oracle     {_oracle(name, check)}" for name, check in checks.items()]
+    lines += [f"threshold  {_threshold(each)}" for each in limits]
     lines += [
         f"fault      {fault.name} {fault.target}  {fault.injected_at} to {fault.healed_at or 'now'}"
         for fault in result.faults
@@ -89,6 +92,34 @@ def profile(found: Scenario) -> str:
     lines += [f"  panel      {each}" for each in found.panels]
     lines += [f"  alert      {each}" for each in found.alerts]
     return "\n".join(lines)
+
+
+def composite(found: Composite) -> str:
+    """What ``warren load list`` prints of several profiles at once."""
+    lines = [f"{found.name}: {found.description}"]
+    lines.append(f"  {found.rate_per_s:g} messages a second in all, for {found.duration_s:g} s")
+    for part, each in zip(found.parts, found.scenarios, strict=True):
+        where = "a vhost of its own" if each.own_vhost else each.vhost
+        after = f", after {part.start_after_s:g} s" if part.start_after_s else ""
+        profile = "" if part.profile == part.name else f" ({part.profile})"
+        lines.append(f"  part       {part.name}{profile}  {each.rate_per_s:g}/s in {where}{after}")
+        lines += [f"             {key} = {value.strip()}" for key, value in part.settings.items()]
+    return "\n".join(lines)
+
+
+def _worth_telling(
+    result: LoadResult,
+) -> tuple[Mapping[str, Mapping[str, Any]], Sequence[ThresholdOutcome]]:
+    """Every check; of a composite, which has dozens, those that do not hold."""
+    if not result.parts:
+        return result.oracles, result.thresholds
+    broken = {name: check for name, check in result.oracles.items() if check.get("passed") is False}
+    return broken, [each for each in result.thresholds if not each.passed]
+
+
+def _part(told: Mapping[str, Any]) -> str:
+    counts = "  ".join(f"{name} {count}" for name, count in told["ledger"].items())
+    return f"{told['name']}: {told['verdict']}  {counts}"
 
 
 def _class(role: PublisherRole, kind: MessageClass) -> str:

@@ -85,8 +85,8 @@ def _content(result: Mapping[str, Any]) -> Markup:
     )
     parts = (
         sections.heading(result), sections.tiles(result), sections.faults(result), charts,
-        sections.phases(result), sections.ledger(result), sections.latency(result), sections.oracles(result),
-        sections.reconciliation(result), sections.totals(result),
+        sections.parts(result), sections.phases(result), sections.ledger(result), sections.latency(result),
+        sections.oracles(result), sections.reconciliation(result), sections.totals(result),
         sections.parameters(result), sections.repeat(result), Markup('<section id="boards"></section>'),
     )  # fmt: skip
     bar = element(

@@ -113,6 +113,22 @@ def latency(result: Result) -> Markup:
     )
 
 
+def parts(result: Result) -> Markup | None:
+    """The runs of a composite, each with its verdict; nothing for a run of one profile."""
+    found = result.get("parts") or ()
+    if not found:
+        return None
+    counts = tuple(found[0]["ledger"])
+    rows = []
+    for part in found:
+        said = _VERDICTS.get(str(part["verdict"]), str(part["verdict"]))
+        why = "" if part["verdict"] == "passed" else "; ".join(str(each) for each in part["reasons"])
+        shown = [words.count(part["ledger"].get(name)) for name in counts]
+        rows.append((part["name"], said, *shown, why, part["run_id"]))
+    heads = ("Part", "Verdict", *(words.label(name) for name in counts), "Why", "Run")
+    return table("Parts", heads, rows, numbers=frozenset(range(2, 2 + len(counts))))
+
+
 def phases(result: Result) -> Markup | None:
     """What was asked for and what came of it, phase by phase; nothing where there is only one."""
     found = result.get("phases") or ()

@@ -210,7 +210,8 @@ class ThresholdOutcome:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
     """One run. ``oracles`` maps a check's name to ``{"passed": bool, …figures}``; ``reconciliation`` holds
-    the broker's own counts beside ``traffic``, None where they were not to be had."""
+    the broker's own counts beside ``traffic``, None where they were not to be had; ``parts`` names the runs
+    of a composite, each with its verdict."""
 
     run_id: str
     profile: str
@@ -231,6 +232,7 @@ class LoadResult:
     faults: tuple[FaultRecord, ...] = ()
     oracles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     thresholds: tuple[ThresholdOutcome, ...] = ()
+    parts: tuple[Mapping[str, Any], ...] = ()
     traffic: Traffic = field(default_factory=Traffic)
     reconciliation: Mapping[str, Any] | None = None
 
@@ -274,6 +276,7 @@ def _load_result(raw: Mapping[str, Any]) -> LoadResult:
         "resources": _pick(Resources, raw.get("resources", {})),
         "traffic": _pick(Traffic, raw.get("traffic", {})),
         "faults": tuple(_pick(FaultRecord, fault) for fault in raw.get("faults", ())),
+        "parts": tuple(raw.get("parts", ())),
         "thresholds": tuple(_pick(ThresholdOutcome, each) for each in raw.get("thresholds", ())),
     }
     return _pick(LoadResult, {**raw, **nested})

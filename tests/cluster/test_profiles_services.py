@@ -83,3 +83,16 @@ def test_answers_that_lead_nowhere_are_missed(cluster: ClusterUnderTest, tmp_pat
     answered = result.oracles["answered"]
     assert answered["never"] == answered["requests"] == result.ledger.lost == 400
     assert answered["timeouts"] >= 400
+
+
+@pytest.mark.full
+def test_day_of_all_profiles_has_one_verdict(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    argv = ["load", "run", "mixed", "--duration", "15s", "--purge", "--quiet", "--json", str(path)]
+    done = cluster.warren(argv, timeout_s=400)
+    result = read_result(path)
+    assert (result.ledger.lost, result.ledger.unexpected) == (0, 0), done.stdout
+    assert len(result.parts) >= 15
+    assert {str(each["verdict"]) for each in result.parts} <= {"passed", "inconclusive"}, done.stdout
+    assert result.ledger.published == sum(each["ledger"]["published"] for each in result.parts)
+    assert all(check.get("passed") is not False for check in result.oracles.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from loadgen import cli, launch
+from loadgen import cli, launch, together
 from warren.errors import BadInputError
 
 
@@ -35,3 +35,31 @@ def test_password_in_an_address_is_refused_first_and_not_repeated() -> None:
     assert isinstance(refused, BadInputError)
     assert "holds an account" in refused.what
     assert "s3cret" not in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        (["--prefetch", "5"], "--prefetch"),
+        (["--consumers", "2"], "--consumers"),
+        (["--url", "amqp://a"], "--url"),
+        (["--part", "1/2"], "--part"),
+        (["--rate", "max"], "--rate"),
+        (["--set", "window=5"], "--set window"),
+    ],
+)
+def test_option_that_does_not_fit_several_profiles_is_refused(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], where: str
+) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr(together, "run_together", lambda *args, **_kwargs: begun.append(args))
+    refused = CliRunner().invoke(cli.load, ["run", "mixed", *options])
+    assert isinstance(refused.exception, BadInputError)
+    assert (refused.exception.where, begun) == (where, [])
+
+
+def test_composites_are_listed_beside_the_profiles() -> None:
+    told = CliRunner().invoke(cli.load, ["list"]).output
+    assert "\nmixed " in told
+    assert "\nwork " in told
+    assert "rpc-direct  20/s" in CliRunner().invoke(cli.load, ["list", "mixed"]).output

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from loadgen import coordinator
 from loadgen.coordinator import Interrupts, Run
 from loadgen.replacing import Replacements
 from loadgen.roster import consumers, expectation, publishers
@@ -245,3 +246,41 @@ def test_holder_that_was_released_is_not_mourned(tmp_path: Path) -> None:
     rig.go()
     assert rig.notes() == ""
     assert rig.run.worker_names[1] == ["c-0", "c-1"]
+
+
+def test_held_run_says_that_it_is_ready_and_begins_when_it_is_released(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "work()", held=True)
+    asked: list[bool] = []
+
+    def released() -> bool:
+        asked.append(bool(rig.events))
+        return len(asked) > 2
+
+    rig.run.open()
+    try:
+        rig.run.hold(released)
+    finally:
+        rig.run.close()
+    assert asked == [True, True, True]
+    assert rig.events[0] == {"type": "ready"}
+
+
+def test_held_run_that_nobody_releases_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinator, "_HOLD_DEADLINE_S", 0.2)
+    rig = Rig(tmp_path, "work()", held=True)
+    rig.run.open()
+    try:
+        with pytest.raises(NotReadyError, match=r"not released within 0\.2 s"):
+            rig.run.hold(lambda: False)
+    finally:
+        rig.run.close()
+
+
+def test_interrupt_lets_a_held_run_go_on_to_its_end(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "work()", held=True)
+    rig.run.open()
+    rig.interrupts(2, None)
+    try:
+        rig.run.hold(lambda: False)
+    finally:
+        rig.run.close()

@@ -113,3 +113,16 @@ def test_management_that_does_not_answer_names_no_strangers(
     count(metrics, 100)
     management.names = None
     assert counting.end(result()).verdict is Verdict.PASSED
+
+
+def test_runs_whose_names_go_on_from_this_ones_are_no_strangers(
+    ground: tuple[Metrics, Management, Counting],
+) -> None:
+    metrics, management, counting = ground
+    count(metrics, 105)
+    management.names = ["warren-load work-1-mail web-0"]
+    assert counting.end(result()).verdict is Verdict.INCONCLUSIVE
+    management.names = ["warren-load work-12 web-0"]
+    found = counting.end(result()).reconciliation
+    assert found is not None
+    assert "work-12" in str(found["explained"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -95,6 +96,18 @@ def test_password_goes_in_on_standard_input_only(launched: Any) -> None:
     argv, child, _, _ = launched
     assert "s3cret" not in " ".join(argv)
     assert from_plain(LoadSpec, json.loads(child.sent.getvalue())) == SPEC
+
+
+def test_input_of_a_held_run_stays_open_until_it_is_released(tmp_path: Path) -> None:
+    child, closed = Child(), []
+    child.flush = lambda: None  # type: ignore[attr-defined]
+    child.close = lambda: closed.append(True)  # type: ignore[method-assign, assignment, return-value]
+    held = dataclasses.replace(SPEC, held=True)
+    box = container.launch(held, tmp_path, place=PLACE, run=Docker(), starter=lambda _argv: child)
+    assert from_plain(LoadSpec, json.loads(child.sent.getvalue())) == held
+    assert closed == []
+    box.release()
+    assert closed == [True]
 
 
 def test_container_is_hardened_and_never_root(launched: Any) -> None:

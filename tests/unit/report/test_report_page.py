@@ -324,3 +324,17 @@ def test_phases_have_their_table_and_are_not_repeated_as_parameters() -> None:
 
 def test_one_phase_is_the_run_and_has_no_table() -> None:
     assert "Phases" not in page_of(result(phases=[phase("steady", 500, 500)])).words
+
+
+def test_parts_of_a_composite_have_a_table_with_their_verdicts() -> None:
+    ledger = {"published": 10, "confirmed": 10, "received": 9, "lost": 1, "unexpected": 0}
+    about = {"profile": "work", "ledger": ledger}
+    parts = [
+        {**about, "name": "work", "run_id": "day-work", "verdict": "failed", "reasons": ["1 <lost>"]},
+        {**about, "name": "mail", "run_id": "day-mail", "verdict": "passed", "reasons": ["all is well"]},
+    ]
+    words = page_of(result(parts=parts)).words
+    assert "Parts" in words
+    assert "work Failed 10 10 9 1 0 1 <lost> day-work" in words
+    assert "mail Passed 10 10 9 1 0 day-mail" in words
+    assert "Parts" not in page_of(result()).words
