@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from loadgen import container, engine, leftovers, ownvhost, preflight, resolve
+from loadgen.acting import Acting, MemoryAlarm
 from loadgen.container import Container, Place, Starter
 from loadgen.counting import Counting
 from loadgen.parts import Part
@@ -55,7 +56,7 @@ def run_in_lab(
     """Run ``order`` in a container on the cluster's network; returns the result and the run's folder.
 
     Raises BadInputsError when the profile does not fit the topology, NotReadyError when the cluster, the
-    engine or the queues are not ready.
+    engine or the queues are not ready, or when what the profile did to the cluster could not be undone.
     """
     scenario = resolve.resolve(order.scenario, context.topology)
     if order.part is not None and scenario.objects is not None:
@@ -63,6 +64,7 @@ def run_in_lab(
             f"the profile {scenario.name} declares queues of its own, which parts would take from each other"
         )
         raise BadInputError("--part", what, "run it whole, or use a profile on the topology's queues")
+    acting = _acting(context, scenario, view)
     queues = free_queues(context, order, scenario)
     where = place(context)
     run_id, folder = new_run(context.state.runs, scenario.name, order.part)
@@ -72,8 +74,10 @@ def run_in_lab(
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
         with watching(view.show, context.management, scenario.vhost, queues, journal):
-            _follow(box, view)
+            _follow(box, acting or view)
     result = with_faults(context, left_by(box, folder), began)
+    if acting is not None and acting.record is not None:
+        result = dataclasses.replace(result, faults=(*result.faults, acting.record))
     if counting is not None:
         result = counting.end(result)
     if scenario.renews:
@@ -81,6 +85,8 @@ def run_in_lab(
     write_result(result, folder / "result.json")
     if report is not None:
         report(result, folder)
+    if acting is not None and acting.error is not None:
+        raise acting.error
     return result, folder
 
 
@@ -138,6 +144,15 @@ def run_here(
     if report is not None:
         report(result, folder)
     return result, folder
+
+
+def _acting(context: Context, scenario: Scenario, view: View) -> Acting | None:
+    """What the profile does to the cluster, where it does; what a killed run of it left is undone first."""
+    if scenario.act is None:
+        return None
+    alarm = MemoryAlarm(context.runtime, context.topology)
+    alarm.undo()
+    return Acting(view, scenario.act, alarm)
 
 
 def _counting(context: Context, order: Order, run_id: str) -> Counting | None:

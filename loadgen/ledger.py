@@ -66,6 +66,8 @@ class Kind(IntEnum):
     SENT_AT = 20  # detail: the class, at_ns: when it left for the socket; one for each time it was sent
     READ = 30  # of a stream; at_ns: arrival, aux: the offset, aux2: intended time
     RENEWED = 31  # closed as planned; aux: messages sent or taken so far; detail: 0 connection, 1 channel
+    BLOCKED = 33  # the broker lets this connection publish no more, until UNBLOCKED
+    UNBLOCKED = 34
     TALLY = 32  # at the end of a consumer: aux: messages taken in all
     # Of requests; detail: the attempt, 0 first.
     REPLY_TIMEOUT = 40  # confirmed, and no answer in time: asked again

@@ -87,6 +87,7 @@ class Publisher:
         self._lag = pacing.LagClock(0)
         self._blocked = False
         self._broker_blocks = False
+        self._told_by: Connection | None = None
         self._connection: Connection | None = None
         self._templates: list[Template] = []
         self._number = self._frame_max = 0
@@ -106,10 +107,12 @@ class Publisher:
 
     def opened(self, connection: Connection, channel: Channel) -> None:
         self._next_tag = self._low_tag = 1
-        self._broker_blocks = False
         connection.on_confirm = self._on_confirm
-        connection.add_on_connection_blocked_callback(lambda *_: self._set_broker_blocks(True))
-        connection.add_on_connection_unblocked_callback(lambda *_: self._set_broker_blocks(False))
+        if connection is not self._told_by:
+            # Another channel of a connection that is blocked is blocked too.
+            self._told_by, self._broker_blocks = connection, False
+            connection.add_on_connection_blocked_callback(lambda *_: self._set_broker_blocks(True))
+            connection.add_on_connection_unblocked_callback(lambda *_: self._set_broker_blocks(False))
         channel.add_on_return_callback(self._on_return)
         self._number, self._frame_max = int(channel.channel_number), connection.frame_max
         self._templates = [self._made(each, self._properties(each)) for each in self._spec.classes]
@@ -167,6 +170,8 @@ class Publisher:
 
     def _set_broker_blocks(self, blocks: bool) -> None:
         self._broker_blocks = blocks
+        kind = Kind.BLOCKED if blocks else Kind.UNBLOCKED
+        self._log.add(kind, self._spec.index, 0, time.monotonic_ns())
         self._worker.say("note", text="the broker blocks publishing" if blocks else "the broker unblocked")
 
     # --- turns

@@ -7,6 +7,7 @@ from typing import cast
 
 from loadgen.roles import (
     LOAD_USER,
+    Act,
     Begins,
     ConsumerRole,
     Does,
@@ -229,6 +230,17 @@ def numbers(section: Section, key: str) -> tuple[float, ...]:
         section.fault(key, f"must be a list of numbers from 0 up, not all 0; it is {raw!r}")
         return ()
     return tuple(float(each) for each in raw)
+
+
+def act(section: Section) -> Act:
+    """``act:``: what is done to the cluster itself while the profile runs."""
+    found = Act(
+        name=section.choice("name", ("memory-alarm",)),
+        at_s=section.number("at_s", low=0),
+        for_s=section.number("for_s", low=0.1, high=60),
+    )
+    section.finish()
+    return found
 
 
 def objects(section: Section) -> Objects:

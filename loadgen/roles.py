@@ -217,6 +217,15 @@ class Tolerances:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """A memory alarm that the launcher raises ``at_s`` after the run's start and lifts ``for_s`` later."""
+
+    name: str
+    at_s: float
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Objects:
     """What a profile declares for itself, in the topology's own terms. ``user`` declares it."""
 

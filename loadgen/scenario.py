@@ -17,8 +17,8 @@ from loadgen import oracles, phases, thresholds
 from loadgen.codec import LAYOUTS, Layout, least_bytes
 from loadgen.curve import Phase
 from loadgen.pacing import Arrivals
-from loadgen.role_reader import NAME, RoleReader, objects
-from loadgen.roles import ConsumerRole, Objects, PublisherRole, Rate, RelayRole, TakerRole, Tolerances
+from loadgen.role_reader import NAME, RoleReader, act, objects
+from loadgen.roles import Act, ConsumerRole, Objects, PublisherRole, Rate, RelayRole, TakerRole, Tolerances
 from warren.errors import BadInputError
 from warren.reader import Document, Section, parse_file
 
@@ -51,6 +51,7 @@ class Scenario:
     consumers: tuple[ConsumerRole, ...]
     relays: tuple[RelayRole, ...] = ()
     objects: Objects | None = None
+    act: Act | None = None
     oracles: tuple[str, ...] = ()
     tolerances: Tolerances = field(default_factory=Tolerances)
     thresholds: tuple[str, ...] = ()
@@ -172,6 +173,7 @@ def _read(document: Document, top: Section) -> Scenario:
         consumers=top.sections("consumers", roles.consumer),
         relays=top.sections("relays", roles.relay),
         objects=objects(top.section("objects")) if "objects" in top.data else None,
+        act=act(top.section("act")) if top.data.get("act") else None,
         oracles=_oracles(top, name),
         tolerances=_tolerances(top.section("tolerances", required=False)),
         thresholds=_thresholds(top),
@@ -219,18 +221,30 @@ def _faults(found: Scenario) -> Iterator[tuple[str, str, str]]:
         yield "", "needs at least one publisher and one consumer", ""
     if found.own_vhost and found.objects is None:
         yield "objects", "must be given: a virtual host of the profile's own is empty", "add 'objects:'"
-    for reader in found.consumers:
-        if reader.from_s is not None and reader.from_s >= found.duration_s:
-            yield f"consumers[{reader.name}].from_s", "is not before the end of the run", "publish for longer"
+    yield from _untimely(found)
     names = [role.name for role in found.roles]
     for name in sorted({each for each in names if names.count(each) > 1}):
         yield "", f"two roles are called '{name}'", "each has its own name"
     kinds = {each.name for role in found.publishers for each in role.classes}
     if len(kinds) > _CLASSES:
         yield "publishers", f"have {len(kinds)} classes of messages", f"{_CLASSES} fit into a header"
+    yield from _body_faults(found, len(kinds))
+
+
+def _untimely(found: Scenario) -> Iterator[tuple[str, str, str]]:
+    """What would come after the end of the run."""
+    if found.act is not None and found.act.at_s + found.act.for_s >= found.duration_s:
+        yield "act", "is not over before the end of the run", "publish for longer"
+    for reader in found.consumers:
+        if reader.from_s is not None and reader.from_s >= found.duration_s:
+            yield f"consumers[{reader.name}].from_s", "is not before the end of the run", "publish for longer"
+
+
+def _body_faults(found: Scenario, classes: int) -> Iterator[tuple[str, str, str]]:
+    """What the layout of bodies does not carry."""
     if found.body == "varied" and any(role.replies for role in found.publishers):
         yield "body", "requests carry one kind of padding", "give body: warren"
-    if found.body == "perftest" and len(kinds) > 1:
+    if found.body == "perftest" and classes > 1:
         yield "body", "PerfTest's twelve bytes carry no class", "give one class"
     if found.body != "warren" and found.relays:
         yield "body", "relays pass on Warren's own bodies only", "give no relays, or body: warren"

@@ -18,6 +18,7 @@ from loadgen.curve import Phase
 from loadgen.pacing import Arrivals
 from loadgen.roles import (
     LOAD_USER,
+    Act,
     ConsumerRole,
     Does,
     MessageClass,
@@ -221,6 +222,7 @@ class LoadSpec:
     folder: str
     relays: tuple[RelayRole, ...] = ()
     objects: Objects | None = None
+    act: Act | None = None
     keep_objects: bool = False
     rate_per_s: Rate = 500.0
     duration_s: float = 30.0

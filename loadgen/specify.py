@@ -78,6 +78,9 @@ def foreign_spec(scenario: Scenario, order: Order, run_id: str, foreign: Foreign
     Raises BadInputError where the profile wants a virtual host of its own and none was named.
     """
     name = foreign.credentials.username
+    if scenario.act is not None:
+        what = f"the profile {scenario.name} raises an alarm, which it does on a cluster of Warren's only"
+        raise BadInputError("--url", what, "run another profile there")
     if foreign.vhost is None and scenario.vhost.startswith(f"/{RESERVED_PREFIX}"):
         what = f"the profile {scenario.name} makes a virtual host only on a cluster of Warren's"
         raise BadInputError("--vhost", what, "name one in which the account may declare")
@@ -119,6 +122,7 @@ def _spec(
         consumers=scenario.consumers,
         relays=scenario.relays,
         objects=scenario.objects,
+        act=scenario.act,
         keep_objects=order.keep_objects,
         folder="",
         rate_per_s=scenario.rate_per_s,

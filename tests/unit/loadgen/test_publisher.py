@@ -497,3 +497,20 @@ def test_varied_bodies_are_those_of_their_numbers_when_sent_again_too(
     assert all(
         payload[32:] == reader.rest_of(0, seq, 40) for seq, (_, payload) in zip(seqs, sent, strict=True)
     )
+
+
+def test_block_is_noted_and_holds_for_the_next_channel_of_the_same_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch)
+    rig.start()
+    rig.connection.block()
+    rig.job.lost()
+    rig.job.opened(rig.connection, Channel())  # type: ignore[arg-type]
+    rig.at(3)
+    assert rig.connection.frames == []
+    rig.connection.unblock()
+    rig.at(4)
+    assert len(rig.connection.frames) > 0
+    kinds = [event.kind for event in read_log(tmp_path / "p.log").events]
+    assert kinds == [Kind.BLOCKED, Kind.UNBLOCKED]
