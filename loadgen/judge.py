@@ -14,6 +14,8 @@ from warren.results import Ledger
 __all__ = ["Duplicates", "Expectation", "judge", "missing", "waits_for"]
 
 _EXAMPLES = 10
+#: Why a message may come late.
+_LATE = ("plain", "redelivery", "reconnect")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ def judge(evidence: Evidence, expected: Expectation, *, deliveries: int = 0) -> 
     nacked = _nacked(evidence)
     lost = missing(evidence, expected)
     doubles = _duplicates(evidence)
-    plain, after = _reordered(evidence) if expected.judge_order else (None, None)
+    late = _reordered(evidence) if expected.judge_order else dict.fromkeys(_LATE)
     dead = _dead_lettered(evidence, expected)
     nacked_count = sum(bits.bit_count() for bits in nacked.values())
     return Ledger(
@@ -73,8 +75,9 @@ def judge(evidence: Evidence, expected: Expectation, *, deliveries: int = 0) -> 
         duplicates_redelivered=doubles.redelivered,
         duplicates_unflagged=doubles.unflagged,
         duplicates_own_retry=doubles.own_retry,
-        reordered=plain,
-        reordered_after_redelivery=after,
+        reordered=late["plain"],
+        reordered_after_redelivery=late["redelivery"],
+        reordered_after_reconnect=late["reconnect"],
         dead_lettered=dead,
         expired=dead.get("expired", 0),
         foreign=sum(1 for _ in evidence.events(Kind.FOREIGN)),
@@ -183,20 +186,18 @@ def _final_parts(evidence: Evidence, queue: str, publisher: int) -> list[int]:
     return [*evidence.done.get((queue, publisher), ()), *dead]
 
 
-def _reordered(evidence: Evidence) -> tuple[int, int]:
-    """(plain, after a redelivery): late first deliveries, but for those that were published again, and for
-    those that are late only behind a message that nobody published."""
+def _reordered(evidence: Evidence) -> dict[str, int | None]:
+    """Late first deliveries by their cause: the broker gave them back, the publisher sent them again after it
+    had lost its connection or got a nack, or none of these. Those that are late only behind a message that
+    nobody published are left out."""
     retried = evidence.marked(Kind.REPUBLISHED, Kind.RELAYED_AGAIN)
-    plain = after = 0
+    counts = dict.fromkeys(_LATE, 0)
     for _, event in evidence.events(Kind.REORDERED):
-        invented = event.aux >= evidence.published.get(event.publisher, 0)
-        if invented or holds(retried.get(event.publisher), event.seq):
+        if event.aux >= evidence.published.get(event.publisher, 0):
             continue
-        if event.detail:
-            after += 1
-        else:
-            plain += 1
-    return plain, after
+        again = holds(retried.get(event.publisher), event.seq)
+        counts["reconnect" if again else "redelivery" if event.detail else "plain"] += 1
+    return {**counts}
 
 
 def _dead_lettered(evidence: Evidence, expected: Expectation) -> dict[str, int]:

@@ -20,6 +20,7 @@ LEDGER = {
     "duplicates_own_retry": "second deliveries that come from this run's own second publish",
     "reordered": "deliveries out of order, where one consumer was active; a dash where order was not judged",
     "reordered_after_redelivery": "deliveries out of order that follow from a redelivery",
+    "reordered_after_reconnect": "deliveries out of order of what the publisher sent again",
     "dead_lettered": "messages found in their dead-letter queue, by reason",
     "expired": "messages that expired as the profile intends",
     "foreign": "messages of another run, found in the queues",

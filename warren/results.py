@@ -63,6 +63,7 @@ class Ledger:
     duplicates_own_retry: int = 0
     reordered: int | None = None
     reordered_after_redelivery: int | None = None
+    reordered_after_reconnect: int | None = None
     dead_lettered: Mapping[str, int] = field(default_factory=dict)
     expired: int = 0
     foreign: int = 0

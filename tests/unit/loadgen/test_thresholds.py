@@ -89,7 +89,7 @@ def test_expression_that_came_past_the_reader_is_bad_input() -> None:
 def test_every_figure_that_is_offered_can_be_found() -> None:
     plain = RESULT.to_dict()
     absent = {name for name in thresholds.known() if thresholds.figure(plain, name) is None}
-    assert absent == {"reordered", "reordered_after_redelivery"}  # not judged in this result
+    assert all(name.startswith("reordered") for name in absent)  # not judged in this result
 
 
 def test_outcomes_are_in_the_result_and_come_back(tmp_path: Any) -> None:
