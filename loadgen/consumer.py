@@ -90,7 +90,8 @@ class Consumer:
         self._connection = self._channel = None
         self._queue.clear()
         self._unacked = 0
-        self._log.add(Kind.CONNECTION_LOST, 0, 0, time.monotonic_ns())
+        if not self._finish:
+            self._log.add(Kind.CONNECTION_LOST, 0, 0, time.monotonic_ns())
         self._log.flush()
 
     def command(self, name: str) -> None:
@@ -194,6 +195,8 @@ class Consumer:
         if not self._failures.trivial and tried < self._failures.of(publisher, seq):
             self._reject(delivery, publisher, seq, tried)
         else:
+            if scheduled and delivery.redelivered:
+                self._log.add(Kind.FLAGGED, publisher, seq, now)
             self._finish_one(delivery, publisher, seq, now, origin)
 
     def _note(

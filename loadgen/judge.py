@@ -162,7 +162,7 @@ def _duplicates(evidence: Evidence) -> Duplicates:
             own_retry += 1
         else:
             unflagged += 1
-    flagged = evidence.sequences(Kind.REDELIVERED)
+    flagged = evidence.sequences(Kind.REDELIVERED, Kind.FLAGGED)
     again = {publisher: number(bits) for publisher, bits in retried.items()}
     for queue, publisher in evidence.units():
         seen = 0

@@ -64,6 +64,7 @@ class Kind(IntEnum):
     OFFSET_GAP = 18  # of a stream; aux: the offset expected, aux2: found; detail: 1 back, 0 ahead
     OFFSETS = 19  # of a stream, at the end; aux: the first offset read, aux2: the last
     SENT_AT = 20  # detail: the class, at_ns: when it left for the socket; one for each time it was sent
+    FLAGGED = 21  # a scheduled retry that was done and is flagged: the flag is an old one, or it came twice
     READ = 30  # of a stream; at_ns: arrival, aux: the offset, aux2: intended time
     RENEWED = 31  # closed as planned; aux: messages sent or taken so far; detail: 0 connection, 1 channel
     BLOCKED = 33  # the broker lets this connection publish no more, until UNBLOCKED

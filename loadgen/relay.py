@@ -94,7 +94,8 @@ class Relay:
         self._waiting.clear()
         self._again.clear()
         self._queue.clear()
-        self._log.add(Kind.CONNECTION_LOST, 0, 0, time.monotonic_ns())
+        if not self._finish:
+            self._log.add(Kind.CONNECTION_LOST, 0, 0, time.monotonic_ns())
         self._log.flush()
 
     def command(self, name: str) -> None:

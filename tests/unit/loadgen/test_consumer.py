@@ -247,6 +247,20 @@ def test_latency_counts_first_deliveries_only(rig: Rig) -> None:
     assert rig.job.tick()["histograms"] == {}
 
 
+def test_connection_that_is_closed_at_the_end_is_not_lost(rig: Rig) -> None:
+    rig.job.lost()
+    rig.job.command("finish")
+    rig.job.lost()
+    assert [event.kind for event in rig.events()] == [Kind.CONNECTION_LOST]
+
+
+def test_retry_that_is_done_with_a_flag_may_have_come_twice(rig: Rig) -> None:
+    back = [died("rung", "expired"), died("work", "rejected")]
+    rig.deliver(0, deaths=back)
+    rig.deliver(1, redelivered=True, deaths=back)
+    assert [(event.kind, event.seq) for event in rig.events()] == [(Kind.FLAGGED, 1)]
+
+
 def test_message_fails_as_often_as_planned(failing: Rig) -> None:
     failing.deliver(0)
     failing.deliver(0, redelivered=True, deaths=[died("rung", "expired"), died("work", "rejected")])
@@ -260,6 +274,7 @@ def test_message_fails_as_often_as_planned(failing: Rig) -> None:
         (Kind.TRIED, 1),
         (Kind.REJECTED, 1),
         (Kind.TRIED, 2),
+        (Kind.FLAGGED, 0),
     ]
 
 

@@ -160,6 +160,11 @@ def bury(run: Record) -> None:
     run.dead[QUEUE, "rejected"] = {7}
 
 
+def retry_at_two_with_an_old_flag(run: Record) -> None:
+    run.done[QUEUE, "b"] = {7}
+    run.event(Kind.FLAGGED, 7)
+
+
 def expire(run: Record) -> None:
     run.forget(7)
     run.dead[QUEUE, "expired"] = {7}
@@ -185,6 +190,7 @@ CASES = {
     hand_back: {"returned": 1, "received": 99},
     redeliver_to_the_same: {"duplicates_redelivered": 1},
     redeliver_to_another: {"duplicates_redelivered": 1},
+    retry_at_two_with_an_old_flag: {"duplicates_redelivered": 1},
     duplicate_at_the_same: {"duplicates_unflagged": 1},
     duplicate_at_another: {"duplicates_unflagged": 1},
     store_both_attempts: {"duplicates_own_retry": 1, "republished": 1},
