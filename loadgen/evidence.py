@@ -64,6 +64,12 @@ class Evidence:
             for bits in parts
         )
 
+    def lost_sight(self) -> bool:
+        """Whether a connection was lost or a worker died and was replaced: the broker may have delivered
+        what nobody saw."""
+        replaced = any("~" in str(log.meaning.get("worker", "")) for log in self.logs)
+        return replaced or any(True for _ in self.events(Kind.CONNECTION_LOST))
+
     def units(self) -> set[Unit]:
         """Every (queue, publisher) that a consumer saw."""
         return set(self.done) | {(queue, publisher) for queue, publisher, _ in self.dead}

@@ -4,7 +4,8 @@ A limit of N lets N deliveries fail and dead-letters at the next failure, so the
 the reason is ``delivery_limit`` (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
 Rejects for good count as well as those back into the queue, and the count goes with a dead-lettered message:
 one that has climbed a rung has that many deliveries fewer left (tried on 4.3.6). Lost connections and workers
-make deliveries that nobody saw and count as failures; then numbers of deliveries are told and not judged.
+make deliveries that nobody saw and count as failures; then numbers of deliveries are told and not judged, and
+a good message may reach the limit too.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ _REASON = "delivery_limit"
 def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Totals) -> Mapping[str, Any]:
     """``deliveries``: for each queue how often messages that always fail were delivered (times → messages),
     how many messages had as many deliveries as planned, fewer or more, and of those that never fail how many
-    there are and how many came more than once; ``ends``: how many ended as planned, how many otherwise."""
+    there are and how many came more than once; ``ends``: how many ended as planned, by the crashes of
+    workers, and otherwise."""
     del totals
-    broken = any(True for _ in evidence.events(Kind.CONNECTION_LOST)) or _replaced(evidence)
+    broken = evidence.lost_sight()
     queues: dict[str, Any] = {}
-    ends = Counter({"done": 0, _REASON: 0, "wrong_end": 0, "wrong_reason": 0})
+    ends = Counter({"done": 0, _REASON: 0, "by_crashes": 0, "wrong_end": 0, "wrong_reason": 0})
     off = 0
     for role in (each for each in spec.consumers if "requeue" in each.on_failure):
-        tally = _tally(spec, evidence, expected, role)
+        tally = _tally(spec, evidence, expected, role, broken=broken)
         ends.update(tally.ends)
         off += tally.counts["too_few"] + tally.counts["too_many"]
         poisoned = {str(times): tally.poisoned[times] for times in sorted(tally.poisoned)}
@@ -57,7 +59,9 @@ class _Tally:
     ends: Counter[str] = field(default_factory=Counter)
 
 
-def _tally(spec: LoadSpec, evidence: Evidence, expected: Expectation, role: ConsumerRole) -> _Tally:
+def _tally(
+    spec: LoadSpec, evidence: Evidence, expected: Expectation, role: ConsumerRole, *, broken: bool
+) -> _Tally:
     found, choice = _Tally(), plan.failures(role.failures, spec.seed)
     seen = Counter(
         (event.publisher, event.seq) for queue, event in evidence.events(Kind.TRIED) if queue == role.queue
@@ -72,9 +76,14 @@ def _tally(spec: LoadSpec, evidence: Evidence, expected: Expectation, role: Cons
             failures = 0 if choice.trivial else choice.of(publisher, seq)
             times = seen[publisher, seq]
             _count(found, times, failures, role.tries)
-            poisoned, buried = failures >= role.tries, bool(dead >> seq & 1)
-            found.ends["wrong_end" if poisoned != buried else _REASON if buried else "done"] += 1
+            found.ends[_end(failures >= role.tries, buried=bool(dead >> seq & 1), broken=broken)] += 1
     return found
+
+
+def _end(poisoned: bool, *, buried: bool, broken: bool) -> str:
+    if poisoned == buried:
+        return _REASON if buried else "done"
+    return "by_crashes" if buried and broken else "wrong_end"
 
 
 def _count(found: _Tally, times: int, failures: int, tries: int) -> None:
@@ -104,8 +113,3 @@ def _ended(ends: Counter[str]) -> dict[str, Any]:
         f"{ends['wrong_end']} messages ended otherwise than planned, {ends['wrong_reason']} by another reason"
     )
     return {"passed": wrong == 0, **({"why": why} if wrong else {}), **ends}
-
-
-def _replaced(evidence: Evidence) -> bool:
-    """Whether a worker died and another took its place."""
-    return any("~" in str(log.meaning.get("worker", "")) for log in evidence.logs)

@@ -123,6 +123,19 @@ def test_payments_that_climb_as_planned_hold() -> None:
     assert found["delays"]["step_3"]["error_max_s"] == 0
 
 
+def test_what_a_payment_costs_is_told(climbed_totals: Totals) -> None:
+    found = checked(RETRY, with_log(*climbed()), climbed_totals)["cost"]
+    assert found == {"passed": None, "deliveries_per_payment": 2.5, "publishes_per_payment": 1.25}
+
+
+@pytest.fixture
+def climbed_totals() -> Totals:
+    """Of `climbed`: half as many deliveries again as two a payment, every fourth sent twice."""
+    totals = Totals()
+    totals.counts.update({"consumed": COUNT * 5 // 2, "published": COUNT, "relay_sent": COUNT // 4})
+    return totals
+
+
 def test_try_that_never_came_is_found() -> None:
     evidence, events = climbed()
     last = next(event for event in reversed(events) if event.kind is Kind.TRIED and event.aux == 2)
@@ -135,6 +148,16 @@ def test_try_too_many_is_found() -> None:
     events.append(Event(Kind.TRIED, 0, 0, 0, aux=9))
     found = checked(RETRY, with_log(evidence, events))["tries"]
     assert (found["passed"], found["too_many"]) == (False, 1)
+
+
+def test_crash_takes_a_try_away_where_the_broker_counts_them() -> None:
+    native = spec("retry", failures=RETRY.consumers[0].failures, tries=4, delays_s=(5.0, 10.0, 30.0),
+                  on_failure=("requeue",))  # fmt: skip
+    evidence, events = climbed()
+    events.remove(next(event for event in events if event.kind is Kind.TRIED and event.aux == 1))
+    assert checked(native, with_log(evidence, events))["tries"]["passed"] is False
+    found = checked(native, with_log(evidence, [*events, Event(Kind.CONNECTION_LOST, 0, 0)]))["tries"]
+    assert (found["passed"], found["too_few"]) == (None, 1)
 
 
 def test_same_try_twice_is_a_redelivery_and_no_fault() -> None:

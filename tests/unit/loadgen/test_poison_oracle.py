@@ -122,6 +122,22 @@ def test_good_message_that_was_set_aside_is_found(poison: LoadSpec) -> None:
     assert (found["passed"], found["wrong_end"]) == (False, 1)
 
 
+def test_good_message_may_be_set_aside_by_crashes(poison: LoadSpec) -> None:
+    evidence, one = set_aside(poison), never(poison)
+    evidence.done["warren.plain", 0][0] ^= 1 << one
+    evidence.dead["warren.plain", 0, "delivery_limit"][0] |= 1 << one
+    found = checked(poison, with_event(evidence, Event(Kind.CONNECTION_LOST, 0, 0)))["ends"]
+    assert (found["passed"], found["by_crashes"]) == (True, 1)
+
+
+def test_message_that_always_fails_and_was_done_is_found_after_crashes_too(poison: LoadSpec) -> None:
+    evidence, one = set_aside(poison), always(poison)
+    evidence.dead["warren.plain", 0, "delivery_limit"][0] ^= 1 << one
+    evidence.done["warren.plain", 0][0] |= 1 << one
+    found = checked(poison, with_event(evidence, Event(Kind.CONNECTION_LOST, 0, 0)))["ends"]
+    assert (found["passed"], found["wrong_end"]) == (False, 1)
+
+
 def test_message_that_was_set_aside_for_another_reason_is_found(poison: LoadSpec) -> None:
     evidence, one = set_aside(poison), always(poison)
     evidence.dead["warren.plain", 0, "delivery_limit"][0] ^= 1 << one
