@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ import pytest
 from loadgen import scenario, sweep, sweeping
 from loadgen.sweep import Plan, Sweep, Sweeper, Trial
 from warren.errors import BadInputError, BadInputsError
-from warren.results import Latencies, Ledger, LoadResult, Percentiles, Rates, Verdict
+from warren.results import Latencies, Ledger, LoadResult, Percentiles, PhaseFigures, Rates, Verdict
 
 SLOW = "p99_end_to_end_s < 0.2"
 
@@ -36,7 +37,8 @@ class System:
             ended_at="",
             verdict=Verdict.PASSED if passed else Verdict.FAILED,
             reasons=() if passed else (self.reason,),
-            ledger=Ledger(published=10, confirmed=10, lost=3 if rate > self.loses_above else 0),
+            ledger=Ledger(published=int(rate * 15), lost=3 if rate > self.loses_above else 0),
+            phases=(PhaseFigures(name="steady", t_from_s=0, t_to_s=15, published=int(rate * 15)),),
             rates=Rates(published_per_s=min(rate, self.ceiling), consumed_per_s=rate),
             latency_s=Latencies(end_to_end=Percentiles(p50=0.01, p99=rate / 1e5, count=10)),
             interrupted=rate > self.stops_above,
@@ -92,11 +94,29 @@ def test_points_are_shares_of_the_highest_rate() -> None:
     assert not any(each.share for each in found.search)
 
 
-def test_rate_that_the_generator_did_not_reach_does_not_count() -> None:
-    found = swept(System(1e9, ceiling=3000))
+def test_rate_that_was_not_held_but_paid_off_at_the_end_does_not_count() -> None:
+    found = swept(System(1e9, ceiling=3000), precision=0.01)
     assert found.highest_per_s is not None
-    assert 2800 <= found.highest_per_s <= 3000 / 0.98
-    assert found.limited_by.startswith("only 3000/s could be published")
+    assert 2950 <= found.highest_per_s <= 3000 * 1.06
+    assert "instead of 15.0 s" in found.limited_by
+
+
+def test_wait_for_the_last_confirms_is_no_missed_rate() -> None:
+    trial = sweep.trial_of(System(1000, ceiling=495)(500), rate=500, share=None)
+    assert (trial.planned_s, round(trial.took_s, 2)) == (15, 15.15)
+    assert trial.passed
+
+
+def test_profile_with_phases_is_held_to_their_time_and_not_to_their_highest_rate() -> None:
+    phases = (
+        PhaseFigures(name="up", t_from_s=0, t_to_s=10),
+        PhaseFigures(name="top", t_from_s=10, t_to_s=20),
+    )
+    result = dataclasses.replace(
+        System(1000)(800), phases=phases, ledger=Ledger(published=6000), rates=Rates(published_per_s=300.0)
+    )
+    trial = sweep.trial_of(result, rate=800, share=None)
+    assert (trial.planned_s, trial.took_s, trial.passed) == (20, 20, True)
 
 
 def test_system_that_passes_nothing_is_inconclusive_and_says_why() -> None:
