@@ -95,17 +95,26 @@ class Sweep:
     stopped: str = ""
 
     @property
+    def unsteady(self) -> str:
+        """What makes the answer doubtful: a lower rate that did not pass where a higher one did."""
+        lower = [each for each in self.points if each.share and each.share < 1 and not each.passed]
+        if not lower:
+            return ""
+        shares = ", ".join(f"{each.share or 0:.0%}" for each in lower)
+        return f"{shares} of it did not pass: something else was at work, measure again on a quieter machine"
+
+    @property
     def exit_code(self) -> int:
-        """0 found; 1 messages were lost on the way; 4 no rate passed; 130 interrupted."""
+        """0 found; 1 messages were lost on the way; 4 no rate passed, or not steadily; 130 ^C."""
         trials = (*self.search, *self.points)
         if any(each.interrupted for each in trials):
             return EXIT_INTERRUPTED
         if any(each.lost for each in trials):
             return EXIT_FAILED
-        return EXIT_OK if self.highest_per_s is not None else EXIT_INCONCLUSIVE
+        return EXIT_INCONCLUSIVE if self.highest_per_s is None or self.unsteady else EXIT_OK
 
     def to_dict(self) -> dict[str, Any]:
-        plain = {"schema": SCHEMA, **asdict(self)}
+        plain = {"schema": SCHEMA, **asdict(self), "unsteady": self.unsteady}
         for key, trials in (("search", self.search), ("points", self.points)):
             plain[key] = [{**asdict(each), "passed": each.passed, "why": each.why} for each in trials]
         return plain
@@ -243,7 +252,10 @@ def _answer(found: Sweep) -> str:
         return f"{found.profile}: no rate was found that passes ({why})"
     answer = f"{found.profile}: the highest rate that passes is {found.highest_per_s:.0f}/s"
     limit = f"; above it: {found.limited_by}" if found.limited_by else ""
-    return answer + limit + (f"; stopped: {found.stopped}" if found.stopped else "")
+    doubts = "".join(
+        f"\n{each}" for each in (found.stopped and f"stopped: {found.stopped}", found.unsteady) if each
+    )
+    return answer + limit + doubts
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

@@ -71,14 +71,16 @@ def _content(sweep: Mapping[str, Any]) -> Iterator[Markup]:
     if highest is None:
         yield element("h1", "No rate passed", class_="verdict inconclusive")
     else:
-        yield element("h1", f"{highest:,.0f} messages per second", class_="verdict passed")
+        css = "inconclusive" if sweep["unsteady"] else "passed"
+        yield element("h1", f"{highest:,.0f} messages per second", class_=f"verdict {css}")
     said = [f"Profile {sweep['profile']}: the highest rate whose run passed, twice."] if highest else []
     said += [f"Above it: {sweep['limited_by']}."] if sweep["limited_by"] else []
+    said += [f"{sweep['unsteady']}."] if sweep["unsteady"] else []
     said += [f"The sweep was stopped: {sweep['stopped']}."] if sweep["stopped"] else []
     yield element("p", " ".join(said), class_="reasons")
     if points:
         about = (
-            "Latency from the intended time of sending, on a logarithmic scale, against what was published."
+            "Latency from the intended time of sending, on a logarithmic scale, against the rate asked for."
         )
         yield element(
             "section",
@@ -92,7 +94,7 @@ def _content(sweep: Mapping[str, Any]) -> Iterator[Markup]:
 
 def chart(points: Sequence[Trial], highest: float) -> Markup:
     """An SVG of all lines; a hollow point is of a run that did not pass, and each says its figures."""
-    reach: float = max(*(point["published_per_s"] for point in points), highest) * 1.03
+    reach: float = max(*(point["rate_per_s"] for point in points), highest) * 1.03
     values = [point[key] for point in points for key, *_ in _LINES if point[key] > 0] or [_TINY_S]
     low, high = math.floor(math.log10(max(min(values), _TINY_S))), math.ceil(math.log10(max(values)))
     high = max(high, low + 1)
@@ -110,11 +112,11 @@ def chart(points: Sequence[Trial], highest: float) -> Markup:
         parts.append(_text(_LEFT - 8, y(10.0**power) + 4, words.seconds(10.0**power), "end"))
     for rate in _ticks(reach):
         parts.append(_text(x(rate), _HEIGHT - _BOTTOM + 18, f"{rate:,.10g}", "middle"))
-    parts.append(_text(_WIDTH / 2, _HEIGHT - 8, "messages published per second", "middle"))
+    parts.append(_text(_WIDTH / 2, _HEIGHT - 8, "messages asked for per second", "middle"))
     parts.append(_line("mark", (x(highest), _TOP), (x(highest), _HEIGHT - _BOTTOM)))
     parts.append(_text(x(highest) - 6, _TOP + 10, "highest that passes", "end"))
     for at, (key, name, color, dash) in enumerate(_LINES):
-        places = [(x(each["published_per_s"]), y(each[key]), each) for each in points if each[key] > 0]
+        places = [(x(each["rate_per_s"]), y(each[key]), each) for each in points if each[key] > 0]
         parts.append(_polyline(f"{color} {dash}", [(left, top) for left, top, _ in places]))
         parts += [_point((left, top), name, color, each, each[key]) for left, top, each in places]
         parts += _legend(at, name, f"{color} {dash}")
@@ -148,7 +150,7 @@ def _polyline(css: str, places: Sequence[tuple[float, float]]) -> Markup:
 
 def _point(place: tuple[float, float], name: str, color: str, trial: Trial, value: float) -> Markup:
     state = "passed" if _passed(trial) else "not"
-    said = f"{name} {words.seconds(value)} at {trial['published_per_s']:,.0f}/s"
+    said = f"{name} {words.seconds(value)} at {trial['rate_per_s']:,.0f}/s"
     title = element("title", said if state == "passed" else f"{said}: did not pass")
     return Markup(f'<circle class="{color} {state}" cx="{place[0]}" cy="{place[1]}" r="4">{title}</circle>')
 

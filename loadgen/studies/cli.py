@@ -117,7 +117,7 @@ def compare_runs(
 def sweep_profile(profile: str, json_path: Path | None, topology: Path | None, **given: Any) -> int:
     """Find the highest rate at which PROFILE passes, then measure from 1 % to 105 % of it. Takes minutes.
 
-    Exit code: 0 found, 1 messages were lost, 4 no rate passed, 130 interrupted.
+    Exit code: 0 found, 1 messages were lost, 4 no rate passed or not steadily, 130 interrupted.
     """
     options.check_writable(json_path)
     context = options.context(topology)

@@ -156,6 +156,17 @@ def test_interrupt_ends_the_sweep_with_what_there_is() -> None:
     assert [each.rate_per_s for each in found.search] == [500, 1000]
 
 
+def test_lower_rate_that_does_not_pass_makes_the_answer_doubtful() -> None:
+    quiet, disturbed = System(1000), System(1000)
+    swept(quiet)
+    disturbed.bad_luck = {len(quiet.asked) + 2}
+    found = swept(disturbed, shares=(0.25, 0.5, 1.0, 1.05))  # type: ignore[arg-type]
+    assert found.exit_code == 4
+    assert found.unsteady.startswith("50% of it did not pass")
+    assert found.unsteady in sweep.text(found)
+    assert swept(quiet, shares=(0.25, 0.5)).unsteady == ""  # type: ignore[arg-type]
+
+
 def test_table_has_a_line_for_each_point_and_the_answer_first() -> None:
     found = swept(System(1000), shares=(0.5, 1.05))  # type: ignore[arg-type]
     first, _, head, half, above = sweep.text(found).splitlines()

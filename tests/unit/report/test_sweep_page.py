@@ -33,6 +33,7 @@ def sweep(**changes: Any) -> dict[str, Any]:
         "highest_per_s": 1000.0,
         "limited_by": "p99_end_to_end_s < 0.2",
         "stopped": "",
+        "unsteady": "",
         "search": [trial(None, 500), trial(None, 2000, passed=False)],
         "points": [trial(0.01, 10), trial(0.5, 500), trial(1.05, 1050, passed=False)],
         **changes,
@@ -75,6 +76,12 @@ def test_sweep_without_a_rate_says_so_and_draws_nothing() -> None:
     assert "No rate passed" in text
     assert "The sweep was stopped: interrupted." in text
     assert "<svg" not in text
+
+
+def test_doubt_is_said_under_the_answer() -> None:
+    text = page.render(sweep(unsteady="25% of it did not pass"))
+    assert "25% of it did not pass." in text
+    assert 'class="verdict inconclusive"' in text
 
 
 def test_run_that_measured_nothing_has_no_point() -> None:
