@@ -56,6 +56,7 @@ def run(
             this.open()
             if spec.held:
                 this.hold(released)
+                started = datetime.now(UTC)
             published_ns = this.publish(expected)
             complete = this.drain(expected)
             drained_ns = time.monotonic_ns()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadgen import coordinator
+from loadgen import coordinator, engine
 from loadgen.coordinator import Interrupts, Run
 from loadgen.replacing import Replacements
 from loadgen.roster import consumers, expectation, publishers
 from loadgen.spec import ConsumerRole, ConsumerSpec, LoadSpec, PublisherRole
 from warren.connection import Credentials, Endpoint
 from warren.errors import NotReadyError
+from warren.results import iso
 
 #: A worker that reads its spec, then does what the test appends for its role.
 _WORKER = """
@@ -61,7 +64,8 @@ class Rig:
         self.events: list[Mapping[str, Any]] = []
         self.interrupts = Interrupts()
         self.spec = dataclasses.replace(SPEC, folder=str(folder / "run"), **changes)
-        self.run = Run(self.spec, self.events.append, self.interrupts, program=(sys.executable, str(program)))
+        self.program = (sys.executable, str(program))
+        self.run = Run(self.spec, self.events.append, self.interrupts, program=self.program)
 
     def go(self) -> None:
         try:
@@ -284,3 +288,24 @@ def test_interrupt_lets_a_held_run_go_on_to_its_end(tmp_path: Path) -> None:
         rig.run.hold(lambda: False)
     finally:
         rig.run.close()
+
+
+def test_held_run_begins_when_it_is_released_and_not_when_it_connects(tmp_path: Path) -> None:
+    """Its series and its faults are drawn from the start that it tells."""
+    rig = Rig(tmp_path, "work()", held=True)
+    at: list[datetime] = []
+
+    def released() -> bool:
+        at.append(datetime.now(UTC))
+        return len(at) > 3  # noqa: PLR2004
+
+    shutil.rmtree(rig.spec.folder)
+    Path(rig.spec.folder).mkdir()
+    result = engine.run(
+        rig.spec,
+        emit=rig.events.append,
+        interrupts=rig.interrupts,
+        program=rig.program,
+        released=released,
+    )
+    assert result.started_at >= iso(at[-1])
