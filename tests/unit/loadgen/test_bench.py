@@ -23,6 +23,7 @@ from loadgen.spec import LoadSpec
 from warren.connection import Credentials, Endpoint
 from warren.errors import BadInputError, BadInputsError, NotReadyError
 from warren.management import NotFoundError
+from warren.process import Completed
 from warren.results import Second
 from warren.wait import Clock
 
@@ -366,3 +367,46 @@ def test_cells_that_were_not_measured_are_left_out(tmp_path: Path) -> None:
     assert "### one" in text
     assert "### four" not in text
     assert "- broker: 4.3" in text
+
+
+# --- where processor time is read
+
+
+class Docker:
+    """Answers `inspect` with the process ids 7, 8, … and `exec` with a second of processor time."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, argv: Sequence[str], *, timeout_s: float, **_: Any) -> Completed:
+        self.asked.append(argv[1])
+        pids = "\n".join(str(7 + at) for at in range(len(argv) - 4))
+        out = pids if argv[1] == "inspect" else "1000000000"
+        return Completed(argv=tuple(argv), returncode=0, stdout=out, stderr="")
+
+
+VERSION_1 = "4:memory:/box\n2:cpuacct:/box\n0::/box\n", "cpuacct/box/cpuacct.usage", "2500000000\n"
+VERSION_2 = "0::/system.slice/box.scope\n", "system.slice/box.scope/cpu.stat", "usage_usec 2500000\n"
+
+
+@pytest.mark.parametrize(("groups", "file", "text"), [VERSION_1, VERSION_2], ids=["version 1", "version 2"])
+def test_time_is_read_from_the_hosts_files_without_starting_a_program(
+    tmp_path: Path, groups: str, file: str, text: str
+) -> None:
+    (tmp_path / "proc" / "7").mkdir(parents=True)
+    (tmp_path / "proc" / "7" / "cgroup").write_text(groups, encoding="ascii")
+    place = tmp_path / "sys" / "fs" / "cgroup" / file
+    place.parent.mkdir(parents=True)
+    place.write_text(text, encoding="ascii")
+    docker = Docker()
+    assert meter.Meter(docker="docker", run=docker, root=tmp_path).cpu_s(["box"]) == [2.5]
+    assert docker.asked == ["inspect"]
+
+
+@pytest.mark.parametrize("groups", ["", "0::/\n", "0::/elsewhere\n"])
+def test_time_is_read_inside_where_the_host_does_not_show_it(tmp_path: Path, groups: str) -> None:
+    (tmp_path / "proc" / "7").mkdir(parents=True)
+    (tmp_path / "proc" / "7" / "cgroup").write_text(groups, encoding="ascii")
+    docker = Docker()
+    assert meter.Meter(docker="docker", run=docker, root=tmp_path).cpu_s(["a", "b"]) == [1.0, 1.0]
+    assert docker.asked == ["inspect", "exec", "exec"]
