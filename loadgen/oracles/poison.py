@@ -28,7 +28,7 @@ _REASON = "delivery_limit"
 
 
 def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Totals) -> Mapping[str, Any]:
-    """``deliveries``: for each queue how often messages that always fail were delivered (times → messages),
+    """``deliveries``: for each queue how often messages that always fail were delivered,
     how many messages had as many deliveries as planned, fewer or more, and of those that never fail how many
     there are and how many came more than once; ``ends``: how many ended as planned, by the crashes of
     workers, and otherwise."""
@@ -41,7 +41,7 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
         tally = _tally(spec, evidence, expected, role, broken=broken)
         ends.update(tally.ends)
         off += tally.counts["too_few"] + tally.counts["too_many"]
-        poisoned = {str(times): tally.poisoned[times] for times in sorted(tally.poisoned)}
+        poisoned = {f"delivered_{times}_times": tally.poisoned[times] for times in sorted(tally.poisoned)}
         queues[role.queue] = {"planned": role.tries, "always_failing": poisoned, **tally.counts}
     return {"deliveries": _judged(off, broken, queues), "ends": _ended(ends)}
 

@@ -19,6 +19,9 @@ from loadgen.ledger import Kind
 from loadgen.spec import LoadSpec
 from warren.topology import Binding
 
+#: So many queues are named where something is wrong with them.
+_EXAMPLES = 3
+
 
 def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Totals) -> Mapping[str, Any]:
     """``bindings``: one entry a queue, with ``owed``, ``received``, ``missing`` and ``leaked`` messages and
@@ -34,11 +37,15 @@ def _bindings(spec: LoadSpec, evidence: Evidence, expected: Expectation) -> dict
     queues = {name: _queue(spec, evidence, expected, name) for name in sorted(names)}
     missing = sum(each["missing"] for each in queues.values())
     leaked = sum(each["leaked"] for each in queues.values())
-    why = f"{missing} messages did not come where a binding leads, {leaked} came where none does"
-    good = not missing and not leaked
+    wrong = [
+        f"{name} lacks {each['missing']} messages that its bindings owe it and got {each['leaked']} others"
+        for name, each in queues.items()
+        if each["missing"] or each["leaked"]
+    ]
+    good = not wrong
     return {
         "passed": good,
-        **({} if good else {"why": why}),
+        **({} if good else {"why": "; ".join(wrong[:_EXAMPLES])}),
         "missing": missing,
         "leaked": leaked,
         **queues,

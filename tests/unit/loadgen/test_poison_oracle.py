@@ -79,7 +79,7 @@ def test_messages_that_end_at_the_limit_hold(poison: LoadSpec) -> None:
     found = checked(poison, set_aside(poison))
     assert (found["deliveries"]["passed"], found["ends"]["passed"]) == (True, True)
     for queue in QUEUES:
-        assert set(found["deliveries"][queue]["always_failing"]) == {"4"}
+        assert set(found["deliveries"][queue]["always_failing"]) == {"delivered_4_times"}
         assert found["deliveries"][queue]["good"] > 0
     assert found["ends"]["done"] + found["ends"]["delivery_limit"] == COUNT
 
@@ -88,7 +88,7 @@ def test_delivery_beyond_the_limit_is_found(poison: LoadSpec) -> None:
     found = checked(poison, with_event(set_aside(poison), Event(Kind.TRIED, 0, always(poison), aux=4)))
     counts = found["deliveries"]["warren.plain"]
     assert (found["deliveries"]["passed"], counts["too_many"]) == (False, 1)
-    assert counts["always_failing"]["5"] == 1
+    assert counts["always_failing"]["delivered_5_times"] == 1
 
 
 def test_message_that_was_set_aside_too_early_is_found(poison: LoadSpec) -> None:
