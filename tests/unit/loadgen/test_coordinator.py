@@ -297,7 +297,7 @@ def test_held_run_begins_when_it_is_released_and_not_when_it_connects(tmp_path: 
 
     def released() -> bool:
         at.append(datetime.now(UTC))
-        return len(at) > 3  # noqa: PLR2004
+        return len(at) > 3
 
     shutil.rmtree(rig.spec.folder)
     Path(rig.spec.folder).mkdir()
