@@ -48,7 +48,8 @@ SETTINGS = {
 class Measured:
     """One kind of latency of one client, in seconds: as it reported it, and as the arrival times have it.
 
-    A percentile that a client does not report is None. ``judged`` is False where only to be shown.
+    A percentile that a client does not report is None. ``sent`` counts its messages, ``messages`` those whose
+    wait the arrival times tell. ``judged`` is False where only to be shown.
     """
 
     client: str
@@ -57,6 +58,7 @@ class Measured:
     reported_p999_s: float | None
     true_p99_s: float
     true_p999_s: float
+    sent: int
     messages: int
     judged: bool = True
 
@@ -87,6 +89,8 @@ def of_warren(
 ) -> list[Measured]:
     """Warren's own figures through the freeze; raises NotReadyError when the freeze did not happen."""
     report, result = through(context, place, plan(), SETTINGS, view=view, starter=starter)
+    if result.interrupted:
+        raise KeyboardInterrupt
     latency = result.latency_s
     return [
         measured("Warren", kind, (reported.p99, reported.p999), report)
@@ -154,6 +158,7 @@ def measured(
         reported_p999_s=reported[1],
         true_p99_s=percentile_s(raw, 0.99),
         true_p999_s=percentile_s(raw, 0.999),
+        sent=int(report["published"]),
         messages=len(raw),
         judged=judged,
     )
@@ -177,7 +182,7 @@ def percentile_s(raw_us: Sequence[int], share: float) -> float:
 def table(rows: Sequence[Measured]) -> str:
     """Markdown: reported beside true, and what arithmetic says."""
     lines = [
-        "| client | latency | messages | p99 reported s | p99 by arrival s | p99.9 reported s "
+        "| client | latency | sent | p99 reported s | p99 by arrival s | p99.9 reported s "
         "| p99.9 by arrival s | |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -186,7 +191,7 @@ def table(rows: Sequence[Measured]) -> str:
         shown = " | ".join("-" if each is None else f"{each:.3f}" for each in cells)
         word = ("agrees" if row.agrees else "DIFFERS") if row.judged else ""
         kind = row.kind.replace("_", " ")
-        lines.append(f"| {row.client} | {kind} | {row.messages} | {shown} | {word} |")
+        lines.append(f"| {row.client} | {kind} | {row.sent} | {shown} | {word} |")
     lines.append(
         f"\nBy arithmetic alone, {FROZEN_S:g} s of {DURATION_S} s frozen at {RATE_PER_S} msg/s: "
         f"p99 {by_arithmetic_s(0.99):.3f} s, p99.9 {by_arithmetic_s(0.999):.3f} s."

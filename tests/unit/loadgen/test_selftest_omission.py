@@ -20,7 +20,7 @@ from warren.errors import NotReadyError
 CHANNEL, MS = 1, 1_000_000
 ROW = Measured(
     client="Warren", kind="confirm", reported_p99_s=0.75, reported_p999_s=0.975,
-    true_p99_s=0.75, true_p999_s=0.975, messages=25_000,
+    true_p99_s=0.75, true_p999_s=0.975, sent=25_000, messages=25_000,
 )  # fmt: skip
 
 
@@ -41,7 +41,10 @@ def test_histogram_says_what_the_arrival_times_say() -> None:
         record(counts, each * 1000)
     found = percentiles(counts)
     row = omission.measured(
-        "Warren", "confirm", (found.p99, found.p999), {"did": 1, "problems": [], "confirm_us": frozen_us()}
+        "Warren",
+        "confirm",
+        (found.p99, found.p999),
+        {"did": 1, "problems": [], "published": 25_000, "confirm_us": frozen_us()},
     )
     assert row.agrees
 
@@ -52,7 +55,10 @@ def test_client_that_leaves_its_own_waiting_out_differs() -> None:
         record(sent_late, min(each, 50_000) * 1000)
     found = percentiles(sent_late)
     row = omission.measured(
-        "x", "confirm", (found.p99, found.p999), {"did": 1, "problems": [], "confirm_us": frozen_us()}
+        "x",
+        "confirm",
+        (found.p99, found.p999),
+        {"did": 1, "problems": [], "published": 25_000, "confirm_us": frozen_us()},
     )
     assert not row.agrees
     assert "DIFFERS" in omission.table([row])
