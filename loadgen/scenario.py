@@ -242,8 +242,8 @@ def _untimely(found: Scenario) -> Iterator[tuple[str, str, str]]:
 
 def _body_faults(found: Scenario, classes: int) -> Iterator[tuple[str, str, str]]:
     """What the layout of bodies does not carry."""
-    if found.body == "varied" and any(role.replies for role in found.publishers):
-        yield "body", "requests carry one kind of padding", "give body: warren"
+    if found.body != "warren" and any(role.replies for role in found.publishers):
+        yield "body", "requests and their answers have Warren's own bodies only", "give body: warren"
     if found.body == "perftest" and classes > 1:
         yield "body", "PerfTest's twelve bytes carry no class", "give one class"
     if found.body != "warren" and found.relays:

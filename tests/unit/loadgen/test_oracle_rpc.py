@@ -154,6 +154,7 @@ def test_answers_by_an_exchange_that_is_not_there_are_refused(
         (("publishers", "shop", "replies", "by"), "pigeon", "by"),
         (("publishers", "shop", "replies", "patience_s"), 1, "patience_s"),
         (("relays", "server", "to"), "outcome", "say 'to: reply'"),
+        (("body",), "json", "requests and their answers have Warren's own bodies only"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(
