@@ -175,6 +175,30 @@ def test_gap_in_the_offsets_is_found() -> None:
     assert (found["stored"]["passed"], found["stored"]["missing"]) == (False, 1)
 
 
+def test_offset_that_nobody_saw_is_the_brokers_own_unless_a_message_is_missing() -> None:
+    def without(events: list[Event], offset: int) -> list[Event]:
+        return [event for event in events if event.aux != offset]
+
+    everybody = {
+        "live": without(read(range(COUNT)), 700),
+        "at": without(read(range(START, COUNT)), 700),
+        "since": without(read(range(MOMENT_MS - 20, COUNT)), 700),
+    }
+    found = checked(**everybody)
+    assert (found["offsets"]["passed"], found["offsets"]["brokers_own"]) == (True, 1)
+    assert (found["stored"]["passed"], found["stored"]["missing"]) == (False, 1)
+    own = {name: [moved(each) for each in events] for name, events in everybody.items()}
+    found = checked(**own, confirmed=COUNT - 1)
+    assert [each["passed"] for each in found.values()] == [True, True, True]
+
+
+def moved(event: Event) -> Event:
+    """Message 700 and those after it stand one offset further on: 700 is the broker's."""
+    if event.aux < 700:
+        return event
+    return dataclasses.replace(event, seq=event.aux - 1, aux2=(event.aux - 1) * MS)
+
+
 def test_offset_read_twice_is_found() -> None:
     found = checked(live=[*read(range(500)), *read(range(498, COUNT))])["offsets"]
     assert (found["passed"], found["back"]) == (False, 1)
