@@ -101,6 +101,10 @@ class Acting:
             self._thread = threading.Thread(target=self._go, name="act", daemon=True)
             self._thread.start()
 
+    def stop(self) -> None:
+        """Undo it now: what is under way is to be drained without it. Returns at once."""
+        self._ended.set()
+
     @property
     def record(self) -> FaultRecord | None:
         return self._record

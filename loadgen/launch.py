@@ -74,7 +74,7 @@ def run_in_lab(
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
         with watching(view.show, context.management, scenario.vhost, queues, journal):
-            _follow(box, acting or view)
+            _follow(box, acting or view, acting.stop if acting else None)
     result = with_faults(context, left_by(box, folder), began)
     if acting is not None and acting.record is not None:
         result = dataclasses.replace(result, faults=(*result.faults, acting.record))
@@ -244,11 +244,21 @@ def _forget_dead(context: Context, place: Place) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _follow(box: Container, view: View) -> None:
-    """Show what happens until the run ends; raises what the coordinator reported as an error."""
+def _follow(box: Container, view: View, interrupted: Callable[[], None] | None = None) -> None:
+    """Show what happens until the run ends, and call ``interrupted`` at each ^C too; raises what the
+    coordinator reported as an error."""
     problem: Mapping[str, Any] | None = None
+
+    def interrupt(count: int) -> None:
+        if interrupted is not None:
+            interrupted()
+        if count <= 2:  # noqa: PLR2004 - the third takes the container away
+            box.interrupt()
+        else:
+            box.remove()
+
     try:
-        with on_interrupt(lambda count: box.interrupt() if count <= 2 else box.remove()), view:  # noqa: PLR2004
+        with on_interrupt(interrupt), view:
             for event in box.events():
                 if event["type"] == "error":
                     problem = event
