@@ -193,6 +193,14 @@ class Refuse(NackStored):
         lane.answer(publish, ack=False)
 
 
+class RefuseOnce(Honest):
+    """Throws a publish away and says so; its second attempt passes, behind later ones."""
+
+    def on_publish(self, lane: Lane, publish: Passing) -> None:
+        self.did += 1
+        lane.answer(publish, ack=False)
+
+
 class ReturnStored(Honest):
     """Hands a publish back as unroutable, though it passed."""
 
@@ -235,6 +243,7 @@ ACTS: Mapping[str, Callable[[Plan], Honest]] = {
     "nack-stored": NackStored,
     "nack-once": NackOnce,
     "refuse": Refuse,
+    "refuse-once": RefuseOnce,
     "return-stored": ReturnStored,
     "return": Return,
     "freeze": Freeze,

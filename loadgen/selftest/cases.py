@@ -149,6 +149,12 @@ CASES = (
         contradicts=("received",),
     ),
     Case(
+        name="refuse-once",
+        does="refuse and throw away, once",
+        shows={"reordered_after_reconnect": 1},
+        contradicts=("received",),
+    ),
+    Case(
         name="return",
         does="return as unroutable and throw away",
         shows={"returned": 1},
