@@ -308,14 +308,18 @@ def with_faults(context: Context, result: LoadResult, began: datetime) -> LoadRe
 
 
 def run_built(
-    context: Context, profile: str, build: Callable[[str, Mapping[str, str]], LoadSpec], *, view: View
+    context: Context,
+    where: Place,
+    profile: str,
+    build: Callable[[str, Mapping[str, str]], LoadSpec],
+    *,
+    view: View,
 ) -> tuple[LoadResult, Path]:
     """Run in the lab what ``build`` makes of a run's name and its metrics' TLS, as `run_in_lab` does.
 
     For benchmarks, which have no profile; nothing is checked and nothing purged. Raises NotReadyError when
     the run wrote no result.
     """
-    where = place(context)
     run_id, folder = new_run(context.state.runs, profile)
     with _announced(context, run_id, where) as metrics:
         box = container.launch(build(run_id, metrics), folder, place=where, run=context.run)

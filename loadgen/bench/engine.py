@@ -17,6 +17,7 @@ from loadgen.bench.figures import PERFTEST, WARREN, Turn
 from loadgen.bench.meter import Meter, Window
 from loadgen.bench.record import Record
 from loadgen.bench.stage import Stage
+from loadgen.container import Place
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
 from warren.results import LoadResult, Second, iso
@@ -47,9 +48,11 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """Two clients on one cluster. ``image`` is PerfTest's."""
+    """Two clients on one cluster. ``place`` is where Warren's runs, ``image`` PerfTest's: both are had before
+    the first turn, since a build between turns would be measured with them."""
 
     context: Context
+    place: Place
     image: str
     plan: Plan
     record: Record
@@ -94,7 +97,9 @@ class Bench:
     def _warren(self, cell: Cell, node: str) -> dict[str, Any]:
         window = self._window()
         build = ours.spec(self.context, cell, node, self.plan.seconds)
-        result, _ = launch.run_built(self.context, ours.PROFILE, build, view=ours.Listener(window.at))
+        result, _ = launch.run_built(
+            self.context, self.place, ours.PROFILE, build, view=ours.Listener(window.at)
+        )
         if result.interrupted:
             raise KeyboardInterrupt
         return {**self._reduced(result.series, window), **_verdict(result)}

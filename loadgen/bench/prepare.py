@@ -29,9 +29,10 @@ def prepare(context: Context, cells: Sequence[Cell], plan: Plan, *, resuming: bo
     older = newest(context.state.benches) if resuming else None
     context.gate.check()
     image = perftest_image(context)
+    where = launch.place(context)
     found = record.Record(
         path=context.state.benches / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json",
-        facts=facts(context, ours=launch.place(context).image, theirs=image, root=checkout.ROOT),
+        facts=facts(context, ours=where.image, theirs=image, root=checkout.ROOT),
         plan=as_plan(plan),
         cells=cells,
     )
@@ -44,7 +45,7 @@ def prepare(context: Context, cells: Sequence[Cell], plan: Plan, *, resuming: bo
         members=len(context.topology.nodes),
         clock=context.clock,
     )
-    return Bench(context=context, image=image, plan=plan, record=found, stage=stage)
+    return Bench(context=context, place=where, image=image, plan=plan, record=found, stage=stage)
 
 
 def newest(folder: Path) -> Path:

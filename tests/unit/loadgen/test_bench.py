@@ -19,6 +19,7 @@ from loadgen.bench.meter import Used, Window
 from loadgen.bench.prepare import newest
 from loadgen.bench.record import Record
 from loadgen.bench.table import markdown, table
+from loadgen.container import Place
 from loadgen.spec import LoadSpec
 from warren.connection import Credentials, Endpoint
 from warren.errors import BadInputError, BadInputsError, NotReadyError
@@ -246,7 +247,12 @@ def a_bench(tmp_path: Path, api: Api, plan: Plan) -> Measured:
     said: list[str] = []
     context: Any = type("Context", (), {"say": staticmethod(said.append)})
     found = Measured(
-        context=context, image="", plan=plan, record=a_record(tmp_path / "b.json", plan), stage=a_stage(api)
+        context=context,
+        place=Place(docker="", image="", network="", cluster=""),
+        image="",
+        plan=plan,
+        record=a_record(tmp_path / "b.json", plan),
+        stage=a_stage(api),
     )
     found.played = []
     return found
