@@ -42,7 +42,7 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
     told = sum(1 for each in longest.values() if each)
     least, most = act.for_s * _LEAST, act.for_s + _TOOL_S
     lasted_s = [each / 1e9 for each in longest.values()]
-    right = bool(lasted_s) and all(least <= each <= most for each in lasted_s)
+    right = _right(lasted_s, least, most, ended=not _resumed(evidence, ended_ns))
     sent = sum(
         event.kind is Kind.SENT_AT
         and any(at + _ON_ITS_WAY_NS < event.at_ns < end for at, end in spans.get(event.publisher, ()))
@@ -52,7 +52,7 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
     return {
         "blocked": {
             "passed": right,
-            **({} if right else {"why": why}),
+            **({} if right else {"why": why if right is False else f"the run ended before: {why}"}),
             "publishers": len(longest),
             "told": told,
             "shortest_s": round(min(lasted_s, default=0.0), 3),
@@ -65,6 +65,18 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
         },
         "caught_up": _caught_up(evidence, totals, min(lasted_s, default=0.0), ended_ns),
     }
+
+
+def _right(lasted_s: list[float], least: float, most: float, *, ended: bool) -> bool | None:
+    """Whether every publisher was blocked for as long as was meant; None where the run ended meanwhile."""
+    if lasted_s and all(least <= each <= most for each in lasted_s):
+        return True
+    return None if ended and lasted_s and all(0 < each < most for each in lasted_s) else False
+
+
+def _resumed(evidence: Evidence, ended_ns: int) -> bool:
+    """Whether anything was sent after the last publisher was let go on."""
+    return any(event.at_ns > ended_ns for _, event in evidence.events(Kind.SENT_AT))
 
 
 def _spans(evidence: Evidence, publisher: int) -> list[Span]:
@@ -92,7 +104,7 @@ def _caught_up(evidence: Evidence, totals: Totals, blocked_s: float, ended_ns: i
     published, confirmed = sum(evidence.published.values()), totals.counts["confirmed"]
     failed = totals.counts["failed"]
     waited_s = percentiles(totals.histograms["blocked"]).max
-    resumed = any(event.at_ns > ended_ns for _, event in evidence.events(Kind.SENT_AT))
+    resumed = _resumed(evidence, ended_ns)
     faults = []
     if failed or confirmed < published:
         faults.append(f"{failed} publishes failed, {confirmed} of {published} were confirmed")

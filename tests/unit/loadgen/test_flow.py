@@ -262,6 +262,9 @@ def test_block_that_lasted_otherwise_than_meant_is_found(for_s: float) -> None:
 def test_run_that_ends_before_publishers_go_on_is_not_held_to_their_waiting() -> None:
     found = checked([*blocked(0), *sent(0, 5.9)], [*blocked(1), *sent(1, 5.9)], waited_s=0.0)
     assert outcome(found) == [True, True, None]
+    short = [[*blocked(each, for_s=1.0), *sent(each, 5.9)] for each in (0, 1)]
+    assert outcome(checked(*short, waited_s=0.0)) == [None, True, None]
+    assert outcome(checked(short[0], sent(1, 5.9), waited_s=0.0))[0] is False
 
 
 def test_message_sent_while_the_broker_blocked_is_found() -> None:
