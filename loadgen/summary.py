@@ -7,7 +7,7 @@ from typing import Any
 
 from loadgen.composite import Composite
 from loadgen.liveview import seconds
-from loadgen.roles import MessageClass, PublisherRole
+from loadgen.roles import ConsumerRole, MessageClass, PublisherRole
 from loadgen.scenario import Scenario
 from warren.results import Latencies, Ledger, LoadResult, Percentiles, PhaseFigures, ThresholdOutcome
 from warren.topology import Binding
@@ -78,7 +78,7 @@ def profile(found: Scenario) -> str:
         lines.append(f"  publisher  {publisher.name} ({publisher.count}, {publisher.user})  {kinds}")
     for consumer in found.consumers:
         who = f"{consumer.name} ({consumer.count}, {consumer.user})"
-        lines.append(f"  consumer   {who}  {consumer.does} {consumer.queue}, prefetch {consumer.prefetch}")
+        lines.append(f"  consumer   {who}  {_does(consumer)} {consumer.queue}, prefetch {consumer.prefetch}")
     for relay in found.relays:
         ways = ", ".join(f"{each.name} {each.share:g}" for each in relay.outcomes) or "ends or replies"
         lines.append(f"  relay      {relay.name} ({relay.count}, {relay.user})  {relay.queue}: {ways}")
@@ -87,6 +87,8 @@ def profile(found: Scenario) -> str:
         lines += [f"  exchange   {each.name} ({each.type})" for each in objects.exchanges]
         lines += [f"  queue      {each.name} ({each.type})" for each in objects.queues]
         lines += [f"  binding    {_binding(each)}" for each in objects.bindings]
+    if found.act is not None:
+        lines.append(f"  act        {found.act.name} at {found.act.at_s:g} s, for {found.act.for_s:g} s")
     lines += [f"  oracle     {name}" for name in found.oracles]
     lines += [f"  threshold  {each}" for each in found.thresholds]
     lines += [f"  panel      {each}" for each in found.panels]
@@ -120,6 +122,18 @@ def _worth_telling(
 def _part(told: Mapping[str, Any]) -> str:
     counts = "  ".join(f"{name} {count}" for name, count in told["ledger"].items())
     return f"{told['name']}: {told['verdict']}  {counts}"
+
+
+def _does(role: ConsumerRole) -> str:
+    """What a consumer does, and what it does now and then."""
+    found: str = role.does
+    if role.reconnect_every is not None:
+        found += f" (another {role.renews} every {role.reconnect_every})"
+    if role.crash_every is not None:
+        found += f" (dies after {role.crash_every}, {role.crashes} of them)"
+    if role.slow is not None:
+        found += f" (slow from {role.slow.from_s:g} s for {role.slow.for_s:g} s)"
+    return found
 
 
 def _class(role: PublisherRole, kind: MessageClass) -> str:

@@ -127,6 +127,19 @@ def test_profile_may_be_a_file_of_your_own(tmp_path: Path) -> None:
         scenario.load(str(tmp_path / "nowhere.yml"))
 
 
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("flow", "memory-alarm at 5 s, for 4 s"),
+        ("churn", "another channel every 40"),
+        ("crash", "dies after 205, 4 of them"),
+        ("slow-consumer", "slow from 3 s for 5 s"),
+    ],
+)
+def test_what_a_profile_does_now_and_then_is_listed(name: str, word: str) -> None:
+    assert word in summary.profile(scenario.load(name))
+
+
 def test_unknown_profile_names_those_there_are() -> None:
     with pytest.raises(BadInputError, match=r"profiles: .*work"):
         scenario.load("wrok")
