@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadgen import parts, roster, stream
+from loadgen import parts, roster
+from loadgen.catching_up import unread
 from loadgen.collect import Totals
 from loadgen.curve import ends_ns
 from loadgen.evidence import Evidence, read_evidence
@@ -174,24 +175,8 @@ class Run:
         return False
 
     def _unread(self) -> int:
-        """How many messages replaying readers of streams are behind the one that is the furthest."""
-        return sum(
-            max(
-                0,
-                self._furthest(spec.queue) - max(self._offsets.get(name, -1), stream.before(spec.arguments)),
-            )
-            for name in self._consumers
-            if isinstance(spec := self._fleet.members[name].spec, ConsumerSpec) and spec.does == "replay"
-        )
-
-    def _furthest(self, queue: str) -> int:
-        """The last offset of a stream that anybody has read."""
-        readers = (
-            name
-            for name in self._offsets
-            if isinstance(spec := self._fleet.members[name].spec, ConsumerSpec) and spec.queue == queue
-        )
-        return max((self._offsets[name] for name in readers), default=-1)
+        specs = (self._fleet.members[name].spec for name in self._consumers)
+        return unread((spec for spec in specs if isinstance(spec, ConsumerSpec)), self._offsets)
 
     def _drain_part(self) -> bool:
         """Wait until nothing has come for a while: what is missing here may be another part's to have.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loadgen import roster
 from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec, RelaySpec, WorkerSpec
@@ -36,4 +36,7 @@ class Replacements:
         again = armed < role.crashes
         self._armed[role.name] += again
         name = f"{base}~{self._started}"
-        return roster.taker(self.spec, role, self.folder, name, self._started, armed=again)
+        found = roster.taker(self.spec, role, self.folder, name, self._started, armed=again)
+        if isinstance(found, ConsumerSpec) and isinstance(dead, ConsumerSpec):
+            return replace(found, from_epoch_s=dead.from_epoch_s)
+        return found

@@ -128,11 +128,7 @@ def _faults(scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
     for role in scenario.takers:
         if role.queue not in queues:
             yield BadInputError(f"{where}: {role.name}", f"vhost {vhost.name} has no queue '{role.queue}'")
-    for reader in scenario.consumers:
-        if not reader.stream and (reader.does == "replay" or reader.from_s is not None):
-            yield BadInputError(
-                f"{where}: {reader.name}", f"'{reader.queue}' is no stream: nothing is read twice"
-            )
+    yield from _reader_faults(where, scenario)
     yield from _reply_faults(scenario, vhost)
     ended = _ended(scenario, vhost)
     for publisher in scenario.publishers:
@@ -159,6 +155,19 @@ def _reply_faults(scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
         if exchange and exchange not in known:
             yield BadInputError(
                 f"profile {scenario.name}: {name}", f"vhost {vhost.name} has no exchange '{exchange}'"
+            )
+
+
+def _reader_faults(where: str, scenario: Scenario) -> Iterator[BadInputError]:
+    """Readings that are no stream's, or that would wait for what never comes."""
+    for reader in scenario.consumers:
+        late = reader.begins == "after_publishing" and reader.from_s is None
+        if reader.does == "replay" and late and reader.arguments.get("x-stream-offset", "next") == "next":
+            what = "begins when nothing comes any more"
+            yield BadInputError(f"{where}: {reader.name}", what, "say from_s, or arguments.x-stream-offset")
+        if not reader.stream and (reader.does == "replay" or reader.from_s is not None):
+            yield BadInputError(
+                f"{where}: {reader.name}", f"'{reader.queue}' is no stream: nothing is read twice"
             )
 
 

@@ -13,7 +13,7 @@ producer's name the broker cannot know it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -133,7 +133,7 @@ def _replay(readers: Sequence[Reader], original: Contents, evidence: Evidence) -
     if not replaying or not original:
         return {"passed": None, "why": "nobody read the stream again"}
     counts = {"replayed": 0, "missing": 0, "different": 0, "wrong_start": 0}
-    for reader in replaying:
+    for reader in _whole(replaying):
         found = {event.aux: (event.publisher, event.seq) for event in reader.read}
         start = min(found, default=max(original) + 1)
         owed = _owed_from(reader, original, start)
@@ -144,6 +144,16 @@ def _replay(readers: Sequence[Reader], original: Contents, evidence: Evidence) -
     wrong = counts["missing"] + counts["different"] + counts["wrong_start"]
     why = ", ".join(f"{counts[key]} {key.replace('_', ' ')}" for key in counts if key != "replayed")
     return {"passed": wrong == 0, **({"why": why} if wrong else {}), "readers": len(replaying), **counts}
+
+
+def _whole(readers: Sequence[Reader]) -> list[Reader]:
+    """A reader and those who took its place after it died, as one."""
+    found: dict[str, Reader] = {}
+    for each in readers:
+        base = each.name.partition("~")[0]
+        before = found[base].read if base in found else ()
+        found[base] = replace(each, read=(*before, *each.read))
+    return list(found.values())
 
 
 def _owed_from(reader: Reader, original: Contents, start: int) -> int:

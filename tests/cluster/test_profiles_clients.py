@@ -61,6 +61,7 @@ def test_backlog_rises_and_goes(cluster: ClusterUnderTest, tmp_path: Path) -> No
     assert holds(result.oracles, "backlog", "drained", "lag", "publishers")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("overflow", ["reject-publish", "drop-head"])
 def test_full_queue_refuses_or_loses(cluster: ClusterUnderTest, tmp_path: Path, overflow: str) -> None:
     arguments = f"{{x-max-length: 60, x-overflow: {overflow}}}"
@@ -94,6 +95,7 @@ def test_orders_of_dead_workers_come_back(cluster: ClusterUnderTest, tmp_path: P
     assert result.oracles["redone"]["died"] == 4
 
 
+@pytest.mark.full
 def test_every_byte_of_large_messages_arrives(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     result, _ = run(cluster, tmp_path, "big", "4s")
     assert result.verdict is Verdict.PASSED, result.reasons
@@ -101,6 +103,7 @@ def test_every_byte_of_large_messages_arrives(cluster: ClusterUnderTest, tmp_pat
     assert result.oracles["bodies"]["whole"] == 16
 
 
+@pytest.mark.full
 def test_blocked_publishers_stand_still_and_catch_up(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     result, _ = run(cluster, tmp_path, "flow", "8s", act="{name: memory-alarm, at_s: 1, for_s: 3}")
     assert result.verdict is Verdict.PASSED, result.reasons

@@ -11,10 +11,12 @@ import pytest
 from pika import spec as amqp
 
 from loadgen import oracles, resolve, roster, scenario
+from loadgen.catching_up import unread
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence
 from loadgen.ledger import Event, EventLog, Kind, LogPart, read_log
-from loadgen.spec import LOAD_USER, ConsumerRole, ConsumerSpec, LoadSpec, PublisherRole
+from loadgen.replacing import Replacements
+from loadgen.spec import LOAD_USER, ConsumerRole, ConsumerSpec, Link, LoadSpec, PublisherRole
 from loadgen.stream import KEY, Offsets, before
 from loadgen.wire import Delivery
 from warren.connection import Credentials, Endpoint
@@ -107,6 +109,64 @@ def test_replay_of_what_is_no_stream_is_refused(topology: Topology) -> None:
     changed = dataclasses.replace(PROFILE, objects=dataclasses.replace(PROFILE.objects, queues=(plain,)))
     with pytest.raises(BadInputsError, match="is no stream"):
         resolve.resolve(changed, topology)
+
+
+def test_replay_that_would_wait_for_what_never_comes_is_refused(topology: Topology) -> None:
+    changed = scenario.load("stream", {"consumers.from-offset.arguments": "{}"})
+    with pytest.raises(BadInputsError, match="nothing comes any more"):
+        resolve.resolve(changed, topology)
+
+
+# --- catching up
+
+
+def reader_spec(name: str, does: str = "replay", **arguments: Any) -> ConsumerSpec:
+    link = Link(
+        endpoints=(Endpoint(name="a", host="a", port=1),),
+        vhost="/",
+        credentials=Credentials(username="u", password="p"),
+        ca_pem=None,
+        connection_name="c",
+    )
+    return ConsumerSpec(
+        name=name,
+        link=link,
+        folder="",
+        nonce=1,
+        seed=1,
+        publishers=1,
+        queue="s",
+        does=does,  # type: ignore[arg-type]
+        arguments=arguments,
+    )
+
+
+LIVE_READER = reader_spec("live-0", "work")
+LATE = reader_spec("at-0", **{KEY: 300})
+
+
+@pytest.mark.parametrize(
+    ("offsets", "behind"),
+    [
+        ({}, 0),
+        ({"live-0": 299}, 0),
+        ({"live-0": 999}, 700),
+        ({"live-0": 999, "at-0": 998}, 1),
+        ({"live-0": 999, "at-0": 999}, 0),
+        ({"live-0": 999, "at-0": 400, "at-0~1": 999}, 0),
+    ],
+)
+def test_replay_is_waited_for_until_it_is_where_the_furthest_is(offsets: dict[str, int], behind: int) -> None:
+    assert unread((LIVE_READER, LATE, reader_spec("at-0~1", **{KEY: 300})), offsets) == behind
+
+
+def test_who_replaces_a_dead_reader_begins_at_its_moment(topology: Topology) -> None:
+    resolved = resolve.resolve(PROFILE, topology)
+    spec = run_of(resolved.publishers, resolved.consumers, user=LOAD_USER)
+    dead = roster.consumers(spec, "", begins="after_publishing", began_epoch_s=1000.7)[1]
+    after = Replacements(spec, "").next(dead)
+    assert isinstance(after, ConsumerSpec)
+    assert (after.name, after.from_epoch_s) == ("from-moment-0~1", 1003)
 
 
 # --- the oracle
@@ -212,6 +272,17 @@ def test_other_message_at_an_offset_is_found() -> None:
 def test_replay_that_ends_early_is_found() -> None:
     found = checked(at=read(range(START, COUNT - 3)))["replay"]
     assert (found["passed"], found["missing"]) == (False, 3)
+
+
+def test_reader_that_died_and_the_one_in_its_place_are_one() -> None:
+    died = LogPart(meaning={"worker": "at-0"}, events=tuple(read(range(START, 500))))
+    after = LogPart(meaning={"worker": "at-0~1"}, events=tuple(read(range(START, COUNT))))
+    live = LogPart(meaning={"worker": "live-0"}, events=tuple(read(range(COUNT))))
+    publisher = PublisherRole(name="p", user="u", exchange="", routing_key="s", destinations=("s",))
+    spec = run_of((publisher,), (LIVE, AT))
+    evidence = Evidence(published={0: COUNT}, confirmed={0: (1 << COUNT) - 1}, logs=[live, died, after])
+    found = oracles.check(spec, evidence, roster.expectation(spec), Totals())
+    assert [each["passed"] for each in found.values()] == [True, True, True]
 
 
 def test_replay_that_begins_behind_its_offset_is_found() -> None:
