@@ -132,5 +132,5 @@ def test_same_profile_twice_clashes_even_in_a_virtual_host_of_its_own(
 def test_composite_is_described_part_by_part() -> None:
     told = summary.composite(composite.load("mixed"))
     assert "saga  15/s in a vhost of its own" in told
-    assert "mail  30/s in /users" in told
+    assert "mail  20/s in /users" in told
     assert "consumers.worker.count = 1" in told
