@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from chaos.context import ChaosContext
 from warren.errors import BadInputError, NotReadyError, WarrenError
 from warren.runtime.protocol import NodeState
+from warren.topology import RESERVED_PREFIX
 from warren.wait import until
 
 #: A frozen leader is replaced within 11 s: 5 s until the failure detector polls, and up to 6 s of election.
 LEADER_MOVED_DEADLINE_S = 15.0
 _POLL_S = 0.2
+#: What names of profiles are made of: nothing that could end a string of a broker tool's language.
+_PLAIN = r"[A-Za-z0-9./_-]+"
 #: A broker tool boots an Erlang machine each time: about a second of one core.
 _SILENT_POLL_S = 2.0
 
@@ -52,10 +56,20 @@ def resolve(context: ChaosContext, target: Target) -> Resolved:
         if target.vhost is not None:
             raise BadInputError("target", "--vhost goes with --leader-of, not with a node")
         return Resolved(node=context.topology.node(target.node).name)
-    name = f"{target.vhost}:{target.leader_of}" if target.vhost else str(target.leader_of)
-    vhost, queue = context.topology.find_queue(name)
-    leader = context.broker.queue_leader(vhost.name, queue.name)
-    return Resolved(node=context.topology.node(leader).name, queue=(vhost.name, queue.name))
+    vhost, queue = _queue(context, target)
+    leader = context.broker.queue_leader(vhost, queue)
+    return Resolved(node=context.topology.node(leader).name, queue=(vhost, queue))
+
+
+def _queue(context: ChaosContext, target: Target) -> tuple[str, str]:
+    """The virtual host and the queue: one of the topology's, or one of a load profile's own."""
+    queue = str(target.leader_of)
+    if target.vhost and target.vhost.removeprefix("/").startswith(RESERVED_PREFIX):
+        if not re.fullmatch(_PLAIN, target.vhost + queue):
+            raise BadInputError(f"queue {queue!r}", "is no name of a profile's queue")
+        return target.vhost, queue
+    found, known = context.topology.find_queue(f"{target.vhost}:{queue}" if target.vhost else queue)
+    return found.name, known.name
 
 
 def await_new_leader(

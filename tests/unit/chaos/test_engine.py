@@ -260,3 +260,22 @@ def test_status_shows_states_and_open_faults(ground: Any) -> None:
     assert found.unexplained == {"rmq3": NodeState.STOPPED}
     ground.runtime.put("rmq2", NodeState.RUNNING)
     assert [each.target for each in status(ground.context()).over] == ["rmq2"]
+
+
+def test_queue_of_a_running_profile_may_be_aimed_at_by_its_own_vhost(ground: Any) -> None:
+    target = Target(leader_of="warren.stream.log", vhost="/warren.stream")
+    injected = inject(ground.context(), Order(fault="kill", target=target))
+    assert injected.target == "rmq2"
+    assert ground.states() == ["running", "stopped", "running"]
+
+
+@pytest.mark.parametrize("queue", ['q">>), halt().', "a b", ""])
+def test_name_that_no_profile_could_have_is_refused_before_the_broker_is_asked(
+    ground: Any, queue: str
+) -> None:
+    with pytest.raises(BadInputError):
+        inject(
+            ground.context(),
+            Order(fault="kill", target=Target(leader_of=queue, vhost='/warren.stream">>')),
+        )
+    assert ground.broker.asked == []
