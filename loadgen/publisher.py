@@ -78,6 +78,7 @@ class Publisher:
         self._confirmed = Bitmap(folder / f"{spec.name}.confirmed", {**meaning, "kind": Bits.CONFIRMED})
         self._log = EventLog(folder / f"{spec.name}.log", meaning)
         self._renewals = Renewals(spec.reconnect_every, spec.renews, worker, self._log)
+        self._coalesce_ns = int(spec.coalesce_ms * 1_000_000)
         self._deadline_ns = int(spec.publish_deadline_s * SECOND_NS)
         self._end_ns = self._last_sent_ns = 0
         self._next_seq = 0
@@ -216,7 +217,7 @@ class Publisher:
                 return now
             if intended > now:
                 self._blocked = False
-                return intended
+                return max(intended, self._last_sent_ns + self._coalesce_ns)
             if now >= self._end_ns + self._deadline_ns:
                 self._abandon(intended)
                 return now

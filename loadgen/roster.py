@@ -44,6 +44,7 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             phases=spec.phases,
             size_bytes=spec.size_bytes,
             window=spec.window,
+            coalesce_ms=spec.coalesce_ms,
             exchange=role.exchange,
             routing_key=role.routing_key,
             mandatory=role.mandatory,

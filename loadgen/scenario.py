@@ -43,6 +43,7 @@ class Scenario:
     body: Layout
     size_bytes: int
     window: int
+    coalesce_ms: float
     publish_deadline_s: float
     drain_silence_s: float
     hold_back_s: float
@@ -165,6 +166,7 @@ def _read(document: Document, top: Section) -> Scenario:
         body=layout,
         size_bytes=top.integer("size_bytes", 200, low=least_bytes(layout), high=16 * 1024 * 1024),
         window=top.integer("window", 200, low=1, high=100_000),
+        coalesce_ms=top.number("coalesce_ms", 1.0, low=0, high=10),
         publish_deadline_s=top.number("publish_deadline_s", 30.0, low=0.1),
         drain_silence_s=top.number("drain_silence_s", 150.0, low=1),
         hold_back_s=top.number("hold_back_s", 0.0, low=0),

@@ -93,6 +93,7 @@ class PublisherSpec:
     duration_s: float
     size_bytes: int
     window: int
+    coalesce_ms: float = 1.0
     exchange: str
     routing_key: str
     mandatory: bool = True
@@ -231,6 +232,7 @@ class LoadSpec:
     body: Layout = "warren"
     size_bytes: int = 200
     window: int = 200
+    coalesce_ms: float = 1.0
     publish_deadline_s: float = 30.0
     drain_silence_s: float = 150.0
     hold_back_s: float = 0.0

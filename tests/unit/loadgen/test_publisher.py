@@ -184,6 +184,43 @@ def test_messages_leave_when_they_are_due(rig: Rig) -> None:
     assert [stamp.intended_ns - SECOND_NS for stamp in rig.connection.sent()] == [0, MS, 2 * MS, 3 * MS]
 
 
+def test_messages_due_within_a_millisecond_leave_together_and_keep_their_own_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, rate_per_s=4000.0)
+    rig.start()
+    assert rig.at(0) == 1
+    assert rig.seqs() == [0]
+    assert rig.at(1) == 2
+    assert rig.seqs() == [0, 1, 2, 3, 4]
+    assert [stamp.intended_ns - SECOND_NS for stamp in rig.connection.sent()] == [
+        0,
+        250_000,
+        500_000,
+        750_000,
+        MS,
+    ]
+
+
+def test_message_that_is_due_when_something_else_wakes_the_publisher_does_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, rate_per_s=4000.0)
+    rig.start()
+    rig.at(0)
+    rig.at(0.5)
+    assert rig.seqs() == [0, 1, 2]
+
+
+def test_each_message_wakes_the_publisher_at_its_own_time_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, rate_per_s=4000.0, coalesce_ms=0.0)
+    rig.start()
+    rig.clock.now = SECOND_NS
+    assert rig.job.turn(SECOND_NS, slept=True) == SECOND_NS + 250_000
+
+
 def test_window_bounds_what_is_unanswered(rig: Rig) -> None:
     rig.at(500)
     assert len(rig.seqs()) == 10
