@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from warren.errors import WarrenError
 
 PREFIX = "rabbitmq_global_messages_"
-#: Not of messages, but needed with them: connections that came in.
-OPENED = "connections_opened"
-_OPENED = "rabbitmq_connections_opened_total"
+#: Not of messages, but needed with them: connections that came and went, as current as the others.
+OPENED, CLOSED = "connections_opened", "connections_closed"
+_CONNECTIONS = {"rabbitmq_connections_opened_total": OPENED, "rabbitmq_connections_closed_total": CLOSED}
 _UPTIME = "rabbitmq_erlang_uptime_seconds"
 #: One process's clock against another's, and the time that a scrape takes.
 _RESTART_SLACK_S = 5.0
@@ -54,8 +54,9 @@ def parse(text: str, *, at_s: float) -> Reading:
         for sample in family.samples:
             if sample.name == _UPTIME:
                 uptime_s = sample.value
-            elif sample.name == _OPENED:
-                counts[OPENED] = counts.get(OPENED, 0.0) + sample.value
+            elif sample.name in _CONNECTIONS:
+                name = _CONNECTIONS[sample.name]
+                counts[name] = counts.get(name, 0.0) + sample.value
             elif sample.name.startswith(PREFIX) and sample.name.endswith("_total"):
                 name = sample.name.removeprefix(PREFIX).removesuffix("_total")
                 counts[name] = counts.get(name, 0.0) + sample.value
@@ -88,3 +89,9 @@ def between(before: Readings, after: Readings) -> Counted:
         for name, value in last.counts.items():
             counts[name] = counts.get(name, 0) + round(value - first.counts.get(name, 0.0))
     return Counted(counts=counts, gaps=tuple(gaps))
+
+
+def open_connections(readings: Readings) -> int:
+    """How many clients were connected to the nodes that answered."""
+    counts = [each.counts for each in readings.values() if isinstance(each, Reading)]
+    return max(0, round(sum(each.get(OPENED, 0.0) - each.get(CLOSED, 0.0) for each in counts)))

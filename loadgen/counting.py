@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,30 +19,28 @@ from warren.results import LoadResult, Verdict
 
 @dataclass(slots=True, kw_only=True)
 class Counting:
-    """One run's, and that of the runs whose names go on from its own: `begin` before the first publish,
-    `end` after the last ack."""
+    """One run's: `begin` before the first publish, `end` after the last ack."""
 
     metrics: NodeMetrics
     management: ManagementClient
-    run_id: str
     now_s: Callable[[], float] = time.monotonic
     _before: Readings = field(default_factory=dict)
-    _strangers: set[str] = field(default_factory=set)
+    _strangers: tuple[str, ...] = ()
 
     def begin(self) -> None:
         """Read the counters; whoever is connected now is none of the run's."""
-        self._strangers.update(self._others())
         self._before = self._read()
+        there = broker_counters.open_connections(self._before)
+        if there:
+            self._strangers = tuple(self._names()) or (f"{there} of them",)
 
     def end(self, result: LoadResult) -> LoadResult:
         """``result`` with the reconciliation; a difference that nothing explains is a doubt."""
-        after = self._read()
-        self._strangers.update(self._others())
         found = reconcile(
-            broker_counters.between(self._before, after),
+            broker_counters.between(self._before, self._read()),
             result.traffic,
             whole=not result.interrupted and result.verdict is Verdict.PASSED,
-            strangers=sorted(self._strangers),
+            strangers=self._strangers,
         )
         result = dataclasses.replace(result, reconciliation=found.to_dict())
         if not found.doubts:
@@ -54,16 +52,12 @@ class Counting:
     def _read(self) -> Readings:
         return broker_counters.read(self.metrics.nodes, self.metrics.page, self.now_s)
 
-    def _others(self) -> Iterator[str]:
-        """Connections that are not the run's; none where the broker does not say."""
+    def _names(self) -> list[str]:
+        """Who is connected, as far as the broker says; its list is up to 5 s old, so it only names."""
         try:
-            rows = self.management.rows("connections")
+            return sorted(_name(row) for row in self.management.rows("connections"))
         except WarrenError:
-            return
-        for row in rows:
-            name = _name(row)
-            if not name.startswith((f"warren-load {self.run_id} ", f"warren-load {self.run_id}-")):
-                yield name
+            return []
 
 
 def _name(row: dict[str, Any]) -> str:

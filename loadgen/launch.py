@@ -70,7 +70,7 @@ def run_in_lab(
     run_id, folder = new_run(context.state.runs, scenario.name, order.part)
     with prepared(context, order, scenario, run_id, where) as spec:
         began = datetime.now(UTC)
-        counting = _counting(context, order, run_id)
+        counting = _counting(context, order)
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
         with watching(view.show, context.management, scenario.vhost, queues, journal):
@@ -155,11 +155,11 @@ def _acting(context: Context, scenario: Scenario, view: View) -> Acting | None:
     return Acting(view, scenario.act, alarm)
 
 
-def _counting(context: Context, order: Order, run_id: str) -> Counting | None:
+def _counting(context: Context, order: Order) -> Counting | None:
     """The broker's counts from now on; of a part of a run they say nothing, since they are of all parts."""
     if order.part is not None:
         return None
-    counting = Counting(metrics=context.node_metrics, management=context.management, run_id=run_id)
+    counting = Counting(metrics=context.node_metrics, management=context.management)
     counting.begin()
     return counting
 
