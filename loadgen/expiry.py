@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from loadgen.curve import SECOND_NS
 from loadgen.evidence import Evidence
 from loadgen.ledger import Event, Kind
 from loadgen.spec import LoadSpec, MessageClass
@@ -19,7 +20,6 @@ Message = tuple[int, int]
 
 #: Shorter than said by more than this is early: the clocks are one, and the broker counts whole milliseconds.
 EARLY_S = 0.01
-_S_NS = 1_000_000_000
 
 
 def ttl_s(spec: LoadSpec, kind: MessageClass, queue: str) -> float | None:
@@ -60,7 +60,7 @@ def arrivals(evidence: Evidence, queues: Sequence[str]) -> Iterator[tuple[str, E
 
 def seconds(ns: int) -> float:
     """Nanoseconds as seconds."""
-    return ns / _S_NS
+    return ns / SECOND_NS
 
 
 def lateness(late_s: Sequence[float]) -> dict[str, Any]:

@@ -82,9 +82,7 @@ def run_in_lab(
         result = counting.end(result)
     if scenario.renews:
         result = leftovers.check(result, context.management, context.clock)
-    write_result(result, folder / "result.json")
-    if report is not None:
-        report(result, folder)
+    keep(result, folder, report)
     if acting is not None and acting.error is not None:
         raise acting.error
     return result, folder
@@ -103,6 +101,13 @@ def free_queues(context: Context, order: Order, scenario: Scenario) -> tuple[str
             context.management, scenario.vhost, theirs, purge=order.purge, alone=order.part is None
         )
     return queues
+
+
+def keep(result: LoadResult, folder: Path, report: WriteReport | None) -> None:
+    """Write the result into the run's folder, and its page where there is something that makes one."""
+    write_result(result, folder / "result.json")
+    if report is not None:
+        report(result, folder)
 
 
 @contextmanager
@@ -140,9 +145,7 @@ def run_here(
     interrupts = engine.Interrupts()
     with on_interrupt(lambda _count: interrupts(0, None)), view:
         result = engine.run(spec, emit=view.show, interrupts=interrupts)
-    write_result(result, folder / "result.json")
-    if report is not None:
-        report(result, folder)
+    keep(result, folder, report)
     return result, folder
 
 
@@ -324,6 +327,4 @@ def run_built(
     with _announced(context, run_id, where) as metrics:
         box = container.launch(build(run_id, metrics), folder, place=where, run=context.run)
         _follow(box, view)
-    if not (folder / "result.json").exists():
-        raise NotReadyError(box.name, "wrote no result", f"the run's evidence is in {folder}")
-    return read_result(folder / "result.json"), folder
+    return left_by(box, folder), folder

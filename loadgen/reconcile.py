@@ -51,7 +51,7 @@ class Reconciliation:
             return ()
         return tuple(
             f"the broker counted {line.broker} {line.counter.replace('_', ' ')}, the ledger "
-            f"{_span(line)}: {abs(line.off_by)} too {'many' if line.off_by > 0 else 'few'}"
+            f"{span(line.least, line.most)}: {abs(line.off_by)} too {'many' if line.off_by > 0 else 'few'}"
             for line in self.lines
             if not line.agrees
         )
@@ -107,7 +107,8 @@ def _line(counts: Mapping[str, int], counter: str, least: int, most: int | None)
     return Line(counter=counter, broker=counts.get(counter, 0), least=least, most=most)
 
 
-def _span(line: Line) -> str:
-    if line.most is None:
-        return f"{line.least} or more"
-    return str(line.least) if line.least == line.most else f"{line.least} to {line.most}"
+def span(least: int, most: int | None) -> str:
+    """What the ledger allows, in words; ``most`` of None is no upper bound."""
+    if most is None:
+        return f"{least} or more"
+    return str(least) if least == most else f"{least} to {most}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from loadgen.composite import Composite
 from loadgen.liveview import seconds
+from loadgen.reconcile import span
 from loadgen.roles import ConsumerRole, MessageClass, PublisherRole
 from loadgen.scenario import Scenario
 from warren.results import Latencies, Ledger, LoadResult, Percentiles, PhaseFigures, ThresholdOutcome
@@ -163,7 +164,8 @@ def _counted(result: LoadResult) -> list[str]:
     if found is None:
         return []
     differ = [
-        f"{name.replace('_', ' ')} {line['broker']} (ledger {_span(line)})"
+        f"{name.replace('_', ' ')} {line['broker']} "
+        f"(ledger {span(line['ledger_least'], line['ledger_most'])})"
         for name, line in found["counters"].items()
         if not line["agrees"]
     ]
@@ -171,11 +173,6 @@ def _counted(result: LoadResult) -> list[str]:
         return ["broker     its own counts are the ledger's"]
     because = "; ".join(found["explained"]) or "nothing explains it"
     return [f"broker     counts otherwise: {', '.join(differ)}: {because}"]
-
-
-def _span(line: Mapping[str, Any]) -> str:
-    least, most = line["ledger_least"], line["ledger_most"]
-    return f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
 
 
 def _reasons(ledger: Ledger) -> str:

@@ -31,7 +31,7 @@ from warren.context import Context
 from warren.errors import BadInputsError, NotReadyError
 from warren.journal import Journal
 from warren.process import Runner
-from warren.results import LoadResult, write_result
+from warren.results import LoadResult
 from warren.topology import RESERVED_PREFIX
 
 #: All start on the same cores: each gets this long, and a little more for each of the others.
@@ -107,9 +107,7 @@ def run_together(
     ]
     result = summing.joined(parts, run_id=run_id, profile=day.name, params=_params(asked))
     result = counting.end(launch.with_faults(context, result, began))
-    write_result(result, folder / "result.json")
-    if report is not None:
-        report(result, folder)
+    launch.keep(result, folder, report)
     return result, folder
 
 
@@ -260,7 +258,5 @@ def _finished(
     result = launch.with_faults(context, launch.left_by(going.box, going.folder), began)
     if found.renews:
         result = leftovers.check(result, context.management, context.clock)
-    write_result(result, going.folder / "result.json")
-    if report is not None:
-        report(result, going.folder)
+    launch.keep(result, going.folder, report)
     return summing.Part(name=going.part.name, result=result, measured=measured.read(going.folder))

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loadgen.curve import SECOND_NS
 from loadgen.selftest.act import Honest, Plan
-from loadgen.selftest.passage import SECOND_NS, Lane, Passing
+from loadgen.selftest.passage import Lane, Passing
 
 #: A stamp whose times are within this of our own clock is one of Warren's; other bodies decode to nonsense.
 _PLAUSIBLE_NS = 3600 * SECOND_NS

@@ -16,8 +16,6 @@ from loadgen.selftest import frames
 from loadgen.selftest.frames import Assembler, Frame, Message, Splitter
 from loadgen.selftest.tags import MULTIPLE, Confirms, Deliveries, Fate
 
-SECOND_NS = 1_000_000_000
-
 
 @dataclass(slots=True)
 class Passing:

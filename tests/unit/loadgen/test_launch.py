@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from loadgen import container, foreign, preflight
+from loadgen import container, foreign, launch, preflight
 from loadgen.container import Place
 from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole, from_plain, to_plain
 from warren.connection import Credentials, Endpoint
 from warren.errors import BadInputError, DeadlineError, NotReadyError
 from warren.management import QueueInfo
 from warren.process import Completed
+from warren.results import LoadResult, Verdict, read_result
 from warren.wait import Clock
 
 PLACE = Place(docker="docker", image="warren/warren:1", network="warren", cluster="warren")
@@ -230,3 +231,17 @@ def test_run_is_not_begun_while_an_alarm_blocks_publishers(alarm: str, word: str
     assert caught.value.where == "rabbit@rmq2"
     assert f"{alarm}-alarm.md" in caught.value.remedy
     preflight.refuse_alarms(SimpleNamespace(nodes=lambda: nodes[:1]))  # type: ignore[arg-type]
+
+
+def test_result_is_kept_in_the_runs_folder_with_its_page(tmp_path: Path) -> None:
+    found = LoadResult(run_id="r", profile="work", started_at="", ended_at="", verdict=Verdict.PASSED)
+    pages: list[Path] = []
+
+    def page(_result: LoadResult, folder: Path) -> Path:
+        pages.append(folder)
+        return folder
+
+    launch.keep(found, tmp_path, page)
+    launch.keep(found, tmp_path, None)
+    assert read_result(tmp_path / "result.json") == found
+    assert pages == [tmp_path]

@@ -9,7 +9,7 @@ import pytest
 
 from loadgen import broker_counters
 from loadgen.broker_counters import Counted
-from loadgen.reconcile import Reconciliation
+from loadgen.reconcile import Reconciliation, span
 from loadgen.reconcile import reconcile as reconciled
 from warren.errors import NotReadyError
 from warren.results import Traffic
@@ -135,3 +135,8 @@ def test_client_that_came_and_went_in_between_is_seen_by_its_connection() -> Non
     found = reconcile(Counted(counts={**off, "connections_opened": 6}), ours)
     assert found.explained == ("2 connections of other clients were opened meanwhile",)
     assert found.doubts == ()
+
+
+@pytest.mark.parametrize(("least", "most", "said"), [(7, 7, "7"), (7, 9, "7 to 9"), (7, None, "7 or more")])
+def test_what_the_ledger_allows_is_said_in_words(least: int, most: int | None, said: str) -> None:
+    assert span(least, most) == said
