@@ -113,11 +113,15 @@ class Consumer:
             self._connection.on_delivery = lambda _delivery: None
 
     @property
+    def credit(self) -> int:
+        return self._spec.prefetch
+
+    @property
     def over(self) -> bool:
         return self._finish
 
-    def turn(self, now_ns: int, *, slept: bool) -> int:
-        del slept
+    def turn(self, now_ns: int, *, rested_ns: int) -> int:
+        del rested_ns
         wake_ns = self._serve(now_ns) if self._work_ns else now_ns + _FAR_NS
         if not self._unacked:
             return wake_ns

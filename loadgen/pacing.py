@@ -142,23 +142,22 @@ def steady(rate_per_s: float, duration_s: float, name: str = "steady") -> Phase:
 class LagClock:
     """Splits the lag of each message into what the broker made it wait and what we did.
 
-    ``slept`` is told after each wait of the loop that really waited: at that instant there was nothing
-    to read and, if ``blocked``, nothing could be sent. From then on a delay is our own work. So a
-    message's own lag runs from the later of its intended time and the end of the last blocked sleep; a
-    loop that never sleeps is saturated, and its lag counts as its own.
+    ``free`` is told when the loop had nothing to do although messages were due: nothing was there to be
+    read, and nothing could be sent. From then on a delay is our own work, or our own rest. So a message's
+    own lag runs from the later of its intended time and that instant; a loop that never rests is
+    saturated, and its lag counts as its own.
     """
 
-    __slots__ = ("_wake_ns",)
+    __slots__ = ("_free_ns",)
 
     def __init__(self, start_ns: int) -> None:
-        self._wake_ns = start_ns
+        self._free_ns = start_ns
 
-    def slept(self, woke_ns: int, *, blocked: bool) -> None:
-        if blocked:
-            self._wake_ns = woke_ns
+    def free(self, at_ns: int) -> None:
+        self._free_ns = at_ns
 
     def split(self, intended_ns: int, sent_ns: int) -> tuple[int, int]:
         """(self, blocked) nanoseconds of a message meant for ``intended_ns`` and sent at ``sent_ns``."""
         lag = max(0, sent_ns - intended_ns)
-        own = min(lag, max(0, sent_ns - max(intended_ns, self._wake_ns)))
+        own = min(lag, max(0, sent_ns - max(intended_ns, self._free_ns)))
         return own, lag - own

@@ -78,7 +78,6 @@ class Publisher:
         self._confirmed = Bitmap(folder / f"{spec.name}.confirmed", {**meaning, "kind": Bits.CONFIRMED})
         self._log = EventLog(folder / f"{spec.name}.log", meaning)
         self._renewals = Renewals(spec.reconnect_every, spec.renews, worker, self._log)
-        self._coalesce_ns = int(spec.coalesce_ms * 1_000_000)
         self._deadline_ns = int(spec.publish_deadline_s * SECOND_NS)
         self._end_ns = self._last_sent_ns = 0
         self._next_seq = 0
@@ -166,6 +165,10 @@ class Publisher:
             self._finish = True
 
     @property
+    def credit(self) -> int:
+        return self._spec.window
+
+    @property
     def over(self) -> bool:
         return self._finish
 
@@ -177,9 +180,9 @@ class Publisher:
 
     # --- turns
 
-    def turn(self, now_ns: int, *, slept: bool) -> int:
-        if slept:
-            self._lag.slept(now_ns, blocked=self._blocked)
+    def turn(self, now_ns: int, *, rested_ns: int) -> int:
+        if rested_ns and self._blocked:
+            self._lag.free(rested_ns)
         wake_ns = now_ns + _FAR_NS
         if self._again:
             wake_ns = self._publish_again(now_ns)
@@ -217,7 +220,7 @@ class Publisher:
                 return now
             if intended > now:
                 self._blocked = False
-                return max(intended, self._last_sent_ns + self._coalesce_ns)
+                return intended
             if now >= self._end_ns + self._deadline_ns:
                 self._abandon(intended)
                 return now

@@ -107,11 +107,15 @@ class Relay:
                 self._connection.on_delivery = lambda _delivery: None
 
     @property
+    def credit(self) -> int:
+        return self._spec.prefetch
+
+    @property
     def over(self) -> bool:
         return self._finish
 
-    def turn(self, now_ns: int, *, slept: bool) -> int:
-        del slept
+    def turn(self, now_ns: int, *, rested_ns: int) -> int:
+        del rested_ns
         wake_ns = now_ns + _FAR_NS
         while self._queue and self._busy_until_ns <= now_ns:
             self._handle(*self._queue.popleft())

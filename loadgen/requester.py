@@ -109,9 +109,9 @@ class Requester(Publisher):
             callback=lambda _ok: ready(connection),
         )
 
-    def turn(self, now_ns: int, *, slept: bool) -> int:
+    def turn(self, now_ns: int, *, rested_ns: int) -> int:
         self._ask_again(now_ns)
-        wake_ns = super().turn(now_ns, slept=slept)
+        wake_ns = super().turn(now_ns, rested_ns=rested_ns)
         return min(wake_ns, self._pending[0].due_ns) if self._pending else wake_ns
 
     # --- asking

@@ -44,7 +44,6 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             phases=spec.phases,
             size_bytes=spec.size_bytes,
             window=spec.window,
-            coalesce_ms=spec.coalesce_ms,
             exchange=role.exchange,
             routing_key=role.routing_key,
             mandatory=role.mandatory,
@@ -251,5 +250,6 @@ def _link(spec: LoadSpec, user: str, name: str, place: int) -> Link:
         ca_pem=spec.ca_pem,
         connection_name=f"warren-load {spec.run_id} {name}",
         heartbeat_s=spec.heartbeat_s,
+        wakes_per_s=spec.wakes_per_s,
         first_endpoint=place % len(spec.endpoints),
     )

@@ -19,6 +19,7 @@ from loadgen.curve import Phase
 from loadgen.pacing import Arrivals
 from loadgen.role_reader import NAME, RoleReader, act, objects
 from loadgen.roles import Act, ConsumerRole, Objects, PublisherRole, Rate, RelayRole, TakerRole, Tolerances
+from loadgen.spec import usual_wakes_per_s
 from warren.errors import BadInputError
 from warren.reader import Document, Section, parse_file
 
@@ -43,7 +44,7 @@ class Scenario:
     body: Layout
     size_bytes: int
     window: int
-    coalesce_ms: float
+    wakes_per_s: int
     publish_deadline_s: float
     drain_silence_s: float
     hold_back_s: float
@@ -166,7 +167,7 @@ def _read(document: Document, top: Section) -> Scenario:
         body=layout,
         size_bytes=top.integer("size_bytes", 200, low=least_bytes(layout), high=16 * 1024 * 1024),
         window=top.integer("window", 200, low=1, high=100_000),
-        coalesce_ms=top.number("coalesce_ms", 1.0, low=0, high=10),
+        wakes_per_s=top.integer("wakes_per_s", usual_wakes_per_s(pace.rate_per_s), low=0, high=100_000),
         publish_deadline_s=top.number("publish_deadline_s", 30.0, low=0.1),
         drain_silence_s=top.number("drain_silence_s", 150.0, low=1),
         hold_back_s=top.number("hold_back_s", 0.0, low=0),

@@ -62,10 +62,23 @@ __all__ = [
 
 T = TypeVar("T")
 
+#: How often a process wakes in a second where it would more often; docs/bench.md has what other numbers give.
+#: Without a schedule latency follows from the window, and need not be read so finely.
+WAKES_PER_S = 300
+WAKES_PER_S_UNPACED = 100
+
+
+def usual_wakes_per_s(rate_per_s: Rate) -> int:
+    """How often a process of a run at this rate wakes at most, where nobody says otherwise."""
+    return WAKES_PER_S_UNPACED if rate_per_s is None else WAKES_PER_S
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """How a worker reaches the broker. ``ca_pem``: PEM text, empty for the system's own, None for no TLS."""
+    """How a worker reaches the broker. ``ca_pem``: PEM text, empty for the system's own, None for no TLS.
+
+    It reads and writes at most ``wakes_per_s`` times a second; 0: whenever there is something to do.
+    """
 
     endpoints: tuple[Endpoint, ...]
     vhost: str
@@ -73,6 +86,7 @@ class Link:
     ca_pem: str | None
     connection_name: str
     heartbeat_s: int = 5
+    wakes_per_s: int = WAKES_PER_S
     first_endpoint: int = 0
 
 
@@ -93,7 +107,6 @@ class PublisherSpec:
     duration_s: float
     size_bytes: int
     window: int
-    coalesce_ms: float = 1.0
     exchange: str
     routing_key: str
     mandatory: bool = True
@@ -232,7 +245,7 @@ class LoadSpec:
     body: Layout = "warren"
     size_bytes: int = 200
     window: int = 200
-    coalesce_ms: float = 1.0
+    wakes_per_s: int = WAKES_PER_S
     publish_deadline_s: float = 30.0
     drain_silence_s: float = 150.0
     hold_back_s: float = 0.0

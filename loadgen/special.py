@@ -73,11 +73,11 @@ class Special(Consumer):
         if self._renewals.check(self._taken, time.monotonic_ns()):
             self._take_no_more()
 
-    def turn(self, now_ns: int, *, slept: bool) -> int:
+    def turn(self, now_ns: int, *, rested_ns: int) -> int:
         if self._spec.slow is None:
-            return super().turn(now_ns, slept=slept)
+            return super().turn(now_ns, rested_ns=rested_ns)
         change_ns = self._set_pace(now_ns, self._spec.slow)
-        return min(change_ns, super().turn(now_ns, slept=slept))
+        return min(change_ns, super().turn(now_ns, rested_ns=rested_ns))
 
     def _set_pace(self, now_ns: int, slow: Slow) -> int:
         """Take the time for a message that belongs to this moment; returns when that changes next."""

@@ -132,7 +132,7 @@ def _spec(
         body=scenario.body,
         size_bytes=scenario.size_bytes,
         window=scenario.window,
-        coalesce_ms=scenario.coalesce_ms,
+        wakes_per_s=scenario.wakes_per_s,
         publish_deadline_s=scenario.publish_deadline_s,
         drain_silence_s=scenario.drain_silence_s,
         hold_back_s=scenario.hold_back_s,

@@ -12,18 +12,19 @@ import array
 import fcntl
 import ssl
 import termios
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from pika import frame
 from pika.adapters.base_connection import BaseConnection
-from pika.adapters.select_connection import EPollPoller, IOLoop, PollEvents, SelectConnection
+from pika.adapters.select_connection import SelectConnection
 from pika.adapters.utils import io_services_utils
 from pika.connection import Parameters
 from pika.exceptions import IncompatibleProtocolError
 
 from loadgen import wire
+from loadgen.loop import TurnLoop
 
 #: Every attribute of pika's inside that this module overrides, calls or sets: (owner, attribute).
 PIKA_INTERNALS: tuple[tuple[type, str], ...] = (
@@ -31,10 +32,6 @@ PIKA_INTERNALS: tuple[tuple[type, str], ...] = (
     (SelectConnection, "_on_data_available"),
     (SelectConnection, "_process_frame"),
     (SelectConnection, "_adapter_emit_data"),
-    (IOLoop, "_get_remaining_interval"),
-    (EPollPoller, "_dispatch_fd_events"),
-    (EPollPoller, "_init_poller"),
-    (IOLoop, "process_timeouts"),
     (io_services_utils._AsyncTransportBase, "_MAX_RECV_BYTES"),
     (io_services_utils._AsyncTransportBase, "_MAX_CONSUME_BYTES"),
     (io_services_utils._AsyncTransportBase, "_initiate_abort"),
@@ -47,55 +44,19 @@ PIKA_ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (io_services_utils._AsyncTransportBase, "_state"),
     (io_services_utils._AsyncSSLTransport, "_ssl_writable_action"),
     (BaseConnection, "_transport"),
-    (IOLoop, "_poller"),
 )
 
-#: One read takes at most this; a TLS record holds 16 KiB.
+#: One read takes at most this; of TLS no more than a record, which holds 16 KiB (RFC 8446, section 5.1).
 _RECV_BYTES = 64 * 1024
-#: A poll that lasted longer than this really waited: there was nothing to read.
-_SLEPT_NS = 50_000
-_LONGEST_WAIT_S = 1.0
+_RECORD_BYTES = 16 * 1024
 
+#: The other side has ended, with TLS' farewell or without: pika reads it once more, and handles it.
+_ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 #: Not now, later.
 _AGAIN = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 OnDelivery = Callable[[wire.Delivery], None]
 OnConfirm = Callable[[int, bool, bool], None]
-
-
-class TurnLoop(IOLoop):  # type: ignore[misc]
-    """pika's loop, run one turn at a time: wait for I/O until ``wake_ns`` at most, dispatch, return."""
-
-    def __init__(self) -> None:
-        self.wake_ns: int | None = None
-        self._direct: tuple[tuple[int, int], Callable[[], bool]] | None = None
-        super().__init__()
-        self.activate_poller()
-
-    def turn(self) -> tuple[int, bool]:
-        """One wait and its dispatching; returns when the wait ended (monotonic ns) and whether it slept."""
-        before = time.monotonic_ns()
-        events = self._poller._poll.poll(self._wait_s(before))
-        woke = time.monotonic_ns()
-        if events and not self._read_directly(events):
-            self._poller._dispatch_fd_events(dict(events))
-        self.process_timeouts()
-        return woke, woke - before > _SLEPT_NS
-
-    def prefer(self, fd: int, read: Callable[[], bool]) -> None:
-        """Call ``read`` when ``fd`` can be read and nothing else has happened, unless it returns False."""
-        self._direct = ((fd, PollEvents.READ), read)
-
-    def _read_directly(self, events: Sequence[tuple[int, int]]) -> bool:
-        direct = self._direct
-        return direct is not None and len(events) == 1 and events[0] == direct[0] and direct[1]()
-
-    def _wait_s(self, now_ns: int) -> float:
-        timers: float | None = self._get_remaining_interval()
-        wait = _LONGEST_WAIT_S if timers is None else min(timers, _LONGEST_WAIT_S)
-        if self.wake_ns is not None:
-            wait = min(wait, max(0, self.wake_ns - now_ns) / 1e9)
-        return wait
 
 
 class Connection(SelectConnection):  # type: ignore[misc]
@@ -115,6 +76,9 @@ class Connection(SelectConnection):  # type: ignore[misc]
         on_close: Callable[[Any, BaseException], None],
     ) -> None:
         self._pending: list[bytes] = []
+        #: Send frames with the next `flush`. A list's own method: this is called for every message.
+        self.queue: Callable[[bytes], None] = self._pending.append
+        self._receive: Callable[[], bytes] = bytes
         self._inbox = bytearray()
         self._fd = -1
         self._readable = array.array("i", [0])
@@ -135,6 +99,7 @@ class Connection(SelectConnection):  # type: ignore[misc]
     def read_in_large_pieces(self) -> None:
         """To be called once the connection is open."""
         self._transport._MAX_RECV_BYTES = _RECV_BYTES
+        self._receive = _receiver(self._transport._sock)
         self._fd = self._transport._sock.fileno()
         self.ioloop.prefer(self._fd, self.read_now)
 
@@ -151,6 +116,8 @@ class Connection(SelectConnection):  # type: ignore[misc]
             return self._drain(transport)
         except _AGAIN:
             return True
+        except _ENDED:
+            return False
         except Exception as error:
             transport._initiate_abort(error)
             return True
@@ -158,7 +125,7 @@ class Connection(SelectConnection):  # type: ignore[misc]
     def _drain(self, transport: Any) -> bool:
         left = transport._MAX_CONSUME_BYTES
         while True:
-            data = transport._sock.recv(_RECV_BYTES)
+            data = self._receive()
             if not data:
                 return False
             self._on_data_available(data)
@@ -168,10 +135,6 @@ class Connection(SelectConnection):  # type: ignore[misc]
             fcntl.ioctl(self._fd, termios.FIONREAD, self._readable)
             if not self._readable[0]:
                 return True
-
-    def queue(self, frames: bytes) -> None:
-        """Send ``frames`` with the next `flush`."""
-        self._pending.append(frames)
 
     def flush(self) -> None:
         """Hand everything queued in this turn to the socket as one write."""
@@ -231,6 +194,12 @@ class Connection(SelectConnection):  # type: ignore[misc]
             return 0
         self._process_frame(value)
         return at + int(consumed)
+
+
+def _receiver(sock: Any) -> Callable[[], bytes]:
+    """What reads once from ``sock``; for TLS without `ssl.SSLSocket`'s two layers of Python above OpenSSL."""
+    inner = getattr(sock, "_sslobj", None)
+    return partial(sock.recv, _RECV_BYTES) if inner is None else partial(inner.read, _RECORD_BYTES)
 
 
 def _send_now(transport: Any, data: bytes) -> bytes:

@@ -21,6 +21,7 @@ from pika.channel import Channel
 
 from loadgen import transport
 from loadgen.histogram import Counts
+from loadgen.loop import TurnLoop, spacing_ns
 from loadgen.roles import Renews
 from loadgen.spec import Link
 from warren.connection import TlsMaterial, parameters, tls_context
@@ -49,14 +50,21 @@ class Job(Protocol):
     def lost(self) -> None:
         """The connection is gone; everything unsettled on it is unknown."""
 
-    def turn(self, now_ns: int, *, slept: bool) -> int:
-        """Do what is due; returns when to be called again at the latest (monotonic ns)."""
+    def turn(self, now_ns: int, *, rested_ns: int) -> int:
+        """Do what is due; returns when to be called again at the latest (monotonic ns).
+
+        ``rested_ns`` is when the loop last had nothing to do, 0 where it has not rested since the last turn.
+        """
 
     def before_flush(self) -> None:
         """Write evidence: what was queued leaves after this."""
 
     def tick(self) -> dict[str, Any]:
         """Figures since the last tick, for the coordinator."""
+
+    @property
+    def credit(self) -> int:
+        """How many messages may be under way: the publisher's window, the consumer's prefetch."""
 
     def command(self, name: str) -> None:
         """``start`` (once ``t0_ns`` is set), ``stop``: begin nothing new, ``finish``: end now."""
@@ -98,7 +106,7 @@ class Worker:
         self._link = link
         self._write = write
         self._commands_fd = commands_fd
-        self._loop = transport.TurnLoop()
+        self._loop = TurnLoop()
         self._tls = None
         if link.ca_pem is not None:
             material = TlsMaterial(ca_pem=link.ca_pem or None, client_pem=link.credentials.client_pem)
@@ -124,8 +132,7 @@ class Worker:
         self._loop.add_handler(self._commands_fd, self._read_commands, PollEvents.READ)
         self._connect()
         while not self._ended:
-            now_ns, slept = self._loop.turn()
-            self._turn(now_ns, slept)
+            self._turn(*self._loop.turn())
         self.say("end", s=self._second(time.monotonic_ns()), **self._figures(), **_usage())
 
     def ready(self) -> None:
@@ -159,8 +166,8 @@ class Worker:
             channel.close(200, "opening another as planned")
         return True
 
-    def _turn(self, now_ns: int, slept: bool) -> None:
-        wake_ns = self._job.turn(now_ns, slept=slept)
+    def _turn(self, now_ns: int, rested_ns: int) -> None:
+        wake_ns = self._job.turn(now_ns, rested_ns=rested_ns)
         if now_ns >= self._next_tick_ns:
             self.say("tick", s=self._second(self._next_tick_ns - 1), **self._figures(), **_usage())
             self._next_tick_ns += SECOND_NS * ((now_ns - self._next_tick_ns) // SECOND_NS + 1)
@@ -205,6 +212,8 @@ class Worker:
     def _figures(self) -> dict[str, Any]:
         """The job's, and how often its connection came and went."""
         figures = self._job.tick()
+        moved = sum(figures["counts"].get(name, 0) for name in _MOVES)
+        self._loop.budget.every_ns = spacing_ns(self._link.wakes_per_s, self._job.credit, moved)
         figures["counts"] |= {name: count for name, count in self._links.items() if count}
         self._links = dict.fromkeys(self._links, 0)
         return figures
@@ -282,6 +291,8 @@ class Worker:
 
 
 _ACCESS_REFUSED = 403
+#: Which of a tick's counts say how many messages moved in its second.
+_MOVES = ("published", "republished", "consumed")
 
 
 def _is_refusal(error: BaseException) -> bool:

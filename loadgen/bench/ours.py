@@ -9,7 +9,7 @@ from loadgen import container
 from loadgen.bench import stage
 from loadgen.bench.cells import ACK_BATCH, PREFETCH, WINDOW, Cell
 from loadgen.progress import Quiet
-from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole
+from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole, usual_wakes_per_s
 from warren.connection import Credentials, Endpoint
 from warren.context import Context
 
@@ -51,6 +51,7 @@ def spec(
             consumers=consumers(cell, operator),
             folder=container.RUN_FOLDER,
             rate_per_s=cell.rate_per_s,
+            wakes_per_s=usual_wakes_per_s(cell.rate_per_s),
             duration_s=seconds,
             body=cell.body,
             size_bytes=cell.size_bytes,

@@ -140,7 +140,7 @@ class Rig:
 
     def later(self, ms: float) -> int:
         self.clock.now += int(ms * MS)
-        return self.job.turn(self.clock.now, slept=True)
+        return self.job.turn(self.clock.now, rested_ns=self.clock.now)
 
     def done(self, publisher: int = 0) -> list[int]:
         return list(members(read_bitmap(self.folder / f"w.done-{publisher}").bits))
@@ -588,7 +588,7 @@ def test_consumer_is_slow_only_while_it_is_meant_to_be(
 
     def turn(at_s: float) -> float:
         rig.clock.now = rig.worker.t0_ns + int(at_s * SECOND_NS)
-        return (rig.job.turn(rig.clock.now, slept=True) - rig.worker.t0_ns) / SECOND_NS
+        return (rig.job.turn(rig.clock.now, rested_ns=rig.clock.now) - rig.worker.t0_ns) / SECOND_NS
 
     def settled() -> int:
         return len(rig.connection.settled)

@@ -169,10 +169,10 @@ def test_one_confirm_may_stand_for_several(rig: Rig) -> None:
 def test_nacked_message_is_published_again_after_a_pause(rig: Rig) -> None:
     rig.deliver(7)
     rig.confirm(1, ack=False)
-    rig.job.turn(rig.clock.now, slept=True)
+    rig.job.turn(rig.clock.now, rested_ns=rig.clock.now)
     assert (rig.connection.acked, len(rig.connection.published)) == ([], 1)
     rig.clock.now += SECOND_NS
-    rig.job.turn(rig.clock.now, slept=True)
+    rig.job.turn(rig.clock.now, rested_ns=rig.clock.now)
     assert rig.connection.published[1][3].attempt == 1
     rig.confirm(2)
     assert rig.connection.acked == [1]
@@ -271,5 +271,5 @@ def test_slow_relay_takes_one_message_after_the_other(
     rig.deliver(1)
     rig.deliver(2)
     rig.clock.now += SECOND_NS // 10
-    rig.job.turn(rig.clock.now, slept=True)
+    rig.job.turn(rig.clock.now, rested_ns=rig.clock.now)
     assert [each[3].seq for each in rig.connection.published] == [1]

@@ -149,7 +149,7 @@ class Rig:
 
     def at(self, ms: float) -> None:
         self.clock.now = SECOND_NS + int(ms * MS)
-        self.job.turn(self.clock.now, slept=True)
+        self.job.turn(self.clock.now, rested_ns=self.clock.now)
 
     def confirm_all(self) -> None:
         self.connection.on_confirm(len(self.connection.requests), True, True)

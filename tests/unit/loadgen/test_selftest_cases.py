@@ -162,7 +162,7 @@ class Rehearsal:
 
     def turn(self) -> None:
         now = self.clock.now
-        self.publisher.turn(now, slept=True)
+        self.publisher.turn(now, rested_ns=now)
         self.publisher.before_flush()
         self.broker()
         if self.upstream.passage.over:
@@ -172,7 +172,7 @@ class Rehearsal:
             self._published = 0
         self.upstream.hear()
         self.downstream.hear()
-        self.consumer.turn(now, slept=True)
+        self.consumer.turn(now, rested_ns=now)
         self.consumer.before_flush()
 
     def broker(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 from pika import frame, spec
 from pika.adapters.utils import connection_workflow as workflow
 
-from loadgen import transport, wire
+from loadgen import loop, transport, wire
 
 PROPERTIES = spec.BasicProperties(delivery_mode=2, priority=9, headers={"a": 1})
 
@@ -39,15 +39,17 @@ def by_pika(body: bytes, frame_max: int = 131072) -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.parametrize(("owner", "name"), transport.PIKA_INTERNALS)
+@pytest.mark.parametrize(("owner", "name"), [*transport.PIKA_INTERNALS, *loop.PIKA_INTERNALS])
 def test_pikas_inside_still_has(owner: type, name: str) -> None:
-    assert hasattr(owner, name), f"pika changed: {owner.__name__}.{name} is gone; see loadgen/transport.py"
+    assert hasattr(owner, name), (
+        f"pika changed: {owner.__name__}.{name} is gone; see loadgen/transport.py, loop.py"
+    )
 
 
-@pytest.mark.parametrize(("owner", "name"), transport.PIKA_ATTRIBUTES)
+@pytest.mark.parametrize(("owner", "name"), [*transport.PIKA_ATTRIBUTES, *loop.PIKA_ATTRIBUTES])
 def test_pika_still_sets(owner: type, name: str) -> None:
     made = owner.__init__.__code__.co_names  # type: ignore[misc]
-    assert name in made, f"pika changed: {owner.__name__} sets no {name}; see loadgen/transport.py"
+    assert name in made, f"pika changed: {owner.__name__} sets no {name}; see loadgen/transport.py, loop.py"
 
 
 def test_pika_is_the_version_that_this_was_written_for() -> None:
@@ -223,19 +225,6 @@ def test_broken_socket_is_left_for_the_reader_to_find(line: Wire) -> None:
     line.connection.queue(b"lost")
     line.connection.flush()
     assert line.handed_over == []
-
-
-def test_loop_wakes_when_told_and_says_that_it_slept() -> None:
-    loop = transport.TurnLoop()
-    loop.wake_ns = 0
-    _, slept = loop.turn()
-    assert not slept
-    start = time.monotonic_ns()
-    loop.wake_ns = start + 5_000_000
-    woke, slept = loop.turn()
-    assert slept
-    assert woke - start >= 5_000_000
-    loop.close()
 
 
 @pytest.mark.parametrize(
