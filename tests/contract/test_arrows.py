@@ -51,15 +51,16 @@ FRONT_DOOR = len(STOREYS) - 1
 
 #: What of loadgen speaks AMQP: the adapter and what runs on its loop. All else knows plain numbers.
 AMQP_SIDE = (
-    "transport", "wire", "worker", "publisher", "requester", "consumer", "relay", "passing", "objects",
+    "transport", "loop", "wire", "worker", "publisher", "requester", "consumer", "relay", "passing",
+    "objects",
 )  # fmt: skip
 #: Who may import a library, besides tests.
 ONLY_IN = {
     "pika": ("warren/connection.py", *(f"loadgen/{name}.py" for name in AMQP_SIDE)),
     "grafanalib": ("dashboards/",),
 }
-#: The only files that wait, and the only kind that ends the process.
-WAITS = ("warren/wait.py",)
+#: The only files that wait, a worker's loop by the millisecond, and the only kind that ends the process.
+WAITS = ("warren/wait.py", "loadgen/loop.py")
 FRONT_DOORS = ("cli.py", "__main__.py")
 
 #: What must not be touched while a module is imported.
