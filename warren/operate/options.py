@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,14 @@ from warren.errors import BadInputError
 
 
 def say(line: str) -> None:
-    """Progress goes to standard error, so that a command's result can be piped."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    """Progress goes to standard error, so that a command's result can be piped.
+
+    Where its reader has gone (``2>&1 | head``) nothing is said any more: a fault that waits to be healed must
+    not be left because nobody listens.
+    """
+    with suppress(BrokenPipeError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def context(topology: Path | None = None) -> Context:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +315,14 @@ def test_shell_completion_is_one_line(shell: str) -> None:
         env=env, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert "_WARREN_COMPLETE" in done.stdout
+
+
+def test_progress_whose_reader_has_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w", encoding="utf-8", buffering=1) as gone:
+        monkeypatch.setattr(sys, "stderr", gone)
+        options.say("the cluster is being healed")
+        options.say("and it goes on")
+        with suppress(BrokenPipeError):
+            gone.close()
