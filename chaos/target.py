@@ -63,12 +63,17 @@ def resolve(context: ChaosContext, target: Target) -> Resolved:
 
 def _queue(context: ChaosContext, target: Target) -> tuple[str, str]:
     """The virtual host and the queue: one of the topology's, or one of a load profile's own."""
-    queue = str(target.leader_of)
-    if target.vhost and target.vhost.removeprefix("/").startswith(RESERVED_PREFIX):
-        if not re.fullmatch(_PLAIN, target.vhost + queue):
+    queue, vhost = str(target.leader_of), target.vhost
+    if vhost is None and queue.startswith(f"/{RESERVED_PREFIX}"):
+        vhost, _, queue = queue.partition(":")
+    if vhost and vhost.removeprefix("/").startswith(RESERVED_PREFIX):
+        if not re.fullmatch(_PLAIN, vhost) or not re.fullmatch(_PLAIN, queue):
             raise BadInputError(f"queue {queue!r}", "is no name of a profile's queue")
-        return target.vhost, queue
-    found, known = context.topology.find_queue(f"{target.vhost}:{queue}" if target.vhost else queue)
+        return vhost, queue
+    if vhost is None and queue.startswith(RESERVED_PREFIX):
+        what = "is a load profile's own, in a virtual host that is named after the profile"
+        raise BadInputError(f"queue {queue}", what, f"--leader-of /{RESERVED_PREFIX}PROFILE:{queue}")
+    found, known = context.topology.find_queue(f"{vhost}:{queue}" if vhost else queue)
     return found.name, known.name
 
 

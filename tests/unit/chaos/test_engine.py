@@ -269,6 +269,18 @@ def test_queue_of_a_running_profile_may_be_aimed_at_by_its_own_vhost(ground: Any
     assert ground.states() == ["running", "stopped", "running"]
 
 
+def test_queue_of_a_running_profile_may_be_named_in_one_word(ground: Any) -> None:
+    target = Target(leader_of="/warren.stream:warren.stream.log")
+    assert inject(ground.context(), Order(fault="kill", target=target)).target == "rmq2"
+    assert "warren.stream.log in /warren.stream" in str(ground.journal.open_faults()[0].evidence)
+
+
+def test_profiles_queue_without_its_vhost_is_told_where_to_look(ground: Any) -> None:
+    with pytest.raises(BadInputError, match="named after the profile") as caught:
+        inject(ground.context(), Order(fault="kill", target=Target(leader_of="warren.stream.log")))
+    assert "/warren.PROFILE:warren.stream.log" in str(caught.value)
+
+
 @pytest.mark.parametrize("queue", ['q">>), halt().', "a b", ""])
 def test_name_that_no_profile_could_have_is_refused_before_the_broker_is_asked(
     ground: Any, queue: str
