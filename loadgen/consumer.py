@@ -181,12 +181,11 @@ class Consumer:
     def _work(self, delivery: wire.Delivery, message: tuple[int, int, int], at: tuple[int, int, int]) -> None:
         publisher, seq, kind = message
         now, intended_ns, _ = at
-        spec, tried, origin = self._spec, 0, ""
+        tried, origin = 0, ""
         scheduled = self._mark in delivery.header
         if scheduled:
             headers = delivery.headers()
-            by_count = self._requeues
-            tried = death.failed_deliveries(headers) if by_count else death.tries_before(headers, spec.queue)
+            tried = self._tries_before(headers)
             origin = self._origin(headers)
         elif not delivery.redelivered or not self._was_done(publisher, seq):
             # What a lost connection swallowed comes flagged, and its wait is the one that a fault is about.
@@ -216,6 +215,12 @@ class Consumer:
             self._log.add(Kind.SERVED, publisher, seq, now, detail=kind, aux=free_ns, aux2=flag)
         if spec.log_arrivals:
             self._log.add(Kind.ARRIVED, publisher, seq, now, detail=kind, aux=intended_ns, aux2=flag)
+
+    def _tries_before(self, headers: Mapping[str, Any]) -> int:
+        """Told by the broker's count where failed messages go back into their queue, else by rejections."""
+        if self._requeues:
+            return death.failed_deliveries(headers)
+        return death.tries_before(headers, self._spec.queue)
 
     def _origin(self, headers: Mapping[str, Any]) -> str:
         """Where a dead-lettered message is booked; empty for the queue that it was taken from."""

@@ -155,6 +155,8 @@ class Relay:
             self._strange(delivery, now, Kind.UNREADABLE)
             return
         passing = self._router.passing(delivery, stamp, now, self._worker.body_clock_ns)
+        if passing.tried == self._spec.crash_try:
+            os.kill(os.getpid(), signal.SIGKILL)
         self._note(passing)
         if passing.outcome is None and self._spec.to != "reply":
             self._settle(passing)

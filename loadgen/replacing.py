@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from loadgen import roster
+from loadgen.roles import deaths
 from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec, RelaySpec, WorkerSpec
 
 #: How many that nobody asked to die are replaced.
@@ -27,16 +28,20 @@ class Replacements:
         have died."""
         base = dead.name.partition("~")[0]
         role = next(each for each in self.spec.takers if base.rpartition("-")[0] == each.name)
-        planned = not isinstance(dead, PublisherSpec) and dead.crash_after is not None
+        planned = not isinstance(dead, PublisherSpec) and dies(dead)
         if not planned and self._unplanned >= _UNPLANNED:
             return None
         self._unplanned += not planned
         self._started += 1
-        armed = self._armed.setdefault(role.name, min(role.count, role.crashes))
-        again = armed < role.crashes
-        self._armed[role.name] += again
+        armed = self._armed.setdefault(role.name, min(role.count, deaths(role)))
+        self._armed[role.name] += armed < deaths(role)
         name = f"{base}~{self._started}"
-        found = roster.taker(self.spec, role, self.folder, name, self._started, armed=again)
+        found = roster.taker(self.spec, role, self.folder, name, self._started, death=armed)
         if isinstance(found, ConsumerSpec) and isinstance(dead, ConsumerSpec):
             return replace(found, from_epoch_s=dead.from_epoch_s)
         return found
+
+
+def dies(worker: ConsumerSpec | RelaySpec) -> bool:
+    """Whether the profile has ``worker`` kill itself."""
+    return worker.crash_after is not None or worker.crash_try is not None

@@ -88,6 +88,7 @@ class RoleReader:
             slow=_slow(section.section("slow")) if "slow" in section.data else None,
             crash_every=_every(section, "crash_every"),
             crashes=section.integer("crashes", 1, low=1, high=100),
+            crash_on_tries=_crash_on_tries(section),
             failures=_failures(section),
             on_failure=cast("tuple[OnFailure, ...]", section.texts("on_failure", ("reject",))),
             tries=section.integer("tries", len(delays) + 1, low=1, high=1000),
@@ -118,9 +119,24 @@ class RoleReader:
             work_time_s=section.number("work_time_s", 0.0, low=0, high=3600),
             crash_every=_every(section, "crash_every"),
             crashes=section.integer("crashes", 1, low=1, high=100),
+            crash_on_tries=_crash_on_tries(section),
         )
         _check_relay(section, role)
         return role
+
+
+def _crash_on_tries(section: Section) -> tuple[int, ...]:
+    """At which tries processes die; they are told apart where delays say how many there are."""
+    key = "crash_on_tries"
+    section.known.add(key)
+    raw = section.data.get(key, [])
+    most = len(section.data.get("delays_s") or ())
+    if not isinstance(raw, list) or any(type(each) is not int or not 0 <= each <= most for each in raw):
+        section.fault(key, f"must be a list of tries from 0 to {most}, the number of delays; it is {raw!r}")
+        return ()
+    if raw and "crash_every" in section.data:
+        section.fault(key, "stands beside crash_every", "say one of the two")
+    return tuple(raw)
 
 
 def _check_relay(section: Section, role: RelayRole) -> None:

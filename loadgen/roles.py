@@ -120,7 +120,8 @@ class ConsumerRole:
 
     ``delays_s`` is how long each failed try is meant to wait before the next. With ``reads`` "all" each
     of the processes gets every message, as readers of a stream do, and owes all of them to the ledger.
-    A process kills itself after ``crash_every`` messages; ``crashes`` of them in all. It closes its
+    A process kills itself after ``crash_every`` messages, ``crashes`` of them in all, or one after the other
+    with a message in its hands that has had as many tries as ``crash_on_tries`` says. It closes its
     connection, or its channel (``renews``), and makes another after every ``reconnect_every`` messages.
     With ``does`` "replay" it reads a stream again, for an oracle: the ledger is owed nothing. ``from_s``
     is a stream's place by time, in seconds after the run's start. ``on_failure`` says, try by try, what
@@ -141,6 +142,7 @@ class ConsumerRole:
     renews: Renews = "connection"
     crash_every: int | None = None
     crashes: int = 1
+    crash_on_tries: tuple[int, ...] = ()
     count: int = 1
     prefetch: int = 100
     ack_batch: int = 50
@@ -156,6 +158,13 @@ class ConsumerRole:
         if self.reads == "shared":
             return (self.queue,)
         return tuple(reader_unit(self.queue, f"{self.name}-{place}") for place in range(self.count))
+
+
+def deaths(role: TakerRole) -> int:
+    """How many processes of ``role`` kill themselves, where there is work enough."""
+    if role.crash_on_tries:
+        return len(role.crash_on_tries)
+    return role.crashes if role.crash_every is not None else 0
 
 
 def reader_unit(queue: str, name: str) -> str:
@@ -188,6 +197,7 @@ class RelayRole:
     work_time_s: float = 0.0
     crash_every: int | None = None
     crashes: int = 1
+    crash_on_tries: tuple[int, ...] = ()
 
     @property
     def does(self) -> Does:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from loadgen import oracles, plan
 from loadgen.curve import ends_ns
 from loadgen.expectation import Classes, Expectation, Flow
-from loadgen.roles import REPLIES, Begins, reader_unit
+from loadgen.roles import REPLIES, Begins, deaths, reader_unit
 from loadgen.spec import (
     ConsumerRole,
     ConsumerSpec,
@@ -71,7 +71,7 @@ def consumers(
     """
     return tuple(
         _since(
-            taker(spec, role, folder, f"{role.name}-{place}", place, armed=place < role.crashes),
+            taker(spec, role, folder, f"{role.name}-{place}", place, death=place),
             role,
             began_epoch_s,
         )
@@ -91,17 +91,23 @@ def _since(
 
 
 def taker(
-    spec: LoadSpec, role: TakerRole, folder: str, name: str, place: int, *, armed: bool
+    spec: LoadSpec, role: TakerRole, folder: str, name: str, place: int, *, death: int
 ) -> ConsumerSpec | RelaySpec:
-    """The spec of one process of ``role`` called ``name``; an ``armed`` one kills itself as the role says."""
-    crash_after = role.crash_every if armed else None
+    """The spec of one process of ``role`` called ``name``; it dies the role's death of that number, from 0,
+    where there are so many."""
+    dies = death < deaths(role)
     link = _link(spec, role.user, name, place + 1)
     if isinstance(role, RelayRole):
         found: ConsumerSpec | RelaySpec = _relay(spec, role, folder, link)
     else:
         unit = reader_unit(role.queue, name) if role.reads == "all" else ""
         found = replace(_consumer(spec, role, folder, link), unit=unit)
-    return replace(found, name=name, crash_after=crash_after)
+    return replace(
+        found,
+        name=name,
+        crash_after=role.crash_every if dies else None,
+        crash_try=role.crash_on_tries[death] if dies and role.crash_on_tries else None,
+    )
 
 
 def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> ConsumerSpec:

@@ -134,7 +134,8 @@ class ConsumerSpec:
     what the prefetch lets and keeps it until it is released, "replay" reads for an oracle only. ``unit``
     is the queue's name in the ledger, where it is not the queue's own; ``settles`` "origin" books a
     dead-lettered message to the queue where it died first. ``arguments`` are those of basic.consume.
-    ``crash_after`` kills the process, without a word, when it is given that many messages and one more.
+    ``crash_after`` kills the process, without a word, when it is given that many messages and one more,
+    ``crash_try`` when it is given a message that has had that many tries before.
     ``from_epoch_s`` is where to begin in a stream, by the time of storing. The connection is closed and
     made again after every ``reconnect_every`` messages.
     """
@@ -156,6 +157,7 @@ class ConsumerSpec:
     reconnect_every: int | None = None
     renews: Renews = "connection"
     crash_after: int | None = None
+    crash_try: int | None = None
     prefetch: int = 100
     ack_batch: int = 50
     ack_interval_s: float = 0.05
@@ -200,6 +202,7 @@ class RelaySpec:
     prefetch: int = 100
     work_time_s: float = 0.0
     crash_after: int | None = None
+    crash_try: int | None = None
     log_tries: bool = False
     log_arrivals: bool = False
     classes: tuple[str, ...] = ("all",)

@@ -22,7 +22,8 @@ from loadgen.worker import SECOND_NS, Worker
 
 def consumer(spec: ConsumerSpec, worker: Worker) -> Consumer:
     """The consumer that ``spec`` asks for."""
-    unbroken = spec.crash_after is None and spec.reconnect_every is None and spec.slow is None
+    lives = spec.crash_after is None and spec.crash_try is None
+    unbroken = lives and spec.reconnect_every is None and spec.slow is None
     alike = spec.body != "varied"
     plain = unbroken and alike and not spec.stream and spec.does in ("work", "finish")
     return Consumer(spec, worker) if plain else Special(spec, worker)
@@ -103,6 +104,11 @@ class Special(Consumer):
 
     def _work(self, delivery: wire.Delivery, message: tuple[int, int, int], at: tuple[int, int, int]) -> None:
         publisher, seq, kind = message
+        if (
+            self._spec.crash_try is not None
+            and self._tries_before(delivery.headers()) == self._spec.crash_try
+        ):
+            os.kill(os.getpid(), signal.SIGKILL)
         if self._spec.log_offsets and self._offset is not None:
             self._log.add(Kind.READ, publisher, seq, at[0], detail=kind, aux=self._offset, aux2=at[1])
         if self._spec.does == "replay":

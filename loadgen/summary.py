@@ -132,6 +132,8 @@ def _does(role: ConsumerRole) -> str:
         found += f" (another {role.renews} every {role.reconnect_every})"
     if role.crash_every is not None:
         found += f" (dies after {role.crash_every}, {role.crashes} of them)"
+    if role.crash_on_tries:
+        found += f" (dies at try {', '.join(map(str, role.crash_on_tries))})"
     if role.slow is not None:
         found += f" (slow from {role.slow.from_s:g} s for {role.slow.for_s:g} s)"
     return found

@@ -14,13 +14,14 @@ from loadgen.collect import Totals
 from loadgen.evidence import Evidence
 from loadgen.expectation import Expectation
 from loadgen.ledger import Kind
+from loadgen.roles import deaths
 from loadgen.spec import LoadSpec
 
 
 def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Totals) -> Mapping[str, Any]:
     """``redone``: how many workers died, what came back of theirs, what was done once and what again."""
     del expected, totals
-    planned = sum(role.crashes for role in spec.takers if role.crash_every is not None)
+    planned = sum(map(deaths, spec.takers))
     died = sum("~" in str(part.meaning.get("worker", "")) for part in evidence.logs)
     flagged = evidence.sequences(Kind.REDELIVERED)
     once = again = unflagged = 0

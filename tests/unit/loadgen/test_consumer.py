@@ -451,6 +451,27 @@ def test_armed_consumer_kills_itself_before_it_takes_one_more(
     assert killed == [(os.getpid(), signal.SIGKILL)]
 
 
+@pytest.mark.parametrize("told_by", ["rejections", "count"])
+def test_consumer_kills_itself_with_a_message_of_the_try_that_it_is_to_die_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told_by: str
+) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(special.os, "kill", lambda _pid, number: killed.append(number))
+    rig = Rig(tmp_path, monkeypatch, crash_try=2, on_failure=("requeue" if told_by == "count" else "reject",))
+
+    def deliver(seq: int, tries: int) -> None:
+        rejected = [{"queue": "work", "reason": "rejected", "count": tries}]
+        rig.deliver(
+            seq, **{"failed": tries} if told_by == "count" else {"deaths": rejected if tries else None}
+        )
+
+    for seq, tries in enumerate((0, 1, 3)):
+        deliver(seq, tries)
+    assert killed == []
+    deliver(3, 2)
+    assert killed == [signal.SIGKILL]
+
+
 def test_what_expired_is_booked_to_the_queue_where_it_died(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

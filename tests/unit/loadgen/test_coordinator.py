@@ -227,6 +227,28 @@ def test_profile_kills_as_many_as_it_says_and_all_are_replaced() -> None:
     assert died == 9
 
 
+def test_each_process_dies_at_a_try_of_its_own_and_who_replaces_it_at_the_next() -> None:
+    role = ConsumerRole(name="c", user="u", queue="q", count=2, crash_on_tries=(0, 1, 3))
+    spec = dataclasses.replace(SPEC, consumers=(role,))
+    replacements = Replacements(spec, "f")
+    alive = [each for each in consumers(spec, "f") if isinstance(each, ConsumerSpec)]
+    assert [each.crash_try for each in alive] == [0, 1]
+    following = [replacements.next(each) for each in alive]
+    assert [each.crash_try for each in following if each] == [3, None]
+    assert {each.crash_after for each in (*alive, *following) if each} == {None}
+
+
+def test_planned_deaths_at_tries_use_up_nothing_of_what_unplanned_ones_may(tmp_path: Path) -> None:
+    role = ConsumerRole(name="c", user="u", queue="q", crash_on_tries=(1,) * 9)
+    spec = dataclasses.replace(SPEC, consumers=(role,))
+    replacements, (each,) = Replacements(spec, "f"), consumers(spec, "f")
+    for _ in range(9):
+        following = replacements.next(each)
+        assert following is not None
+        each = following
+    assert [replacements.next(each) is None for _ in range(6)] == [False] * 5 + [True]
+
+
 def test_only_so_many_processes_are_armed_as_are_to_die() -> None:
     _, started = armed(crashes=1)
     assert [each.crash_after for each in started] == [10, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import struct
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,16 @@ def test_slow_relay_takes_one_message_after_the_other(
     rig.clock.now += SECOND_NS // 10
     rig.job.turn(rig.clock.now, rested_ns=rig.clock.now)
     assert [each[3].seq for each in rig.connection.published] == [1]
+
+
+def test_relay_kills_itself_with_a_message_of_the_try_that_it_is_to_die_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(relay.os, "kill", lambda _pid, number: killed.append(number))
+    rig = Rig(tmp_path, monkeypatch, crash_try=1)
+    rig.deliver(6)
+    rig.deliver(7, headers={TRY_HEADER: 2})
+    assert killed == []
+    rig.deliver(8, headers={TRY_HEADER: 1})
+    assert killed == [signal.SIGKILL]

@@ -108,6 +108,14 @@ def test_retry_touches_every_rung_and_the_failed_queue(topology: Topology) -> No
         ({"consumers": [{**PLAIN["consumers"][0], "on_failure": []}]}, "consumers[worker].on_failure"),
         ({"consumers": [{**PLAIN["consumers"][0], "tries": 0}]}, "consumers[worker].tries"),
         ({"consumers": [{**PLAIN["consumers"][0], "tries": 3, "delays_s": [1]}]}, "consumers[worker].tries"),
+        (
+            {"consumers": [{**PLAIN["consumers"][0], "crash_on_tries": [0, 2], "delays_s": [1]}]},
+            "consumers[worker].crash_on_tries",
+        ),
+        (
+            {"consumers": [{**PLAIN["consumers"][0], "crash_on_tries": [0], "crash_every": 9}]},
+            "consumers[worker].crash_on_tries",
+        ),
         ({"tolerances": {"lost": 1}}, "tolerances.lost"),
         ({"thresholds": ["lots == 0"]}, "thresholds"),
         ({"oracles": ["wrok"]}, "oracles"),
