@@ -101,6 +101,10 @@ class Acting:
             self._thread = threading.Thread(target=self._go, name="act", daemon=True)
             self._thread.start()
 
+    @property
+    def watched(self) -> frozenset[str]:
+        return self._view.watched
+
     def stop(self) -> None:
         """Undo it now: what is under way is to be drained without it. Returns at once."""
         self._ended.set()

@@ -28,6 +28,11 @@ class DayView:
         self._shown_s = -1
         self._lock = threading.Lock()
 
+    @property
+    def watched(self) -> frozenset[str]:
+        """What the view behind it shows of what is seen from outside."""
+        return self._view.watched
+
     def hear(self, part: str, event: Mapping[str, Any]) -> None:
         """One event of ``part``."""
         kind, at_s = event["type"], self._after_s.get(part, 0.0)

@@ -73,7 +73,7 @@ def run_in_lab(
         counting = _counting(context, order)
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
-        with watching(view.show, context.management, scenario.vhost, queues, journal):
+        with watching(view.show, context.management, scenario.vhost, queues, journal, kinds=view.watched):
             _follow(box, acting or view, acting.stop if acting else None)
     result = with_faults(context, left_by(box, folder), began)
     if acting is not None and acting.record is not None:

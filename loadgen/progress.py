@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 from rich.console import Console
 from rich.live import Live
 
+from loadgen import watch
 from loadgen.liveview import Board, screen, seconds
 
 _PLAIN_EVERY_S = 5
@@ -23,10 +24,16 @@ class View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
     def show(self, event: Mapping[str, Any]) -> None: ...
+    @property
+    def watched(self) -> frozenset[str]:
+        """Which of `watch.KINDS` it shows: the others need not be looked for."""
+        ...
 
 
 class Quiet:
     """Shows nothing."""
+
+    watched: frozenset[str] = frozenset()
 
     def __enter__(self) -> Self:
         return self
@@ -40,6 +47,8 @@ class Quiet:
 
 class Plain(Quiet):
     """A line every few seconds, and one for each thing that happens."""
+
+    watched = frozenset({"faults"})
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -62,6 +71,8 @@ class Plain(Quiet):
 
 class Fancy(Quiet):
     """The screen of `liveview`, redrawn each second."""
+
+    watched = watch.KINDS
 
     def __init__(self, console: Console, title: str) -> None:
         self._board = Board(title)

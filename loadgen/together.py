@@ -160,7 +160,8 @@ def _looking(
     journal = Journal(context.state.journal, lambda: datetime.now(UTC))
     with ExitStack() as stack:
         for vhost, names in by_vhost.items():
-            stack.enter_context(watching(shown.look, context.management, vhost, names, journal))
+            looking = watching(shown.look, context.management, vhost, names, journal, kinds=shown.watched)
+            stack.enter_context(looking)
         yield
 
 

@@ -6,7 +6,7 @@ For the screen only: what it cannot read it says is not known, and no verdict ha
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,9 @@ from warren.management import ManagementClient
 
 _EVERY_S = 2.0
 _END_S = 5.0
+
+#: The types of the events that a look is told as. Depths cost the broker a listing of its queues each time.
+KINDS = frozenset({"depths", "faults"})
 
 Show = Callable[[Mapping[str, Any]], None]
 Depths = dict[str, tuple[int, int] | None]
@@ -46,15 +49,26 @@ def open_faults(journal: Journal) -> list[str]:
 
 @contextmanager
 def watching(
-    show: Show, management: ManagementClient, vhost: str, queues: Sequence[str], journal: Journal
+    show: Show,
+    management: ManagementClient,
+    vhost: str,
+    queues: Sequence[str],
+    journal: Journal,
+    *,
+    kinds: Collection[str],
 ) -> Iterator[None]:
-    """Tell ``show`` every two seconds for as long as the block lasts."""
+    """Tell ``show`` every two seconds for as long as the block lasts; look only for what is of ``kinds``."""
+    if not kinds:
+        yield
+        return
     over = threading.Event()
 
     def look() -> None:
         while not over.wait(_EVERY_S):
-            show({"type": "depths", "queues": depths(management, vhost, queues)})
-            show({"type": "faults", "open": open_faults(journal)})
+            if "depths" in kinds:
+                show({"type": "depths", "queues": depths(management, vhost, queues)})
+            if "faults" in kinds:
+                show({"type": "faults", "open": open_faults(journal)})
 
     watcher = threading.Thread(target=look, name="watch", daemon=True)
     watcher.start()

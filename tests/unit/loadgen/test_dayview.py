@@ -70,6 +70,12 @@ def test_notes_name_their_part_at_the_days_time(day: DayView, shown: Shown) -> N
     assert (shown.events[-1]["t_s"], shown.events[-1]["text"]) == (7.5, "mail: mailer-0 died")
 
 
+def test_day_watches_what_its_view_shows(day: DayView, shown: Shown) -> None:
+    assert day.watched == shown.watched == frozenset()
+    shown.watched = frozenset({"depths"})
+    assert day.watched == {"depths"}
+
+
 def test_queues_of_several_virtual_hosts_stand_side_by_side(day: DayView, shown: Shown) -> None:
     day.look({"type": "depths", "queues": {"orders.work": (1, 2)}})
     day.look({"type": "depths", "queues": {"users.email": None}})

@@ -98,8 +98,10 @@ def row(name: str, ready: int | None) -> Any:
 class Management:
     def __init__(self, rows: list[Any] | None) -> None:
         self.rows = rows
+        self.asked = 0
 
     def queues(self, vhost: str) -> list[Any]:
+        self.asked += 1
         if self.rows is None:
             raise NotReadyError("management", "does not answer")
         return self.rows
@@ -128,12 +130,45 @@ def test_watch_tells_until_the_run_ends_and_not_after(
             told.set()
 
     journal = Journal(tmp_path / "journal.jsonl", lambda: datetime.now(UTC))
-    with watch.watching(show, Management([row("a", 5)]), "/orders", ["a"], journal):  # type: ignore[arg-type]
+    management: Any = Management([row("a", 5)])
+    with watch.watching(show, management, "/orders", ["a"], journal, kinds=watch.KINDS):
         assert told.wait(10)
     count = len(events)
     assert {"type": "depths", "queues": {"a": (5, 1)}} in events
     assert not any(thread.name == "watch" for thread in threading.enumerate())
     assert len(events) == count
+
+
+def test_nothing_is_looked_at_for_a_view_that_shows_nothing(tmp_path: Path) -> None:
+    management: Any = Management([])
+    journal = Journal(tmp_path / "journal.jsonl", lambda: datetime.now(UTC))
+    nobody = view(Console(file=io.StringIO()), title="load work", quiet=True)
+    with watch.watching(nobody.show, management, "/orders", ["a"], journal, kinds=nobody.watched):
+        assert not any(thread.name == "watch" for thread in threading.enumerate())
+    assert management.asked == 0
+
+
+def test_broker_is_not_asked_for_plain_lines_which_tell_of_faults_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(watch, "_EVERY_S", 0.001)
+    looked = threading.Event()
+    management: Any = Management([])
+    journal = Journal(tmp_path / "journal.jsonl", lambda: datetime.now(UTC))
+    lines = view(Console(file=io.StringIO()), title="load work", quiet=False)
+
+    def show(event: Any) -> None:
+        assert event["type"] == "faults"
+        looked.set()
+
+    with watch.watching(show, management, "/orders", ["a"], journal, kinds=lines.watched):
+        assert looked.wait(10)
+    assert management.asked == 0
+
+
+def test_live_screen_shows_all_that_is_watched() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True)
+    assert view(console, title="load work", quiet=False).watched == watch.KINDS
 
 
 def test_plain_lines_tell_of_faults_when_they_change_and_only_then() -> None:
