@@ -6,13 +6,13 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from loadgen import broker_counters
 from loadgen.broker_counters import Readings
 from loadgen.reconcile import reconcile
 from warren.errors import WarrenError
 from warren.management import ManagementClient
+from warren.management_facts import connection_name
 from warren.node_metrics import NodeMetrics
 from warren.results import LoadResult, Verdict
 
@@ -55,11 +55,6 @@ class Counting:
     def _names(self) -> list[str]:
         """Who is connected, as far as the broker says; its list is up to 5 s old, so it only names."""
         try:
-            return sorted(_name(row) for row in self.management.rows("connections"))
+            return sorted(connection_name(row) for row in self.management.rows("connections"))
         except WarrenError:
             return []
-
-
-def _name(row: dict[str, Any]) -> str:
-    properties = row.get("client_properties") or {}
-    return str(properties.get("connection_name") or row.get("name") or "unnamed")

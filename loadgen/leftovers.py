@@ -6,6 +6,7 @@ import dataclasses
 
 from warren.errors import NotReadyError
 from warren.management import ManagementClient
+from warren.management_facts import connection_name
 from warren.results import LoadResult, Verdict
 from warren.wait import Clock, until
 
@@ -19,8 +20,7 @@ def check(result: LoadResult, management: ManagementClient, clock: Clock | None 
 
     def left() -> int:
         rows = management.rows("connections")
-        names = [str((row.get("client_properties") or {}).get("connection_name", "")) for row in rows]
-        return sum(name.startswith(prefix) for name in names)
+        return sum(connection_name(row).startswith(prefix) for row in rows)
 
     def gone() -> None:
         if found := left():

@@ -181,6 +181,13 @@ def queue(data: Mapping[str, Any]) -> QueueInfo:
     )
 
 
+def connection_name(data: Mapping[str, Any]) -> str:
+    """Who an element of ``/api/connections`` is: the name that the client gave itself, else the broker's
+    (``address -> address``)."""
+    properties = data.get("client_properties") or {}
+    return str(properties.get("connection_name") or data.get("name") or "unnamed")
+
+
 def _need(data: Mapping[str, Any], key: str, kind: type[Any]) -> Any:
     value = data.get(key)
     if not isinstance(value, kind):
