@@ -6,9 +6,10 @@ A message's time to live is the lesser of its queue's and its own; it begins whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from loadgen import roster
 from loadgen.curve import SECOND_NS
 from loadgen.evidence import Evidence
 from loadgen.ledger import Event, Kind
@@ -58,9 +59,29 @@ def arrivals(evidence: Evidence, queues: Sequence[str]) -> Iterator[tuple[str, E
             yield queue, event
 
 
-def seconds(ns: int) -> float:
-    """Nanoseconds as seconds."""
-    return ns / SECOND_NS
+def overdue(
+    spec: LoadSpec, evidence: Evidence, queues: Sequence[str], *, since: Kind
+) -> Iterator[tuple[Event, str, float]]:
+    """Every delivery of one of ``queues`` whose class has a time to live: the class, and by how many seconds
+    more than that it comes after the message's first event of the kind ``since`` (negative: earlier)."""
+    names, lives_s, begun = roster.class_names(spec), said(spec), first(evidence, since)
+    for _, event in arrivals(evidence, queues):
+        name, at_ns = names[event.detail], begun.get((event.publisher, event.seq))
+        if name in lives_s and at_ns is not None:
+            yield event, name, (event.at_ns - at_ns) / SECOND_NS - lives_s[name]
+
+
+def none_early(spec: LoadSpec, late_s: Iterable[tuple[str, float]], did: str) -> dict[str, Any]:
+    """A check that fails where one of ``late_s`` (class, seconds) is early: for each class what was said, and
+    how late its messages were. ``did`` is what an early one did."""
+    lives_s = said(spec)
+    by_class: dict[str, list[float]] = {name: [] for name in lives_s}
+    for name, each in late_s:
+        by_class[name].append(each)
+    found = {name: {"said_s": lives_s[name], **lateness(each)} for name, each in by_class.items()}
+    early = sum(each["early"] for each in found.values())
+    why = f"{early} messages {did} before their time"
+    return {"passed": early == 0, **({"why": why} if early else {}), "early": early, **found}
 
 
 def lateness(late_s: Sequence[float]) -> dict[str, Any]:

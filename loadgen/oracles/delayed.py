@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loadgen import expiry, roster
+from loadgen import expiry
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence
 from loadgen.expectation import Expectation
@@ -29,18 +29,9 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
 
 
 def _delays(spec: LoadSpec, evidence: Evidence) -> dict[str, Any]:
-    names, said = roster.class_names(spec), expiry.said(spec)
-    sent = expiry.first(evidence, Kind.SENT_AT)
     queues = [role.queue for role in spec.consumers if role.settles == "origin"]
-    late: dict[str, list[float]] = {name: [] for name in said}
-    for _, event in expiry.arrivals(evidence, queues):
-        name, at_ns = names[event.detail], sent.get((event.publisher, event.seq))
-        if name in said and at_ns is not None:
-            late[name].append(expiry.seconds(event.at_ns - at_ns) - said[name])
-    found = {name: {"said_s": said[name], **expiry.lateness(each)} for name, each in late.items()}
-    early = sum(each["early"] for each in found.values())
-    why = f"{early} messages came before their time"
-    return {"passed": early == 0, **({"why": why} if early else {}), "early": early, **found}
+    late = expiry.overdue(spec, evidence, queues, since=Kind.SENT_AT)
+    return expiry.none_early(spec, ((name, late_s) for _, name, late_s in late), "came")
 
 
 def _arrived(evidence: Evidence, expected: Expectation) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loadgen import expiry, roster
+from loadgen import expiry
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence, holds
 from loadgen.expectation import Expectation
@@ -40,31 +40,20 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
 
 
 def _expiry(spec: LoadSpec, evidence: Evidence, expected: Expectation) -> dict[str, Any]:
-    names, said = roster.class_names(spec), expiry.said(spec)
-    sent, died = expiry.first(evidence, Kind.SENT_AT), _expired(evidence, expected)
-    late: dict[str, list[float]] = {name: [] for name in said}
+    died = _expired(evidence, expected)
     buried = [role.queue for role in spec.consumers if role.does == "finish"]
-    for _, event in expiry.arrivals(evidence, buried):
-        name, at_ns = names[event.detail], sent.get((event.publisher, event.seq))
-        if name in said and at_ns is not None and holds(died.get(event.publisher), event.seq):
-            late[name].append(expiry.seconds(event.at_ns - at_ns) - said[name])
-    found = {name: {"said_s": said[name], **expiry.lateness(each)} for name, each in late.items()}
-    early = sum(each["early"] for each in found.values())
-    why = f"{early} messages expired before their time"
-    return {"passed": early == 0, **({"why": why} if early else {}), "early": early, **found}
+    late = (
+        (name, late_s)
+        for event, name, late_s in expiry.overdue(spec, evidence, buried, since=Kind.SENT_AT)
+        if holds(died.get(event.publisher), event.seq)
+    )
+    return expiry.none_early(spec, late, "expired")
 
 
 def _in_time(spec: LoadSpec, evidence: Evidence) -> dict[str, Any]:
     """The ages of deliveries at their arrival, beyond what each may have lived."""
-    names, said = roster.class_names(spec), expiry.said(spec)
-    taken = expiry.first(evidence, Kind.CONFIRMED_AT)
     working = [role.queue for role in spec.consumers if role.does == "work"]
-    over = [
-        expiry.seconds(event.at_ns - at_ns) - said[name]
-        for _, event in expiry.arrivals(evidence, working)
-        if (name := names[event.detail]) in said
-        and (at_ns := taken.get((event.publisher, event.seq))) is not None
-    ]
+    over = [each for _, _, each in expiry.overdue(spec, evidence, working, since=Kind.CONFIRMED_AT)]
     after = sum(1 for each in over if each > _WAY_S)
     why = f"{after} messages were delivered more than {_WAY_S:g} s after their time"
     return {
