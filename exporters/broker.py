@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -28,7 +27,8 @@ from exporters.snapshot import (
 )
 from warren.connection import Credentials
 from warren.errors import BadInputError, NotReadyError
-from warren.management import HttpEndpoint, ManagementClient
+from warren.https import HttpEndpoint, node_pool
+from warren.management import ManagementClient
 
 #: While a node is frozen the management API of the others is silent too, until they hold it for down (net
 #: tick time, 60 s); their metrics are not. What is known of queues is used on for so long.
@@ -97,10 +97,7 @@ class HttpsBroker:
         self._nodes = tuple(node.host for node in nodes)
         self._filter, self._now = queue_filter, now
         self._management = ManagementClient(
-            [
-                HttpEndpoint(node=node.host, host=node.host, port=node.management_port, server_name=node.host)
-                for node in nodes
-            ],
+            [_endpoint(node, node.management_port) for node in nodes],
             user=credentials.username,
             password=credentials.password,
             ca=ca,
@@ -109,7 +106,11 @@ class HttpsBroker:
         self._headers = urllib3.make_headers(
             basic_auth=f"{credentials.username}:{credentials.password}", accept_encoding=True
         )
-        self._pools = {node.host: _pool(node, ca, deadline_s) for node in nodes}
+        timeout = urllib3.Timeout(total=deadline_s)
+        self._pools = {
+            node.host: node_pool(_endpoint(node, node.metrics_port), ca=ca, timeout=timeout, maxsize=4)
+            for node in nodes
+        }
         self._executor = ThreadPoolExecutor(max_workers=4 * len(nodes) + 2, thread_name_prefix="scrape")
         self._known: tuple[float, list[QueueFacts], frozenset[QueueKey]] | None = None
         self._bindings: list[dict[str, Any]] = []
@@ -190,14 +191,5 @@ def _result(future: Future[Any], where: str, errors: list[str]) -> Any:
         return None
 
 
-def _pool(node: Node, ca: Path, timeout_s: float) -> urllib3.HTTPSConnectionPool:
-    return urllib3.HTTPSConnectionPool(
-        node.host,
-        node.metrics_port,
-        timeout=urllib3.Timeout(total=timeout_s),
-        maxsize=4,
-        retries=False,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=str(ca),
-        ssl_minimum_version=ssl.TLSVersion.TLSv1_2,
-    )
+def _endpoint(node: Node, port: int) -> HttpEndpoint:
+    return HttpEndpoint(node=node.host, host=node.host, port=port, server_name=node.host)

@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from warren.errors import BadInputError, NotReadyError
-from warren.management import HttpEndpoint, ManagementClient
+from warren.https import HttpEndpoint
+from warren.management import ManagementClient
 from warren.wait import Clock
 
 #: How often the broker's counters change.

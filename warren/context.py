@@ -13,7 +13,8 @@ from warren import checkout, process, secrets
 from warren.bundle import Material
 from warren.console import Say
 from warren.gate import Gate
-from warren.management import HttpEndpoint, ManagementClient
+from warren.https import HttpEndpoint
+from warren.management import ManagementClient
 from warren.node_metrics import NodeMetrics
 from warren.pki import Pki
 from warren.process import Runner

@@ -7,9 +7,7 @@ https://www.rabbitmq.com/docs/http-api-reference
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from warren import management_facts as facts
 from warren.errors import NotReadyError
+from warren.https import HttpEndpoint, node_pool
 from warren.management_errors import (
     ApiError,
     NotFoundError,
@@ -33,7 +32,6 @@ from warren.management_facts import HealthCheck, Listener, NodeInfo, Overview, Q
 __all__ = [
     "ApiError",
     "HealthCheck",
-    "HttpEndpoint",
     "Listener",
     "ManagementClient",
     "NodeInfo",
@@ -46,17 +44,9 @@ __all__ = [
 
 #: A connection that is not made in this time goes on to the next node; the whole timeout is for answers.
 _CONNECT_TIMEOUT_S = 5.0
+#: Connections to a node that are kept for the next question.
+_MOST_KEPT = 4
 _UNAVAILABLE = 503
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpEndpoint:
-    """Where a node's management listener is reached; ``server_name`` is what its certificate must name."""
-
-    node: str
-    host: str
-    port: int
-    server_name: str
 
 
 class ManagementClient:
@@ -87,9 +77,20 @@ class ManagementClient:
         self._timeout_s = timeout_s
         self._headers = urllib3.make_headers(basic_auth=f"{user}:{password}")
         self._headers["content-type"] = "application/json"
+        timeout = urllib3.Timeout(connect=min(timeout_s, _CONNECT_TIMEOUT_S), read=timeout_s)
         self._pools = {
-            endpoint.node: (endpoint, _pool(endpoint, ca, timeout_s, client_certificate, client_key))
-            for endpoint in endpoints
+            each.node: (
+                each,
+                node_pool(
+                    each,
+                    ca=ca,
+                    timeout=timeout,
+                    maxsize=_MOST_KEPT,
+                    client_certificate=client_certificate,
+                    client_key=client_key,
+                ),
+            )
+            for each in endpoints
         }
         self._preferred = endpoints[0].node
 
@@ -249,25 +250,6 @@ class ManagementClient:
             return json.loads(response.data)
         except ValueError as error:
             raise UnreachableError(where, "the answer is not JSON; is this the management API?") from error
-
-
-def _pool(
-    endpoint: HttpEndpoint, ca: Path, timeout_s: float, certificate: Path | None, key: Path | None
-) -> urllib3.HTTPSConnectionPool:
-    return urllib3.HTTPSConnectionPool(
-        endpoint.host,
-        endpoint.port,
-        timeout=urllib3.Timeout(connect=min(timeout_s, _CONNECT_TIMEOUT_S), read=timeout_s),
-        maxsize=4,
-        retries=False,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=str(ca),
-        cert_file=str(certificate) if certificate else None,
-        key_file=str(key) if key else None,
-        server_hostname=endpoint.server_name,
-        assert_hostname=endpoint.server_name,
-        ssl_minimum_version=ssl.TLSVersion.TLSv1_2,
-    )
 
 
 def _worth_another_node(method: str, kind: str, error: UnreachableError | ApiError) -> bool:

@@ -5,14 +5,13 @@ https://www.rabbitmq.com/docs/prometheus#metric-collection
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
 import urllib3
 
 from warren.errors import NotReadyError
-from warren.management import HttpEndpoint
+from warren.https import HttpEndpoint, node_pool
 
 _OK = 200
 
@@ -31,7 +30,7 @@ class NodeMetrics:
     ) -> None:
         self._endpoints = {each.node: each for each in endpoints}
         self._headers = urllib3.make_headers(basic_auth=f"{user}:{password}")
-        self._ca = str(ca)
+        self._ca = ca
         self._timeout = urllib3.Timeout(total=timeout_s)
 
     def __repr__(self) -> str:
@@ -43,19 +42,8 @@ class NodeMetrics:
 
     def page(self, node: str) -> str:
         """The page of ``node``. Raises NotReadyError when it does not answer or refuses."""
-        endpoint = self._endpoints[node]
         where = f"metrics of {node}"
-        pool = urllib3.HTTPSConnectionPool(
-            endpoint.host,
-            endpoint.port,
-            timeout=self._timeout,
-            retries=False,
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=self._ca,
-            server_hostname=endpoint.server_name,
-            assert_hostname=endpoint.server_name,
-            ssl_minimum_version=ssl.TLSVersion.TLSv1_2,
-        )
+        pool = node_pool(self._endpoints[node], ca=self._ca, timeout=self._timeout)
         try:
             answer = pool.request("GET", "/metrics", headers=self._headers)
         except urllib3.exceptions.HTTPError as error:

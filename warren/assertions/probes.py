@@ -13,6 +13,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from warren.assertions.facts import ListenerFacts
+from warren.https import HttpEndpoint, node_pool
 
 _TIMEOUT_S = 5.0
 #: adjtimex(2): the state that means the clock is not synchronised, and room for its structure.
@@ -86,16 +87,8 @@ def _old_versions(port: Port) -> str:
 
 
 def _status(port: Port, ca: Path) -> int | None:
-    pool = urllib3.HTTPSConnectionPool(
-        port.host,
-        port.port,
-        timeout=_TIMEOUT_S,
-        retries=False,
-        ca_certs=str(ca),
-        cert_reqs="CERT_REQUIRED",
-        server_hostname=port.server_name,
-        assert_hostname=port.server_name,
-    )
+    place = HttpEndpoint(node=port.server_name, host=port.host, port=port.port, server_name=port.server_name)
+    pool = node_pool(place, ca=ca, timeout=urllib3.Timeout(connect=_TIMEOUT_S, read=_TIMEOUT_S))
     try:
         return int(pool.request("GET", port.http_path).status)
     except HTTPError:

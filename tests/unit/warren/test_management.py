@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from warren.errors import BadInputError, NotReadyError
+from warren.https import HttpEndpoint
 from warren.management import (
     ApiError,
-    HttpEndpoint,
     ManagementClient,
     NotFoundError,
     RejectedError,
