@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,41 +10,26 @@ from typing import Any
 from loadgen import parts, roster
 from loadgen.catching_up import unread
 from loadgen.collect import Totals
-from loadgen.curve import ends_ns
+from loadgen.curve import SECOND_NS
 from loadgen.evidence import Evidence, read_evidence
 from loadgen.expectation import Expectation
 from loadgen.fleet import PROGRAM, Fleet, Member
+from loadgen.interrupts import Interrupts
 from loadgen.judge import missing, waits_for
 from loadgen.replacing import Replacements
 from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec
-from loadgen.worker import SECOND_NS
+from loadgen.telling import Emit, Telling
 from warren.errors import NotReadyError
-
-#: Told of everything that a person may want to see: events of type ``note`` and, each second, ``progress``.
-Emit = Callable[[Mapping[str, Any]], None]
 
 #: What is started together with others waits for the last of them.
 _HOLD_DEADLINE_S = 300.0
 _START_AHEAD_NS = 200_000_000
 _CHECK_EVERY_S = 0.5
-#: Workers tell of a second when it is over; what is shown waits this much longer for the slowest.
-_AFTER_TICK_NS = 250_000_000
 #: After the ledger is complete: time for a duplicate that is on its way to show itself.
 QUIET_S = 1.0
 _END_DEADLINE_S = 15.0
 #: Messages of a publisher that are looked at between two turns of listening: some 10 ms.
 _PREPARED_AT_ONCE = 5_000
-
-
-class Interrupts:
-    """Counts ^C: the first stops publishing, the second skips the drain."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, signum: int, frame: Any) -> None:
-        del signum, frame
-        self.count += 1
 
 
 class Run:
@@ -56,12 +40,12 @@ class Run:
     ) -> None:
         self.spec = spec
         self.totals = Totals()
-        self.notes: list[str] = []
         self.t0_ns = 0
         self.clock_offset_ns = 0
         #: How long a complete drain has waited for nothing at its end.
         self.quiet_s = QUIET_S
-        self._emit = emit
+        self._telling = Telling(spec, self.totals, emit)
+        self.notes, self._note = self._telling.notes, self._telling.note
         self._interrupts = interrupts
         self._ledger = Path(spec.folder) / "ledger"
         workers = Path(spec.folder) / "workers"
@@ -73,9 +57,6 @@ class Run:
         self._replacements = Replacements(spec, str(self._ledger))
         self._sent: dict[int, int] = {}
         self._offsets: dict[str, int] = {}
-        self._phase = "connect"
-        self._next_progress_ns = 0
-        self._waits_for = ""
         self._ending = self._lost_any = False
 
     # --- steps
@@ -92,7 +73,7 @@ class Run:
 
     def hold(self, released: Callable[[], bool]) -> None:
         """Say that this is ready, and wait to be released. Raises NotReadyError when nobody does."""
-        self._emit({"type": "ready"})
+        self._telling.ready()
         end = time.monotonic() + _HOLD_DEADLINE_S
         while not released() and not self._interrupts.count:
             self._listen()
@@ -111,7 +92,7 @@ class Run:
         if self.spec.start_at_s is not None:
             offset_ns = self.clock_offset_ns
             self.t0_ns = parts.start_ns(self.spec.start_at_s, now_ns=now_ns, clock_offset_ns=offset_ns)
-        self._phase = "publish"
+        self._telling.begin(self.t0_ns)
         self._start(self._consumers + self._publishers)
         longest_s = self.spec.duration_s + self.spec.publish_deadline_s + _END_DEADLINE_S
         end_ns = self.t0_ns + int(longest_s * SECOND_NS)
@@ -148,7 +129,7 @@ class Run:
     def drain(self, expected: Expectation) -> bool:
         """Wait until nothing confirmed is missing and readers of streams are at the end; False when the
         wait was given up or skipped."""
-        self._phase = "drain"
+        self._telling.step = "drain"
         self._fleet.command(self._consumers, "release")
         self._open_late()
         if self.spec.part is not None:
@@ -159,7 +140,7 @@ class Run:
             gone = missing(read_evidence(self._ledger, logs_of=self._publishers), expected)
             waiting = sum(bits.bit_count() for bits in gone.values()) + self._unread()
             if not waiting:
-                self._waits_for = ""
+                self._telling.waits_for = ""
                 self._pause(QUIET_S)
                 return True
             now = time.monotonic_ns()
@@ -169,7 +150,7 @@ class Run:
                 self._note(f"the drain gave up: nothing came for {silence_s:g} s, {waiting} still missing")
                 return False
             left_s = silence_s - (now - last_ns) / SECOND_NS
-            self._waits_for = waits_for(gone, self._unread(), self.spec.hold_back_s, left_s)
+            self._telling.waits_for = waits_for(gone, self._unread(), self.spec.hold_back_s, left_s)
             self._pause(_CHECK_EVERY_S)
         self._note("the drain was skipped")
         return False
@@ -193,14 +174,14 @@ class Run:
             if left_s <= 0:
                 self.quiet_s = silence_s
                 return True
-            self._waits_for = f"messages of any part (ends after {left_s:.0f} s of silence)"
+            self._telling.waits_for = f"messages of any part (ends after {left_s:.0f} s of silence)"
             self._pause(min(_CHECK_EVERY_S, left_s))
         self._note("the drain was skipped")
         return False
 
     def close(self) -> None:
         """End the workers; each flushes its acks first."""
-        self._phase, self._ending = "end", True
+        self._telling.step, self._ending = "end", True
         self._fleet.command(self._consumers + self._publishers, "finish")
         end = time.monotonic() + _END_DEADLINE_S
         while time.monotonic() < end and not all(each.ended for each in self._fleet.members.values()):
@@ -232,11 +213,7 @@ class Run:
     def _listen(self) -> None:
         for member, message in self._fleet.listen(0.1):
             self._hear(member, message)
-        now = time.monotonic_ns()
-        if self.t0_ns and now >= max(self._next_progress_ns, self.t0_ns + _AFTER_TICK_NS):
-            whole = (now - self.t0_ns - _AFTER_TICK_NS) // SECOND_NS + 1
-            self._next_progress_ns = self.t0_ns + whole * SECOND_NS + _AFTER_TICK_NS
-            self._progress(now)
+        self._telling.tick()
 
     def _hear(self, member: Member, message: Mapping[str, Any]) -> None:
         kind = message["type"]
@@ -307,24 +284,6 @@ class Run:
             if not (isinstance(spec := self._fleet.members[name].spec, ConsumerSpec) and spec.does != "work")
         ]
         return self._publishers, work
-
-    def _note(self, text: str) -> None:
-        at_s = round((time.monotonic_ns() - self.t0_ns) / SECOND_NS, 3) if self.t0_ns else 0.0
-        self.notes.append(f"{at_s:.1f} s: {text}")
-        self._emit({"type": "note", "t_s": at_s, "text": text})
-
-    def _progress(self, now_ns: int) -> None:
-        at = (now_ns - self.t0_ns) // SECOND_NS
-        step = {"phase": self._phase_at(at), "waits_for": self._waits_for, "planned_s": self.spec.duration_s}
-        self._emit({"type": "progress", "t_s": at, **step, **self.totals.progress(at)})
-
-    def _phase_at(self, t_s: int) -> str:
-        """The step of the run; while publishing, the name of the profile's phase."""
-        ends = ends_ns(self.spec.phases)
-        if self._phase != "publish" or not ends:
-            return self._phase
-        at = min(bisect_right(ends, t_s * SECOND_NS), len(ends) - 1)
-        return self.spec.phases[at].name
 
     def evidence(self) -> Evidence:
         return read_evidence(self._ledger)

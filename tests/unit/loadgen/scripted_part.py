@@ -120,6 +120,7 @@ def worker() -> None:
 
 def main() -> None:
     from loadgen import engine  # noqa: PLC0415
+    from loadgen.interrupts import Interrupts  # noqa: PLC0415
     from warren.results import write_result  # noqa: PLC0415
 
     folder, part, of, start_at_s = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
@@ -127,7 +128,7 @@ def main() -> None:
     result = engine.run(
         spec(folder, number, of, start_at_s),
         emit=lambda _event: None,
-        interrupts=engine.Interrupts(),
+        interrupts=Interrupts(),
         program=(sys.executable, __file__, "worker", str(number or 0)),
     )
     write_result(result, folder / "result.json")

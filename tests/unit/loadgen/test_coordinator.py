@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from loadgen import coordinator, engine
-from loadgen.coordinator import Interrupts, Run
+from loadgen.coordinator import Run
+from loadgen.interrupts import Interrupts
 from loadgen.replacing import Replacements
 from loadgen.roster import consumers, expectation, publishers
 from loadgen.spec import ConsumerRole, ConsumerSpec, LoadSpec, PublisherRole
