@@ -7,21 +7,19 @@ and no traffic passes a proxy; against others it runs here.
 from __future__ import annotations
 
 import dataclasses
-import json
 import secrets as random
-import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from loadgen import container, engine, leftovers, ownvhost, preflight, resolve
 from loadgen.acting import Acting, MemoryAlarm
-from loadgen.container import Container, Place, Starter
+from loadgen.announcing import announced
+from loadgen.container import Place, Starter
 from loadgen.counting import Counting
+from loadgen.following import follow, left_by
+from loadgen.interrupts import Interrupts, on_interrupt
 from loadgen.parts import Part
 from loadgen.progress import View
 from loadgen.scenario import Scenario
@@ -30,17 +28,14 @@ from loadgen.specify import Foreign, Order, foreign_spec, lab_spec, users_of
 from loadgen.watch import watching
 from warren import checkout
 from warren.context import Context
-from warren.errors import EXIT_BAD_INPUT, BadInputError, NotReadyError, WarrenError
+from warren.errors import BadInputError
 from warren.images import ensure_images
 from warren.journal import Journal
-from warren.results import LoadResult, read_result, write_result
-from warren.state import write_atomically
+from warren.results import LoadResult, write_result
 from warren.topology import RESERVED_PREFIX
 
 __all__ = ["Foreign", "Order", "WriteReport", "new_run", "run_here", "run_in_lab"]
 
-#: A target this young may belong to a run whose container is just being started.
-_STARTING_S = 120.0
 #: Writes the page of a finished run and returns its path; None where there is nothing that makes one.
 WriteReport = Callable[[LoadResult, Path], Path | None]
 
@@ -74,7 +69,7 @@ def run_in_lab(
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
         with watching(view.show, context.management, scenario.vhost, queues, journal, kinds=view.watched):
-            _follow(box, acting or view, acting.stop if acting else None)
+            follow(box, acting or view, acting.stop if acting else None)
     result = with_faults(context, left_by(box, folder), began)
     if acting is not None and acting.record is not None:
         result = dataclasses.replace(result, faults=(*result.faults, acting.record))
@@ -115,19 +110,8 @@ def prepared(
     context: Context, order: Order, scenario: Scenario, run_id: str, where: Place
 ) -> Iterator[LoadSpec]:
     """The spec of a run on the cluster's network, and what has to be there for as long as it lasts."""
-    with _own_vhost(context, order, scenario), _announced(context, run_id, where) as metrics:
+    with _own_vhost(context, order, scenario), announced(context, run_id, where) as metrics:
         yield lab_spec(context, scenario, order, run_id, metrics)
-
-
-def left_by(box: Container, folder: Path) -> LoadResult:
-    """The result that a container left. Raises NotReadyError when it left none."""
-    if not (folder / "result.json").exists():
-        raise NotReadyError(
-            f"load container of {folder.name}",
-            f"ended with status {box.wait()} and wrote no result; its last words are above",
-            "make cluster-status; the run's evidence is in " + str(folder),
-        )
-    return read_result(folder / "result.json")
 
 
 def run_here(
@@ -142,7 +126,7 @@ def run_here(
     """Run a resolved ``scenario`` against a foreign cluster, in processes of this machine."""
     run_id, folder = new_run(runs, scenario.name, order.part)
     spec = foreign_spec(scenario, order, run_id, foreign, folder)
-    interrupts = engine.Interrupts()
+    interrupts = Interrupts()
     with on_interrupt(lambda _count: interrupts(0, None)), view:
         result = engine.run(spec, emit=view.show, interrupts=interrupts)
     keep(result, folder, report)
@@ -213,96 +197,6 @@ def place(context: Context) -> Place:
     )
 
 
-@contextmanager
-def _announced(context: Context, run_id: str, place: Place) -> Iterator[dict[str, str]]:
-    """A certificate for the run's metrics, and its target in Prometheus, for as long as it lasts."""
-    _forget_dead(context, place)
-    host = f"{place.cluster}-load-{run_id}"
-    name = f"load-{run_id}"
-    target = context.state.targets / f"{name}.json"
-    pair = context.pki.ensure_leaf("cluster", name, hosts=(host,), purpose="server")
-    address = f"{host}:{context.topology.ports.load}"
-    try:
-        content = json.dumps([{"targets": [address], "labels": {"run_id": run_id}}])
-        write_atomically(target, content.encode(), mode=0o644)
-        yield {
-            "certificate": pair.certificate.read_text(encoding="utf-8"),
-            "key": pair.key.read_text(encoding="utf-8"),
-            "client_ca": context.pki.authority("scrape").certificate.read_text(encoding="utf-8"),
-        }
-    finally:
-        for path in (target, pair.certificate, pair.key):
-            path.unlink(missing_ok=True)
-
-
-def _forget_dead(context: Context, place: Place) -> None:
-    """Take away the targets of runs whose launcher was killed before it could, and that have ended since."""
-    listing = [place.docker, "ps", "--filter", "label=warren.role=load", "--format", "{{.Names}}"]
-    alive = context.run(listing, timeout_s=20).stdout.split()
-    for target in context.state.targets.glob("load-*.json"):
-        is_new = time.time() - target.stat().st_mtime < _STARTING_S
-        if not is_new and f"{place.cluster}-{target.stem}" not in alive:
-            pair = context.pki.leaf("cluster", target.stem)
-            for path in (target, pair.certificate, pair.key):
-                path.unlink(missing_ok=True)
-
-
-def _follow(box: Container, view: View, interrupted: Callable[[], None] | None = None) -> None:
-    """Show what happens until the run ends, and call ``interrupted`` at each ^C too; raises what the
-    coordinator reported as an error."""
-    problem: Mapping[str, Any] | None = None
-
-    def interrupt(count: int) -> None:
-        if interrupted is not None:
-            interrupted()
-        if count <= 2:  # noqa: PLR2004 - the third takes the container away
-            box.interrupt()
-        else:
-            box.remove()
-
-    try:
-        with on_interrupt(interrupt), view:
-            for event in box.events():
-                if event["type"] == "error":
-                    problem = event
-                else:
-                    view.show(event)
-            code = box.wait()
-    finally:
-        box.remove()
-    if problem is not None:
-        raise error_of(problem)
-    if code not in (0, 1, 4, 130):
-        raise NotReadyError(box.name, f"the container ended with status {code}", "see what it printed above")
-
-
-def error_of(event: Mapping[str, Any]) -> WarrenError:
-    """What a coordinator reported as the error that ended it."""
-    kinds = {EXIT_BAD_INPUT: BadInputError, NotReadyError.exit_code: NotReadyError}
-    kind = kinds.get(int(event["exit_code"]), WarrenError)
-    return kind(str(event["where"]), str(event["what"]), str(event["remedy"]))
-
-
-@contextmanager
-def on_interrupt(act: Callable[[int], None]) -> Iterator[None]:
-    """Call ``act`` with 1, 2, … at each ^C or termination instead of dying of it."""
-    count = 0
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        nonlocal count
-        del signum, frame
-        count += 1
-        act(count)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            with suppress(TypeError):
-                signal.signal(number, old)
-
-
 def with_faults(context: Context, result: LoadResult, began: datetime) -> LoadResult:
     """``result`` with the faults that were injected since it began."""
     journal = Journal(context.state.journal, lambda: datetime.now(UTC))
@@ -324,7 +218,7 @@ def run_built(
     the run wrote no result.
     """
     run_id, folder = new_run(context.state.runs, profile)
-    with _announced(context, run_id, where) as metrics:
+    with announced(context, run_id, where) as metrics:
         box = container.launch(build(run_id, metrics), folder, place=where, run=context.run)
-        _follow(box, view)
+        follow(box, view)
     return left_by(box, folder), folder

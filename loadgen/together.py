@@ -21,6 +21,8 @@ from loadgen.composite import Composite, CompositePart
 from loadgen.container import Container, Place, Starter
 from loadgen.counting import Counting
 from loadgen.dayview import DayView
+from loadgen.following import error_of, left_by
+from loadgen.interrupts import on_interrupt
 from loadgen.launch import WriteReport
 from loadgen.progress import View
 from loadgen.scenario import Scenario
@@ -95,7 +97,7 @@ def run_together(
         ]
         going = Ensemble(context.state.runs, context.run, shown)
         stack.callback(going.remove)
-        stack.enter_context(launch.on_interrupt(going.interrupt))
+        stack.enter_context(on_interrupt(going.interrupt))
         stack.enter_context(view)
         for part, spec in zip(day.parts, specs, strict=True):
             going.start(part, _patient(spec, len(specs)), where, starter)
@@ -204,7 +206,7 @@ class Ensemble:
             self._changed.clear()
         for each in self.parts:
             if each.problem is not None:
-                raise launch.error_of(each.problem)
+                raise error_of(each.problem)
 
     def interrupt(self, count: int) -> None:
         """A ^C for every part; from the third on they are ended by force."""
@@ -224,7 +226,7 @@ class Ensemble:
         self.remove()
         for each in self.parts:
             if each.problem is not None:
-                raise launch.error_of(each.problem)
+                raise error_of(each.problem)
         late = next((each for each in self.parts if not each.ready), self.parts[0])
         what = "ended before it began" if late.over else f"was not ready within {limit_s:g} s"
         raise NotReadyError(f"part {late.part.name}", what, "see what it printed above")
@@ -256,7 +258,7 @@ def _finished(
     context: Context, going: Going, found: Scenario, began: datetime, report: WriteReport | None
 ) -> summing.Part:
     """A part's result with the faults of its time, written beside its evidence."""
-    result = launch.with_faults(context, launch.left_by(going.box, going.folder), began)
+    result = launch.with_faults(context, left_by(going.box, going.folder), began)
     if found.renews:
         result = leftovers.check(result, context.management, context.clock)
     launch.keep(result, going.folder, report)
