@@ -6,6 +6,7 @@ setting is the deployed one. Core Jinja only; an undefined name is an error.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,6 +78,15 @@ def objectives(topology: Topology) -> list[dict[str, Any]]:
 
 def render_template(template: Path, variables: Mapping[str, Any]) -> str:
     """The text of one template; raises WarrenError (a bug of ours) on an undefined name."""
+    try:
+        return _compiled(template.read_text(encoding="utf-8")).render(variables)
+    except jinja2.TemplateError as error:
+        raise WarrenError(str(template), f"cannot be rendered: {error}", "report this bug") from error
+
+
+@functools.cache
+def _compiled(text: str) -> jinja2.Template:
+    """Compiling takes longer than rendering, and most are rendered once for each node."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -84,10 +94,7 @@ def render_template(template: Path, variables: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - configuration files, not HTML
     )
-    try:
-        return environment.from_string(template.read_text(encoding="utf-8")).render(variables)
-    except jinja2.TemplateError as error:
-        raise WarrenError(str(template), f"cannot be rendered: {error}", "report this bug") from error
+    return environment.from_string(text)
 
 
 def role_template(role: str, name: str, variables: Mapping[str, Any]) -> str:
