@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import yaml
-
 from warren import bundle, checkout, node_settings, render, volume_writing
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
@@ -18,6 +16,7 @@ from warren.journal import Journal
 from warren.objects.found import read_actual
 from warren.objects.writing import apply
 from warren.plan import plan
+from warren.reader import plain
 from warren.runtime.engine import ensure_engine
 from warren.runtime.protocol import NodeState
 from warren.state import write_atomically
@@ -136,7 +135,7 @@ def _start(context: Context, images: Mapping[str, ImageRef]) -> None:
     runtime.remove_dead()
     runtime.create(
         environment,
-        services=list(yaml.safe_load(compose)["services"]),
+        services=list(plain(compose)["services"]),
         keep=[node.name for node in context.topology.nodes] if running else (),
     )
     volumes = list(bundle.service_volumes(context.material, grafana="grafana" in images))

@@ -11,6 +11,7 @@ import yaml
 
 from warren import render
 from warren.errors import RefusedError
+from warren.reader import plain
 from warren.state import State, write_atomically
 from warren.topology import Topology
 
@@ -20,7 +21,7 @@ _REMEDY = "stop and start with the new settings, messages are kept: make cluster
 def wanted(topology: Topology, compose: str, environment: Mapping[str, str], state: State) -> dict[str, str]:
     """Everything that a node would have to be restarted for, by the name of the file or setting: its
     configuration files, its part of the Compose file, and what Compose is told. No secrets."""
-    services = yaml.safe_load(compose)["services"]
+    services = plain(compose)["services"]
     nodes = {
         f"compose.yml, {node.name}": yaml.safe_dump(services[node.name], sort_keys=True)
         for node in topology.nodes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,15 +22,25 @@ T = TypeVar("T")
 _MISSING: Any = object()
 
 
+#: libyaml reads a topology in a tenth of the time, but for each level of nesting it takes a piece of the
+#: stack, and beyond some 20,000 it takes the process down: what may be this deep goes to the slow reader.
+_DEEP = 2_000
+_FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses a key given twice, which YAML forbids and PyYAML lets pass."""
+
+
+class _FastStrictLoader(_FAST):  # type: ignore[misc]
+    """The same by libyaml, where it is there."""
 
 
 def _refuse(node: yaml.Node, what: str) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, what, node.start_mark)
 
 
-def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict[Hashable, Any]:
     loader.flatten_mapping(node)
     seen: dict[Hashable, Any] = {}
     for key_node, value_node in node.value:
@@ -42,7 +53,26 @@ def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode) -
     return seen
 
 
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
+for _loader in (_StrictLoader, _FastStrictLoader):
+    _loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
+
+
+def _may_be_deep(text: str) -> bool:
+    """Each level takes a bracket, or a column of its line which a mapping and a list may share."""
+    return text.count("[") + text.count("{") + 2 * max(map(len, text.splitlines()), default=0) > _DEEP
+
+
+def _load(text: str) -> Any:
+    """What ``text`` says. Faults are left to the slow reader, which words them better."""
+    if not _may_be_deep(text):
+        with suppress(yaml.YAMLError, ValueError, RecursionError):
+            return yaml.load(text, Loader=_FastStrictLoader)  # noqa: S506 - a SafeLoader, made stricter
+    return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - likewise
+
+
+def plain(text: str) -> Any:
+    """What YAML of our own making says; nothing in it is judged."""
+    return yaml.load(text, Loader=_FAST)  # noqa: S506 - a SafeLoader in C
 
 
 @dataclass(slots=True)
@@ -72,7 +102,7 @@ def parse(text: str, name: str) -> tuple[Document, Section]:
     Raises BadInputError when the text is not YAML or its top is not a mapping.
     """
     try:
-        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader, made stricter
+        data = _load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name

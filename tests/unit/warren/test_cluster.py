@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 
 from warren import bundle, cluster
 from warren.context import Context, open_context
@@ -20,6 +19,7 @@ from warren.errors import DeadlineError, NotReadyError, RefusedError
 from warren.images import ImageRef
 from warren.pki import Pki
 from warren.process import Completed
+from warren.reader import plain
 from warren.runtime.engine import Engine
 from warren.wait import Clock
 
@@ -115,7 +115,7 @@ class Docker:
         return ""
 
     def _compose_create(self, words: list[str], env: Mapping[str, str]) -> str:
-        document = yaml.safe_load(Path(words[4]).read_text())
+        document = plain(Path(words[4]).read_text())
         owner = {"warren.state": env["WARREN_STATE_DIR"], "warren.state-id": env["WARREN_STATE_ID"]}
         for volume in document["volumes"]:
             self.volumes.setdefault(f"{self.name}_{volume}", owner)

@@ -46,6 +46,23 @@ def test_what_yaml_lets_pass_or_cannot_hold_is_refused(text: str) -> None:
         parse(text, "f.yml")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "{a: " * 100_000,
+        "a: " + "- " * 100_000,
+        "- " * 100_000,
+        "? " * 100_000,
+        "\n".join(" " * column + "a:" for column in range(3_000)),
+    ],
+    ids=["lists", "mappings", "no list", "lists on a line", "keys", "columns"],
+)
+def test_nesting_without_end_is_refused_and_takes_nothing_down(text: str) -> None:
+    with pytest.raises(BadInputError):
+        parse(text, "f.yml")
+
+
 def test_file_that_cannot_be_read_names_its_path(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"none\.yml: cannot be read: No such file"):
         parse_file(tmp_path / "none.yml")
