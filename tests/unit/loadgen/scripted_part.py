@@ -48,7 +48,7 @@ def spec(folder: Path, part: int | None, of: int, start_at_s: float) -> Any:
         part=part,
         parts=of,
         start_at_s=start_at_s,
-        part_silence_s=0.5,
+        part_silence_s=0.3,
         drain_silence_s=0.5,
     )
 
@@ -119,12 +119,13 @@ def worker() -> None:
 
 
 def main() -> None:
-    from loadgen import engine  # noqa: PLC0415
+    from loadgen import coordinator, engine  # noqa: PLC0415
     from loadgen.interrupts import Interrupts  # noqa: PLC0415
     from warren.results import write_result  # noqa: PLC0415
 
     folder, part, of, start_at_s = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     number = None if part == "-" else int(part)
+    coordinator.QUIET_S = 0.05  # these workers say all at once
     result = engine.run(
         spec(folder, number, of, start_at_s),
         emit=lambda _event: None,

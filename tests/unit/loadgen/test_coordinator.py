@@ -81,6 +81,13 @@ class Rig:
         return "\n".join(self.run.notes)
 
 
+@pytest.fixture(autouse=True)
+def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripted workers say all that they ever will at once: nothing comes late that a wait would show."""
+    monkeypatch.setattr(coordinator, "QUIET_S", 0.05)
+    monkeypatch.setattr(coordinator, "_CHECK_EVERY_S", 0.05)
+
+
 def test_workers_that_do_as_told_make_a_run(tmp_path: Path) -> None:
     rig = Rig(tmp_path, "work()")
     rig.go()
@@ -106,7 +113,7 @@ def test_consumer_that_dies_is_noted_and_replaced(tmp_path: Path) -> None:
     script = (
         "if spec['name'] == 'c-0':\n    say(type='ready', where='a:1'); hear(); os.kill(os.getpid(), 9)\n"
         "if spec['role'] == 'publisher':\n"
-        "    say(type='ready', where='a:1'); hear(); time.sleep(1); say(type='finished'); hear()\n"
+        "    say(type='ready', where='a:1'); hear(); time.sleep(0.2); say(type='finished'); hear()\n"
         "    say(type='end'); sys.exit()\n"
         "work()"
     )
@@ -176,9 +183,9 @@ def test_part_ends_after_its_silence_whatever_is_missing(tmp_path: Path) -> None
 
 def test_part_that_lost_a_connection_waits_for_what_the_broker_may_hold_back(tmp_path: Path) -> None:
     script = "say(type='lost', where='a:1', what='reset')\nwork()"
-    rig = Rig(tmp_path, script, part=0, parts=2, part_silence_s=0.1, drain_silence_s=0.6, hold_back_s=0.2)
+    rig = Rig(tmp_path, script, part=0, parts=2, part_silence_s=0.1, drain_silence_s=0.3, hold_back_s=0.1)
     rig.go()
-    assert rig.run.quiet_s == pytest.approx(0.8)
+    assert rig.run.quiet_s == pytest.approx(0.4)
 
 
 def test_bodies_of_a_part_are_stamped_by_the_epoch_and_of_a_whole_run_by_the_monotonic_clock(
