@@ -18,7 +18,8 @@ from typing import Any, Self
 from loadgen.progress import View
 from loadgen.roles import Act
 from warren.errors import NotReadyError, WarrenError
-from warren.results import FaultRecord, iso
+from warren.fault_record import FaultRecord
+from warren.results import iso
 from warren.runtime.protocol import Runtime
 from warren.topology import Topology
 from warren.wait import until

@@ -50,7 +50,7 @@ def text(result: LoadResult) -> str:
     lines += [f"oracle     {_oracle(name, check)}" for name, check in checks.items()]
     lines += [f"threshold  {_threshold(each)}" for each in limits]
     lines += [
-        f"fault      {fault.name} {fault.target}  {fault.injected_at} to {fault.healed_at or 'now'}"
+        f"fault      {fault.name} {fault.target}  at {fault.injected_at}, {fault.told}"
         for fault in result.faults
     ]
     return "\n".join(lines)

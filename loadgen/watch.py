@@ -44,7 +44,11 @@ def open_faults(journal: Journal) -> list[str]:
     except WarrenError:
         return []
     records = [record for fault in faults if (record := fault.record()) is not None]
-    return [f"{record.name} of {record.target} since {record.injected_at[11:19]} UTC" for record in records]
+    return [
+        f"{record.name} of {record.target} since {record.injected_at[11:19]} UTC"
+        + (", being healed" if record.healing_at else "")
+        for record in records
+    ]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 from report import words
 from report.markup import Markup, element, joined, table
+from warren.fault_record import unhealed
 
 Result = Mapping[str, Any]
 
@@ -158,11 +159,12 @@ def faults(result: Result) -> Markup | None:
     for fault in found:
         injected = parse_time(fault["injected_at"])
         healed = parse_time(fault["healed_at"]) if fault.get("healed_at") else None
+        lasted = words.seconds((healed - injected).total_seconds()) if healed else None
         rows.append((
             f"{fault['name']} {fault['target']}",
             f"{injected:%H:%M:%S}",
             f"+{(injected - began).total_seconds():.1f} s",
-            words.seconds((healed - injected).total_seconds()) if healed else "not healed in the run",
+            lasted or unhealed(fault.get("healing_at")),
             words.figure("", fault.get("evidence")),
         ))  # fmt: skip
     return table(

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from warren.errors import NotReadyError
-from warren.results import FaultRecord, iso
+from warren.fault_record import FaultRecord
+from warren.results import iso
 from warren.wait import Clock, until
 
 #: How long a command waits for another one that is just breaking or healing something.
@@ -37,12 +38,22 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
+#: What the time of a phase's line is called.
+_STAMPS = {
+    Phase.INJECTING: "begun_at",
+    Phase.INJECTED: "injected_at",
+    Phase.HEALING: "healing_at",
+    Phase.HEALED: "healed_at",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault as the journal knows it, all its lines taken together.
 
     Times are ISO-8601 in UTC. ``begun_at`` is when the intent was written (None when that line is lost),
-    ``injected_at`` and ``healed_at`` are when the acts returned. ``evidence`` joins what every phase saw.
+    ``injected_at`` and ``healed_at`` are when the acts returned, ``healing_at`` is when the healing that is
+    under way, or done, began. ``evidence`` joins what every phase saw.
     """
 
     fault_id: str
@@ -52,6 +63,7 @@ class Fault:
     phase: Phase = Phase.INJECTING
     begun_at: str | None = None
     injected_at: str | None = None
+    healing_at: str | None = None
     healed_at: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
@@ -76,6 +88,7 @@ class Fault:
             name=self.name,
             target=self.target,
             injected_at=at,
+            healing_at=self.healing_at,
             healed_at=self.healed_at,
             evidence=dict(self.evidence),
         )
@@ -265,8 +278,9 @@ def _take_in(fault: Fault, line: Mapping[str, Any]) -> Fault:
     """``fault`` with one more of its lines. What is observed after the healing does not open it again."""
     phase = Phase(line["phase"])
     acted_at = line.get("acted_at", line["at"])
-    stamps = {Phase.INJECTING: "begun_at", Phase.INJECTED: "injected_at", Phase.HEALED: "healed_at"}
-    times = {stamps[phase]: acted_at} if phase in stamps else {}
+    times = {_STAMPS[phase]: acted_at} if phase in _STAMPS else {}
+    if phase is Phase.FAILED:
+        times["healing_at"] = None
     if phase is Phase.OBSERVED or not fault.is_open:
         phase = fault.phase
     return replace(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from warren.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK, BadInputError
+from warren.fault_record import FaultRecord
 
 SCHEMA = 1
 
@@ -186,17 +187,6 @@ class Traffic:
     links_lost: int = 0
     died: int = 0
     skewed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultRecord:
-    """A fault that was injected while the run lasted; times ISO-8601 UTC, ``healed_at`` None if open."""
-
-    name: str
-    target: str
-    injected_at: str
-    healed_at: str | None = None
-    evidence: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

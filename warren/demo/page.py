@@ -34,8 +34,7 @@ def _leg(leg: Leg, runs: Path) -> list[str]:
     )
     for fault in result.faults:
         lines.append(
-            f"            fault: {fault.name} of {fault.target} at {fault.injected_at}, "
-            f"healed at {fault.healed_at or 'not yet'}"
+            f"            fault: {fault.name} of {fault.target} at {fault.injected_at}, {fault.told}"
         )
     folder = runs / result.run_id
     lines.append(f"            result {folder / 'result.json'}")

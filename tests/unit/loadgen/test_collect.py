@@ -16,7 +16,8 @@ from loadgen.histogram import bucket_of
 from loadgen.metrics import LoadCollector
 from loadgen.pacing import steady
 from loadgen.worker import SECOND_NS, pairs, unpairs
-from warren.results import FaultRecord, Ledger, LoadResult, Verdict
+from warren.fault_record import FaultRecord
+from warren.results import Ledger, LoadResult, Verdict
 
 
 def tick(second: int, **fields: Any) -> dict[str, Any]:
@@ -187,10 +188,19 @@ def test_summary_begins_with_the_verdict() -> None:
         verdict=Verdict.FAILED,
         reasons=("1 confirmed messages are lost",),
         ledger=Ledger(published=3, lost=1, dead_lettered={"rejected": 2}),
-        faults=(FaultRecord(name="kill", target="rmq1", injected_at="t"),),
+        faults=(
+            FaultRecord(name="kill", target="rmq1", injected_at="t"),
+            FaultRecord(name="stop", target="rmq2", injected_at="t", healing_at="u"),
+            FaultRecord(name="pause", target="rmq3", injected_at="t", healing_at="u", healed_at="v"),
+        ),
         oracles={"delays": {"passed": True, "step_1": {"count": 1, "error_p50_s": 0.01}}},
     )
     text = summary.text(result)
     assert text.splitlines()[:2] == ["FAILED  work-1", "  1 confirmed messages are lost"]
-    for part in ("lost 1", "2 rejected", "not judged", "delays: holds", "kill rmq1"):
+    for part in ("lost 1", "2 rejected", "not judged", "delays: holds"):
         assert part in text
+    assert [line for line in text.splitlines() if line.startswith("fault")] == [
+        "fault      kill rmq1  at t, not healed when the run ended",
+        "fault      stop rmq2  at t, being healed when the run ended",
+        "fault      pause rmq3  at t, healed at v",
+    ]

@@ -16,7 +16,7 @@ from loadgen import liveview, watch
 from loadgen.liveview import Board
 from loadgen.progress import view
 from warren.errors import NotReadyError
-from warren.journal import Journal
+from warren.journal import Fault, Journal, Phase
 
 
 def progress(at_s: int, **figures: Any) -> dict[str, Any]:
@@ -115,6 +115,14 @@ def test_depth_that_is_not_known_is_none_not_zero() -> None:
         "c": None,
     }
     assert watch.depths(Management(None), "/orders", ["a"]) == {"a": None}  # type: ignore[arg-type]
+
+
+def test_fault_that_is_being_healed_is_shown_as_that(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl", lambda: datetime(2026, 3, 4, 9, 0, tzinfo=UTC))
+    fault = journal.append(Fault(fault_id="kill-1", name="kill", target="rmq1"), Phase.INJECTED)
+    assert watch.open_faults(journal) == ["kill of rmq1 since 09:00:00 UTC"]
+    journal.append(fault, Phase.HEALING)
+    assert watch.open_faults(journal) == ["kill of rmq1 since 09:00:00 UTC, being healed"]
 
 
 def test_watch_tells_until_the_run_ends_and_not_after(

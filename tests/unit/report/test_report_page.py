@@ -212,7 +212,9 @@ def test_second_without_a_measurement_is_a_gap() -> None:
 def test_fault_that_was_not_healed_says_so() -> None:
     fault = {**result()["faults"][0], "healed_at": None}
     page = page_of(result(faults=[fault]))
-    assert "not healed" in page.words
+    assert "not healed when the run ended" in page.words
+    page = page_of(result(faults=[{**fault, "healing_at": "2026-11-22T06:01:40.000Z"}]))
+    assert "being healed when the run ended" in page.words
     assert json.loads(page.data)["faults"][0]["to"] is None
 
 

@@ -240,6 +240,23 @@ def test_record_of_a_fault_is_what_results_carry(
     assert record.evidence == {"seen": True}
 
 
+def test_record_says_whether_the_healing_was_under_way(journal: Journal, time: Time) -> None:
+    def told() -> str:
+        (record,) = journal.faults_between(START, START + timedelta(seconds=9))
+        return record.told
+
+    fault = journal.append(kill_of("rmq2"), Phase.INJECTED)
+    assert told() == "not healed when the run ended"
+    time.seconds = 2
+    journal.append(fault, Phase.HEALING)
+    assert told() == "being healed when the run ended"
+    journal.append(fault, Phase.FAILED, error="not whole")
+    assert told() == "not healed when the run ended"
+    journal.append(fault, Phase.HEALING)
+    journal.append(fault, Phase.HEALED)
+    assert told() == "healed at 2026-03-04T05:06:09.000Z"
+
+
 def test_faults_that_something_else_has_healed_are_closed_with_its_name(journal: Journal) -> None:
     journal.append(kill_of("rmq1", "kill-1"), Phase.INJECTED)
     journal.append(kill_of("rmq2", "kill-2"), Phase.INJECTING)

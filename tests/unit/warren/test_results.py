@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from warren.errors import BadInputError
+from warren.fault_record import FaultRecord
 from warren.results import (
     Availability,
-    FaultRecord,
     Latencies,
     Ledger,
     LoadResult,
