@@ -18,6 +18,7 @@ from loadgen.interrupts import Interrupts
 from loadgen.judge import missing, waits_for
 from loadgen.replacing import Replacements
 from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec
+from loadgen.suspicion import Suspicion
 from loadgen.telling import Emit, Telling
 from warren.errors import NotReadyError
 
@@ -93,6 +94,7 @@ class Run:
             offset_ns = self.clock_offset_ns
             self.t0_ns = parts.start_ns(self.spec.start_at_s, now_ns=now_ns, clock_offset_ns=offset_ns)
         self._telling.begin(self.t0_ns)
+        self._suspicion = Suspicion(self.spec.hold_back_s, time.monotonic)
         self._start(self._consumers + self._publishers)
         longest_s = self.spec.duration_s + self.spec.publish_deadline_s + _END_DEADLINE_S
         end_ns = self.t0_ns + int(longest_s * SECOND_NS)
@@ -101,6 +103,7 @@ class Run:
             self._listen()
             for publisher, count in self._sent.items():
                 expected.prepare(publisher, count, most=_PREPARED_AT_ONCE)
+            self._look_for_lost(expected)
             if self._interrupts.count and not stopped:
                 stopped = True
                 self._note("interrupted: no more is published, what is under way is drained and judged")
@@ -111,6 +114,12 @@ class Run:
                 self._note("a publisher did not finish in time")
                 break
         return time.monotonic_ns()
+
+    def _look_for_lost(self, expected: Expectation) -> None:
+        """Suspect, now and then; in a part of a run another part may have what is missing here."""
+        if self.spec.part is None:
+            self._suspicion.look(lambda: read_evidence(self._ledger, logs_of=self._publishers), expected)
+            self._telling.suspected = self._suspicion.count
 
     def _start(self, names: list[str]) -> None:
         ahead_ns = self.clock_offset_ns if self.spec.part is not None else 0

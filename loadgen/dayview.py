@@ -70,6 +70,7 @@ class DayView:
             "planned_s": self._planned_s,
             "phase": self._phase(),
             "waits_for": self._waits_for(),
+            "suspected": sum(each.get("suspected", 0) for each in going),
             **{name: sum(each[name] for each in every) for name in _SUMMED},
             **{name: sum(each[name] for each in going) for name in _RATES},
             **{name: max(values, default=None) for name, values in worst.items()},

@@ -64,6 +64,8 @@ def screen(board: Board) -> RenderableType:
     parts: list[RenderableType] = [_head(board)]
     if board.last:
         parts += [_figures(board), _others(board.last)]
+        if board.last.get("suspected"):
+            parts.append(Text(f"suspicion  {suspicion(board.last['suspected'])}", style="bold yellow"))
         if board.last.get("waits_for"):
             parts.append(Text(f"waits for {board.last['waits_for']}", style="yellow"))
     if board.depths:
@@ -89,6 +91,11 @@ def seconds(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def suspicion(count: int) -> str:
+    """What ``suspected`` of a progress event means."""
+    return f"{count:,} confirmed and missing for over 20 s, though later ones came; the drain will tell"
 
 
 def _head(board: Board) -> RenderableType:

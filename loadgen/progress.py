@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from loadgen import watch
-from loadgen.liveview import Board, screen, seconds
+from loadgen.liveview import Board, screen, seconds, suspicion
 
 _PLAIN_EVERY_S = 5
 
@@ -111,6 +111,8 @@ def line(event: Mapping[str, Any]) -> str:
     ]
     if event["redelivered"]:
         parts.append(f"redelivered {event['redelivered']}")
+    if event.get("suspected"):
+        parts.append(f"suspicion: {suspicion(event['suspected'])}")
     if event["waits_for"]:
         parts.append(f"waits for {event['waits_for']}")
     return "  ".join(parts)

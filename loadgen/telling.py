@@ -19,12 +19,14 @@ _AFTER_TICK_NS = 250_000_000
 
 
 class Telling:
-    """Tells ``emit``. ``step`` is the one that the run is at, ``waits_for`` what that waits for, in words."""
+    """Tells ``emit``. ``step`` is the one that the run is at, ``waits_for`` what that waits for, in words;
+    ``suspected`` messages may be lost."""
 
     def __init__(self, spec: LoadSpec, totals: Totals, emit: Emit) -> None:
         self.notes: list[str] = []
         self.step = "connect"
         self.waits_for = ""
+        self.suspected = 0
         self._spec, self._totals, self._emit = spec, totals, emit
         self._t0_ns = self._next_ns = 0
 
@@ -52,7 +54,8 @@ class Telling:
         self._next_ns = self._t0_ns + whole * SECOND_NS + _AFTER_TICK_NS
         at = (now - self._t0_ns) // SECOND_NS
         step = {"phase": self._phase_at(at), "waits_for": self.waits_for, "planned_s": self._spec.duration_s}
-        self._emit({"type": "progress", "t_s": at, **step, **self._totals.progress(at)})
+        progress = self._totals.progress(at)
+        self._emit({"type": "progress", "t_s": at, **step, **progress, "suspected": self.suspected})
 
     def _phase_at(self, t_s: int) -> str:
         """The step of the run; while publishing, the name of the profile's phase."""
