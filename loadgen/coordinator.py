@@ -146,6 +146,7 @@ class Run:
         silence_s = self.spec.drain_silence_s + self.spec.hold_back_s
         last_ns, before = time.monotonic_ns(), -1
         while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain
+            self._look_for_lost(expected)
             gone = missing(read_evidence(self._ledger, logs_of=self._publishers), expected)
             waiting = sum(bits.bit_count() for bits in gone.values()) + self._unread()
             if not waiting:

@@ -104,7 +104,7 @@ def _head(board: Board) -> RenderableType:
     cells: list[RenderableType] = [Text(board.title, style="bold")]
     if board.last:
         cells.append(Text(str(board.last.get("phase", "")), style="cyan"))
-        cells.append(Text(f"{at_s} of {planned_s:.0f} s" if planned_s else f"{at_s} s"))
+        cells.append(Text(f"{at_s} of {planned_s:.0f} s" if planned_s and at_s <= planned_s else f"{at_s} s"))
     if planned_s:
         cells.append(ProgressBar(total=planned_s, completed=min(at_s, planned_s), width=24))
     line.add_row(*cells)
