@@ -125,9 +125,7 @@ def compose_file(topology: Topology, *, grafana: bool) -> str:
         "subnet": subnet(topology.cluster),
         "published": {service: topology.published(service) for service in PUBLISHED_SERVICES},
         "published_node": {
-            node.name: {
-                port: topology.published_node(node.name, port) for port in ("amqps", "management", "metrics")
-            }
+            node.name: {port: topology.published_node(node.name, port) for port in topology.node_ports}
             for node in topology.nodes
         },
         "grafana": grafana,

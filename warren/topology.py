@@ -13,6 +13,8 @@ from warren.errors import BadInputError
 
 #: Prefix of objects that canaries, benchmarks and profiles make for themselves: never drift, never judged.
 RESERVED_PREFIX = "warren."
+#: The plugin that brings the stream protocol; without it nodes have no port for it.
+STREAM_PLUGIN = "rabbitmq_stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,11 @@ class Broker:
         return int(major), int(minor)
 
     @property
+    def streams(self) -> bool:
+        """Whether the broker speaks the stream protocol (https://www.rabbitmq.com/docs/stream)."""
+        return STREAM_PLUGIN in self.plugins
+
+    @property
     def disk_free_limit_mib(self) -> int:
         """At least the memory watermark, so that what is in memory can be written (production checklist)."""
         return -(-self.memory_limit_mib * 7 // 10)
@@ -61,7 +68,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Ports inside the cluster's network, by service."""
+    """Ports inside the cluster's network, by service; ``streams`` is used where the plugin is on."""
 
     amqps: int
     management: int
@@ -74,12 +81,13 @@ class Ports:
     exporter: int
     load: int
     view: int
+    streams: int
 
 
 #: Services published once, in the order of their ports from the base port on.
 PUBLISHED_SERVICES = ("prometheus", "alertmanager", "grafana", "view", "exporter")
 #: Ports of a node that are published, each ten apart: base + 10 * (place + 1) + the node's place.
-PUBLISHED_NODE_PORTS = ("amqps", "management", "metrics")
+PUBLISHED_NODE_PORTS = ("amqps", "management", "metrics", "streams")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,11 +251,16 @@ class Topology:
         """The user whom Warren itself uses in ``role``; the checks see to it that there is exactly one."""
         return next(user for user in self.users if user.role == role)
 
+    @property
+    def node_ports(self) -> tuple[str, ...]:
+        """The names of the ports that each node publishes; all of them speak TLS."""
+        return tuple(name for name in PUBLISHED_NODE_PORTS if name != "streams" or self.broker.streams)
+
     def published(self, service: str) -> int:
         """The port on 127.0.0.1 of a service that is there once."""
         return self.base_port + PUBLISHED_SERVICES.index(service)
 
     def published_node(self, node: str, port: str) -> int:
-        """The port on 127.0.0.1 of ``port`` (amqps, management, metrics) of ``node``."""
+        """The port on 127.0.0.1 of ``port`` (one of `node_ports`) of ``node``."""
         place = [each.name for each in self.nodes].index(node)
         return self.base_port + 10 * (PUBLISHED_NODE_PORTS.index(port) + 1) + place

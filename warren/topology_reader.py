@@ -30,6 +30,8 @@ from warren.topology import (
 
 #: The version of the file's form that this code reads.
 SCHEMA = 1
+#: What the plugin itself takes for TLS: https://www.rabbitmq.com/docs/stream#tls
+_STREAMS_PORT = 5551
 
 _NAME = r"[a-z][a-z0-9-]{0,39}"
 _OBJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
@@ -115,8 +117,11 @@ def _read_tls(section: Section) -> Tls:
 
 
 def _read_ports(section: Section) -> Ports:
-    names = Ports.__dataclass_fields__
-    ports = Ports(**{name: section.integer(name, low=1, high=65535) for name in names})
+    names = [name for name in Ports.__dataclass_fields__ if name != "streams"]
+    ports = Ports(
+        **{name: section.integer(name, low=1, high=65535) for name in names},
+        streams=section.integer("streams", _STREAMS_PORT, low=1, high=65535),
+    )
     section.finish()
     return ports
 

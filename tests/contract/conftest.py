@@ -12,7 +12,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from warren import checkout, committed, inventory
-from warren.topology import Node, Topology
+from warren.topology import STREAM_PLUGIN, Node, Topology
 from warren.topology_reader import load
 
 ROLE = checkout.ROOT / "ansible" / "roles" / "rabbitmq"
@@ -50,13 +50,17 @@ def variant(
 ) -> Topology:
     """``topology`` with other nodes, another broker version and another rule for client certificates.
 
-    Where certificates are required, messages are stamped too: both settings appear on and off.
+    Where certificates are required, messages are stamped too: both settings appear on and off. A single node
+    does without the stream protocol.
     """
     stamps = certificate == "required"
+    plugins = tuple(each for each in topology.broker.plugins if len(names) > 1 or each != STREAM_PLUGIN)
     return dataclasses.replace(
         topology,
         nodes=tuple(Node(name=name) for name in names),
-        broker=dataclasses.replace(topology.broker, version=version, message_timestamps=stamps),
+        broker=dataclasses.replace(
+            topology.broker, version=version, message_timestamps=stamps, plugins=plugins
+        ),
         tls=dataclasses.replace(topology.tls, client_certificate=certificate),
     )
 

@@ -60,7 +60,7 @@ class Facts:
     """Everything that the assertions look at.
 
     ``nodes`` are by node name, ``members`` what the management API says of all nodes, ``listeners`` by
-    node and port name (amqps, management, metrics), ``containers`` as the engine describes them, nodes
+    node and port name (`Topology.node_ports`), ``containers`` as the engine describes them, nodes
     and services alike. ``secret_values`` are held only to be looked for where they must not be.
     """
 

@@ -15,11 +15,11 @@ from warren.management import ManagementClient
 from warren.objects.comparing import plan
 from warren.objects.found import read_actual
 from warren.runtime.protocol import Runtime
-from warren.topology import PUBLISHED_NODE_PORTS, Topology
+from warren.topology import Topology
 
 #: One call of a broker tool on a busy two-core machine.
 _TOOL_S = 60.0
-_PAGES = {"amqps": "", "management": "/api/overview", "metrics": "/metrics"}
+_PAGES = {"management": "/api/overview", "metrics": "/metrics"}
 _LISTENING, _LOOPBACK = "0A", ("0100007F", "00000000000000000000000001000000")
 
 _ERLANG = """
@@ -114,9 +114,15 @@ def gather(sources: Sources) -> Facts:
 def _listeners(sources: Sources) -> dict[tuple[str, str], ListenerFacts]:
     found: dict[tuple[str, str], ListenerFacts] = {}
     for node in sources.topology.nodes:
-        for name in PUBLISHED_NODE_PORTS:
+        for name in sources.topology.node_ports:
             host, number = sources.runtime.address(node.name, name)
-            port = probes.Port(host=host, port=number, server_name=node.name, http_path=_PAGES[name])
+            port = probes.Port(
+                host=host,
+                port=number,
+                server_name=node.name,
+                http_path=_PAGES.get(name, ""),
+                greeting=probes.GREETINGS.get(name, b""),
+            )
             found[node.name, name] = probes.probe(port, ca=sources.ca, client=sources.client)
     return found
 

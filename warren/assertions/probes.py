@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import socket
 import ssl
+import struct
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,17 +20,25 @@ from warren.https import HttpEndpoint, node_pool
 _TIMEOUT_S = 5.0
 #: adjtimex(2): the state that means the clock is not synchronised, and room for its structure.
 _TIME_ERROR, _TIMEX_BYTES = 5, 512
+#: What a client says first, by port name, and is answered before the broker knows who it is: AMQP's header,
+#: and a PeerProperties request without properties.
+#: https://www.rabbitmq.com/docs/stream-plugin-protocol
+GREETINGS: Mapping[str, bytes] = {
+    "amqps": b"AMQP\x00\x00\x09\x01",
+    "streams": struct.pack(">IHHII", 12, 17, 1, 1, 0),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
     """A published port: where it is, and whose name its certificate must have. ``http_path`` is a page that
-    needs credentials, empty where the port does not speak HTTP."""
+    needs credentials, empty where the port does not speak HTTP; ``greeting`` is said there instead."""
 
     host: str
     port: int
     server_name: str
     http_path: str
+    greeting: bytes = b""
 
 
 def probe(port: Port, *, ca: Path, client: tuple[Path, Path] | None) -> ListenerFacts:
@@ -39,7 +49,7 @@ def probe(port: Port, *, ca: Path, client: tuple[Path, Path] | None) -> Listener
     return ListenerFacts(
         verified=_shake(port, _context(ca, client)),
         old_versions_refused=_old_versions(port),
-        without_certificate=_shake(port, _context(ca, None), read=not port.http_path),
+        without_certificate=_shake(port, _context(ca, None), read=bool(port.greeting)),
         status_without_credentials=_status(port, ca) if port.http_path else None,
     )
 
@@ -55,14 +65,14 @@ def _context(ca: Path, client: tuple[Path, Path] | None) -> ssl.SSLContext:
 
 def _shake(port: Port, context: ssl.SSLContext, *, read: bool = False) -> str:
     """Empty when the handshake succeeds, else the reason. With TLS 1.3 a server refuses a client without a
-    certificate only after the handshake, so that ``read`` sends an AMQP header and waits for the answer."""
+    certificate only after the handshake, so that ``read`` says the greeting and waits for the answer."""
     try:
         with (
             socket.create_connection((port.host, port.port), _TIMEOUT_S) as plain,
             context.wrap_socket(plain, server_hostname=port.server_name) as secure,
         ):
             if read:
-                secure.sendall(b"AMQP\x00\x00\x09\x01")
+                secure.sendall(port.greeting)
                 return "" if secure.recv(1) else "closed"
     except (OSError, ssl.SSLError) as error:
         return str(error)

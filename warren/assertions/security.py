@@ -11,6 +11,8 @@ from warren.definitions import HASHING_ALGORITHM
 
 _BROKER_UID = 999
 _UNAUTHORISED = 401
+#: Ports that ask for a client's certificate as the topology says, and for credentials in a way of their own.
+_BROKER_PROTOCOLS = ("amqps", "streams")
 _NOTHING = "^$"
 #: What a distribution port answers to a client without a certificate, by TLS version and by timing.
 _REFUSALS = ("certificate_required", "handshake_failure", "bad_certificate", "closed")
@@ -37,7 +39,8 @@ def _anonymous(facts: Facts) -> Outcome:
 
 def _ports(facts: Facts) -> Outcome:
     ports = facts.topology.ports
-    allowed = {ports.amqps, ports.management, ports.metrics, ports.inter_node, ports.epmd}
+    allowed = {ports.inter_node, ports.epmd}
+    allowed |= {int(getattr(ports, name)) for name in facts.topology.node_ports}
     bad = {
         name: f"listens on {', '.join(map(str, sorted(set(node.ports) - allowed)))}"
         for name, node in facts.nodes.items()
@@ -115,7 +118,7 @@ def _client_certificates(facts: Facts) -> Outcome:
     bad = {
         node: seen.without_certificate or "accepted"
         for (node, port), seen in facts.listeners.items()
-        if port == "amqps" and (seen.without_certificate == "") == required
+        if port in _BROKER_PROTOCOLS and (seen.without_certificate == "") == required
     }
     return everywhere(bad, f"client certificates are {facts.topology.tls.client_certificate}, as they should")
 
@@ -124,7 +127,7 @@ def _credentials_asked(facts: Facts) -> Outcome:
     bad = {
         f"{node} {port}": f"HTTP {seen.status_without_credentials}"
         for (node, port), seen in facts.listeners.items()
-        if port != "amqps" and seen.status_without_credentials != _UNAUTHORISED
+        if port not in _BROKER_PROTOCOLS and seen.status_without_credentials != _UNAUTHORISED
     }
     return everywhere(bad, "HTTP 401 without credentials on management and metrics")
 
@@ -198,7 +201,7 @@ def _production(name: str, title: str, reads: str, check: Callable[[Facts], Outc
 ASSERTIONS = (
     _must("guest-absent", "there is no user guest", _API, _guest),
     _must("anonymous-off", "nobody logs in anonymously", _EVAL, _anonymous),
-    _must("ports-expected", "a node listens on its five ports and no other", "/proc/net/tcp", _ports),
+    _must("ports-expected", "a node listens on its own ports and no other", "/proc/net/tcp", _ports),
     _must("listeners-tls", "every listener for clients speaks TLS", _API, _listeners_tls),
     _must("cookie-private", "the Erlang cookie is the broker user's alone", _FILE, _cookie_private),
     _must("cookie-equal", "the Erlang cookie is the same on all nodes", _EVAL, _cookie_equal),

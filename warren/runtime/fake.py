@@ -16,6 +16,7 @@ from typing import Literal
 from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime.protocol import NodeState
+from warren.topology import PUBLISHED_NODE_PORTS
 
 Moment = Literal["before", "after"]
 _FIRST_PROCESS_ID = 1000
@@ -137,11 +138,7 @@ class FakeRuntime:
 
     def address(self, node: str, port: str) -> tuple[str, int]:
         self._state(node)
-        return "127.0.0.1", 15000 + 10 * list(self.nodes).index(node) + (
-            "amqps",
-            "management",
-            "metrics",
-        ).index(port)
+        return "127.0.0.1", 15000 + 10 * list(self.nodes).index(node) + PUBLISHED_NODE_PORTS.index(port)
 
     def put_files(self, node: str, files: Mapping[str, bytes]) -> None:
         self.files[node] = dict(files)

@@ -54,7 +54,7 @@ class Runtime(Protocol):
         """Run a command inside a running node as the broker's own user."""
 
     def address(self, node: str, port: str) -> tuple[str, int]:
-        """Host and port at which this process reaches ``port`` (amqps, management, metrics) of a node."""
+        """Host and port at which this process reaches ``port`` (one of `Topology.node_ports`) of a node."""
 
     def put_files(self, node: str, files: Mapping[str, bytes]) -> None:
         """Replace files of a node's configuration folder, owned and readable by the broker's user only."""

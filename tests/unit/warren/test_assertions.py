@@ -84,7 +84,7 @@ def _node(topology: Topology) -> NodeFacts:
             "/etc/rabbitmq/tls/server.key": FileFacts(mode="400", owner=999),
             "/etc/rabbitmq/tls/ca.pem": FileFacts(mode="444", owner=999),
         },
-        ports=(ports.amqps, ports.management, ports.metrics, ports.inter_node, ports.epmd),
+        ports=(ports.amqps, ports.management, ports.metrics, ports.streams, ports.inter_node, ports.epmd),
         user=999,
         command_lines="beam.smp -s rabbit boot",
     )
@@ -180,7 +180,7 @@ def good(deployed: Topology) -> Facts:
         certificates=(HealthCheck(node="rmq1", check="certificate-expiration", passed=True, reason=""),),
         plan=plan(topology, from_definitions(document), passwords),
         nodes={name: _node(topology) for name in names},
-        listeners={(name, port): seen for name in names for port in ("amqps", "management", "metrics")},
+        listeners={(name, port): seen for name in names for port in topology.node_ports},
         containers=tuple(_container(name, topology) for name in (*names, "prometheus")),
         clock_synchronised=True,
         secret_values=passwords,
@@ -385,6 +385,25 @@ def test_broken_thing_is_caught_with_evidence(good: Facts, name: str) -> None:
     assert results[name].verdict == "failed"
     assert results[name].evidence
     assert not verify.passed(list(results.values()))
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        ("client-certificates", _listener_has("streams", without_certificate="handshake failure")),
+        ("ports-expected", _on_a_node(ports=(5671, 5552))),
+        ("ports-expected", lambda facts: replace(facts, topology=_without_streams(facts.topology))),
+    ],
+)
+def test_the_port_of_streams_is_judged_like_the_others(good: Facts, name: str, edit: Edit) -> None:
+    assert _verdicts(edit(good))[name] == "failed"
+    assert _verdicts(_listener_has("streams", status_without_credentials=None)(good))[
+        "credentials-asked"
+    ] == ("passed")
+
+
+def _without_streams(topology: Topology) -> Topology:
+    return replace(topology, broker=replace(topology.broker, plugins=("rabbitmq_management",)))
 
 
 def test_evidence_never_shows_a_secret(good: Facts) -> None:

@@ -47,7 +47,7 @@ def test_ports_are_published_on_loopback_only_and_no_plain_one_is(
 ) -> None:
     plain = {"4369", "5672", "15672", "15692", "25672"}
     ports = [port for service in services.values() for port in service["ports"]]
-    assert len(ports) == len(set(ports)) == 3 * len(deployed.nodes) + 4
+    assert len(ports) == len(set(ports)) == 4 * len(deployed.nodes) + 4
     for port in ports:
         address, _, inside = port.rsplit(":", 2)
         assert address == "127.0.0.1"
@@ -89,6 +89,17 @@ def test_two_clusters_share_no_name_port_volume_or_subnet(deployed: Topology) ->
         return names | ports | {network["name"], network["ipam"]["config"][0]["subnet"], whole["name"]}
 
     assert facts(one).isdisjoint(facts(two))
+
+
+def test_streams_are_listened_for_with_tls_only_and_only_with_their_plugin(deployed: Topology) -> None:
+    with_plugin = render.broker_files(deployed)["rabbitmq.conf"].splitlines()
+    assert "stream.listeners.tcp = none" in with_plugin
+    assert "stream.listeners.ssl.default = 5551" in with_plugin
+    plugins = tuple(each for each in deployed.broker.plugins if each != "rabbitmq_stream")
+    bare = dataclasses.replace(deployed, broker=dataclasses.replace(deployed.broker, plugins=plugins))
+    assert "stream." not in render.broker_files(bare)["rabbitmq.conf"]
+    assert "rabbitmq_stream" not in render.broker_files(bare)["enabled_plugins"]
+    assert all(len(compose(bare)["services"][node.name]["ports"]) == 3 for node in bare.nodes)
 
 
 def test_subnet_is_private_and_follows_from_the_name() -> None:

@@ -50,10 +50,22 @@ def test_published_ports_stand_apart(deployed: Topology) -> None:
     nodes = [
         deployed.published_node(node.name, port)
         for node in deployed.nodes
-        for port in ("amqps", "management", "metrics")
+        for port in ("amqps", "management", "metrics", "streams")
     ]
     assert len({*services, *nodes}) == len(services) + len(nodes)
     assert deployed.published_node("rmq2", "management") == deployed.base_port + 21
+    assert deployed.published_node("rmq2", "streams") == deployed.base_port + 41
+
+
+def test_without_its_plugin_no_node_has_a_port_for_streams(
+    deployed: Topology, data: dict[str, Any], read: Reader
+) -> None:
+    assert deployed.node_ports[-1] == "streams"
+    data["cluster"]["broker"]["plugins"].remove("rabbitmq_stream")
+    del data["cluster"]["ports"]["streams"]
+    found = read(data)
+    assert found.node_ports == ("amqps", "management", "metrics")
+    assert found.ports.streams == 5551
 
 
 def test_queue_is_found_by_name_and_told_apart_by_vhost(deployed: Topology) -> None:
