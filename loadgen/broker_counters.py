@@ -21,6 +21,10 @@ _UPTIME = "rabbitmq_erlang_uptime_seconds"
 #: One process's clock against another's, and the time that a scrape takes.
 _RESTART_SLACK_S = 5.0
 
+#: Deliveries over the stream protocol, which are counted by chunks and have no acknowledgement.
+STREAMED = "delivered_over_streams"
+_DELIVERED = f"{PREFIX}delivered_total"
+
 #: Asks one node for the text of its ``/metrics``.
 Ask = Callable[[str], str]
 
@@ -60,6 +64,8 @@ def parse(text: str, *, at_s: float) -> Reading:
             elif sample.name.startswith(PREFIX) and sample.name.endswith("_total"):
                 name = sample.name.removeprefix(PREFIX).removesuffix("_total")
                 counts[name] = counts.get(name, 0.0) + sample.value
+                if sample.name == _DELIVERED and sample.labels.get("protocol") == "stream":
+                    counts[STREAMED] = counts.get(STREAMED, 0.0) + sample.value
     return Reading(counts=counts, uptime_s=uptime_s, at_s=at_s)
 
 

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from loadgen.curve import Phase, phase_of
+from loadgen.curve import SECOND_NS, Phase, phase_of
 from loadgen.histogram import Counts, merge, percentile_s, percentiles
+from loadgen.reporting import pairs, unpairs
 from loadgen.seconds import Seconds
 from loadgen.stamps import PARTS
-from loadgen.worker import SECOND_NS, pairs, unpairs
 from warren.results import Latencies, PhaseFigures, Resources, Second, Traffic
 
 _END_TO_END = "end_to_end."
@@ -93,6 +93,7 @@ class Totals:
             nacked=counts["nacked"] + counts["relay_nacked"],
             returned=counts["returned"],
             deliveries=counts["consumed"] + counts["replies"],
+            streamed=counts["streamed"],
             rejected=counts["rejected"],
             links_opened=counts["links_opened"],
             links_lost=counts["links_lost"],

@@ -12,13 +12,14 @@ from pika.channel import Channel
 
 from loadgen import death, plan, wire
 from loadgen.codec import codec
-from loadgen.curve import Split
+from loadgen.curve import SECOND_NS, Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
+from loadgen.reporting import Gaps, pairs
 from loadgen.spec import ConsumerSpec
 from loadgen.stamps import Stamps
 from loadgen.transport import Connection
-from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
+from loadgen.worker import Worker
 
 _FAR_NS = 3600 * SECOND_NS
 _COUNTS = ("consumed", "settled", "redelivered", "foreign", "duplicates", "rejected", "requeued")

@@ -21,13 +21,13 @@ from typing import Any
 from loadgen import measured, objects, roster
 from loadgen.collect import Totals
 from loadgen.coordinator import Run
+from loadgen.curve import SECOND_NS
 from loadgen.fleet import PROGRAM
 from loadgen.interrupts import Interrupts
 from loadgen.metrics import LoadCollector, serve
 from loadgen.spec import LoadSpec, from_plain
 from loadgen.telling import Emit
 from loadgen.verdict import Timing, conclude
-from loadgen.worker import SECOND_NS
 from warren.errors import EXIT_BUG, WarrenError
 from warren.results import LoadResult, write_result
 

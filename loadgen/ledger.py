@@ -69,6 +69,10 @@ class Kind(IntEnum):
     RENEWED = 31  # closed as planned; aux: messages sent or taken so far; detail: 0 connection, 1 channel
     BLOCKED = 33  # the broker lets this connection publish no more, until UNBLOCKED
     UNBLOCKED = 34
+    # Of one of several readers of a stream of which one is to be active.
+    ACTIVE = 35  # the broker says so; aux: the first offset wanted; detail: 1 behind one that was stored
+    STORED_ALREADY = 37  # in doubt, and by the broker's last publishing id (aux) stored before it came again
+    INACTIVE = 36  # aux: the last offset read
     TALLY = 32  # at the end of a consumer: aux: messages taken in all
     # Of requests; detail: the attempt, 0 first.
     REPLY_TIMEOUT = 40  # confirmed, and no answer in time: asked again

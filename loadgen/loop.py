@@ -1,10 +1,4 @@
-"""pika's loop, one turn at a time, and no more turns than a run's precision is worth.
-
-To wake a process, read and write a socket and go to sleep again costs as much as several messages do. At
-2,000 messages a second a generator that wakes for each event spends most of its processor time on waking,
-and takes it from brokers on the same machine. So turns have a budget: as long as there are fewer, each
-event wakes at once; where there are more, they are spaced, and what comes in between is done together.
-"""
+"""pika's loop, one turn at a time, each when its budget has one (`loadgen.budget`)."""
 
 from __future__ import annotations
 
@@ -13,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pika.adapters.select_connection import EPollPoller, IOLoop, PollEvents
+
+from loadgen.budget import Budget
 
 #: Every attribute of pika's inside that this module overrides, calls or sets: (owner, attribute).
 PIKA_INTERNALS: tuple[tuple[type, str], ...] = (
@@ -28,52 +24,14 @@ PIKA_ATTRIBUTES: tuple[tuple[type, str], ...] = ((IOLoop, "_poller"),)
 _SLEPT_NS = 50_000
 _LONGEST_WAIT_S = 1.0
 _SECOND_NS = 1_000_000_000
-#: So many turns may follow each other at once before the budget spaces them.
-_BURST = 20
-_LITTLE_CREDIT = 50
-
-
-def spacing_ns(wakes_per_s: int, credit: int, messages_per_s: float) -> int:
-    """How far apart turns may be, in nanoseconds; 0: no matter how many there are.
-
-    ``credit`` is how many messages the process may have under way: a publisher's window, a consumer's
-    prefetch. While it rests, credit that came back lies idle; so a rest takes at most a tenth of the time in
-    which the credit goes round once, and with little credit there is none: with a window of 1 it would come
-    after each message.
-    """
-    if not wakes_per_s or credit < _LITTLE_CREDIT or messages_per_s <= 0:
-        return 0
-    return int(_SECOND_NS * min(1 / wakes_per_s, credit / (10 * messages_per_s)))
-
-
-class Budget:
-    """A turn each ``every_ns`` over time, ``_BURST`` of them in a row; 0: as many as there are.
-
-    The generic cell rate algorithm (ITU-T I.371, annex A), which needs one number: when the turns taken so
-    far are paid for.
-    """
-
-    __slots__ = ("_paid_ns", "every_ns")
-
-    def __init__(self, every_ns: int = 0) -> None:
-        self.every_ns = every_ns
-        self._paid_ns = 0
-
-    def rest_ns(self, now_ns: int) -> int:
-        """How long the next turn has to wait; 0 or less: not at all."""
-        return self._paid_ns - _BURST * self.every_ns - now_ns if self.every_ns else 0
-
-    def spend(self, now_ns: int) -> None:
-        """A turn begins."""
-        self._paid_ns = max(self._paid_ns, now_ns) + self.every_ns
 
 
 class TurnLoop(IOLoop):  # type: ignore[misc]
     """pika's loop, run one turn at a time: wait for I/O until ``wake_ns`` at most, dispatch, return."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget | None = None) -> None:
         self.wake_ns: int | None = None
-        self.budget = Budget()
+        self._budget = budget or Budget()
         self._direct: tuple[tuple[int, int], Callable[[], bool]] | None = None
         self._timers_ns = 0
         super().__init__()
@@ -86,7 +44,7 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
         nanoseconds). They differ where the budget made it rest: whatever came meanwhile waited for us.
         """
         began = time.monotonic_ns()
-        rest_ns = self.budget.rest_ns(began)
+        rest_ns = self._budget.rest_ns(began)
         if rest_ns > 0:
             time.sleep(rest_ns / _SECOND_NS)
             polled = time.monotonic_ns()
@@ -94,7 +52,7 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
             polled = began
         events = self._poller._poll.poll(self._wait_s(polled))
         woke = time.monotonic_ns()
-        self.budget.spend(woke)
+        self._budget.spend(woke)
         if events and not self._read_directly(events):
             self._poller._dispatch_fd_events(dict(events))
         if woke >= self._timers_ns:

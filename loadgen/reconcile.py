@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadgen.broker_counters import OPENED, Counted
+from loadgen.broker_counters import OPENED, STREAMED, Counted
 from warren.results import Traffic
 
 
@@ -98,7 +98,10 @@ def _lines(counts: Mapping[str, int], ours: Traffic, *, whole: bool) -> Iterator
     yield _line(counts, "unroutable_returned", ours.returned, ours.returned if equal else most)
     # An answer to a requester whose queue went with its connection is dropped, and asked for again.
     yield _line(counts, "unroutable_dropped", 0, 0 if equal else most)
-    yield _line({"delivered": delivered}, "delivered", ours.deliveries, ours.deliveries if equal else None)
+    acked = ours.deliveries - ours.streamed
+    yield _line({"delivered": delivered}, "delivered", acked, acked if equal else None)
+    # Whole chunks are counted: a reader that begins within one leaves out what is before its place.
+    yield _line(counts, STREAMED, ours.streamed, None)
     rejected = None if ours.died else ours.rejected
     yield _line(counts, "dead_lettered_rejected", ours.rejected if equal else 0, rejected)
 

@@ -17,13 +17,14 @@ from typing import Any
 from pika.channel import Channel
 
 from loadgen import body, wire
-from loadgen.curve import Split
+from loadgen.curve import SECOND_NS, Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
 from loadgen.passing import Passing, Router
+from loadgen.reporting import Gaps, pairs
 from loadgen.spec import RelaySpec
 from loadgen.transport import Connection
-from loadgen.worker import SECOND_NS, Gaps, Worker, pairs
+from loadgen.worker import Worker
 
 _FAR_NS = 3600 * SECOND_NS
 #: How long a nacked message waits before it is published again.

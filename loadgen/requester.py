@@ -15,14 +15,16 @@ from typing import Any, NamedTuple
 from pika.channel import Channel
 
 from loadgen import body, wire
-from loadgen.curve import Split, ends_ns
+from loadgen.curve import SECOND_NS, Split, ends_ns
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, Kind
-from loadgen.publisher import Again, Publisher
+from loadgen.publisher import Publisher
+from loadgen.publishing import Again
+from loadgen.reporting import pairs
 from loadgen.roles import REPLIES
 from loadgen.spec import PublisherSpec
 from loadgen.transport import Connection
-from loadgen.worker import SECOND_NS, Worker, pairs
+from loadgen.worker import Worker
 
 #: The broker's pseudo-queue; it must be consumed without acks, on the channel that publishes.
 #: https://www.rabbitmq.com/docs/direct-reply-to

@@ -9,7 +9,7 @@ from loadgen.roles import ConsumerRole, MessageClass, Outcome, PublisherRole, Re
 from loadgen.scenario import Scenario
 from warren import routing
 from warren.errors import BadInputError, BadInputsError
-from warren.topology import RESERVED_PREFIX, Topology, Vhost
+from warren.topology import RESERVED_PREFIX, STREAM_PLUGIN, Topology, Vhost
 
 
 def resolve(scenario: Scenario, topology: Topology, *, foreign: bool = False) -> Scenario:
@@ -30,7 +30,7 @@ def resolve(scenario: Scenario, topology: Topology, *, foreign: bool = False) ->
     )
     faults = [*_object_faults(found, vhost), *_faults(found, vhost)]
     if not foreign:
-        faults += _unknown_users(found, topology)
+        faults += [*_unknown_users(found, topology), *_no_streams(found, topology)]
     if faults:
         raise BadInputsError(faults)
     return found
@@ -98,7 +98,7 @@ def _reached(role: PublisherRole, kind: MessageClass, vhost: Vhost) -> tuple[str
 
 
 def _consumer(role: ConsumerRole, vhost: Vhost) -> ConsumerRole:
-    """Readers of a stream each get all of it."""
+    """Readers of a stream each get all of it; those of which one is active get it together."""
     if any(queue.name == role.queue and queue.type == "stream" for queue in vhost.queues):
         return replace(role, stream=True, reads="all")
     return role
@@ -129,6 +129,7 @@ def _faults(scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
         if role.queue not in queues:
             yield BadInputError(f"{where}: {role.name}", f"vhost {vhost.name} has no queue '{role.queue}'")
     yield from _reader_faults(where, scenario)
+    yield from _streamless(where, scenario, vhost)
     yield from _reply_faults(scenario, vhost)
     ended = _ended(scenario, vhost)
     for publisher in scenario.publishers:
@@ -169,6 +170,27 @@ def _reader_faults(where: str, scenario: Scenario) -> Iterator[BadInputError]:
             yield BadInputError(
                 f"{where}: {reader.name}", f"'{reader.queue}' is no stream: nothing is read twice"
             )
+
+
+def _no_streams(scenario: Scenario, topology: Topology) -> Iterator[BadInputError]:
+    """Roles that speak a protocol which the brokers do not."""
+    named = [(role.name, role.protocol) for role in scenario.publishers]
+    named += [(role.name, role.protocol) for role in scenario.consumers]
+    for name, protocol in named:
+        if protocol == "stream" and not topology.broker.streams:
+            what = f"speaks the stream protocol, and the topology's brokers do not ({STREAM_PLUGIN} is off)"
+            remedy = f"add {STREAM_PLUGIN} to cluster.broker.plugins"
+            yield BadInputError(f"profile {scenario.name}: {name}", what, remedy)
+
+
+def _streamless(where: str, scenario: Scenario, vhost: Vhost) -> Iterator[BadInputError]:
+    """What is no stream, and cannot be reached over the stream protocol."""
+    streams = {queue.name for queue in vhost.queues if queue.type == "stream"}
+    named = [(role.name, role.routing_key, role.protocol) for role in scenario.publishers]
+    named += [(role.name, role.queue, role.protocol) for role in scenario.consumers]
+    for name, queue, protocol in named:
+        if protocol == "stream" and queue not in streams:
+            yield BadInputError(f"{where}: {name}", f"'{queue}' is no stream", "say protocol: amqp")
 
 
 def _publisher_faults(key: str, role: PublisherRole, ended: Sequence[str]) -> Iterator[BadInputError]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+from loadgen import stream_roles
 from loadgen.roles import (
     LOAD_USER,
     Act,
@@ -15,6 +16,7 @@ from loadgen.roles import (
     Objects,
     OnFailure,
     Outcome,
+    Protocol,
     PublisherRole,
     Reads,
     RelayRole,
@@ -59,8 +61,11 @@ class RoleReader:
             reconnect_every=_every(section, "reconnect_every"),
             replies=_replies(section),
             renews=cast("Renews", section.choice("renews", ("connection", "channel"), "connection")),
+            protocol=_protocol(section),
             classes=classes,
         )
+        for key, what, remedy in stream_roles.publisher_faults(role):
+            section.fault(key, what, remedy)
         if role.returned and not role.mandatory:
             section.fault(
                 "returned", "nothing comes back of what is not mandatory", "drop 'mandatory: false'"
@@ -93,7 +98,11 @@ class RoleReader:
             on_failure=cast("tuple[OnFailure, ...]", section.texts("on_failure", ("reject",))),
             tries=section.integer("tries", len(delays) + 1, low=1, high=1000),
             delays_s=delays,
+            protocol=_protocol(section),
+            single_active=section.flag("single_active", False),
         )
+        for key, what, remedy in stream_roles.reader_faults(role):
+            section.fault(key, what, remedy)
         if delays and role.tries != len(delays) + 1:
             section.fault("tries", f"is {role.tries} beside {len(delays)} delays", "give one of the two")
         if not role.on_failure or set(role.on_failure) - {"reject", "requeue"}:
@@ -164,6 +173,10 @@ def _slow(section: Section) -> Slow:
 def _every(section: Section, key: str) -> int | None:
     """After how many messages something happens; None for never."""
     return section.integer(key, 0, low=1) or None
+
+
+def _protocol(section: Section) -> Protocol:
+    return cast("Protocol", section.choice("protocol", ("amqp", "stream"), "amqp"))
 
 
 def _message_class(section: Section) -> MessageClass:

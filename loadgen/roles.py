@@ -18,6 +18,8 @@ Reads = Literal["shared", "all"]
 To = Literal["outcome", "reply"]
 OnFailure = Literal["reject", "requeue"]
 ReplyBy = Literal["direct", "exclusive", "quorum"]
+#: AMQP 0-9-1, or the stream protocol.
+Protocol = Literal["amqp", "stream"]
 #: What the ledger calls the place where answers to requests come to.
 REPLIES = "replies"
 #: The account of profiles in a virtual host of their own.
@@ -81,7 +83,8 @@ class PublisherRole:
 
     With ``returned`` a class that reaches no queue is meant to come back from the broker. Each process
     closes its connection, or only its channel, and makes another after every ``reconnect_every`` messages.
-    With ``replies`` each message is a request, and owes the ledger an answer too (`REPLIES`).
+    With ``replies`` each message is a request, and owes the ledger an answer too (`REPLIES`). Over the
+    ``protocol`` "stream" the routing key is the stream's name.
     """
 
     name: str
@@ -96,6 +99,7 @@ class PublisherRole:
     reconnect_every: int | None = None
     replies: Replies | None = None
     renews: Renews = "connection"
+    protocol: Protocol = "amqp"
 
     def reached_by(self, kind: MessageClass) -> tuple[str, ...]:
         """The queues that messages of one of its classes reach."""
@@ -125,7 +129,8 @@ class ConsumerRole:
     connection, or its channel (``renews``), and makes another after every ``reconnect_every`` messages.
     With ``does`` "replay" it reads a stream again, for an oracle: the ledger is owed nothing. ``from_s``
     is a stream's place by time, in seconds after the run's start. ``on_failure`` says, try by try, what
-    becomes of a failed message, the last for all that follow.
+    becomes of a failed message, the last for all that follow. Of ``single_active`` readers of a stream one
+    reads at a time, and together they owe all of it once.
     """
 
     name: str
@@ -152,12 +157,18 @@ class ConsumerRole:
     on_failure: tuple[OnFailure, ...] = ("reject",)
     tries: int = 1
     delays_s: tuple[float, ...] = ()
+    protocol: Protocol = "amqp"
+    single_active: bool = False
 
     def units(self) -> tuple[str, ...]:
         """What the ledger calls the queue as these consumers see it: one name, or one for each reader."""
+        return tuple(dict.fromkeys(self.unit(f"{self.name}-{place}") for place in range(self.count)))
+
+    def unit(self, process: str) -> str:
+        """What the ledger calls the queue as the process of that name sees it."""
         if self.reads == "shared":
-            return (self.queue,)
-        return tuple(reader_unit(self.queue, f"{self.name}-{place}") for place in range(self.count))
+            return self.queue
+        return reader_unit(self.queue, self.name if self.single_active else process)
 
 
 def deaths(role: TakerRole) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from loadgen import oracles, plan
 from loadgen.curve import ends_ns
 from loadgen.expectation import Classes, Expectation, Flow
-from loadgen.roles import REPLIES, Begins, deaths, reader_unit
+from loadgen.roles import REPLIES, Begins, deaths
 from loadgen.spec import (
     ConsumerRole,
     ConsumerSpec,
@@ -32,7 +32,7 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
     return tuple(
         PublisherSpec(
             name=f"{role.name}-{index}",
-            link=_link(spec, role.user, f"{role.name}-{index}", index),
+            link=_link(spec, role, f"{role.name}-{index}", index),
             folder=folder,
             nonce=spec.nonce,
             seed=spec.seed,
@@ -56,6 +56,7 @@ def publishers(spec: LoadSpec, folder: str) -> tuple[PublisherSpec, ...]:
             reconnect_every=role.reconnect_every,
             replies=role.replies,
             renews=role.renews,
+            protocol=role.protocol,
         )
         for index, role in enumerate(roles)
         if spec.part in (None, index // each_part)
@@ -96,12 +97,11 @@ def taker(
     """The spec of one process of ``role`` called ``name``; it dies the role's death of that number, from 0,
     where there are so many."""
     dies = death < deaths(role)
-    link = _link(spec, role.user, name, place + 1)
+    link = _link(spec, role, name, place + 1)
     if isinstance(role, RelayRole):
         found: ConsumerSpec | RelaySpec = _relay(spec, role, folder, link)
     else:
-        unit = reader_unit(role.queue, name) if role.reads == "all" else ""
-        found = replace(_consumer(spec, role, folder, link), unit=unit)
+        found = replace(_consumer(spec, role, folder, link), unit=role.unit(name))
     return replace(
         found,
         name=name,
@@ -142,6 +142,8 @@ def _consumer(spec: LoadSpec, role: ConsumerRole, folder: str, link: Link) -> Co
         classes=class_names(spec),
         phase_ends_ns=ends_ns(spec.phases),
         body=spec.body,
+        protocol=role.protocol,
+        group=f"warren-load {spec.run_id} {role.name}" if role.single_active else "",
     )
 
 
@@ -248,11 +250,12 @@ def each_publisher(spec: LoadSpec) -> tuple[PublisherRole, ...]:
     return tuple(role for role in spec.publishers for _ in range(role.count)) * spec.parts
 
 
-def _link(spec: LoadSpec, user: str, name: str, place: int) -> Link:
+def _link(spec: LoadSpec, role: PublisherRole | TakerRole, name: str, place: int) -> Link:
+    streams = not isinstance(role, RelayRole) and role.protocol == "stream"
     return Link(
-        endpoints=spec.endpoints,
+        endpoints=spec.stream_endpoints if streams else spec.endpoints,
         vhost=spec.vhost,
-        credentials=spec.credentials(user),
+        credentials=spec.credentials(role.user),
         ca_pem=spec.ca_pem,
         connection_name=f"warren-load {spec.run_id} {name}",
         heartbeat_s=spec.heartbeat_s,

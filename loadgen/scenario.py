@@ -249,5 +249,9 @@ def _body_faults(found: Scenario, classes: int) -> Iterator[tuple[str, str, str]
         yield "body", "requests and their answers have Warren's own bodies only", "give body: warren"
     if found.body == "perftest" and classes > 1:
         yield "body", "PerfTest's twelve bytes carry no class", "give one class"
+    streams = [role.name for role in found.publishers if role.protocol == "stream"]
+    streams += [role.name for role in found.consumers if role.protocol == "stream"]
+    if found.body == "varied" and streams:
+        yield "body", f"{streams[0]} does not vary bodies over the stream protocol", "give another layout"
     if found.body != "warren" and found.relays:
         yield "body", "relays pass on Warren's own bodies only", "give no relays, or body: warren"

@@ -25,6 +25,7 @@ from loadgen.roles import (
     Objects,
     OnFailure,
     Outcome,
+    Protocol,
     PublisherRole,
     Rate,
     RelayRole,
@@ -121,6 +122,7 @@ class PublisherSpec:
     phases: tuple[Phase, ...] = ()
     body: Layout = "warren"
     replies: Replies | None = None
+    protocol: Protocol = "amqp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,7 @@ class ConsumerSpec:
     ``crash_after`` kills the process, without a word, when it is given that many messages and one more,
     ``crash_try`` when it is given a message that has had that many tries before.
     ``from_epoch_s`` is where to begin in a stream, by the time of storing. The connection is closed and
-    made again after every ``reconnect_every`` messages.
+    made again after every ``reconnect_every`` messages. Of the readers of one ``group`` one is active.
     """
 
     role: Literal["consumer"] = "consumer"
@@ -175,6 +177,8 @@ class ConsumerSpec:
     classes: tuple[str, ...] = ("all",)
     phase_ends_ns: tuple[int, ...] = ()
     body: Layout = "warren"
+    protocol: Protocol = "amqp"
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +227,7 @@ class LoadSpec:
     Of a run in ``parts`` this is part ``part`` (0 first); None is all of it, which for several parts is
     what a merge judges. ``start_at_s`` (since the epoch) is when it begins to publish, None as soon as it
     can; a ``held`` run first waits until it is released. ``part_silence_s`` after its last delivery a part
-    ends.
+    ends. ``stream_endpoints`` are the same nodes, where they speak the stream protocol.
     """
 
     run_id: str
@@ -238,6 +242,7 @@ class LoadSpec:
     consumers: tuple[ConsumerRole, ...]
     folder: str
     relays: tuple[RelayRole, ...] = ()
+    stream_endpoints: tuple[Endpoint, ...] = ()
     objects: Objects | None = None
     act: Act | None = None
     keep_objects: bool = False

@@ -12,12 +12,13 @@ from typing import Any
 
 from loadgen import stream, wire
 from loadgen.consumer import Consumer
+from loadgen.curve import SECOND_NS
 from loadgen.ledger import Kind
 from loadgen.renewal import Renewals
 from loadgen.roles import Slow
 from loadgen.spec import ConsumerSpec
 from loadgen.varied import Varied
-from loadgen.worker import SECOND_NS, Worker
+from loadgen.worker import Worker
 
 
 def consumer(spec: ConsumerSpec, worker: Worker) -> Consumer:

@@ -18,6 +18,10 @@ from warren.context import Context
 from warren.errors import BadInputError
 from warren.topology import RESERVED_PREFIX
 
+#: Where another cluster speaks the stream protocol, by whether it does with TLS:
+#: https://www.rabbitmq.com/docs/stream#ports
+_STREAM_PORTS = {True: 5551, False: 5552}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
@@ -59,12 +63,14 @@ def lab_spec(
     context: Context, scenario: Scenario, order: Order, run_id: str, metrics: Mapping[str, str]
 ) -> LoadSpec:
     """A run on the cluster's own network, in a container."""
-    port = context.topology.ports.amqps
-    nodes = tuple(Endpoint(name=node.name, host=node.name, port=port) for node in context.topology.nodes)
+    names, ports = [node.name for node in context.topology.nodes], context.topology.ports
+    nodes = tuple(Endpoint(name=name, host=name, port=ports.amqps) for name in names)
+    streams = tuple(Endpoint(name=name, host=name, port=ports.streams) for name in names)
     authority = context.cluster_ca.read_text(encoding="utf-8")
     return dataclasses.replace(
         _spec(scenario, order, run_id, order.endpoints or nodes, authority),
         users=tuple(_account(context, name) for name in users_of(scenario)),
+        stream_endpoints=streams,
         folder=container.RUN_FOLDER,
         stamps=context.topology.broker.message_timestamps,
         metrics_port=context.topology.ports.load,
@@ -86,6 +92,10 @@ def foreign_spec(scenario: Scenario, order: Order, run_id: str, foreign: Foreign
         raise BadInputError("--vhost", what, "name one in which the account may declare")
     return dataclasses.replace(
         _spec(scenario, order, run_id, foreign.endpoints, foreign.ca_pem),
+        stream_endpoints=tuple(
+            dataclasses.replace(each, port=_STREAM_PORTS[foreign.ca_pem is not None])
+            for each in foreign.endpoints
+        ),
         vhost=foreign.vhost or scenario.vhost,
         users=(foreign.credentials,),
         publishers=tuple(dataclasses.replace(role, user=name) for role in scenario.publishers),

@@ -1,6 +1,7 @@
-"""Reading a stream over AMQP 0-9-1: each delivery carries its offset, and they follow one another.
+"""Reading a stream: each message has its offset, and they follow one another.
 
-Source: https://www.rabbitmq.com/docs/streams#consuming (``x-stream-offset``).
+Over AMQP 0-9-1 a delivery carries it in a header: https://www.rabbitmq.com/docs/streams#consuming
+(``x-stream-offset``). Over the stream protocol it follows from the chunk's first.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import struct
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadgen.ledger import EventLog, Kind
-from loadgen.wire import Delivery
+
+if TYPE_CHECKING:  # readers over the stream protocol start without AMQP's library
+    from loadgen.wire import Delivery
 
 KEY = "x-stream-offset"
 #: The key as a table encodes it, and the type of a signed 64-bit number after it.
@@ -48,15 +51,18 @@ class Offsets:
     def check(self, delivery: Delivery, log: EventLog, now_ns: int) -> int | None:
         """Take in one delivery and return its offset; a gap and a step back are logged."""
         found = offset_of(delivery)
-        if found is None:
-            return None
+        if found is not None:
+            self.follow(found, log, now_ns)
+        return found
+
+    def follow(self, found: int, log: EventLog, now_ns: int) -> None:
+        """Take in one offset; a gap and a step back are logged."""
         if self.last is None:
             self.first = found
         elif found != self.last + 1:
             back = found <= self.last
             log.add(Kind.OFFSET_GAP, 0, 0, now_ns, detail=int(back), aux=self.last + 1, aux2=found)
         self.last = found if self.last is None else max(self.last, found)
-        return found
 
     def tell(self, log: EventLog, now_ns: int) -> None:
         """Log what was read in all, for an oracle."""

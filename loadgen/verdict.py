@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 from loadgen import oracles, thresholds
 from loadgen.collect import Totals
+from loadgen.curve import SECOND_NS
 from loadgen.evidence import Evidence
 from loadgen.expectation import Expectation
 from loadgen.judge import judge
 from loadgen.parts import whole_name
 from loadgen.phases import whole
 from loadgen.spec import LoadSpec
-from loadgen.worker import SECOND_NS
 from warren.results import (
     Availability,
     Latencies,

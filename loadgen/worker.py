@@ -7,12 +7,10 @@ coordinator is gone, and it ends too.
 
 from __future__ import annotations
 
-import json
 import os
-import resource
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from pika import exceptions
@@ -20,18 +18,13 @@ from pika.adapters.select_connection import PollEvents
 from pika.channel import Channel
 
 from loadgen import transport
-from loadgen.histogram import Counts
-from loadgen.loop import TurnLoop, spacing_ns
+from loadgen.loop import TurnLoop
+from loadgen.reporting import BACKOFF_S, Voice
 from loadgen.roles import Renews
 from loadgen.spec import Link
 from warren.connection import TlsMaterial, parameters, tls_context
 
-SECOND_NS = 1_000_000_000
-#: Waits before the next attempt to connect, in seconds; the last repeats.
-_BACKOFF_S = (0.05, 0.1, 0.25, 0.5, 1.0)
 _CONNECT_TIMEOUT_S = 3.0
-#: Gaps shorter than this are not worth telling.
-_GAP_NS = 10_000_000
 
 _REFUSALS = (
     exceptions.ProbableAuthenticationError,
@@ -74,39 +67,14 @@ class Job(Protocol):
         """True when there is nothing left to do and the connection may be closed."""
 
 
-class Gaps:
-    """Silences between events, each told once it ended or at the end."""
-
-    __slots__ = ("_last_ns", "_list")
-
-    def __init__(self) -> None:
-        self._last_ns = 0
-        self._list: list[tuple[int, int]] = []
-
-    def begin(self, now_ns: int) -> None:
-        self._last_ns = now_ns
-
-    def event(self, now_ns: int) -> None:
-        if now_ns - self._last_ns >= _GAP_NS and self._last_ns:
-            self._list.append((self._last_ns, now_ns))
-        self._last_ns = now_ns
-
-    def take(self) -> list[tuple[int, int]]:
-        taken, self._list = self._list, []
-        return taken
-
-
-class Worker:
+class Worker(Voice):
     """Runs a job until it is over or told to finish."""
 
     def __init__(self, link: Link, *, write: Callable[[str], None], commands_fd: int = 0) -> None:
-        self.t0_ns = 0
-        #: What messages' times are ahead of this machine's monotonic clock; 0 unless the run is in parts.
-        self.body_clock_ns = 0
+        super().__init__(write, time.monotonic_ns(), wakes_per_s=link.wakes_per_s)
         self._link = link
-        self._write = write
         self._commands_fd = commands_fd
-        self._loop = TurnLoop()
+        self._loop = TurnLoop(self.budget)
         self._tls = None
         if link.ca_pem is not None:
             material = TlsMaterial(ca_pem=link.ca_pem or None, client_pem=link.credentials.client_pem)
@@ -117,12 +85,8 @@ class Worker:
         self._channel: Channel | None = None
         self._open = False
         self._closing = False
-        self._ended = False
         self._was_ready = False
-        self._links = {"links_opened": 0, "links_lost": 0}
         self._renewing = False
-        self._commands = b""
-        self._next_tick_ns = time.monotonic_ns() + SECOND_NS
         self._job: Job
 
     def run(self, job: Job) -> None:
@@ -131,9 +95,9 @@ class Worker:
         os.set_blocking(self._commands_fd, False)
         self._loop.add_handler(self._commands_fd, self._read_commands, PollEvents.READ)
         self._connect()
-        while not self._ended:
+        while not self.ended:
             self._turn(*self._loop.turn())
-        self.say("end", s=self._second(time.monotonic_ns()), **self._figures(), **_usage())
+        self.end(job, time.monotonic_ns())
 
     def ready(self) -> None:
         """The channel is set up and the job can begin; also after a reconnect."""
@@ -143,9 +107,6 @@ class Worker:
             self.say("connected" if self._was_ready else "ready", where=where)
         self._renewing = False
         self._was_ready = True
-
-    def say(self, kind: str, **fields: Any) -> None:
-        self._write(json.dumps({"type": kind, **fields}, separators=(",", ":")) + "\n")
 
     def reopen(self, why: str) -> None:
         """Give the connection up and connect elsewhere."""
@@ -168,19 +129,13 @@ class Worker:
 
     def _turn(self, now_ns: int, rested_ns: int) -> None:
         wake_ns = self._job.turn(now_ns, rested_ns=rested_ns)
-        if now_ns >= self._next_tick_ns:
-            self.say("tick", s=self._second(self._next_tick_ns - 1), **self._figures(), **_usage())
-            self._next_tick_ns += SECOND_NS * ((now_ns - self._next_tick_ns) // SECOND_NS + 1)
-        self._loop.wake_ns = min(wake_ns, self._next_tick_ns)
+        self.tick(self._job, now_ns)
+        self._loop.wake_ns = min(wake_ns, self.next_tick_ns)
         if self._connection is not None:
             self._job.before_flush()
             self._connection.flush()
         if self._job.over and not self._closing:
             self._close()
-
-    def _second(self, at_ns: int) -> int:
-        """Which second of the run ``at_ns`` is in; -1 before it began."""
-        return (at_ns - self.t0_ns) // SECOND_NS if self.t0_ns else -1
 
     def _close(self) -> None:
         self._closing = True
@@ -189,7 +144,7 @@ class Worker:
                 self._connection.close()
             self._connection.flush()
         else:
-            self._ended = True
+            self.ended = True
 
     def _connect(self) -> None:
         endpoint = self._link.endpoints[self._at]
@@ -209,18 +164,9 @@ class Worker:
             on_close=self._on_lost,
         )
 
-    def _figures(self) -> dict[str, Any]:
-        """The job's, and how often its connection came and went."""
-        figures = self._job.tick()
-        moved = sum(figures["counts"].get(name, 0) for name in _MOVES)
-        self._loop.budget.every_ns = spacing_ns(self._link.wakes_per_s, self._job.credit, moved)
-        figures["counts"] |= {name: count for name, count in self._links.items() if count}
-        self._links = dict.fromkeys(self._links, 0)
-        return figures
-
     def _on_open(self, connection: transport.Connection) -> None:
         self._open = True
-        self._links["links_opened"] += 1
+        self.link_opened()
         connection.read_in_large_pieces()
         connection.channel(on_open_callback=lambda channel: self._on_channel(connection, channel))
 
@@ -247,10 +193,11 @@ class Worker:
         was_open = self._open
         if was_open:
             self._open = False
-            self._links["links_lost"] += not self._closing
+            if not self._closing:
+                self.link_lost()
             self._job.lost()
-        if self._closing or self._ended:
-            self._ended = True
+        if self._closing or self.ended:
+            self.ended = True
             return
         what = transport.describe(error)
         where = str(self._link.endpoints[self._at])
@@ -260,39 +207,21 @@ class Worker:
             self._renewing = False
             self.say("lost", where=where, what=what)
         self._at = (self._at + 1) % len(self._link.endpoints)
-        wait_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
+        wait_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         self._failures += 1
         self._loop.call_later(wait_s, self._reconnect)
 
     def _reconnect(self) -> None:
-        if not (self._closing or self._ended):
+        if not (self._closing or self.ended):
             self._connect()
 
     def _read_commands(self, fd: int, events: int) -> None:
         del events
-        try:
-            data = os.read(fd, 65536)
-        except BlockingIOError:
-            return
-        if not data:
+        if not self.read_commands(fd, self._job):
             self._loop.remove_handler(fd)
-            self._ended = True
-            return
-        *lines, self._commands = (self._commands + data).split(b"\n")
-        for line in lines:
-            self._obey(json.loads(line))
-
-    def _obey(self, command: Mapping[str, Any]) -> None:
-        if command["do"] == "start":
-            self.t0_ns = int(command["t0_ns"])
-            self.body_clock_ns = int(command.get("body_clock_ns", 0))
-            self._next_tick_ns = self.t0_ns + SECOND_NS
-        self._job.command(command["do"])
 
 
 _ACCESS_REFUSED = 403
-#: Which of a tick's counts say how many messages moved in its second.
-_MOVES = ("published", "republished", "consumed")
 
 
 def _is_refusal(error: BaseException) -> bool:
@@ -302,20 +231,3 @@ def _is_refusal(error: BaseException) -> bool:
             return True
         seen = transport.cause_of(seen)
     return False
-
-
-def _usage() -> dict[str, Any]:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return {"cpu_s": used.ru_utime + used.ru_stime, "max_rss_bytes": used.ru_maxrss * 1024}
-
-
-def pairs(counts: Counts) -> list[int]:
-    """Bucket counts as a flat list, for JSON; empties ``counts``."""
-    flat = [number for pair in counts.items() for number in pair]
-    counts.clear()
-    return flat
-
-
-def unpairs(flat: list[int]) -> Counts:
-    """The inverse of `pairs`."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -10,11 +10,12 @@ import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pika
+from typing import TYPE_CHECKING, Any
 
 from warren.errors import BadInputError, NotReadyError
+
+if TYPE_CHECKING:
+    import pika
 
 #: Below the broker's 60 s: a dead path shows within two of these (https://www.rabbitmq.com/docs/heartbeats).
 HEARTBEAT_S = 20
@@ -122,6 +123,8 @@ def parameters(
     the broker cancels a consumer (https://www.rabbitmq.com/docs/consumer-cancel). One attempt, no
     retries inside: who connects decides where to try next.
     """
+    import pika  # noqa: PLC0415 - who speaks the stream protocol starts without it
+
     options = pika.SSLOptions(tls, server_hostname=endpoint.name) if tls is not None else None
     return pika.ConnectionParameters(
         host=endpoint.host,

@@ -173,8 +173,8 @@ class Traffic:
     """What the run's processes sent and got on their connections, repeats included.
 
     ``sent`` counts publishes, ``acked`` and ``nacked`` the answers to them, ``rejected`` the rejects that
-    dead-letter, ``links_opened`` and ``links_lost`` connections, ``died`` processes, ``skewed`` stamps
-    that contradict this machine's clock.
+    dead-letter, ``streamed`` those deliveries that came over the stream protocol, ``links_opened`` and
+    ``links_lost`` connections, ``died`` processes, ``skewed`` stamps that contradict this machine's clock.
     """
 
     sent: int = 0
@@ -182,6 +182,7 @@ class Traffic:
     nacked: int = 0
     returned: int = 0
     deliveries: int = 0
+    streamed: int = 0
     rejected: int = 0
     links_opened: int = 0
     links_lost: int = 0

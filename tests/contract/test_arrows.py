@@ -57,6 +57,7 @@ AMQP_SIDE = (
 #: Who may import a library, besides tests.
 ONLY_IN = {
     "pika": ("warren/connection.py", *(f"loadgen/{name}.py" for name in AMQP_SIDE)),
+    "rstream": ("loadgen/streaming/transport.py",),
     "grafanalib": ("dashboards/",),
 }
 #: The only files that wait, a worker's loop by the millisecond, and the only kind that ends the process.

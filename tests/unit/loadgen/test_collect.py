@@ -12,10 +12,11 @@ from rich.console import Console
 
 from loadgen import names, progress, summary
 from loadgen.collect import Totals, intersect
+from loadgen.curve import SECOND_NS
 from loadgen.histogram import bucket_of
 from loadgen.metrics import LoadCollector
 from loadgen.pacing import steady
-from loadgen.worker import SECOND_NS, pairs, unpairs
+from loadgen.reporting import pairs, unpairs
 from warren.fault_record import FaultRecord
 from warren.results import Ledger, LoadResult, Verdict
 

@@ -13,6 +13,7 @@ from pika import spec as amqp
 
 from loadgen import body, consumer, special
 from loadgen.codec import codec
+from loadgen.curve import SECOND_NS
 from loadgen.evidence import members
 from loadgen.histogram import highest_in
 from loadgen.ledger import Event, Kind, read_bitmap, read_log
@@ -20,7 +21,6 @@ from loadgen.roles import Slow
 from loadgen.spec import ConsumerSpec, Link
 from loadgen.varied import Varied
 from loadgen.wire import Delivery
-from loadgen.worker import SECOND_NS
 from warren.connection import Credentials, Endpoint
 
 MS = 1_000_000

@@ -10,7 +10,8 @@ from itertools import pairwise
 import pytest
 from pika.adapters.select_connection import PollEvents
 
-from loadgen.loop import Budget, TurnLoop, spacing_ns
+from loadgen.budget import Budget, spacing_ns
+from loadgen.loop import TurnLoop
 
 MS = 1_000_000
 
@@ -18,8 +19,7 @@ MS = 1_000_000
 @pytest.fixture
 def busy() -> Iterator[TurnLoop]:
     """A loop of 200 turns a second that always has something due, its burst used up."""
-    loop = TurnLoop()
-    loop.budget = Budget(5 * MS)
+    loop = TurnLoop(Budget(5 * MS))
     loop.wake_ns = 0
     for _ in range(21):
         loop.turn()

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from loadgen import body, publisher
+from loadgen import body, publisher, publishing
 from loadgen.codec import codec
-from loadgen.curve import Phase, Segment
+from loadgen.curve import SECOND_NS, Phase, Segment
 from loadgen.histogram import highest_in
 from loadgen.ledger import Kind, read_bitmap, read_log
 from loadgen.publisher import Publisher
 from loadgen.spec import Link, MessageClass, PublisherSpec
 from loadgen.varied import Varied, VariedPublisher
-from loadgen.worker import SECOND_NS
 from warren.connection import Credentials, Endpoint
 
 MS = 1_000_000
@@ -117,7 +116,8 @@ class Rig:
         **changes: Any,
     ) -> None:
         self.clock = Clock()
-        monkeypatch.setattr(publisher, "time", self.clock)
+        for module in (publisher, publishing):
+            monkeypatch.setattr(module, "time", self.clock)
         link = Link(
             endpoints=(Endpoint(name="a", host="a", port=1),),
             vhost="/",

@@ -54,6 +54,22 @@ def test_counts_are_summed_over_labels_and_gauges_left_out() -> None:
     assert dict(broker_counters.parse(page(41), at_s=0).counts) == {"received": 42.0}
 
 
+def test_deliveries_over_streams_are_counted_apart_and_have_no_upper_bound() -> None:
+    text = (
+        "# TYPE rabbitmq_global_messages_delivered_total counter\n"
+        'rabbitmq_global_messages_delivered_total{protocol="amqp091"} 5\n'
+        'rabbitmq_global_messages_delivered_total{protocol="stream",queue_type="rabbit_stream_queue"} 7\n'
+    )
+    assert dict(broker_counters.parse(text, at_s=0).counts) == {
+        "delivered": 12.0,
+        "delivered_over_streams": 7.0,
+    }
+    ours = replace(OURS, deliveries=1017, streamed=7)
+    for streamed, doubts in ((7, 0), (9, 0), (6, 1)):
+        found = reconcile(Counted(counts={**EQUAL, "delivered_over_streams": streamed}), ours)
+        assert len(found.doubts) == doubts
+
+
 def test_difference_of_two_readings_is_summed_over_nodes() -> None:
     before = read({"a": page(10), "b": page(20)}, at_s=0.0)
     after = read({"a": page(15, 130), "b": page(27, 130)}, at_s=30.0)

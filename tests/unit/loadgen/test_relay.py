@@ -11,13 +11,13 @@ import pytest
 from pika import spec as amqp
 
 from loadgen import body, plan, relay
+from loadgen.curve import SECOND_NS
 from loadgen.evidence import members
 from loadgen.ledger import Event, Kind, read_bitmap, read_log
 from loadgen.passing import TRY_HEADER
 from loadgen.relay import Relay
 from loadgen.spec import Link, Outcome, RelaySpec
 from loadgen.wire import Delivery
-from loadgen.worker import SECOND_NS
 from warren.connection import Credentials, Endpoint
 
 NONCE = 9

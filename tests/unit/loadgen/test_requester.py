@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from pika import spec as amqp
 
-from loadgen import body, publisher, requester
+from loadgen import body, publisher, publishing, requester
+from loadgen.curve import SECOND_NS
 from loadgen.evidence import members
 from loadgen.ledger import Event, Kind, read_bitmap, read_log
 from loadgen.requester import Requester
 from loadgen.spec import Link, PublisherSpec, Replies
 from loadgen.wire import Delivery
-from loadgen.worker import SECOND_NS
 from warren.connection import Credentials, Endpoint
 
 NONCE, SIZE = 9, 40
@@ -114,7 +114,7 @@ class Rig:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **replies: Any) -> None:
         self.clock, self.folder, self.worker = Clock(), folder, Worker()
-        for module in (publisher, requester):
+        for module in (publisher, publishing, requester):
             monkeypatch.setattr(module, "time", self.clock)
         spec = PublisherSpec(
             name="p",

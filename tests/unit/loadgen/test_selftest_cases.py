@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from pika import frame, spec
 
-from loadgen import consumer, publisher, roster, wire
+from loadgen import consumer, publisher, publishing, roster, wire
 from loadgen.collect import Totals
 from loadgen.consumer import Consumer
+from loadgen.curve import SECOND_NS
 from loadgen.evidence import read_evidence
 from loadgen.judge import judge
 from loadgen.publisher import Publisher
@@ -26,7 +27,6 @@ from loadgen.selftest.frames import Assembler, Frame, Message, Splitter
 from loadgen.selftest.passage import Passage
 from loadgen.spec import LoadSpec
 from loadgen.verdict import decide
-from loadgen.worker import SECOND_NS
 from warren.connection import Credentials, Endpoint
 from warren.results import Availability, LoadResult, Verdict
 
@@ -129,8 +129,8 @@ class Rehearsal:
     def __init__(self, case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.case, self.folder = case, folder
         self.clock = Clock()
-        monkeypatch.setattr(publisher, "time", self.clock)
-        monkeypatch.setattr(consumer, "time", self.clock)
+        for module in (publisher, publishing, consumer):
+            monkeypatch.setattr(module, "time", self.clock)
         self.act: Honest = act(case.plan)
         self.spec = load_spec(case, folder)
         worker: Any = Worker()

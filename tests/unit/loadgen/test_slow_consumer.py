@@ -10,11 +10,11 @@ import pytest
 
 from loadgen import oracles, roster, scenario
 from loadgen.collect import Totals
+from loadgen.curve import SECOND_NS
 from loadgen.evidence import Evidence
 from loadgen.histogram import record
 from loadgen.roles import Slow
 from loadgen.spec import ConsumerRole, LoadSpec, Objects, PublisherRole
-from loadgen.worker import SECOND_NS
 from warren.errors import BadInputsError
 from warren.topology import Queue
 

@@ -8,8 +8,8 @@ from pika import data
 from loadgen import stamps
 from loadgen.collect import Totals
 from loadgen.histogram import percentile_s
+from loadgen.reporting import pairs
 from loadgen.stamps import Stamps
-from loadgen.worker import pairs
 
 #: The day's clock runs this far ahead of the steady one.
 AHEAD_NS = 1_700_000_000_000_000_000

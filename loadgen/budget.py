@@ -1,0 +1,49 @@
+"""How often a worker may wake: no more turns than a run's precision is worth.
+
+To wake a process, read and write a socket and go to sleep again costs as much as several messages do. At
+2,000 messages a second a generator that wakes for each event spends most of its processor time on waking,
+and takes it from brokers on the same machine. So turns have a budget: as long as there are fewer, each event
+wakes at once; where there are more, they are spaced, and what comes in between is done together.
+"""
+
+from __future__ import annotations
+
+_SECOND_NS = 1_000_000_000
+#: So many turns may follow each other at once before the budget spaces them.
+_BURST = 20
+_LITTLE_CREDIT = 50
+
+
+def spacing_ns(wakes_per_s: int, credit: int, messages_per_s: float) -> int:
+    """How far apart turns may be, in nanoseconds; 0: no matter how many there are.
+
+    ``credit`` is how many messages the process may have under way: a publisher's window, a consumer's
+    prefetch. While it rests, credit that came back lies idle; so a rest takes at most a tenth of the time in
+    which the credit goes round once, and with little credit there is none: with a window of 1 it would come
+    after each message.
+    """
+    if not wakes_per_s or credit < _LITTLE_CREDIT or messages_per_s <= 0:
+        return 0
+    return int(_SECOND_NS * min(1 / wakes_per_s, credit / (10 * messages_per_s)))
+
+
+class Budget:
+    """A turn each ``every_ns`` over time, ``_BURST`` of them in a row; 0: as many as there are.
+
+    The generic cell rate algorithm (ITU-T I.371, annex A), which needs one number: when the turns taken so
+    far are paid for.
+    """
+
+    __slots__ = ("_paid_ns", "every_ns")
+
+    def __init__(self, every_ns: int = 0) -> None:
+        self.every_ns = every_ns
+        self._paid_ns = 0
+
+    def rest_ns(self, now_ns: int) -> int:
+        """How long the next turn has to wait; 0 or less: not at all."""
+        return self._paid_ns - _BURST * self.every_ns - now_ns if self.every_ns else 0
+
+    def spend(self, now_ns: int) -> None:
+        """A turn begins."""
+        self._paid_ns = max(self._paid_ns, now_ns) + self.every_ns
