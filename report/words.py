@@ -16,7 +16,7 @@ LEDGER = {
     "lost": "confirmed, not returned, and in no final state after the drain: this must be 0",
     "unexpected": "deliveries of messages that this run did not publish to that queue: this must be 0",
     "duplicates_redelivered": "second deliveries that the broker flagged as redelivered, as it may",
-    "duplicates_unflagged": "second deliveries without that flag",
+    "duplicates_unflagged": "second deliveries without that flag; a stream sets none",
     "duplicates_own_retry": "second deliveries that come from this run's own second publish",
     "reordered": "deliveries out of order, where one consumer was active; a dash where order was not judged",
     "reordered_after_redelivery": "deliveries out of order that follow from a redelivery",
