@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,32 +15,15 @@ if TYPE_CHECKING:
     from conftest import ClusterUnderTest
 
 VHOST = "/orders"
-#: Two cores carry brokers, generator and monitors: what these tests prove is safety, not timeliness.
-CALM = ("--set", "tolerances.self_lag_p99_s=2", "--set", "tolerances.failed_publishes=1000000")
 
 
 def run(cluster: ClusterUnderTest, tmp_path: Path, profile: str, *options: str) -> LoadResult:
     """Run a profile to its end and read its result."""
     path = tmp_path / "result.json"
-    argv = ["load", "run", profile, "--purge", "--quiet", "--json", str(path), *CALM, *options]
+    argv = ["load", "run", profile, "--purge", "--quiet", "--json", str(path), *cluster.calm, *options]
     done = cluster.warren(argv, timeout_s=420)
     assert done.returncode == 0, done.stdout + done.stderr
     return read_result(path)
-
-
-def begun(
-    cluster: ClusterUnderTest, tmp_path: Path, arguments: Sequence[str]
-) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start a run and return once it publishes."""
-    output, path = tmp_path / "load.out", tmp_path / "result.json"
-    child = cluster.start(["load", "run", *arguments, "--json", str(path), *CALM], output=output)
-
-    def publishes() -> bool:
-        assert child.poll() is None, output.read_text(encoding="utf-8")
-        return "publish  published" in output.read_text(encoding="utf-8")
-
-    cluster.wait_for(publishes, "the run to publish", 90)
-    return child, path
 
 
 def test_every_order_is_done_or_dead_lettered(cluster: ClusterUnderTest, tmp_path: Path) -> None:
@@ -89,7 +70,7 @@ def test_vip_orders_overtake(cluster: ClusterUnderTest, tmp_path: Path) -> None:
 
 
 def test_killed_leader_loses_nothing_and_is_in_the_result(cluster: ClusterUnderTest, tmp_path: Path) -> None:
-    child, path = begun(cluster, tmp_path, ["work", "--purge", "--duration", "30s", "--publishers", "3"])
+    child, path = cluster.begin_load(["work", "--purge", "--duration", "30s", "--publishers", "3"], tmp_path)
     time.sleep(3)
     done = cluster.warren(["chaos", "kill", "--leader-of", "orders.work"], timeout_s=120)
     assert done.returncode == 0, done.stderr
@@ -106,7 +87,7 @@ def test_killed_leader_loses_nothing_and_is_in_the_result(cluster: ClusterUnderT
 
 
 def test_killed_worker_takes_no_evidence_with_it(cluster: ClusterUnderTest, tmp_path: Path) -> None:
-    child, path = begun(cluster, tmp_path, ["work", "--purge", "--duration", "15s", "--rate", "200"])
+    child, path = cluster.begin_load(["work", "--purge", "--duration", "15s", "--rate", "200"], tmp_path)
     name = f"label=warren.cluster={cluster.topology.cluster}"
     box = _docker(cluster, "ps", "--quiet", "--filter", name, "--filter", "label=warren.role=load").split()[0]
     code = (
@@ -124,7 +105,7 @@ def test_killed_worker_takes_no_evidence_with_it(cluster: ClusterUnderTest, tmp_
 
 
 def test_interrupt_drains_judges_and_exits_130(cluster: ClusterUnderTest, tmp_path: Path) -> None:
-    child, path = begun(cluster, tmp_path, ["work", "--purge", "--duration", "5m", "--rate", "200"])
+    child, path = cluster.begin_load(["work", "--purge", "--duration", "5m", "--rate", "200"], tmp_path)
     child.send_signal(signal.SIGINT)
     assert child.wait(timeout=120) == 130
     result = read_result(path)
@@ -134,7 +115,7 @@ def test_interrupt_drains_judges_and_exits_130(cluster: ClusterUnderTest, tmp_pa
 
 
 def test_run_announces_itself_to_prometheus_while_it_lasts(cluster: ClusterUnderTest, tmp_path: Path) -> None:
-    child, path = begun(cluster, tmp_path, ["work", "--purge", "--duration", "25s", "--rate", "100"])
+    child, path = cluster.begin_load(["work", "--purge", "--duration", "25s", "--rate", "100"], tmp_path)
     query = "sum(warren_load_messages_confirmed_total)"
 
     def scraped() -> bool:

@@ -15,15 +15,13 @@ from warren.results import LoadResult, Verdict, read_result
 if TYPE_CHECKING:
     from conftest import ClusterUnderTest
 
-#: Two cores carry brokers, generators and monitors: what these tests prove is meaning, not timeliness.
-CALM = ("--set", "tolerances.self_lag_p99_s=2", "--set", "tolerances.failed_publishes=1000000")
 SHORT = ("--duration", "4s", "--rate", "60")
 
 
 def run(cluster: ClusterUnderTest, folder: Path, *profiles: str) -> Mapping[str, LoadResult]:
     """Run profiles side by side, each to a verdict that passes."""
     argv = {
-        name: ["load", "run", name, "--quiet", "--json", str(folder / f"{name}.json"), *SHORT, *CALM]
+        name: ["load", "run", name, "--quiet", "--json", str(folder / f"{name}.json"), *SHORT, *cluster.calm]
         for name in profiles
     }
     started = {name: cluster.start(words, output=folder / f"{name}.out") for name, words in argv.items()}
@@ -40,7 +38,7 @@ def meddled_with(
 ) -> LoadResult:
     """Run a profile and ``meddle`` with its virtual host, given by name, once it publishes; it must fail."""
     path, output = folder / f"{profile}.json", folder / f"{profile}.out"
-    child = cluster.start(["load", "run", profile, "--json", str(path), *SHORT, *CALM], output=output)
+    child = cluster.start(["load", "run", profile, "--json", str(path), *SHORT, *cluster.calm], output=output)
 
     def publishes() -> bool:
         assert child.poll() is None, output.read_text(encoding="utf-8")
@@ -92,7 +90,7 @@ def test_what_fails_is_tried_as_often_as_said(cluster: ClusterUnderTest, tmp_pat
 def test_limit_that_is_not_the_one_that_was_said_is_found(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     limit = "objects.queues.warren.plain.arguments.x-delivery-limit=1"
-    argv = ["load", "run", "poison", "--quiet", "--json", str(path), *SHORT, *CALM, "--set", limit]
+    argv = ["load", "run", "poison", "--quiet", "--json", str(path), *SHORT, *cluster.calm, "--set", limit]
     done = cluster.warren(argv, timeout_s=240)
     assert done.returncode == EXIT_FAILED, done.stdout + done.stderr
     deliveries = read_result(path).oracles["deliveries"]

@@ -15,14 +15,11 @@ from warren.results import LoadResult, Verdict, read_result
 if TYPE_CHECKING:
     from conftest import ClusterUnderTest
 
-#: Two cores carry brokers, generator and monitors: what these tests prove is safety, not timeliness.
-CALM = ("--set", "tolerances.self_lag_p99_s=2", "--set", "tolerances.failed_publishes=1000000")
-
 
 def run(cluster: ClusterUnderTest, folder: Path, profile: str, *options: str, status: int = 0) -> LoadResult:
     """Run a profile to its end and read its result."""
     path = folder / "result.json"
-    argv = ["load", "run", profile, "--purge", "--quiet", "--json", str(path), *CALM, *options]
+    argv = ["load", "run", profile, "--purge", "--quiet", "--json", str(path), *cluster.calm, *options]
     done = cluster.warren(argv, timeout_s=240)
     assert done.returncode == status, done.stdout + done.stderr
     return read_result(path)

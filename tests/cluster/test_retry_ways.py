@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_load_profiles import CALM, begun
 
 from warren.results import LoadResult, read_result
 
@@ -26,17 +25,19 @@ WAYS = {
 
 
 def lost_nothing(result: LoadResult) -> bool:
-    """Nothing lost, nothing invented, every payment at the end that was planned for it."""
+    """Nothing lost, nothing invented, every payment at the end that was planned for it. Native delay takes a
+    try for what the broker took back, so one that was to succeed at its last may end in the failed queue."""
     ends = result.oracles["tries"]
-    clean = (result.ledger.lost, result.ledger.unexpected, ends["wrong_end"]) == (0, 0, 0)
-    return clean and ends["done"] + ends["failed"] >= result.ledger.confirmed
+    clean = (result.ledger.lost, result.ledger.unexpected) == (0, 0)
+    planned = ends["wrong_end"] == 0 or result.profile == "retry-native"
+    return clean and planned and ends["done"] + ends["failed"] >= result.ledger.confirmed
 
 
 @pytest.mark.full
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("profile", WAYS)
 def test_killed_leader_loses_no_payment(cluster: ClusterUnderTest, tmp_path: Path, profile: str) -> None:
-    child, path = begun(cluster, tmp_path, [profile, "--purge", "--duration", "15s"])
+    child, path = cluster.begin_load([profile, "--purge", "--duration", "15s"], tmp_path)
     time.sleep(3)
     queue, _ = WAYS[profile]
     done = cluster.warren(["chaos", "kill", "--leader-of", queue, "--for", "8s"], timeout_s=200)
@@ -57,8 +58,8 @@ def test_worker_that_dies_at_every_try_loses_no_payment(
     _, role = WAYS[profile]
     dying = ("--set", f"{role}.crash_on_tries=[0, 1, 2, 3]")
     argv = ["load", "run", profile, "--purge", "--quiet", "--duration", "10s", "--json", str(path)]
-    done = cluster.warren([*argv, *CALM, *dying], timeout_s=250)
-    assert done.returncode in (0, 1), done.stderr
+    done = cluster.warren([*argv, *cluster.calm, *dying], timeout_s=250)
+    assert done.returncode == 0, done.stdout + done.stderr
     result = read_result(path)
     assert sum("died" in note for note in result.params["notes"]) == 4
-    assert (result.ledger.lost, result.ledger.unexpected) == (0, 0)
+    assert lost_nothing(result), result
