@@ -5,9 +5,9 @@ A publisher's number is its publishing id, so the broker stores what is publishe
 published it again. Of the readers of a group one is active at a time
 (https://www.rabbitmq.com/docs/streams#single-active-consumer). A term of a reader begins when the broker says
 that it is active and ends with the last message that it read before it was told otherwise, lost its
-connection or died. Terms must not overlap, and each must begin no further than behind the last offset that
-the group had read: what is read again is what was read and not stored, what is left out would be lost to the
-group.
+connection or died; what it reads at other times is a fault. Terms must not overlap, and each must begin no
+further than behind the last offset that the group had read: what is read again is what was read and not
+stored, what is left out would be lost to the group.
 """
 
 from __future__ import annotations
@@ -113,11 +113,13 @@ def _single_active(
     if not groups:
         return {"passed": None, "why": "no reader has a group"}
     tolerance_ns = _CLOCKS_NS if spec.parts > 1 else 0
-    wrong = {"at_once": 0, "left_out": 0, "steps_back": 0, "unread": 0}
+    wrong = {"at_once": 0, "while_inactive": 0, "left_out": 0, "steps_back": 0, "unread": 0}
     takeovers: list[dict[str, Any]] = []
     for parts in groups.values():
         terms = sorted(_terms(parts), key=lambda each: each.began_ns)
         wrong["at_once"] += _at_once(terms, tolerance_ns)
+        read = sum(event.kind is Kind.READ for part in parts for event in part.events)
+        wrong["while_inactive"] += read - sum(len(each.offsets) for each in terms)
         wrong["left_out"] += sum(_left_out(each.offsets, held) for each in terms)
         wrong["steps_back"] += sum(b <= a for each in terms for a, b in pairwise(each.offsets))
         wrong["unread"] += len(held - {offset for each in terms for offset in each.offsets})

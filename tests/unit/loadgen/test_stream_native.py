@@ -210,9 +210,15 @@ def test_term_ends_where_the_reader_is_told_so() -> None:
     assert checked(first=unended, second=second)["single_active"]["takeovers"] == 2
 
 
-def test_lost_connection_ends_a_term() -> None:
-    first = [*FIRST, Event(Kind.CONNECTION_LOST, 0, 0, 400 * MS), *read(range(395, 399))]
-    assert checked(first=first)["single_active"]["at_once"] == 0
+@pytest.mark.parametrize("end", [Kind.CONNECTION_LOST, Kind.INACTIVE])
+def test_what_is_read_when_a_term_has_ended_is_found(end: Kind) -> None:
+    late = [dataclasses.replace(each, at_ns=900 * MS) for each in read(range(400, 403))]
+    found = checked(first=[*FIRST, Event(end, 0, 0, 400 * MS), *late])["single_active"]
+    assert (found["passed"], found["while_inactive"], found["at_once"]) == (False, 3, 0)
+
+
+def test_what_is_read_before_anybody_said_active_is_found() -> None:
+    assert checked(first=[*read(range(3)), *FIRST])["single_active"]["while_inactive"] == 3
 
 
 def test_takeover_that_leaves_messages_out_is_found() -> None:

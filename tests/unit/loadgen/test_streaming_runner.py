@@ -53,7 +53,7 @@ class Job:
         self.each = each
         self.opens: list[str] = []
         self.refusing = 0
-        self.losses = self.turns = 0
+        self.losses = self.turns = self.written = 0
         self.commands: list[str] = []
         self.over = False
 
@@ -74,7 +74,7 @@ class Job:
         return now_ns + 1_000_000
 
     def before_flush(self) -> None:
-        pass
+        self.written += 1
 
     def tick(self) -> dict[str, Any]:
         return {"counts": {}}
@@ -208,7 +208,9 @@ def test_planned_break_is_made_good_without_a_word() -> None:
 
         def each(turn: int) -> None:
             if turn == 5:
+                before = job.written, rig.made[0].flushes
                 assert rig.worker.renew("connection")
+                assert (job.written, rig.made[0].flushes) == (before[0] + 1, before[1] + 1)
             if len(job.opens) == 2 and not job.over:
                 send(FINISH)
 
