@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from loadgen.bench import cells, ledger
-from loadgen.bench.engine import Plan
-from loadgen.bench.prepare import prepare
+from loadgen.bench import cells, ledger, streams
+from loadgen.bench.engine import Bench, Plan
+from loadgen.bench.prepare import prepare, prepare_streams
 from loadgen.bench.table import markdown
 from warren import process
 from warren.errors import EXIT_FAILED, EXIT_OK
 from warren.operate import options
 from warren.operate.cli import NamedByFlag, json_option, topology_option
 
+_OPTIONS = (
+    topology_option,
+    click.option(
+        "--cells",
+        "wanted",
+        cls=NamedByFlag,
+        default=cells.ALL,
+        show_default=True,
+        help="Cells and lists of cells, separated by commas; see --list.",
+    ),
+    click.option(
+        "--list", "listing", cls=NamedByFlag, is_flag=True, help="Say what cells there are, and end."
+    ),
+    click.option(
+        "--repeats",
+        default=5,
+        show_default=True,
+        type=click.IntRange(1, 100),
+        help="Turns of each of the two.",
+    ),
+    click.option(
+        "--warmup",
+        "warmup_s",
+        cls=NamedByFlag,
+        default=30,
+        show_default=True,
+        type=click.IntRange(1, 600),
+        help="Seconds of a turn that do not count.",
+    ),
+    click.option(
+        "--window",
+        "window_s",
+        cls=NamedByFlag,
+        default=20,
+        show_default=True,
+        type=click.IntRange(5, 3600),
+        help="Seconds of a turn that count.",
+    ),
+    click.option("--resume", is_flag=True, help="Go on with the newest benchmark of this cluster."),
+    json_option,
+)
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _measuring(command: _F) -> _F:
+    """The options of both comparisons."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
 
 @click.group(invoke_without_command=True)
-@topology_option
-@click.option(
-    "--cells",
-    "wanted",
-    cls=NamedByFlag,
-    default=cells.ALL,
-    show_default=True,
-    help="Cells and lists of cells, separated by commas; see --list.",
-)
-@click.option("--list", "listing", cls=NamedByFlag, is_flag=True, help="Say what cells there are, and end.")
-@click.option(
-    "--repeats", default=5, show_default=True, type=click.IntRange(1, 100), help="Turns of each of the two."
-)
-@click.option(
-    "--warmup",
-    "warmup_s",
-    cls=NamedByFlag,
-    default=30,
-    show_default=True,
-    type=click.IntRange(1, 600),
-    help="Seconds of a turn that do not count.",
-)
-@click.option(
-    "--window",
-    "window_s",
-    cls=NamedByFlag,
-    default=20,
-    show_default=True,
-    type=click.IntRange(5, 3600),
-    help="Seconds of a turn that count.",
-)
-@click.option("--resume", is_flag=True, help="Go on with the newest benchmark of this cluster.")
-@json_option
+@_measuring
 @click.pass_context
 def bench(
     ctx: click.Context,
@@ -69,14 +89,44 @@ def bench(
         return
     known = cells.read()
     if listing:
-        click.echo("\n".join(f"{cell.name:<12} {cell}" for cell in known.cells.values()))
-        click.echo("\n".join(f"{name:<12} {', '.join(names)}" for name, names in known.lists.items()))
+        _list(known)
         return
     options.check_writable(json_path)
-    chosen = known.choose(wanted)
     plan = Plan(repeats=repeats, warmup_s=warmup_s, window_s=window_s)
-    context = options.context(topology)
-    this = prepare(context, chosen, plan, resuming=resume)
+    chosen = known.choose(wanted)
+    _measure(prepare(options.context(topology), chosen, plan, resuming=resume), chosen, json_path)
+
+
+@bench.command("streams")
+@_measuring
+def over_streams(
+    *,
+    topology: Path | None,
+    wanted: str,
+    listing: bool,
+    repeats: int,
+    warmup_s: int,
+    window_s: int,
+    resume: bool,
+    json_path: Path | None,
+) -> None:
+    """The stream protocol beside AMQP 0-9-1, both by Warren, on the same streams of the running cluster."""
+    known = cells.read(streams.FILE)
+    if listing:
+        _list(known)
+        return
+    options.check_writable(json_path)
+    plan = Plan(repeats=repeats, warmup_s=warmup_s, window_s=window_s)
+    chosen = known.choose(wanted)
+    _measure(prepare_streams(options.context(topology), chosen, plan, resuming=resume), chosen, json_path)
+
+
+def _list(known: cells.Cells) -> None:
+    click.echo("\n".join(f"{cell.name:<12} {cell}" for cell in known.cells.values()))
+    click.echo("\n".join(f"{name:<12} {', '.join(names)}" for name, names in known.lists.items()))
+
+
+def _measure(this: Bench, chosen: tuple[cells.Cell, ...], json_path: Path | None) -> None:
     this.run(chosen)
     text = markdown(this.record)
     this.record.path.with_suffix(".md").write_text(text, encoding="utf-8")

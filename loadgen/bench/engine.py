@@ -18,6 +18,7 @@ from loadgen.bench.meter import Meter, Window
 from loadgen.bench.record import Record
 from loadgen.bench.stage import Stage
 from loadgen.container import Place
+from loadgen.roles import Protocol
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
 from warren.results import LoadResult, Second, iso
@@ -48,8 +49,8 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """Two clients on one cluster. ``place`` is where Warren's runs, ``image`` PerfTest's: both are had before
-    the first turn, since a build between turns would be measured with them."""
+    """Two clients on one cluster. ``place`` is where Warren's runs, ``image`` PerfTest's if it takes part:
+    both are had before the first turn, since a build between turns would be measured with them."""
 
     context: Context
     place: Place
@@ -60,10 +61,11 @@ class Bench:
 
     def missing(self, cell: Cell) -> list[tuple[int, str]]:
         """(turn, client) still to be measured, in order: the clients alternate, and who begins does too."""
+        clients = self.record.clients
         order = [
             (turn, client)
             for turn in range(1, self.plan.repeats + 1)
-            for client in ((WARREN, PERFTEST) if turn % 2 else (PERFTEST, WARREN))
+            for client in (clients if turn % 2 else reversed(clients))
         ]
         return [(turn, client) for turn, client in order if not self.record.has(cell, client, turn)]
 
@@ -87,16 +89,20 @@ class Bench:
         node = self.stage.build(cell).rpartition("@")[2]
         for turn, client in missing:
             self.context.say(f"{cell.name}: turn {turn} of {self.plan.repeats}, {client}")
-            measure = self._warren if client == WARREN else self._perftest
             load, began = os.getloadavg()[0], iso(datetime.now(UTC))
-            found = measure(cell, node)
+            found = self._measure(client, cell, node)
             same: dict[str, Any] = {"cell": cell.name, "client": client, "turn": turn, "started_at": began}
             self.record.add(Turn(**same, load_average=load, **found))
             self.stage.empty(cell)
 
-    def _warren(self, cell: Cell, node: str) -> dict[str, Any]:
+    def _measure(self, client: str, cell: Cell, node: str) -> dict[str, Any]:
+        """One turn of ``client``."""
+        return self._warren(cell, node) if client == WARREN else self._perftest(cell, node)
+
+    def _warren(self, cell: Cell, node: str, protocol: Protocol | None = None) -> dict[str, Any]:
+        """A turn of Warren's, on a stream where a ``protocol`` says how."""
         window = self._window()
-        build = ours.spec(self.context, cell, node, self.plan.seconds)
+        build = ours.spec(self.context, cell, node, self.plan.seconds, protocol)
         result, _ = launch.run_built(
             self.context, self.place, ours.PROFILE, build, view=ours.Listener(window.at)
         )

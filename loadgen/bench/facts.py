@@ -10,16 +10,22 @@ from typing import Any
 from loadgen.bench import perftest
 from warren.context import Context
 
-_VERSIONS = "import importlib.metadata as m, platform as p; print(p.python_version(), m.version('pika'))"
+_VERSIONS = (
+    "import importlib.metadata as m, platform as p; "
+    "print(p.python_version(), m.version('pika'), m.version('rstream'))"
+)
 _ASK_S = 30.0
 
 
-def facts(context: Context, *, ours: str, theirs: str, root: Path) -> dict[str, Any]:
-    """JSON-ready. ``ours`` and ``theirs`` are the images of the two clients."""
+def facts(context: Context, *, ours: str, theirs: str | None, root: Path) -> dict[str, Any]:
+    """JSON-ready. ``ours`` and ``theirs`` are the images of the two clients, where it is not Warren alone."""
     overview = context.management.overview()
     argv = [context.engine.docker, "run", "--rm", "--network", "none", "--entrypoint", "python3", ours]
     said = context.run([*argv, "-c", _VERSIONS], timeout_s=_ASK_S).stdout.split()
-    python, pika = (*said, "unknown", "unknown")[:2]
+    python, pika, rstream = (*said, *("unknown",) * 3)[:3]
+    other = {"rstream": rstream}
+    if theirs is not None:
+        other = {"perftest": perftest.version(root), "java": perftest.java_version(context, theirs)}
     return {
         "cores": os.cpu_count() or 1,
         "processor": _processor(),
@@ -30,8 +36,7 @@ def facts(context: Context, *, ours: str, theirs: str, root: Path) -> dict[str, 
         "erlang": overview.erlang_version,
         "python": python,
         "pika": pika,
-        "perftest": perftest.version(root),
-        "java": perftest.java_version(context, theirs),
+        **other,
     }
 
 

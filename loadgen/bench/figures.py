@@ -13,6 +13,8 @@ from warren.errors import BadInputError, NotReadyError
 from warren.results import Second
 
 WARREN, PERFTEST = "Warren", "PerfTest"
+#: Warren's own two ways to the same stream.
+STREAM, AMQP = "stream protocol", "AMQP 0-9-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

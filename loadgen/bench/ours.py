@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets as random
 from collections.abc import Callable, Mapping
 
-from loadgen import container
+from loadgen import container, stream
 from loadgen.bench import stage
 from loadgen.bench.cells import ACK_BATCH, PREFETCH, WINDOW, Cell
 from loadgen.progress import Quiet
+from loadgen.roles import Protocol
 from loadgen.spec import ConsumerRole, LoadSpec, PublisherRole, usual_wakes_per_s
 from warren.connection import Credentials, Endpoint
 from warren.context import Context
@@ -30,9 +31,12 @@ class Listener(Quiet):
 
 
 def spec(
-    context: Context, cell: Cell, node: str, seconds: int
+    context: Context, cell: Cell, node: str, seconds: int, protocol: Protocol | None = None
 ) -> Callable[[str, Mapping[str, str]], LoadSpec]:
-    """What makes the spec of a run of ``cell`` for `launch.run_built`; every connection goes to ``node``."""
+    """What makes the spec of a run of ``cell`` for `launch.run_built`; every connection goes to ``node``.
+
+    With a ``protocol`` its queues are streams.
+    """
     operator = context.topology.account("operator").name
     ports = context.topology.ports
     ca_pem = context.cluster_ca.read_text(encoding="utf-8")
@@ -45,10 +49,11 @@ def spec(
             profile=PROFILE,
             vhost=stage.VHOST,
             endpoints=(Endpoint(name=node, host=node, port=ports.amqps),),
+            stream_endpoints=(Endpoint(name=node, host=node, port=ports.streams),),
             ca_pem=ca_pem,
             users=(Credentials(username=operator, password=context.secrets.read(operator)),),
-            publishers=publishers(cell, operator),
-            consumers=consumers(cell, operator),
+            publishers=publishers(cell, operator, protocol),
+            consumers=consumers(cell, operator, protocol),
             folder=container.RUN_FOLDER,
             rate_per_s=cell.rate_per_s,
             wakes_per_s=usual_wakes_per_s(cell.rate_per_s),
@@ -66,24 +71,25 @@ def spec(
     return build
 
 
-def publishers(cell: Cell, user: str) -> tuple[PublisherRole, ...]:
+def publishers(cell: Cell, user: str, protocol: Protocol | None = None) -> tuple[PublisherRole, ...]:
     """A role for each queue. Not mandatory, as PerfTest's are not."""
     return tuple(
         PublisherRole(
             name=f"publisher{number}",
             user=user,
-            exchange=stage.EXCHANGE,
+            exchange="" if protocol == "stream" else stage.EXCHANGE,
             routing_key=stage.queue(number),
             destinations=(stage.queue(number),),
             count=cell.pairs_per_queue,
             mandatory=False,
+            protocol=protocol or "amqp",
         )
         for number in range(1, cell.queues + 1)
     )
 
 
-def consumers(cell: Cell, user: str) -> tuple[ConsumerRole, ...]:
-    """A role for each queue."""
+def consumers(cell: Cell, user: str, protocol: Protocol | None = None) -> tuple[ConsumerRole, ...]:
+    """A role for each queue. Readers of a stream begin at its end, behind what earlier turns left there."""
     return tuple(
         ConsumerRole(
             name=f"consumer{number}",
@@ -92,6 +98,10 @@ def consumers(cell: Cell, user: str) -> tuple[ConsumerRole, ...]:
             count=cell.pairs_per_queue,
             prefetch=PREFETCH,
             ack_batch=ACK_BATCH,
+            stream=protocol is not None,
+            reads="shared" if protocol is None else "all",
+            arguments={} if protocol is None else {stream.KEY: "next"},
+            protocol=protocol or "amqp",
         )
         for number in range(1, cell.queues + 1)
     )

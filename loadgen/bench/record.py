@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgen.bench.cells import Cell
-from loadgen.bench.figures import Turn, turn_of
+from loadgen.bench.figures import PERFTEST, WARREN, Turn, turn_of
 from warren.errors import BadInputError
 from warren.state import write_atomically
 
@@ -18,12 +18,13 @@ SCHEMA = 2
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """``facts`` are of the machine and the programs; ``plan`` is what was asked for."""
+    """``facts`` are of the machine and the programs; ``plan`` is what was asked for, of which ``clients``."""
 
     path: Path
     facts: Mapping[str, Any]
     plan: Mapping[str, Any]
     cells: Sequence[Cell]
+    clients: tuple[str, str] = (WARREN, PERFTEST)
     turns: list[Turn] = field(default_factory=list)
 
     def has(self, cell: Cell, client: str, turn: int) -> bool:
@@ -44,6 +45,7 @@ class Record:
             "schema": SCHEMA,
             "facts": dict(self.facts),
             "plan": dict(self.plan),
+            "clients": list(self.clients),
             "cells": [asdict(cell) for cell in self.cells],
             "turns": [asdict(turn) for turn in self.turns],
         }

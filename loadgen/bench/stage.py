@@ -1,9 +1,10 @@
-"""Where a cell is played: a virtual host of its own with its quorum queues, under a reserved name."""
+"""Where a cell is played: a virtual host of its own with its queues or streams, under a reserved name."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from loadgen.bench.cells import Cell
 from warren.errors import NotReadyError
@@ -14,6 +15,8 @@ from warren.wait import Clock, until
 VHOST = f"/{RESERVED_PREFIX}bench"
 EXCHANGE = "bench"
 _READY_S = 30.0
+#: Several turns' messages of a stream, on each node.
+_STREAM_BYTES = 1_000_000_000
 
 
 def queue(number: int) -> str:
@@ -28,12 +31,23 @@ def queue_pattern() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Makes, empties and removes the broker objects of a cell, as the ``user`` that both clients use."""
+    """Makes, empties and removes the broker objects of a cell, as the ``user`` that both clients use.
+
+    Streams are not emptied: nothing but their bounds takes anything out of one.
+    """
 
     management: ManagementClient
     user: str
     members: int
     clock: Clock
+    streams: bool = False
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        if not self.streams:
+            return {"x-queue-type": "quorum", "x-quorum-initial-group-size": self.members}
+        bounds = {"x-max-length-bytes": _STREAM_BYTES, "x-stream-max-segment-size-bytes": _STREAM_BYTES // 10}
+        return {"x-queue-type": "stream", "x-initial-cluster-size": self.members, **bounds}
 
     def build(self, cell: Cell) -> str:
         """Make everything anew; returns the Erlang name of the node that leads the first queue.
@@ -45,9 +59,8 @@ class Stage:
         api.put("vhosts", VHOST, body={"description": "warren bench", "default_queue_type": "quorum"})
         api.put("permissions", VHOST, self.user, body={"configure": ".*", "write": ".*", "read": ".*"})
         api.put("exchanges", VHOST, EXCHANGE, body={"type": "direct", "durable": True})
-        arguments = {"x-queue-type": "quorum", "x-quorum-initial-group-size": self.members}
         for name in map(queue, range(1, cell.queues + 1)):
-            api.put("queues", VHOST, name, body={"durable": True, "arguments": arguments})
+            api.put("queues", VHOST, name, body={"durable": True, "arguments": self._arguments})
             api.post("bindings", VHOST, "e", EXCHANGE, "q", name, body={"routing_key": name})
         return until(
             lambda: self._leader(cell),
@@ -59,6 +72,8 @@ class Stage:
 
     def empty(self, cell: Cell) -> None:
         """Throw away what a turn left behind."""
+        if self.streams:
+            return
         for name in map(queue, range(1, cell.queues + 1)):
             self.management.delete("queues", VHOST, name, "contents")
 

@@ -32,23 +32,25 @@ def markdown(record: Record) -> str:
     for cell in record.cells:
         turns = [each for each in record.turns if each.cell == cell.name]
         if turns:
-            parts.append(table(cell, turns, cores))
+            parts.append(table(cell, turns, cores, record.clients))
     return "\n\n".join(parts) + "\n"
 
 
-def table(cell: Cell, turns: Sequence[Turn], cores: int) -> str:
-    """One cell: a row per client, and one of ratios where both have turns of the same number."""
+def table(
+    cell: Cell, turns: Sequence[Turn], cores: int, clients: tuple[str, str] = (WARREN, PERFTEST)
+) -> str:
+    """One cell: a row for each of two clients, and one of ratios where both have turns of the same number."""
     columns = _columns(cores)
     lines = [f"### {cell.name}: {cell}", ""]
     lines.append("| client | " + " | ".join(column.heading for column in columns) + " |")
     lines.append("|---" * (len(columns) + 1) + "|")
-    for client in (WARREN, PERFTEST):
+    for client in clients:
         own = [each for each in turns if each.client == client]
         if own:
             lines.append(f"| {client} | " + " | ".join(_row(own, columns)) + " |")
-    pairs = list(_pairs(turns))
+    pairs = list(_pairs(turns, *clients))
     if pairs:
-        lines.append(f"| {WARREN} / {PERFTEST} | " + " | ".join(_ratios(pairs, columns)) + " |")
+        lines.append(f"| {' / '.join(clients)} | " + " | ".join(_ratios(pairs, columns)) + " |")
     return "\n".join([*lines, "", _note(turns)])
 
 
@@ -76,10 +78,10 @@ def _row(turns: Sequence[Turn], columns: Sequence[Column]) -> Iterator[str]:
         yield _spread(values, column.decimals)
 
 
-def _pairs(turns: Sequence[Turn]) -> Iterator[tuple[Turn, Turn]]:
-    theirs = {each.turn: each for each in turns if each.client == PERFTEST}
+def _pairs(turns: Sequence[Turn], first: str, second: str) -> Iterator[tuple[Turn, Turn]]:
+    theirs = {each.turn: each for each in turns if each.client == second}
     for each in turns:
-        if each.client == WARREN and each.turn in theirs:
+        if each.client == first and each.turn in theirs:
             yield each, theirs[each.turn]
 
 
@@ -95,7 +97,7 @@ def _spread(values: Sequence[float], decimals: int) -> str:
 
 
 def _note(turns: Sequence[Turn]) -> str:
-    ours = [each for each in turns if each.client == WARREN]
+    ours = [each for each in turns if each.verdict is not None]
     proven = sum(each.confirmed or 0 for each in ours)
     passed = sum(each.verdict == "passed" for each in ours)
     loads = [each.load_average for each in turns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 
 from loadgen import roster
-from loadgen.bench import cells, meter, ours, perftest, record, stage
+from loadgen.bench import cells, meter, ours, perftest, record, stage, streams
 from loadgen.bench.cells import Cell
 from loadgen.bench.engine import Bench, Plan, as_plan
-from loadgen.bench.figures import PERFTEST, WARREN, Turn, reduce
+from loadgen.bench.figures import AMQP, PERFTEST, STREAM, WARREN, Turn, reduce
 from loadgen.bench.meter import Used, Window
-from loadgen.bench.prepare import newest
+from loadgen.bench.prepare import STREAMS, newest
 from loadgen.bench.record import Record
+from loadgen.bench.streams import Streams
 from loadgen.bench.table import markdown, table
 from loadgen.container import Place
 from loadgen.spec import LoadSpec
@@ -294,6 +296,58 @@ def test_what_was_measured_before_a_failure_is_kept_and_not_measured_again(tmp_p
     assert [(each["turn"], each["client"]) for each in kept] == [
         (1, WARREN), (1, PERFTEST), (2, PERFTEST), (2, WARREN),
     ]  # fmt: skip
+
+
+# --- streams
+
+
+class Shown(Streams):
+    """Streams whose runs are not run."""
+
+    def _warren(self, cell: Cell, node: str, protocol: Any = None) -> dict[str, Any]:
+        whole = turn("", 1)
+        kept = ("cell", "client", "turn", "started_at", "load_average")
+        found = {key: value for key, value in dataclasses.asdict(whole).items() if key not in kept}
+        return {**found, "sent_per_s": 300.0 if protocol == "stream" else 100.0, "verdict": "passed"}
+
+
+def test_both_ways_to_a_stream_are_warrens_and_take_turns(tmp_path: Path) -> None:
+    api = Api()
+    plain = a_bench(tmp_path, api, PLAN)
+    plain.record.clients = (STREAM, AMQP)
+    stage_of_streams = dataclasses.replace(plain.stage, streams=True)
+    bench = Shown(
+        context=plain.context, place=plain.place, image="", plan=PLAN, record=plain.record,
+        stage=stage_of_streams,
+    )  # fmt: skip
+    bench.run((ONE,))
+    assert [each.client for each in bench.record.turns] == [STREAM, AMQP, AMQP, STREAM]
+    text = markdown(bench.record)
+    assert "| stream protocol / AMQP 0-9-1 | 3.00 (3.00 to 3.00)" in text
+    assert "Ledger: 4 of 4 turns passed" in text
+    assert not [call for call in api.calls if call[-1] == "contents"], "a stream cannot be emptied"
+
+
+def test_roles_on_a_stream_differ_by_their_protocol_only() -> None:
+    for protocol in ("stream", "amqp"):
+        (publisher,) = ours.publishers(ONE, "op", protocol)  # type: ignore[arg-type]
+        (reader,) = ours.consumers(ONE, "op", protocol)  # type: ignore[arg-type]
+        assert publisher.protocol == reader.protocol == protocol
+        assert (reader.stream, reader.reads, reader.arguments) == (True, "all", {"x-stream-offset": "next"})
+        assert (publisher.routing_key, reader.queue) == ("bench.1", "bench.1")
+    assert ours.consumers(ONE, "op")[0].stream is False
+
+
+def test_cells_of_streams_are_read_like_the_others() -> None:
+    found = cells.read(streams.FILE)
+    assert [each.name for each in found.choose("quick")] == ["1p-1s-200b", "fixed-2000"]
+
+
+def test_documents_of_streams_are_gone_on_with_by_themselves(tmp_path: Path) -> None:
+    for name in ("20260101-000000.json", "streams-20260102-000000.json"):
+        (tmp_path / name).touch()
+    assert newest(tmp_path).name == "20260101-000000.json"
+    assert newest(tmp_path, STREAMS).name == "streams-20260102-000000.json"
 
 
 # --- the document
