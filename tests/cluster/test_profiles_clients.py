@@ -54,6 +54,17 @@ def test_stream_that_forgets_fails_its_replay(cluster: ClusterUnderTest, tmp_pat
     assert result.oracles["offsets"]["brokers_own"] > 0
 
 
+def test_stream_protocol_stores_once_and_has_one_active_reader(
+    cluster: ClusterUnderTest, tmp_path: Path
+) -> None:
+    changes = {"publishers__shop__reconnect_every": 300, "consumers__one-active__crash_every": 500}
+    result, status = run(cluster, tmp_path, "stream-native", "6s", **changes)
+    assert (result.verdict, status) == (Verdict.PASSED, 0), result.reasons
+    assert holds(result.oracles, "offsets", "stored", "replay", "deduplication", "single_active")
+    assert result.oracles["deduplication"]["stored_already"] > 0
+    assert result.oracles["single_active"]["takeovers"] == 2
+
+
 def test_backlog_rises_and_goes(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     slow = "{from_s: 1, for_s: 3, work_time_s: 0.02}"
     result, _ = run(cluster, tmp_path, "slow-consumer", "7s", consumers__worker__slow=slow)
