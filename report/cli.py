@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from report.find import find_result, read_json
+from report.find import find_result
 from report.page import write_report
 from report.take import take_recording
+from warren.json_file import read_object
 from warren.operate import options
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -27,10 +28,10 @@ def report(run: str, out: Path | None, panels: bool, topology: Path | None) -> N
     and drawn from there afterwards.
     """
     path = find_result(run, os.environ)
-    result = read_json(path)
+    result = read_object(path)
     kept = path.with_name("recording.json")
     if panels:
         take_recording(options.context(topology), result, out=kept)
-    recording = read_json(kept) if kept.is_file() else None
+    recording = read_object(kept) if kept.is_file() else None
     page = write_report(result, out=out or path.with_name("report.html"), recording=recording)
     click.echo(f"report: {page}")

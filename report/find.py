@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from warren.errors import BadInputError
 from warren.state import base_folder
@@ -38,16 +36,3 @@ def _known(env: Mapping[str, str]) -> list[Path]:
     """Results of all clusters' runs, the latest first."""
     found = base_folder(env).glob(f"*/runs/*/{RESULT}")
     return sorted(found, key=lambda path: (path.stat().st_mtime, path.parent.name), reverse=True)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; raises BadInputError for anything else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInputError(str(path), f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise BadInputError(str(path), f"is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise BadInputError(str(path), "is not a JSON object")
-    return content

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from report.find import read_json
 from report.recording import record, span_of
 from report.sections import parse_time
 from warren import checkout
 from warren.context import Context
+from warren.json_file import read_object
 from warren.state import write_atomically
 
 #: The boards that say most of a run, the most telling first.
@@ -27,7 +27,7 @@ def take_recording(context: Context, result: Mapping[str, Any], *, out: Path) ->
     scrape_s = float(context.topology.scrape_interval_s)
     started_s, ended_s = (parse_time(result[key]).timestamp() for key in ("started_at", "ended_at"))
     recording = record(
-        [read_json(checkout.path("dashboards", "generated", f"{uid}.json")) for uid in _BOARDS],
+        [read_object(checkout.path("dashboards", "generated", f"{uid}.json")) for uid in _BOARDS],
         client=context.prometheus,
         span=span_of(started_s, ended_s, scrape_s),
         values={

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from warren.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK, BadInputError
 from warren.fault_record import FaultRecord
+from warren.json_file import read_object
 
 SCHEMA = 1
 
@@ -296,10 +297,4 @@ def write_result(result: LoadResult, path: Path) -> None:
 
 def read_result(path: Path) -> LoadResult:
     """Read what `write_result` wrote; raises BadInputError when the file is no load result."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise BadInputError(str(path), f"cannot be read as JSON: {error}") from error
-    if not isinstance(raw, dict):
-        raise BadInputError(str(path), "is not a JSON object")
-    return LoadResult.from_dict(raw, where=str(path))
+    return LoadResult.from_dict(read_object(path), where=str(path))

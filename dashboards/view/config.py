@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from warren.errors import BadInputError, BadInputsError
+from warren.json_file import read_object
 
 #: Hosts that plain HTTP may go to: nothing of it leaves the machine.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -67,14 +67,7 @@ def load_config(path: Path) -> ViewConfig:
 
     Raises BadInputsError naming every fault by file and key.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInputError(str(path), f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise BadInputError(str(path), f"is not JSON: {error}") from error
-    if not isinstance(raw, dict):
-        raise BadInputError(str(path), "must be a JSON object")
+    raw = read_object(path)
     faults = _faults(raw, str(path))
     if faults:
         raise BadInputsError(faults)
