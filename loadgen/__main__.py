@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from loadgen.pipes import first_line
 from loadgen.spec import ConsumerSpec, PublisherSpec, from_plain
 from warren.errors import EXIT_BAD_INPUT
 
@@ -21,7 +22,7 @@ def worker() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for library in ("pika", "rstream"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    raw = json.loads(_first_line())
+    raw = json.loads(first_line())
     run = _over_streams(raw) if raw.get("protocol") == "stream" else _over_amqp(raw)
     gc.freeze()
     run()
@@ -51,17 +52,6 @@ def _over_streams(raw: dict[str, Any]) -> Callable[[], None]:
     reads = from_plain(ConsumerSpec, raw)
     runner = Worker(reads.link, write=_write)
     return partial(runner.run, Reader(reads, runner))
-
-
-def _first_line() -> bytes:
-    """Read up to the first line feed, no further: commands follow on the same descriptor."""
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        piece = os.read(0, 1)
-        if not piece:
-            break
-        line += piece
-    return bytes(line)
 
 
 def _write(text: str) -> None:

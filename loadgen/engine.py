@@ -12,11 +12,10 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from loadgen import measured, objects, roster
 from loadgen.collect import Totals
@@ -25,6 +24,7 @@ from loadgen.curve import SECOND_NS
 from loadgen.fleet import PROGRAM
 from loadgen.interrupts import Interrupts
 from loadgen.metrics import LoadCollector, serve
+from loadgen.pipes import say
 from loadgen.spec import LoadSpec, from_plain
 from loadgen.telling import Emit
 from loadgen.verdict import Timing, conclude
@@ -91,25 +91,20 @@ def execute() -> int:
     signal.signal(signal.SIGTERM, interrupts)
     try:
         spec = from_plain(LoadSpec, json.loads(sys.stdin.readline()))
-        result = run(spec, emit=_emit, interrupts=interrupts, released=_input_ended)
+        result = run(spec, emit=say, interrupts=interrupts, released=_input_ended)
         write_result(result, Path(spec.folder) / "result.json")
     except WarrenError as error:
-        _emit({"type": "error", "where": error.where, "what": error.what, "remedy": error.remedy,
+        say({"type": "error", "where": error.where, "what": error.what, "remedy": error.remedy,
                "exit_code": error.exit_code})  # fmt: skip
         return error.exit_code
     except Exception as error:
-        _emit({"type": "error", "where": "load", "what": f"{type(error).__name__}: {error}", "remedy": "",
+        say({"type": "error", "where": "load", "what": f"{type(error).__name__}: {error}", "remedy": "",
                "exit_code": EXIT_BUG})  # fmt: skip
         raise
-    _emit({"type": "result", "verdict": result.verdict.value, "reasons": list(result.reasons)})
+    say({"type": "result", "verdict": result.verdict.value, "reasons": list(result.reasons)})
     return result.exit_code
 
 
 def _input_ended() -> bool:
     """Whoever started this lets it begin by closing its input."""
     return bool(select.select([sys.stdin], [], [], 0)[0])
-
-
-def _emit(event: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(event, separators=(",", ":")) + "\n")
-    sys.stdout.flush()
