@@ -13,6 +13,7 @@ from loadgen import composite, launch, parts, progress, resolve, scenario, summa
 from loadgen import foreign as elsewhere
 from loadgen.page import page_writer
 from loadgen.selftest.cli import selftest
+from loadgen.settings import read_settings
 from loadgen.studies.cli import STUDIES
 from warren.connection import Credentials
 from warren.errors import BadInputError
@@ -130,7 +131,7 @@ def _asked(name: str, given: dict[str, Any]) -> together.Asked:
         name,
         rate_per_s=None if given["rate"] is None else float(given["rate"]),
         duration_s=given["duration"],
-        settings=_settings(given),
+        settings=read_settings(given["settings"]),
     )
     return together.Asked(
         day=day, seed=given["seed"], purge=given["purge"], keep_objects=given["keep_objects"]
@@ -165,20 +166,7 @@ def overrides(profile: str, given: dict[str, Any]) -> dict[str, str]:
             places = [f"consumers.{role.name}" for role in base.consumers if role.does == "work"]
             places += [f"relays.{role.name}" for role in base.relays]
             found |= {f"{place}.{key}": str(value) for place in places}
-    return found | _settings(given)
-
-
-def _settings(given: dict[str, Any]) -> dict[str, str]:
-    """What ``--set`` says, by key."""
-    found: dict[str, str] = {}
-    for setting in given.get("settings", ()):
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise BadInputError(
-                f"--set {setting}", "is not KEY=VALUE", "for example --set consumers.worker.count=4"
-            )
-        found[key] = value
-    return found
+    return found | read_settings(given.get("settings", ()))
 
 
 def _foreign(given: dict[str, Any]) -> launch.Foreign:

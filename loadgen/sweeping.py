@@ -12,6 +12,7 @@ import yaml
 from loadgen import launch, progress, resolve, scenario
 from loadgen.launch import Foreign
 from loadgen.scenario import Scenario
+from loadgen.settings import read_settings
 from loadgen.specify import Order
 from loadgen.sweep import Try
 from warren.context import Context
@@ -38,12 +39,7 @@ def asked(
 
     Raises BadInputError or BadInputsError, as a run with these would.
     """
-    found: dict[str, str] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise BadInputError(f"--set {setting}", "is not KEY=VALUE")
-        found[key] = value
+    found = read_settings(settings)
     base = scenario.load(profile, found)
     if base.phases and duration_s is not None:
         what = "cannot be given: the profile has phases, which say how long each lasts"
