@@ -8,7 +8,8 @@ wakes at once; where there are more, they are spaced, and what comes in between 
 
 from __future__ import annotations
 
-_SECOND_NS = 1_000_000_000
+from loadgen.curve import SECOND_NS
+
 #: So many turns may follow each other at once before the budget spaces them.
 _BURST = 20
 _LITTLE_CREDIT = 50
@@ -24,7 +25,7 @@ def spacing_ns(wakes_per_s: int, credit: int, messages_per_s: float) -> int:
     """
     if not wakes_per_s or credit < _LITTLE_CREDIT or messages_per_s <= 0:
         return 0
-    return int(_SECOND_NS * min(1 / wakes_per_s, credit / (10 * messages_per_s)))
+    return int(SECOND_NS * min(1 / wakes_per_s, credit / (10 * messages_per_s)))
 
 
 class Budget:

@@ -9,6 +9,7 @@ from typing import Any
 from pika.adapters.select_connection import EPollPoller, IOLoop, PollEvents
 
 from loadgen.budget import Budget
+from loadgen.curve import SECOND_NS
 
 #: Every attribute of pika's inside that this module overrides, calls or sets: (owner, attribute).
 PIKA_INTERNALS: tuple[tuple[type, str], ...] = (
@@ -23,7 +24,6 @@ PIKA_ATTRIBUTES: tuple[tuple[type, str], ...] = ((IOLoop, "_poller"),)
 #: A poll that lasted longer than this really waited: there was nothing to read.
 _SLEPT_NS = 50_000
 _LONGEST_WAIT_S = 1.0
-_SECOND_NS = 1_000_000_000
 
 
 class TurnLoop(IOLoop):  # type: ignore[misc]
@@ -46,7 +46,7 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
         began = time.monotonic_ns()
         rest_ns = self._budget.rest_ns(began)
         if rest_ns > 0:
-            time.sleep(rest_ns / _SECOND_NS)
+            time.sleep(rest_ns / SECOND_NS)
             polled = time.monotonic_ns()
         else:
             polled = began
@@ -85,6 +85,6 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
         if not self._timers_ns:
             timers: float | None = self._get_remaining_interval()
             wait_s = _LONGEST_WAIT_S if timers is None else min(timers, _LONGEST_WAIT_S)
-            self._timers_ns = now_ns + int(wait_s * _SECOND_NS)
+            self._timers_ns = now_ns + int(wait_s * SECOND_NS)
         until_ns = self._timers_ns if self.wake_ns is None else min(self._timers_ns, self.wake_ns)
-        return max(0, until_ns - now_ns) / _SECOND_NS
+        return max(0, until_ns - now_ns) / SECOND_NS
