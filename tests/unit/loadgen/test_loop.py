@@ -95,10 +95,10 @@ def test_loop_wakes_when_told_and_says_that_it_rested() -> None:
 
 def test_spaced_turn_says_since_when_it_could_have_been_taken(busy: TurnLoop) -> None:
     before = time.monotonic_ns()
-    woke, rested = busy.turn()
-    assert before <= rested < woke
-    for _ in range(4):
-        busy.turn()
+    turns = [busy.turn() for _ in range(5)]
+    assert all(before <= rested <= woke for woke, rested in turns)
+    # On a busy machine a poll may last so long that it passes for a rest of its own; hardly all five.
+    assert any(rested < woke for woke, rested in turns)
     assert time.monotonic_ns() - before >= 4 * 5 * MS
 
 
