@@ -103,7 +103,7 @@ class Run:
             self._listen()
             for publisher, count in self._sent.items():
                 expected.prepare(publisher, count, most=_PREPARED_AT_ONCE)
-            self._look_for_lost(expected)
+            self._look_for_lost(expected, self._read)
             if self._interrupts.count and not stopped:
                 stopped = True
                 self._note("interrupted: no more is published, what is under way is drained and judged")
@@ -115,10 +115,14 @@ class Run:
                 break
         return time.monotonic_ns()
 
-    def _look_for_lost(self, expected: Expectation) -> None:
+    def _read(self) -> Evidence:
+        """As much of the evidence as tells what is missing."""
+        return read_evidence(self._ledger, logs_of=self._publishers)
+
+    def _look_for_lost(self, expected: Expectation, read: Callable[[], Evidence]) -> None:
         """Suspect, now and then; in a part of a run another part may have what is missing here."""
         if self.spec.part is None:
-            self._suspicion.look(lambda: read_evidence(self._ledger, logs_of=self._publishers), expected)
+            self._suspicion.look(read, expected)
             self._telling.suspected = self._suspicion.count
 
     def _start(self, names: list[str]) -> None:
@@ -146,8 +150,9 @@ class Run:
         silence_s = self.spec.drain_silence_s + self.spec.hold_back_s
         last_ns, before = time.monotonic_ns(), -1
         while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain
-            self._look_for_lost(expected)
-            gone = missing(read_evidence(self._ledger, logs_of=self._publishers), expected)
+            evidence = self._read()
+            self._look_for_lost(expected, lambda: evidence)  # noqa: B023 - it is called at once
+            gone = missing(evidence, expected)
             waiting = sum(bits.bit_count() for bits in gone.values()) + self._unread()
             if not waiting:
                 self._telling.waits_for = ""
