@@ -39,6 +39,26 @@ class Reporting(Protocol):
         """``start`` (once ``t0_ns`` is set), ``stop``: begin nothing new, ``finish``: end now."""
 
 
+class TakingTurns(Reporting, Protocol):
+    """What a worker asks of its job between two waits, whatever protocol it speaks with the broker."""
+
+    def lost(self) -> None:
+        """The connection is gone; everything unsettled on it is unknown."""
+
+    def turn(self, now_ns: int, *, rested_ns: int) -> int:
+        """Do what is due; returns when to be called again at the latest (monotonic ns).
+
+        ``rested_ns`` is when the loop last had nothing to do, 0 where it has not rested since the last turn.
+        """
+
+    def before_flush(self) -> None:
+        """Write evidence: what was queued leaves after this."""
+
+    @property
+    def over(self) -> bool:
+        """True when there is nothing left to do and the connection may be closed."""
+
+
 class Gaps:
     """Silences between events, each told once it ended or at the end."""
 

@@ -7,6 +7,7 @@ worker on its own. Passwords travel this way only: never by argument, environmen
 from __future__ import annotations
 
 import dataclasses
+import ssl
 import types
 import typing
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ from loadgen.roles import (
     To,
     Tolerances,
 )
-from warren.connection import Credentials, Endpoint
+from warren.connection import Credentials, Endpoint, TlsMaterial, tls_context
 
 __all__ = [
     "LOAD_USER",
@@ -89,6 +90,12 @@ class Link:
     heartbeat_s: int = 5
     wakes_per_s: int = WAKES_PER_S
     first_endpoint: int = 0
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """The context to connect with; None for no TLS."""
+        if self.ca_pem is None:
+            return None
+        return tls_context(TlsMaterial(ca_pem=self.ca_pem or None, client_pem=self.credentials.client_pem))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from pika import exceptions
 from pika.adapters.select_connection import PollEvents
@@ -19,10 +19,10 @@ from pika.channel import Channel
 
 from loadgen import transport
 from loadgen.loop import TurnLoop
-from loadgen.reporting import BACKOFF_S, Voice
+from loadgen.reporting import BACKOFF_S, TakingTurns, Voice
 from loadgen.roles import Renews
 from loadgen.spec import Link
-from warren.connection import TlsMaterial, parameters, tls_context
+from warren.connection import parameters
 
 _CONNECT_TIMEOUT_S = 3.0
 
@@ -34,37 +34,11 @@ _REFUSALS = (
 )
 
 
-class Job(Protocol):
+class Job(TakingTurns, Protocol):
     """What a publisher or consumer does with its turns."""
 
     def opened(self, connection: transport.Connection, channel: Channel) -> None:
         """A channel is open: set it up, and say `Worker.ready` when that is done."""
-
-    def lost(self) -> None:
-        """The connection is gone; everything unsettled on it is unknown."""
-
-    def turn(self, now_ns: int, *, rested_ns: int) -> int:
-        """Do what is due; returns when to be called again at the latest (monotonic ns).
-
-        ``rested_ns`` is when the loop last had nothing to do, 0 where it has not rested since the last turn.
-        """
-
-    def before_flush(self) -> None:
-        """Write evidence: what was queued leaves after this."""
-
-    def tick(self) -> dict[str, Any]:
-        """Figures since the last tick, for the coordinator."""
-
-    @property
-    def credit(self) -> int:
-        """How many messages may be under way: the publisher's window, the consumer's prefetch."""
-
-    def command(self, name: str) -> None:
-        """``start`` (once ``t0_ns`` is set), ``stop``: begin nothing new, ``finish``: end now."""
-
-    @property
-    def over(self) -> bool:
-        """True when there is nothing left to do and the connection may be closed."""
 
 
 class Worker(Voice):
@@ -75,10 +49,7 @@ class Worker(Voice):
         self._link = link
         self._commands_fd = commands_fd
         self._loop = TurnLoop(self.budget)
-        self._tls = None
-        if link.ca_pem is not None:
-            material = TlsMaterial(ca_pem=link.ca_pem or None, client_pem=link.credentials.client_pem)
-            self._tls = tls_context(material)
+        self._tls = link.tls_context()
         self._at = link.first_endpoint
         self._failures = 0
         self._connection: transport.Connection | None = None

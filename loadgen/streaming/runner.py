@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from loadgen.curve import SECOND_NS
-from loadgen.reporting import BACKOFF_S, Voice
+from loadgen.reporting import BACKOFF_S, TakingTurns, Voice
 from loadgen.roles import Renews
 from loadgen.spec import Link
 from loadgen.streaming.hearing import Hearing, LinkError
 from loadgen.streaming.transport import Connection, connect
-from warren.connection import Endpoint, TlsMaterial, tls_context
+from warren.connection import Endpoint
 
 #: A poll that lasted longer than this really waited: there was nothing to read.
 _SLEPT_NS = 50_000
@@ -29,7 +28,7 @@ _SLEPT_NS = 50_000
 Connect = Callable[..., Awaitable[Connection]]
 
 
-class Job(Protocol):
+class Job(TakingTurns, Protocol):
     """What a publisher or reader does with its turns."""
 
     stream: str
@@ -39,32 +38,6 @@ class Job(Protocol):
 
     async def opened(self, connection: Connection) -> None:
         """A connection is open: set it up. Raises LinkError where that fails."""
-
-    def lost(self) -> None:
-        """The connection is gone; everything unsettled on it is unknown."""
-
-    def turn(self, now_ns: int, *, rested_ns: int) -> int:
-        """Do what is due; returns when to be called again at the latest (monotonic ns).
-
-        ``rested_ns`` is when the loop last had nothing to do, 0 where it has not rested since the last turn.
-        """
-
-    def before_flush(self) -> None:
-        """Write evidence: what was queued leaves after this."""
-
-    def tick(self) -> dict[str, Any]:
-        """Figures since the last tick, for the coordinator."""
-
-    @property
-    def credit(self) -> int:
-        """How many messages may be under way."""
-
-    def command(self, name: str) -> None:
-        """``start`` (once ``t0_ns`` is set), ``stop``: begin nothing new, ``finish``: end now."""
-
-    @property
-    def over(self) -> bool:
-        """True when there is nothing left to do and the connection may be closed."""
 
 
 class Waits(selectors.DefaultSelector):
@@ -97,7 +70,7 @@ class Worker(Voice):
         self._link = link
         self._commands_fd = commands_fd
         self._via = via
-        self._tls = _tls(link)
+        self._tls = link.tls_context()
         self._waits = Waits()
         self._at = link.first_endpoint
         self._failures = 0
@@ -279,9 +252,3 @@ class Worker(Voice):
         if not self._renewing:
             self.say("lost", where=str(self._link.endpoints[self._at]), what=what)
         self.poke()
-
-
-def _tls(link: Link) -> ssl.SSLContext | None:
-    if link.ca_pem is None:
-        return None
-    return tls_context(TlsMaterial(ca_pem=link.ca_pem or None, client_pem=link.credentials.client_pem))
