@@ -53,8 +53,9 @@ class Suspicion:
         return old[-1].get(unit, 0) if old else 0
 
     def _remember(self, now_s: float, gone: Mapping[tuple[str, int], int]) -> None:
-        old = [look for look in self._looks if look[0] <= now_s - self._age_s]
-        self._looks = [*old[-1:], *(look for look in self._looks if look not in old), (now_s, gone)]
+        since_s = now_s - self._age_s
+        newest_old = [look for look in self._looks if look[0] <= since_s][-1:]
+        self._looks = [*newest_old, *(look for look in self._looks if look[0] > since_s), (now_s, gone)]
 
 
 def _overtaken(evidence: Evidence, unit: tuple[str, int]) -> int:
