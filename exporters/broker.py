@@ -45,6 +45,8 @@ class Node:
     host: str
     management_port: int
     metrics_port: int
+    amqps_port: int = 5671
+    inter_node_port: int = 25672
 
 
 class QueueFilter:

@@ -9,6 +9,7 @@ import click
 
 from exporters import collector, server
 from exporters.broker import HttpsBroker, Node, QueueFilter
+from exporters.exporter import Exporter
 from warren.connection import Credentials
 from warren.errors import BadInputError
 
@@ -64,6 +65,24 @@ def exporter() -> None:
     show_default=True,
     help="HTTPS port of the Prometheus plugin on every node.",
 )
+@click.option(
+    "--amqps-port",
+    type=click.IntRange(1, _HIGHEST_PORT),
+    default=5671,
+    show_default=True,
+    help="AMQPS port of every node.",
+)
+@click.option(
+    "--inter-node-port",
+    type=click.IntRange(1, _HIGHEST_PORT),
+    default=25672,
+    show_default=True,
+    help="Port on which nodes talk to each other.",
+)
+@click.option(
+    "--vhost", "vhosts", multiple=True, help="Virtual host for the canary; may be given several times."
+)
+@click.option("--topology", type=_FILE, default=None, help="Topology file that drift compares with.")
 @click.option("--user", required=True, help="Broker user tagged monitoring.")
 @click.option("--password-file", type=_FILE, required=True, help="File that holds the user's password.")
 @click.option("--ca", type=_FILE, required=True, help="PEM file of the authority that signs the nodes.")
@@ -102,6 +121,10 @@ def serve(
     nodes: tuple[str, ...],
     management_port: int,
     metrics_port: int,
+    amqps_port: int,
+    inter_node_port: int,
+    vhosts: tuple[str, ...],
+    topology: Path | None,
     user: str,
     password_file: Path,
     ca: Path,
@@ -116,21 +139,36 @@ def serve(
 ) -> None:
     """Serve metrics over HTTPS until interrupted; each scrape reads the broker anew."""
     host, port = _address(listen)
-    collectors = [(name, collector.make(name)) for name in dict.fromkeys(collect)]
-    broker = HttpsBroker(
-        [Node(host=each, management_port=management_port, metrics_port=metrics_port) for each in nodes],
+    chosen = tuple(dict.fromkeys(collect))
+    collector.refuse_unknown(chosen)
+    reach = collector.Reach(
+        nodes=tuple(
+            Node(
+                host=each,
+                management_port=management_port,
+                metrics_port=metrics_port,
+                amqps_port=amqps_port,
+                inter_node_port=inter_node_port,
+            )
+            for each in nodes
+        ),
         credentials=Credentials.from_file(user, password_file),
+        ca=ca,
+        timeout_s=deadline_s,
+        vhosts=vhosts,
+        topology=topology,
+    )
+    broker = HttpsBroker(
+        reach.nodes,
+        credentials=reach.credentials,
         ca=ca,
         queue_filter=QueueFilter(include=include, exclude=exclude, most=most_queues),
         deadline_s=deadline_s,
     )
-    app = server.application(
-        collector.Exporter(broker, collectors),
-        deadline_s=deadline_s,
-        collectors=[name for name, _ in collectors],
-    )
+    serving = Exporter(broker, [(name, collector.make(name, reach)) for name in chosen])
+    app = server.application(serving, deadline_s=deadline_s, collectors=chosen)
     files = server.TlsFiles(certificate=cert, key=key, client_ca=client_ca)
-    with server.listen(app, host=host, port=port, tls=files) as listening:
+    with server.listen(app, host=host, port=port, tls=files) as listening, serving:
         signal.signal(signal.SIGTERM, _stop)
-        click.echo(f"serving https://{host}:{listening.server_port}/metrics, collectors {', '.join(collect)}")
+        click.echo(f"serving https://{host}:{listening.server_port}/metrics, collectors {', '.join(chosen)}")
         listening.serve_forever()

@@ -1,7 +1,11 @@
-"""The seam: a collector turns the snapshot of one scrape into metric families, one file each.
+"""The seam: a collector turns what it finds into metric families, one file each.
 
 A collector lives in ``exporters/collectors/<name>.py`` and is found by that name; its module has a function
-``collector()`` that makes one. It asks nobody and keeps no clock: what it needs is in the snapshot.
+``collector(reach)`` that makes one. What it needs of the world is in `Reach`, what this scrape knows of the
+broker in `Scrape`, which reads it once, and only if somebody asks.
+
+Work that costs too much for every scrape, or that must go on between scrapes, is done in the background: a
+collector with ``every_s`` above 0 is called by a thread of its own, and scrapes are told its last families.
 """
 
 from __future__ import annotations
@@ -9,27 +13,66 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable, Sequence
-from threading import Lock
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector as PrometheusCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
 import exporters.collectors as collectors_package
-from exporters import names
-from exporters.broker import Broker
+from exporters.broker import Broker, Node
 from exporters.names import MetricName
 from exporters.snapshot import Snapshot
-from warren.errors import BadInputError, NotReadyError
+from warren.connection import Credentials
+from warren.errors import BadInputError
 
 Family = GaugeMetricFamily | CounterMetricFamily
 
 
-class Collector(Protocol):
-    """Turns snapshots into families. May keep state from scrape to scrape; calls come one at a time."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What a collector may reach, and as whom. ``topology`` is the file that drift compares with, and
+    ``vhosts`` are those that the canary flies in; ``timeout_s`` bounds one attempt of background work."""
 
-    def collect(self, snapshot: Snapshot) -> Iterable[Metric]:
-        """The families of this scrape; raises NotReadyError when the snapshot lacks what it needs."""
+    nodes: tuple[Node, ...]
+    credentials: Credentials
+    ca: Path
+    timeout_s: float
+    vhosts: tuple[str, ...] = ()
+    topology: Path | None = None
+
+
+class Scrape:
+    """One scrape: the broker is read when the first collector asks, and never twice."""
+
+    def __init__(self, broker: Broker, deadline_s: float) -> None:
+        self._broker, self._deadline_s = broker, deadline_s
+        self.read: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """What the broker says now; raises nothing: what could not be read is said in the snapshot."""
+        if self.read is None:
+            self.read = self._broker.snapshot(self._deadline_s)
+        return self.read
+
+
+class Collector(Protocol):
+    """May keep state from call to call; calls come one at a time."""
+
+    @property
+    def every_s(self) -> float:
+        """0: called in each scrape. Else called in the background, this many seconds after it last ended."""
+
+    def collect(self, scrape: Scrape) -> Iterable[Metric]:
+        """The families there are now; raises NotReadyError when what it needs is not to be had.
+
+        In the background there is no scrape: one that has ``every_s`` must not ask it for a snapshot.
+        """
 
 
 def available() -> tuple[str, ...]:
@@ -37,14 +80,23 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(collectors_package.__path__)))
 
 
-def make(name: str) -> Collector:
-    """The collector called ``name``; raises BadInputError naming those there are."""
-    if name not in available():
-        raise BadInputError(
-            "--collect", f"there is no collector '{name}'", f"one of {', '.join(available())}"
-        )
+def refuse_unknown(names: Sequence[str]) -> None:
+    """Raise BadInputError for the first of ``names`` that is no collector, naming those there are."""
+    for name in names:
+        if name not in available():
+            raise BadInputError(
+                "--collect", f"there is no collector '{name}'", f"one of {', '.join(available())}"
+            )
+
+
+def make(name: str, reach: Reach) -> Collector:
+    """The collector called ``name``.
+
+    Raises BadInputError when there is none, or when ``reach`` lacks what it needs.
+    """
+    refuse_unknown([name])
     module = importlib.import_module(f"{collectors_package.__name__}.{name}")
-    made: Collector = module.collector()
+    made: Collector = module.collector(reach)
     return made
 
 
@@ -54,52 +106,13 @@ def family(metric: MetricName) -> Family:
     return kind(metric.name, metric.help, labels=metric.labels)
 
 
+def histogram(metric: MetricName) -> HistogramMetricFamily:
+    """An empty family of histograms for ``metric``."""
+    return HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+
+
 def gauge(metric: MetricName, value: float) -> Metric:
     """A family of one sample without labels."""
     single = family(metric)
     single.add_metric([], value)
     return single
-
-
-class Exporter:
-    """All collectors over one broker. Scrapes are answered one at a time, since collectors keep state."""
-
-    def __init__(self, broker: Broker, collectors: Sequence[tuple[str, Collector]]) -> None:
-        self._broker = broker
-        self._collectors = tuple(collectors)
-        self._lock = Lock()
-
-    def scrape(self, deadline_s: float) -> list[Metric]:
-        """Read the broker and return every family; a collector that fails costs its own families only."""
-        with self._lock:
-            snapshot = self._broker.snapshot(deadline_s)
-            families, up = [], family(names.COLLECTOR_UP)
-            for name, collector in self._collectors:
-                try:
-                    families.extend(list(collector.collect(snapshot)))
-                    up.add_metric([name], 1)
-                except NotReadyError:
-                    up.add_metric([name], 0)
-        return [*_about(snapshot), up, *families]
-
-
-class OneScrape(PrometheusCollector):
-    """The families of a scrape already done, as prometheus_client's exposition wants them."""
-
-    def __init__(self, families: Sequence[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
-
-
-def _about(snapshot: Snapshot) -> Iterable[Metric]:
-    yield gauge(names.UP, float(bool(snapshot.counters) or snapshot.fresh))
-    node_up = family(names.NODE_UP)
-    for node in snapshot.nodes:
-        node_up.add_metric([node], float(node in snapshot.counters))
-    yield node_up
-    yield gauge(names.SCRAPE_DURATION, snapshot.duration_s)
-    if snapshot.queues is not None and snapshot.fresh:
-        yield gauge(names.SCRAPED_QUEUES, len(snapshot.queues))
-        yield gauge(names.LEFT_OUT, snapshot.left_out)

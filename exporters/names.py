@@ -11,7 +11,7 @@ class MetricName:
     """One metric as Prometheus sees it: base units, labels in the order of the samples' values."""
 
     name: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "histogram"]
     labels: tuple[str, ...]
     help: str
 
@@ -24,12 +24,25 @@ def _gauge(name: str, help_: str, *labels: str) -> MetricName:
 
 
 # The exporter about itself.
-UP = _gauge("warren_exporter_up", "1 when any node of the broker answered this scrape.")
+UP = _gauge(
+    "warren_exporter_up",
+    "1 when any node of the broker answered this scrape. Absent where no collector reads it in a scrape.",
+)
 NODE_UP = _gauge(
     "warren_exporter_node_up", "1 when the metrics of this node were read in this scrape.", "member"
 )
 COLLECTOR_UP = _gauge(
     "warren_exporter_collector_up", "1 when this collector had all that it needs.", "collector"
+)
+COLLECTOR_DURATION = _gauge(
+    "warren_exporter_collector_duration_seconds",
+    "How long this collector took when it last ran.",
+    "collector",
+)
+COLLECTOR_SUCCESS = _gauge(
+    "warren_exporter_collector_last_success_timestamp_seconds",
+    "When this collector last had all that it needs. Some work in the background, not in each scrape.",
+    "collector",
 )
 SCRAPE_DURATION = _gauge(
     "warren_exporter_scrape_duration_seconds", "How long reading the broker took in this scrape."

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from exporters import names
-from exporters.collector import Exporter, OneScrape
+from exporters.exporter import Exporter, OneScrape
 from warren.errors import NotReadyError
 
 _HANDSHAKE_S = 5.0

@@ -8,7 +8,7 @@ from prometheus_client.core import Metric
 
 from exporters import names, snapshot
 from exporters.arrival_curve import Age, QueueArrivals, Reading
-from exporters.collector import Family, family
+from exporters.collector import Family, Reach, Scrape, family
 from exporters.snapshot import QueueFacts, QueueKey, Snapshot
 from warren.errors import NotReadyError
 
@@ -24,13 +24,16 @@ class LagCollector:
     Goes on while the management API is silent: of queues it needs only what seldom changes.
     """
 
+    every_s = 0.0
+
     def __init__(self) -> None:
         self._queues: dict[QueueKey, QueueArrivals] = {}
         self._seen_s: dict[QueueKey, float] = {}
 
-    def collect(self, snapshot: Snapshot) -> Iterable[Metric]:
+    def collect(self, scrape: Scrape) -> Iterable[Metric]:
         """Families of every queue of which a leader's figures were read; raises NotReadyError without
         any node's counters or without the list of queues."""
+        snapshot = scrape.snapshot()
         if snapshot.queues is None or not snapshot.counters:
             raise NotReadyError("lag", "; ".join(snapshot.errors) or "nothing was read")
         families = {
@@ -118,5 +121,5 @@ def _sum(key: QueueKey, read: Snapshot, *counters: str) -> dict[str, float]:
     }
 
 
-def collector() -> LagCollector:
+def collector(_reach: Reach) -> LagCollector:
     return LagCollector()

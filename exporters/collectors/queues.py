@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from prometheus_client.core import Metric
 
 from exporters import names
-from exporters.collector import family
+from exporters.collector import Reach, Scrape, family
 from exporters.names import MetricName
-from exporters.snapshot import QueueFacts, Snapshot
+from exporters.snapshot import QueueFacts
 from warren.errors import NotReadyError
 
 _FIGURES: tuple[tuple[MetricName, Callable[[QueueFacts], float | None]], ...] = (
@@ -28,8 +28,11 @@ _FIGURES: tuple[tuple[MetricName, Callable[[QueueFacts], float | None]], ...] = 
 class QueuesCollector:
     """Holds nothing between scrapes."""
 
-    def collect(self, snapshot: Snapshot) -> Iterable[Metric]:
+    every_s = 0.0
+
+    def collect(self, scrape: Scrape) -> Iterable[Metric]:
         """One sample per queue and figure that the management API gives; raises NotReadyError without it."""
+        snapshot = scrape.snapshot()
         if snapshot.queues is None or not snapshot.fresh:
             raise NotReadyError("queues", "; ".join(snapshot.errors) or "the management API did not answer")
         for metric, figure in _FIGURES:
@@ -47,5 +50,5 @@ class QueuesCollector:
         yield from (leaders, states)
 
 
-def collector() -> QueuesCollector:
+def collector(_reach: Reach) -> QueuesCollector:
     return QueuesCollector()

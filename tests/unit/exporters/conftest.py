@@ -9,10 +9,20 @@ from typing import Any
 
 import pytest
 
+from exporters.broker import Node
+from exporters.collector import Reach
 from exporters.snapshot import Snapshot, dead_letter_targets, read_counters, read_queue
+from warren.connection import Credentials
 
 RECORDED = Path(__file__).parent / "recorded"
 NODES = ("rmq1", "rmq2", "rmq3")
+#: What collectors are made with where they reach nothing.
+REACH = Reach(
+    nodes=tuple(Node(host=each, management_port=15671, metrics_port=15691) for each in NODES),
+    credentials=Credentials(username="monitoring", password="none"),
+    ca=Path("ca.pem"),
+    timeout_s=1.0,
+)
 
 
 def recorded(name: str) -> Any:

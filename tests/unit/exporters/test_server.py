@@ -15,12 +15,12 @@ from urllib.error import URLError
 import pytest
 
 from exporters import collector, server
-from exporters.collector import Exporter
+from exporters.exporter import Exporter
 from exporters.server import TlsFiles
 from warren.errors import NotReadyError
 from warren.pki import Pki
 
-from .conftest import FakeBroker
+from .conftest import REACH, FakeBroker
 
 
 @dataclass
@@ -53,7 +53,7 @@ def served(tmp_path: Path, broker: FakeBroker) -> Iterator[Served]:
     pki.ensure_leaf("scrape", "prometheus", hosts=("prometheus",), purpose="client")
     pki.ensure_leaf("clients", "orders-shop", hosts=("orders-shop",), purpose="client")
     tls = TlsFiles(certificate=pair.certificate, key=pair.key, client_ca=pki.authority("scrape").certificate)
-    exporter = Exporter(broker, [("queues", collector.make("queues"))])
+    exporter = Exporter(broker, [("queues", collector.make("queues", REACH))])
     app = server.application(exporter, deadline_s=3.0, collectors=["queues"])
     with server.listen(app, host="localhost", port=0, tls=tls) as listening:
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})

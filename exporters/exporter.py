@@ -1,0 +1,149 @@
+"""An exporter: collectors over one broker, those of each scrape and those in the background."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Self
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector as PrometheusCollector
+
+from exporters import names
+from exporters.broker import Broker
+from exporters.collector import Collector, Scrape, family, gauge
+from exporters.snapshot import Snapshot
+from warren.errors import NotReadyError
+
+_log = logging.getLogger(__name__)
+#: How long leaving waits for background work that is under way; its thread dies with the process anyway.
+_LEAVE_S = 5.0
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a collector said last."""
+
+    families: list[Metric] = field(default_factory=list)
+    up: bool = False
+    took_s: float = 0.0
+    at_s: float | None = None
+
+
+class Exporter:
+    """All collectors over one broker. Scrapes are answered one at a time, since collectors keep state.
+
+    As a context manager it runs the background collectors; without, they are silent.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        collectors: Sequence[tuple[str, Collector]],
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._broker, self._now = broker, now
+        self._collectors = tuple(collectors)
+        self._lock = Lock()
+        self._told: dict[str, _Told] = {}
+        self._leaving = Event()
+        self._threads: list[Thread] = []
+
+    def __enter__(self) -> Self:
+        for name, collector in self._collectors:
+            if collector.every_s > 0:
+                thread = Thread(target=self._go_round, args=(name, collector), name=name, daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leaving.set()
+        for thread in self._threads:
+            thread.join(_LEAVE_S)
+
+    def scrape(self, deadline_s: float) -> list[Metric]:
+        """Every family there is; a collector that fails costs its own families only."""
+        with self._lock:
+            scrape = Scrape(self._broker, deadline_s)
+            for name, collector in self._collectors:
+                if collector.every_s == 0:
+                    self._call(name, collector, scrape)
+            told = {name: self._told[name] for name, _ in self._collectors if name in self._told}
+        about = [] if scrape.read is None else list(_about(scrape.read))
+        families = [each for last in told.values() for each in last.families]
+        return [*about, *self._of_collectors(told), *families]
+
+    def _go_round(self, name: str, collector: Collector) -> None:
+        scrape = Scrape(_NoScrape(), 0.0)
+        while not self._leaving.is_set():
+            self._call(name, collector, scrape)
+            self._leaving.wait(collector.every_s)
+
+    def _call(self, name: str, collector: Collector, scrape: Scrape) -> None:
+        began = self._now()
+        families: list[Metric] = []
+        try:
+            families, up = list(collector.collect(scrape)), True
+        except NotReadyError as error:
+            _log.info("%s: %s", name, error)
+            up = False
+        except Exception:
+            # A bug in one collector must not silence the others; in the background nobody else would say it.
+            _log.exception("%s: a bug", name)
+            up = False
+        ended = self._now()
+        last = self._told.get(name)
+        at_s = ended if up else last.at_s if last else None
+        self._told[name] = _Told(families=families, up=up, took_s=max(0.0, ended - began), at_s=at_s)
+
+    def _of_collectors(self, told: dict[str, _Told]) -> Iterable[Metric]:
+        up, took, last = (
+            family(metric)
+            for metric in (names.COLLECTOR_UP, names.COLLECTOR_DURATION, names.COLLECTOR_SUCCESS)
+        )
+        for name, said in told.items():
+            up.add_metric([name], float(said.up))
+            took.add_metric([name], said.took_s)
+            if said.at_s is not None:
+                last.add_metric([name], said.at_s)
+        return up, took, last
+
+
+class OneScrape(PrometheusCollector):
+    """The families of a scrape already done, as prometheus_client's exposition wants them."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+class _NoScrape:
+    """In the background there is no scrape to share a snapshot with."""
+
+    def snapshot(self, deadline_s: float) -> Snapshot:  # noqa: ARG002 - there is none to wait for
+        raise NotReadyError("exporter", "a background collector asked for a scrape's snapshot")
+
+
+def _about(snapshot: Snapshot) -> Iterable[Metric]:
+    yield gauge(names.UP, float(bool(snapshot.counters) or snapshot.fresh))
+    node_up = family(names.NODE_UP)
+    for node in snapshot.nodes:
+        node_up.add_metric([node], float(node in snapshot.counters))
+    yield node_up
+    yield gauge(names.SCRAPE_DURATION, snapshot.duration_s)
+    if snapshot.queues is not None and snapshot.fresh:
+        yield gauge(names.SCRAPED_QUEUES, len(snapshot.queues))
+        yield gauge(names.LEFT_OUT, snapshot.left_out)

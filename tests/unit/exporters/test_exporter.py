@@ -1,0 +1,91 @@
+"""An exporter over made-up collectors: who is asked when, and what becomes of one that fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+
+from exporters import names
+from exporters.collector import Scrape, gauge
+from exporters.exporter import Exporter, OneScrape
+from warren.errors import NotReadyError
+
+from .conftest import FakeBroker
+
+
+class Made:
+    """Says ``value`` of the metric that counts queues; raises ``error`` instead where there is one."""
+
+    def __init__(self, *, every_s: float = 0.0, error: Exception | None = None, reads: bool = False) -> None:
+        self.every_s, self.error, self.reads = every_s, error, reads
+        self.called = threading.Event()
+        self.calls = 0
+
+    def collect(self, scrape: Scrape) -> Iterable[Metric]:
+        self.calls += 1
+        if self.reads:
+            scrape.snapshot()
+        self.called.set()
+        if self.error is not None:
+            raise self.error
+        return [gauge(names.SCRAPED_QUEUES, self.calls)]
+
+
+def value(exporter: Exporter, metric: names.MetricName, **labels: str) -> float | None:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(OneScrape(exporter.scrape(3.0)))
+    return registry.get_sample_value(metric.name, labels)
+
+
+def test_the_broker_is_read_once_however_many_ask(broker: FakeBroker) -> None:
+    Exporter(broker, [("a", Made(reads=True)), ("b", Made(reads=True))]).scrape(3.0)
+    assert broker.deadlines == [3.0]
+
+
+def test_the_broker_is_not_read_for_those_who_do_not_ask(broker: FakeBroker) -> None:
+    exporter = Exporter(broker, [("a", Made())])
+    assert value(exporter, names.UP) is None
+    assert broker.deadlines == []
+
+
+@pytest.mark.parametrize("error", [NotReadyError("x", "not there"), ZeroDivisionError("a bug")])
+def test_one_that_fails_costs_its_own_families_only(broker: FakeBroker, error: Exception) -> None:
+    exporter = Exporter(broker, [("bad", Made(error=error)), ("good", Made())])
+    assert value(exporter, names.COLLECTOR_UP, collector="bad") == 0
+    assert value(exporter, names.COLLECTOR_UP, collector="good") == 1
+    assert value(exporter, names.SCRAPED_QUEUES) == 3
+    assert value(exporter, names.COLLECTOR_SUCCESS, collector="bad") is None
+
+
+def test_background_work_goes_on_between_scrapes_and_ends_with_the_exporter(broker: FakeBroker) -> None:
+    slow = Made(every_s=3600)
+    with Exporter(broker, [("slow", slow)], now=lambda: 1700.0) as exporter:
+        assert slow.called.wait(5)
+        slow_has_told = threading.Event()
+        for _ in range(1000):
+            if value(exporter, names.SCRAPED_QUEUES) == 1:
+                slow_has_told.set()
+                break
+        assert slow_has_told.is_set()
+        assert value(exporter, names.COLLECTOR_SUCCESS, collector="slow") == 1700
+    assert slow.calls == 1
+    assert not [thread for thread in threading.enumerate() if thread.name == "slow"]
+
+
+def test_background_work_may_not_ask_for_a_scrape(broker: FakeBroker) -> None:
+    wrong = Made(every_s=0.001, reads=True)
+    with Exporter(broker, [("wrong", wrong)]) as exporter:
+        while value(exporter, names.COLLECTOR_UP, collector="wrong") is None:
+            pass
+        assert value(exporter, names.COLLECTOR_UP, collector="wrong") == 0
+    assert broker.deadlines == []
+
+
+def test_nothing_runs_in_the_background_of_an_exporter_that_was_not_entered(broker: FakeBroker) -> None:
+    slow = Made(every_s=0.001)
+    Exporter(broker, [("slow", slow)]).scrape(3.0)
+    assert slow.calls == 0
