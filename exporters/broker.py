@@ -16,7 +16,9 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from exporters.snapshot import (
+    BINDING_COLUMNS,
     LENGTHS,
+    QUEUE_COLUMNS,
     RATES,
     QueueFacts,
     QueueKey,
@@ -157,14 +159,14 @@ class HttpsBroker:
         return read_counters(response.data.decode())
 
     def _queues(self) -> bool:
-        facts = [read_queue(row) for row in self._management.rows("queues")]
+        facts = [read_queue(row) for row in self._management.rows("queues", columns=QUEUE_COLUMNS)]
         self._known = (self._now(), facts, dead_letter_targets(facts, self._fresh_bindings()))
         return True
 
     def _fresh_bindings(self) -> list[dict[str, Any]]:
         with self._bindings_lock:
             if self._bindings_at_s is None or self._now() - self._bindings_at_s >= _BINDINGS_EVERY_S:
-                self._bindings = self._management.rows("bindings")
+                self._bindings = self._management.rows("bindings", columns=BINDING_COLUMNS)
                 self._bindings_at_s = self._now()
             return self._bindings
 

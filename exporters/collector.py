@@ -12,17 +12,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import HistogramMetricFamily, Metric, Sample
 
 import exporters.collectors as collectors_package
 from exporters.broker import Broker, Node
@@ -31,7 +26,33 @@ from exporters.snapshot import Snapshot
 from warren.connection import Credentials
 from warren.errors import BadInputError
 
-Family = GaugeMetricFamily | CounterMetricFamily
+
+class Family(Metric):
+    """Gauges or counters of one name. A sample is made when it is written out, and gone after that.
+
+    The library keeps a dictionary of labels for each: 50 MiB at ten thousand queues, never read twice.
+    """
+
+    def __init__(self, metric: MetricName) -> None:
+        kind = "counter" if metric.kind == "counter" else "gauge"
+        self._sample, self._labels = metric.name, metric.labels
+        self._rows: list[tuple[Sequence[str], float]] = []
+        super().__init__(
+            metric.name.removesuffix("_total") if kind == "counter" else metric.name, metric.help, kind
+        )
+
+    def add_metric(self, labels: Sequence[str], value: float) -> None:
+        """Add one sample; ``labels`` are the values in the order of the metric's labels."""
+        self._rows.append((labels, value))
+
+    @property  # type: ignore[override]
+    def samples(self) -> Iterator[Sample]:
+        for labels, value in self._rows:
+            yield Sample(self._sample, dict(zip(self._labels, labels, strict=True)), value)
+
+    @samples.setter
+    def samples(self, _none: object) -> None:
+        """The library's constructor begins with none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +123,7 @@ def make(name: str, reach: Reach) -> Collector:
 
 def family(metric: MetricName) -> Family:
     """An empty family for ``metric``."""
-    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-    return kind(metric.name, metric.help, labels=metric.labels)
+    return Family(metric)
 
 
 def histogram(metric: MetricName) -> HistogramMetricFamily:

@@ -118,6 +118,45 @@ DLX = _gauge(
     "target. The broker counts them neither as ready nor as unacknowledged.",
     *_QUEUE,
 )
+UNDER_REPLICATED = _gauge(
+    "warren_queue_under_replicated",
+    "1 when a replica does not run, or there are fewer than the policy's target-group-size. Quorum queues "
+    "and streams only.",
+    *_QUEUE,
+)
+CRITICAL = _gauge(
+    "warren_node_quorum_critical_queues",
+    "Queues and streams that would lose their majority if this node stopped now. Do not restart a node that "
+    "is not at 0.",
+    "member",
+)
+RETURNED = _gauge(
+    "warren_queue_messages_returned",
+    "Messages waiting that were delivered before and came back. Part of those ready. Quorum queues only.",
+    *_QUEUE,
+)
+DELAYED = _gauge(
+    "warren_queue_messages_delayed",
+    "Messages that wait for their delayed retry. Quorum queues only.",
+    *_QUEUE,
+)
+NEXT_DELAYED = _gauge(
+    "warren_queue_next_delayed_timestamp_seconds",
+    "When the next delayed message is due, in Unix time. Absent where none is delayed.",
+    *_QUEUE,
+)
+BY_PRIORITY = _gauge(
+    "warren_queue_messages_by_priority",
+    "Messages waiting in each priority that holds any; 4 holds those without a priority. Quorum queues only.",
+    *_QUEUE,
+    "priority",
+)
+SINGLE_ACTIVE = _gauge(
+    "warren_queue_single_active_consumer",
+    "Whether a queue with a single active consumer has one: 0 means that nobody is let to consume. Absent "
+    "for other queues.",
+    *_QUEUE,
+)
 DELIVERY_LIMIT = _gauge(
     "warren_queue_delivery_limit",
     "Deliveries after which a message is dead-lettered; absent without a limit.",

@@ -188,9 +188,12 @@ class ManagementClient:
         """
         return self._first_answer("GET", path, None, query, self._order(node))
 
-    def rows(self, *path: str, node: str | None = None) -> list[dict[str, Any]]:
-        """`get` of a path that answers with a list of objects; raises NotReadyError when it does not."""
-        answer = self.get(*path, node=node)
+    def rows(self, *path: str, node: str | None = None, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """`get` of a path that answers with a list of objects; raises NotReadyError when it does not.
+
+        ``columns``: only these keys of each (https://www.rabbitmq.com/docs/http-api-reference#filtering).
+        """
+        answer = self.get(*path, node=node, query={"columns": ",".join(columns)} if columns else None)
         if isinstance(answer, list) and all(isinstance(each, dict) for each in answer):
             return answer
         raise UnreachableError("/api/" + "/".join(path), "expected a list of objects")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 
@@ -50,6 +51,12 @@ def part(text: str, *, lengths: bool) -> str:
     )
 
 
+def asked_for(rows: list[dict[str, object]], path: str) -> list[dict[str, object]]:
+    """The columns that the query names, as the broker gives them."""
+    columns = parse_qs(urlparse(path).query).get("columns", [""])[0].split(",")
+    return [{name: value for name, value in row.items() if name in columns} for row in rows]
+
+
 def handler_of(stub: StubNode) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -64,8 +71,8 @@ def handler_of(stub: StubNode) -> type[BaseHTTPRequestHandler]:
                 return
             answers = {
                 "/metrics/detailed": part(recorded("rmq1.txt"), lengths="coarse" in self.path),
-                "/api/queues": json.dumps(recorded("queues.json")),
-                "/api/bindings": json.dumps(recorded("bindings.json")),
+                "/api/queues": json.dumps(asked_for(recorded("queues.json"), self.path)),
+                "/api/bindings": json.dumps(asked_for(recorded("bindings.json"), self.path)),
             }
             body = answers[path].encode()
             self.send_response(200)

@@ -75,6 +75,37 @@ def test_recorded_scrape_tells_members_leader_and_limits(broker: FakeBroker) -> 
     assert made.get_sample_value(names.STATE.name, {**WORK, "state": "running"}) == 1
 
 
+def test_nodes_that_may_not_stop_are_told_with_those_that_may(snapshot: Snapshot) -> None:
+    assert snapshot.queues is not None
+    queues = tuple(
+        replace(queue, online=("rmq1", "rmq2")) if queue.key == ("/orders", "orders.work") else queue
+        for queue in snapshot.queues
+    )
+    made = scrape(FakeBroker(replace(snapshot, queues=queues)), "queues")
+    critical = {node: made.get_sample_value(names.CRITICAL.name, {"member": node}) for node in snapshot.nodes}
+    assert critical == {"rmq1": 1, "rmq2": 1, "rmq3": 0}
+    assert made.get_sample_value(names.UNDER_REPLICATED.name, WORK) == 1
+
+
+def test_priorities_and_delays_are_told_where_there_are_any(snapshot: Snapshot) -> None:
+    assert snapshot.queues is not None
+    queues = tuple(
+        replace(
+            queue,
+            messages_by_priority=(("4", 2),),
+            messages_delayed=1,
+            next_delayed_at_s=1.5,
+            single_active=False,
+        )
+        for queue in snapshot.queues
+    )
+    made = scrape(FakeBroker(replace(snapshot, queues=queues)), "queues")
+    assert made.get_sample_value(names.BY_PRIORITY.name, {**WORK, "priority": "4"}) == 2
+    assert made.get_sample_value(names.DELAYED.name, WORK) == 1
+    assert made.get_sample_value(names.NEXT_DELAYED.name, WORK) == 1.5
+    assert made.get_sample_value(names.SINGLE_ACTIVE.name, WORK) == 0
+
+
 def test_a_leader_that_does_not_run_leads_nothing(snapshot: Snapshot) -> None:
     assert snapshot.queues is not None
     queues = tuple(replace(queue, online=("rmq1", "rmq2")) for queue in snapshot.queues)
@@ -184,7 +215,9 @@ def test_every_family_that_is_collected_is_in_names(broker: FakeBroker) -> None:
     collected = {family.name for family in exporter.scrape(3.0)}
     told = {metric.name for metric in names.ALL}
     assert collected <= told
-    assert {name for name in told if name.startswith(("warren_exporter_", "warren_queue_"))} <= collected
+    assert {
+        each for each in told if each.startswith(("warren_exporter_", "warren_queue_", "warren_node_"))
+    } <= collected
 
 
 def test_the_curves_of_many_queues_stay_small(snapshot: Snapshot) -> None:

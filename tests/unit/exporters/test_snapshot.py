@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from exporters.snapshot import PUBLISHED, READY, Snapshot, dead_letter_targets, read_counters, read_queue
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporters.snapshot import (
+    PUBLISHED,
+    QUEUE_COLUMNS,
+    READY,
+    Snapshot,
+    dead_letter_targets,
+    read_counters,
+    read_queue,
+)
 
 QUORUM = {
     "vhost": "/v",
@@ -38,6 +51,38 @@ def test_counters_are_read_by_queue_and_summed_over_exchanges() -> None:
     assert counters[READY] == {("/w", "q"): 9.0}
 
 
+@given(st.lists(st.tuples(st.text(), st.text(), st.integers(0, 10**15)), max_size=20))
+def test_counters_are_read_as_the_library_reads_them_whatever_the_names(
+    rows: list[tuple[str, str, int]],
+) -> None:
+    """Names may hold quotes, backslashes, line breaks of every alphabet: then the library is asked."""
+    metric = "rabbitmq_detailed_queue_messages_ready"
+    text = "".join(
+        f'{metric}{{vhost="{_escaped(vhost)}",queue="{_escaped(queue)}"}} {ready}\n'
+        for vhost, queue, ready in rows
+    )
+    expected: dict[tuple[str, str], float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            key = (sample.labels["vhost"], sample.labels["queue"])
+            expected[key] = expected.get(key, 0.0) + sample.value
+    assert read_counters(text)[READY] == expected
+
+
+def test_labels_in_another_order_are_read_too() -> None:
+    text = 'rabbitmq_detailed_queue_messages_ready{queue="q",vhost="/v"} 4\n'
+    assert read_counters(text)[READY] == {("/v", "q"): 4.0}
+
+
+def test_an_answer_that_breaks_off_is_refused() -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read_counters('rabbitmq_detailed_queue_messages_ready{vhost="/v",que')
+
+
+def _escaped(name: str) -> str:
+    return name.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
 def test_recorded_counters_come_from_the_nodes_that_the_clients_are_on(snapshot: Snapshot) -> None:
     published = {node: metrics[PUBLISHED] for node, metrics in snapshot.counters.items()}
     assert sum(counts.get(("/orders", "orders.work"), 0) for counts in published.values()) > 100_000
@@ -46,6 +91,79 @@ def test_recorded_counters_come_from_the_nodes_that_the_clients_are_on(snapshot:
 def test_a_member_that_is_away_is_not_online() -> None:
     queue = read_queue(QUORUM)
     assert (len(queue.members), queue.online) == (3, ("a", "c"))
+
+
+class Watched(dict[str, object]):
+    """Notes which keys are asked for."""
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)  # type: ignore[arg-type]
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: object = None) -> object:  # type: ignore[override]
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> object:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+
+def test_every_key_that_is_read_is_asked_of_the_broker_and_no_other() -> None:
+    asked: set[str] = set()
+    for row in (QUORUM, {"vhost": "/v", "name": "q", "type": "classic", "node": "rabbit@a"}):
+        watched = Watched({**row, "arguments": {"x-single-active-consumer": True}})
+        read_queue(watched)
+        asked |= watched.asked
+    assert asked == set(QUEUE_COLUMNS)
+
+
+def test_priorities_delays_and_the_single_active_consumer_are_read() -> None:
+    queue = read_queue(
+        {
+            **QUORUM,
+            "arguments": {"x-single-active-consumer": True},
+            "single_active_consumer_tag": "ctag1",
+            "messages_by_priority": {"4": 2, "9": 1},
+            "messages_delayed": 1,
+            "next_delayed_at": 1795851292138,
+            "messages_ready_returned": 3,
+        }
+    )
+    assert queue.single_active is True
+    assert queue.messages_by_priority == (("4", 2), ("9", 1))
+    assert (queue.messages_delayed, queue.next_delayed_at_s) == (1, 1795851292.138)
+    assert queue.messages_returned == 3
+    assert read_queue({**QUORUM, "messages_by_priority": []}).messages_by_priority == ()
+    assert read_queue(QUORUM).single_active is None
+    assert read_queue({**QUORUM, "arguments": {"x-single-active-consumer": True}}).single_active is False
+
+
+@pytest.mark.parametrize(
+    ("members", "online", "target", "under", "critical"),
+    [
+        ("abc", "abc", 3, False, ""),
+        ("abc", "ab", 3, True, "ab"),
+        ("abc", "a", 3, True, ""),
+        ("a", "a", 3, True, "a"),
+        ("ab", "ab", None, False, "ab"),
+        ("abcde", "abcd", None, True, ""),
+        ("abcde", "abc", None, True, "abc"),
+    ],
+)
+def test_members_that_may_not_stop_are_those_that_a_majority_needs(
+    members: str, online: str, target: int | None, under: bool, critical: str
+) -> None:
+    row = {**QUORUM, "members": list(members), "online": list(online)}
+    policy = {} if target is None else {"target-group-size": target}
+    queue = read_queue({**row, "effective_policy_definition": policy})
+    assert queue.under_replicated is under
+    assert queue.critical_members == tuple(critical)
+
+
+def test_a_classic_queue_has_no_majority_to_lose() -> None:
+    queue = read_queue({"vhost": "/v", "name": "q", "type": "classic", "node": "rabbit@a"})
+    assert queue.critical_members == ()
 
 
 def test_what_the_api_leaves_out_is_none_and_not_nought() -> None:
