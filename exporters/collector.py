@@ -35,20 +35,20 @@ class Family(Metric):
 
     def __init__(self, metric: MetricName) -> None:
         kind = "counter" if metric.kind == "counter" else "gauge"
-        self._sample, self._labels = metric.name, metric.labels
-        self._rows: list[tuple[Sequence[str], float]] = []
+        self._sample, self.labels = metric.name, metric.labels
+        self.rows: list[tuple[Sequence[str], float]] = []
         super().__init__(
             metric.name.removesuffix("_total") if kind == "counter" else metric.name, metric.help, kind
         )
 
     def add_metric(self, labels: Sequence[str], value: float) -> None:
         """Add one sample; ``labels`` are the values in the order of the metric's labels."""
-        self._rows.append((labels, value))
+        self.rows.append((labels, value))
 
     @property  # type: ignore[override]
     def samples(self) -> Iterator[Sample]:
-        for labels, value in self._rows:
-            yield Sample(self._sample, dict(zip(self._labels, labels, strict=True)), value)
+        for labels, value in self.rows:
+            yield Sample(self._sample, dict(zip(self.labels, labels, strict=True)), value)
 
     @samples.setter
     def samples(self, _none: object) -> None:

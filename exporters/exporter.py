@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 from prometheus_client.core import Metric
-from prometheus_client.registry import Collector as PrometheusCollector
 
 from exporters import names
 from exporters.broker import Broker
@@ -118,16 +117,6 @@ class Exporter:
             if said.at_s is not None:
                 last.add_metric([name], said.at_s)
         return up, took, last
-
-
-class OneScrape(PrometheusCollector):
-    """The families of a scrape already done, as prometheus_client's exposition wants them."""
-
-    def __init__(self, families: Sequence[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
 
 
 class _NoScrape:

@@ -17,11 +17,9 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
-
 from exporters import names
-from exporters.exporter import Exporter, OneScrape
+from exporters.exporter import Exporter
+from exporters.exposition import encode
 from warren.errors import NotReadyError
 
 _HANDSHAKE_S = 5.0
@@ -86,10 +84,9 @@ def application(
         if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             return _send(start, "405 Method Not Allowed", "text/plain; charset=utf-8", b"only GET\n")
         if path == "/metrics":
-            encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
-            registry = CollectorRegistry(auto_describe=False)
-            registry.register(OneScrape(exporter.scrape(_deadline_s(environ, deadline_s))))
-            return _send(start, "200 OK", content_type, encode(registry))
+            families = exporter.scrape(_deadline_s(environ, deadline_s))
+            body, content_type = encode(families, environ.get("HTTP_ACCEPT", ""))
+            return _send(start, "200 OK", content_type, *body)
         if path == "/-/healthy":
             return _send(start, "200 OK", "text/plain; charset=utf-8", b"Healthy.\n")
         if path == "/":
@@ -128,9 +125,10 @@ def _deadline_s(environ: WSGIEnvironment, deadline_s: float) -> float:
     return min(deadline_s, max(waits_s - _WAY_BACK_S, waits_s / 2))
 
 
-def _send(start: StartResponse, status: str, content_type: str, body: bytes) -> Iterable[bytes]:
-    start(status, [("Content-Type", content_type), ("Content-Length", str(len(body))), *_HEADERS])
-    return [body]
+def _send(start: StartResponse, status: str, content_type: str, *body: bytes) -> Iterable[bytes]:
+    length = sum(len(part) for part in body)
+    start(status, [("Content-Type", content_type), ("Content-Length", str(length)), *_HEADERS])
+    return body
 
 
 def _landing_page(collectors: Sequence[str]) -> str:

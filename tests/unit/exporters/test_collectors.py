@@ -12,7 +12,8 @@ from prometheus_client.core import Metric
 from exporters import collector, names
 from exporters.broker import QueueFilter
 from exporters.collector import Scrape
-from exporters.exporter import Exporter, OneScrape
+from exporters.exporter import Exporter
+from exporters.exposition import OneScrape
 from exporters.snapshot import PUBLISHED, READY, UNACKED, Snapshot
 from warren.errors import BadInputError
 
@@ -206,6 +207,7 @@ def test_every_metric_has_a_unit_or_says_what_it_counts() -> None:
     for metric in names.ALL:
         assert metric.name.startswith("warren_")
         assert metric.help.endswith(".")
+        assert not set('"\\\n') & set(metric.help), "the exposition writes it as it is"
         assert not {"node", "cluster"} & set(metric.labels)
         assert metric.name.endswith("_total") == (metric.kind == "counter")
 

@@ -11,7 +11,8 @@ from prometheus_client.core import Metric
 
 from exporters import names
 from exporters.collector import Scrape, gauge
-from exporters.exporter import Exporter, OneScrape
+from exporters.exporter import Exporter
+from exporters.exposition import OneScrape
 from warren.errors import NotReadyError
 
 from .conftest import FakeBroker

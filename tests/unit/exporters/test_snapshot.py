@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -51,6 +51,7 @@ def test_counters_are_read_by_queue_and_summed_over_exchanges() -> None:
     assert counters[READY] == {("/w", "q"): 9.0}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.text(), st.integers(0, 10**15)), max_size=20))
 def test_counters_are_read_as_the_library_reads_them_whatever_the_names(
     rows: list[tuple[str, str, int]],
