@@ -77,6 +77,7 @@ check: setup-dev ## linters, types, generated files, the wheel
 
 bench: cluster-up ## Warren beside PerfTest, cell by cell, on the same cluster; hours, and it can be resumed
 	$(WARREN) bench
+	$(WARREN) bench scrapes
 	$(WARREN) bench ledger
 
 docs: setup ## write the reference pages of docs/ anew

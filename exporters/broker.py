@@ -55,7 +55,7 @@ class QueueFilter:
     """Which queues are shown: ``include`` and not ``exclude``, both matched whole against ``vhost:queue``;
     exclusive queues never (their names are made up anew for each connection); at most ``most``, by name."""
 
-    def __init__(self, *, include: str = ".*", exclude: str | None = None, most: int = 2000) -> None:
+    def __init__(self, *, include: str = ".*", exclude: str | None = None, most: int = 20_000) -> None:
         try:
             self._include = re.compile(include)
             self._exclude = re.compile(exclude) if exclude else None

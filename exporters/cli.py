@@ -102,7 +102,7 @@ def exporter() -> None:
 @click.option(
     "--most-queues",
     type=click.IntRange(min=1),
-    default=2000,
+    default=20_000,
     show_default=True,
     help="Leave out what comes after this many queues by name.",
 )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from loadgen.bench import cells, ledger, streams
+from loadgen.bench import cells, ledger, scrapes, streams
 from loadgen.bench.engine import Bench, Plan
 from loadgen.bench.prepare import prepare, prepare_streams
 from loadgen.bench.table import markdown
@@ -158,3 +158,26 @@ def ledger_costs(*, up_to: int, json_path: Path | None) -> int:
         "\n".join([ledger.table(found), "", *(broken or ["holds: memory, cost a message, judgement"])])
     )
     return EXIT_FAILED if broken else EXIT_OK
+
+
+@bench.command("scrapes")
+@topology_option
+@click.option(
+    "--queues", default=10_000, show_default=True, type=click.IntRange(1, 20_000), help="How many to make."
+)
+@click.option(
+    "--type", "kind", default="classic", show_default=True, type=click.Choice(["classic", "quorum"]),
+    help="Their type; so many quorum queues need more memory than a node of the lab has.",
+)  # fmt: skip
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Times to ask each endpoint."
+)
+@json_option
+def costs_of_scrapes(
+    *, topology: Path | None, queues: int, kind: str, rounds: int, json_path: Path | None
+) -> None:
+    """What a scrape of many queues costs: the exporter beside the broker's own endpoints."""
+    options.check_writable(json_path)
+    found = scrapes.measure(options.context(topology), queues=queues, kind=kind, rounds=rounds)
+    options.write_json(json_path, scrapes.as_dict(found, queues=queues, kind=kind))
+    click.echo(scrapes.table(found))
