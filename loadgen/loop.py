@@ -34,6 +34,7 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
         self._budget = budget or Budget()
         self._direct: tuple[tuple[int, int], Callable[[], bool]] | None = None
         self._timers_ns = 0
+        self._hurried = False
         super().__init__()
         self.activate_poller()
 
@@ -44,7 +45,8 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
         nanoseconds). They differ where the budget made it rest: whatever came meanwhile waited for us.
         """
         began = time.monotonic_ns()
-        rest_ns = self._budget.rest_ns(began)
+        rest_ns = 0 if self._hurried else self._budget.rest_ns(began)
+        self._hurried = False
         if rest_ns > 0:
             time.sleep(rest_ns / SECOND_NS)
             polled = time.monotonic_ns()
@@ -61,6 +63,14 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
         if woke - polled > _SLEPT_NS:
             return woke, woke
         return woke, began if rest_ns > 0 else 0
+
+    def hurry(self) -> None:
+        """Take the next turn without a rest: this one left bytes behind that could have been moved.
+
+        A rest gathers messages for one turn. What does not fit into a turn gains nothing by resting, and a
+        turn's bytes times the turns of the budget would be the most that ever goes through.
+        """
+        self._hurried = True
 
     def prefer(self, fd: int, read: Callable[[], bool]) -> None:
         """Call ``read`` when ``fd`` can be read and nothing else has happened, unless it returns False."""

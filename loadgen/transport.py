@@ -110,7 +110,10 @@ class Connection(SelectConnection):  # type: ignore[misc]
         as everything else of a small read. Here the kernel is asked how much there is, after each record.
         """
         transport = self._transport
-        if transport is None or transport._state != transport._STATE_ACTIVE or self.unsent_bytes():
+        if transport is None or transport._state != transport._STATE_ACTIVE:
+            return False
+        if self.unsent_bytes():
+            self.ioloop.hurry()
             return False
         try:
             return self._drain(transport)
@@ -130,10 +133,13 @@ class Connection(SelectConnection):  # type: ignore[misc]
                 return False
             self._on_data_available(data)
             left -= len(data)
-            if left <= 0 or transport._state != transport._STATE_ACTIVE:
+            if transport._state != transport._STATE_ACTIVE:
                 return True
             fcntl.ioctl(self._fd, termios.FIONREAD, self._readable)
             if not self._readable[0]:
+                return True
+            if left <= 0:
+                self.ioloop.hurry()
                 return True
 
     def flush(self) -> None:
@@ -145,6 +151,7 @@ class Connection(SelectConnection):  # type: ignore[misc]
             rest = _send_now(self._transport, joined)
             if rest:
                 self._adapter_emit_data(rest)
+                self.ioloop.hurry()
 
     def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
         self._pending.extend(marshaled_frames)

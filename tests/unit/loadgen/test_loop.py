@@ -114,6 +114,30 @@ def test_what_came_while_the_loop_rested_is_read_in_one_turn(busy: TurnLoop) -> 
     os.close(far)
 
 
+def test_turn_that_left_something_behind_is_followed_by_one_without_a_rest(
+    busy: TurnLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(time, "sleep", rests.append)
+    near, far = os.pipe()
+    os.write(far, bytes(50))
+
+    def read_one() -> bool:
+        os.read(near, 1)
+        busy.hurry()
+        return True
+
+    busy.add_handler(near, lambda _fd, _events: pytest.fail("it was to be read directly"), PollEvents.READ)
+    busy.prefer(near, read_one)
+    busy.turn()
+    del rests[:]
+    for _ in range(40):
+        busy.turn()
+    assert rests == []
+    os.close(near)
+    os.close(far)
+
+
 @pytest.mark.parametrize("ask", ["call_later", "add_callback", "add_callback_threadsafe"])
 def test_what_pika_asks_for_between_turns_is_not_missed(ask: str) -> None:
     loop = TurnLoop()

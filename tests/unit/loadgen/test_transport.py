@@ -97,6 +97,8 @@ class Wire:
         )
         self.connection.bytes_received = self.connection.bytes_sent = self.connection.frames_sent = 0
         self.connection._transport = self
+        self.connection._nbio = self
+        self.hurries = 0
         self.deliveries: list[wire.Delivery] = []
         self.confirms: list[tuple[int, bool, bool]] = []
         self.others: list[Any] = []
@@ -106,6 +108,14 @@ class Wire:
         self.connection.on_delivery = self.deliveries.append
         self.connection.on_confirm = lambda *confirm: self.confirms.append(confirm)
         self.connection._process_frame = self.others.append
+
+    # What the connection asks of its loop.
+
+    def get_native_ioloop(self) -> Wire:
+        return self
+
+    def hurry(self) -> None:
+        self.hurries += 1
 
     # What the transport below offers: a socket, and pika's own buffer.
 
@@ -207,6 +217,7 @@ def test_what_the_socket_does_not_take_is_left_to_pika(line: Wire, full: Excepti
     line.connection.flush()
     assert line.writes == [b"onet", b"wo"]
     assert line.handed_over == [b"three"]
+    assert line.hurries == 1
 
 
 def test_nothing_overtakes_what_pika_has_buffered(line: Wire) -> None:
@@ -285,6 +296,7 @@ class Line:
         self.unsent = 0
         self.aborted: list[BaseException] = []
         self.preferred: list[int] = []
+        self.hurries = 0
         connection._transport = self
         connection._nbio = self
         connection.read_in_large_pieces()
@@ -302,6 +314,9 @@ class Line:
 
     def prefer(self, fd: int, read: Any) -> None:
         self.preferred.append(fd)
+
+    def hurry(self) -> None:
+        self.hurries += 1
 
     def close(self) -> None:
         self._sock.close()
@@ -321,15 +336,19 @@ def test_all_that_is_there_is_read_in_one_turn(line: Wire, below: Line) -> None:
     assert line.connection.read_now() is True
     assert [(each.tag, each.body) for each in line.deliveries] == [(1, body), (2, b"x")]
     assert below.preferred == [below._sock.fileno()]
+    assert below.hurries == 0
 
 
-def test_one_turn_does_not_read_for_ever(line: Wire, below: Line) -> None:
+def test_one_turn_does_not_read_for_ever_and_the_next_does_not_rest(line: Wire, below: Line) -> None:
+    """At 64 KiB a message a hundred turns a second of 100 KiB were all that a worker ever received."""
     below._MAX_CONSUME_BYTES = 1
     below.broker.sendall(delivered(1, bytes(100_000)))
     line.connection.read_now()
     assert line.deliveries == []
+    assert below.hurries == 1
     line.connection.read_now()
     assert [each.tag for each in line.deliveries] == [1]
+    assert below.hurries == 1
 
 
 def test_nothing_to_read_is_no_fault(line: Wire, below: Line) -> None:
