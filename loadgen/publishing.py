@@ -191,7 +191,7 @@ class Publishing(ABC):
         room = min(room, self._renewals.room(self._next_seq))
         while True:
             now = time.monotonic_ns()
-            intended = t0_ns + self._schedule.intended_ns(self._next_seq) if paced else now
+            intended = t0_ns + self._schedule.intended_ns(self._next_seq) if paced else max(now, t0_ns)
             if intended >= self._end_ns:
                 self._creating = False
                 return now

@@ -184,6 +184,18 @@ def test_messages_leave_when_they_are_due(rig: Rig) -> None:
     assert [stamp.intended_ns - SECOND_NS for stamp in rig.connection.sent()] == [0, MS, 2 * MS, 3 * MS]
 
 
+def test_without_a_schedule_too_nothing_leaves_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PerfTest's twelve bytes say whose they are by their time alone: from before it is a stranger."""
+    rig = Rig(tmp_path, monkeypatch, rate_per_s=None)
+    rig.start()
+    assert rig.at(-150) == 0
+    assert rig.seqs() == []
+    rig.at(0)
+    assert rig.seqs() == list(range(10))
+
+
 def test_messages_that_came_due_between_two_turns_leave_together_and_keep_their_own_times(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
