@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -15,13 +16,35 @@ from warren.errors import BadInputError
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _HIGHEST_PORT = 65535
+_LISTENER_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_A_LISTENER = "streams=rmq1:5551"
+#: What the flags for ports name already.
+_OF_NODES = ("amqps", "inter-node", "management", "metrics")
 
 
-def _address(value: str) -> tuple[str, int]:
+def _address(value: str, option: str, example: str) -> tuple[str, int]:
     host, colon, port = value.rpartition(":")
     if not (host and colon and port.isdigit() and int(port) <= _HIGHEST_PORT):
-        raise BadInputError("--listen", f"'{value}' is not HOST:PORT", "for example 0.0.0.0:9419")
+        raise BadInputError(option, f"'{value}' is not HOST:PORT", f"for example {example}")
     return host.strip("[]"), int(port)
+
+
+def parse_listeners(values: tuple[str, ...]) -> tuple[collector.Listener, ...]:
+    """Each NAME=HOST:PORT; raises BadInputError for what is none, and for one that is said twice."""
+    found: list[collector.Listener] = []
+    for value in values:
+        name, equals, address = value.partition("=")
+        if not (equals and _LISTENER_NAME.fullmatch(name)):
+            raise BadInputError(
+                "--listener", f"'{value}' is not NAME=HOST:PORT", "for example " + _A_LISTENER
+            )
+        host, port = _address(address, "--listener", _A_LISTENER)
+        if name in _OF_NODES:
+            raise BadInputError("--listener", f"'{name}' is what the nodes' own is called", "another name")
+        if any((each.name, each.host) == (name, host) for each in found):
+            raise BadInputError("--listener", f"'{name}' of {host} is given twice", "leave one out")
+        found.append(collector.Listener(name=name, host=host, port=port))
+    return tuple(found)
 
 
 def _stop(*_: object) -> None:
@@ -82,10 +105,22 @@ def exporter() -> None:
 @click.option(
     "--vhost", "vhosts", multiple=True, help="Virtual host for the canary; may be given several times."
 )
+@click.option(
+    "--listener",
+    "listeners",
+    multiple=True,
+    help="NAME=HOST:PORT of another TLS listener for certificates; may be given several times.",
+)
 @click.option("--topology", type=_FILE, default=None, help="Topology file that drift compares with.")
 @click.option("--user", required=True, help="Broker user tagged monitoring.")
 @click.option("--password-file", type=_FILE, required=True, help="File that holds the user's password.")
 @click.option("--ca", type=_FILE, required=True, help="PEM file of the authority that signs the nodes.")
+@click.option(
+    "--inter-node-ca",
+    type=_FILE,
+    default=None,
+    help="PEM file of the authority that signs the nodes' certificates among themselves.",
+)
 @click.option("--cert", type=_FILE, required=True, help="PEM certificate that this server shows.")
 @click.option("--key", type=_FILE, required=True, help="PEM key of that certificate.")
 @click.option(
@@ -124,10 +159,12 @@ def serve(
     amqps_port: int,
     inter_node_port: int,
     vhosts: tuple[str, ...],
+    listeners: tuple[str, ...],
     topology: Path | None,
     user: str,
     password_file: Path,
     ca: Path,
+    inter_node_ca: Path | None,
     cert: Path,
     key: Path,
     client_ca: Path,
@@ -138,7 +175,7 @@ def serve(
     deadline_s: float,
 ) -> None:
     """Serve metrics over HTTPS until interrupted; each scrape reads the broker anew."""
-    host, port = _address(listen)
+    host, port = _address(listen, "--listen", "0.0.0.0:9419")
     chosen = tuple(dict.fromkeys(collect))
     collector.refuse_unknown(chosen)
     reach = collector.Reach(
@@ -157,6 +194,8 @@ def serve(
         timeout_s=deadline_s,
         vhosts=vhosts,
         topology=topology,
+        listeners=parse_listeners(listeners),
+        inter_node_ca=inter_node_ca,
     )
     broker = HttpsBroker(
         reach.nodes,

@@ -56,9 +56,20 @@ class Family(Metric):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Something that speaks TLS: ``name`` is its label, and ``host`` must be in its certificate."""
+
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """What a collector may reach, and as whom. ``topology`` is the file that drift compares with, and
-    ``vhosts`` are those that the canary flies in; ``timeout_s`` bounds one attempt of background work."""
+    ``vhosts`` are those that the canary flies in; ``timeout_s`` bounds one attempt of background work.
+    ``listeners`` are those that certificates looks at besides the nodes', ``inter_node_ca`` is the authority
+    of the nodes among themselves."""
 
     nodes: tuple[Node, ...]
     credentials: Credentials
@@ -66,6 +77,8 @@ class Reach:
     timeout_s: float
     vhosts: tuple[str, ...] = ()
     topology: Path | None = None
+    listeners: tuple[Listener, ...] = ()
+    inter_node_ca: Path | None = None
 
 
 class Scrape:

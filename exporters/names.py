@@ -171,6 +171,81 @@ BYTES_RATIO = _gauge(
     *_QUEUE,
 )
 
+# certificates
+_LISTENER = ("member", "listener")
+TLS_SUCCESS = _gauge(
+    "warren_tls_probe_success",
+    "1 when the listener showed a certificate at the last look, which is taken every minute in the "
+    "background. Where it is 0 all else of this listener is absent.",
+    *_LISTENER,
+)
+TLS_FAULT = _gauge(
+    "warren_tls_fault_info",
+    "Always 1. Label reason says why the listener showed no certificate, or why its chain is not trusted.",
+    *_LISTENER,
+    "reason",
+)
+TLS_NOT_AFTER = _gauge(
+    "warren_tls_certificate_not_after_timestamp_seconds",
+    "When the server's own certificate expires.",
+    *_LISTENER,
+)
+TLS_CHAIN_NOT_AFTER = _gauge(
+    "warren_tls_chain_not_after_timestamp_seconds",
+    "When the first certificate of the chain expires: of those that the server sent, and where the chain is "
+    "trusted, of those up to the authority's.",
+    *_LISTENER,
+)
+TLS_CERTIFICATE = _gauge(
+    "warren_tls_certificate_info",
+    "Always 1. Labels tell the server's own certificate from another: issuer, serial number and SHA-256 "
+    "fingerprint, in hexadecimal.",
+    *_LISTENER,
+    "issuer",
+    "serial",
+    "fingerprint",
+)
+TLS_TRUSTED = _gauge(
+    "warren_tls_chain_trusted",
+    "1 when a client that trusts the authority given would take the chain, times included. Absent where no "
+    "authority was given for this listener, and where it speaks only versions before TLS 1.2.",
+    *_LISTENER,
+)
+TLS_NAMES_HOST = _gauge(
+    "warren_tls_certificate_names_host",
+    "1 when the certificate names the host that it is reached by.",
+    *_LISTENER,
+)
+TLS_VERSION = _gauge(
+    "warren_tls_version_offered",
+    "1 when the listener shook hands in this version, 0 when it refused; asked every quarter of an hour, "
+    "and when the listener was away or shows another certificate. Absent where the probe's own OpenSSL "
+    "cannot ask, or there was no answer.",
+    *_LISTENER,
+    "version",
+)
+TLS_NEGOTIATED = _gauge(
+    "warren_tls_negotiated_cipher_info",
+    "Always 1. Label cipher is the suite that the listener takes in this version of all that OpenSSL knows, "
+    "the strongest first.",
+    *_LISTENER,
+    "version",
+    "cipher",
+)
+TLS_CIPHER = _gauge(
+    "warren_tls_cipher_info",
+    "Always 1 for each suite that the listener takes in TLS 1.2, found by offering it the others until it "
+    "refuses. Absent where that could not be done to the end.",
+    *_LISTENER,
+    "cipher",
+)
+TLS_VARIANTS = _gauge(
+    "warren_tls_listener_variants",
+    "How many different sets of issuer, versions and TLS 1.2 suites the nodes of a listener show; 1 when all "
+    "are alike. Nodes of which not all of it is known are left out.",
+    "listener",
+)
+
 ALL: tuple[MetricName, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, MetricName)
 )

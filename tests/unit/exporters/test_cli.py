@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporters.cli import exporter
+from exporters.cli import exporter, parse_listeners
 from warren.errors import BadInputError, NotReadyError
 
 
@@ -32,6 +32,30 @@ def test_an_address_that_is_none_is_refused(flags: dict[str, str]) -> None:
 def test_an_unknown_collector_is_refused(flags: dict[str, str]) -> None:
     with pytest.raises(BadInputError, match="no collector 'lagg'"):
         serve({**flags, "collect": "lagg"})
+
+
+@pytest.mark.parametrize(
+    ("listener", "why"),
+    [
+        ("rmq1:5551", "'rmq1:5551' is not NAME=HOST:PORT"),
+        ("Streams=rmq1:5551", "is not NAME=HOST:PORT"),
+        ("streams=rmq1", "'rmq1' is not HOST:PORT"),
+        ("streams=:5551", "is not HOST:PORT"),
+        ("amqps=rmq1:5671", "'amqps' is what the nodes' own is called"),
+    ],
+)
+def test_a_listener_that_is_none_is_refused(flags: dict[str, str], listener: str, why: str) -> None:
+    with pytest.raises(BadInputError, match=why):
+        serve({**flags, "listener": listener})
+
+
+def test_a_listener_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(BadInputError, match="'streams' of rmq1 is given twice"):
+        parse_listeners(("streams=rmq1:5551", "streams=rmq2:5551", "streams=rmq1:5552"))
+    assert [each.host for each in parse_listeners(("streams=rmq1:5551", "streams=rmq2:5551"))] == [
+        "rmq1",
+        "rmq2",
+    ]
 
 
 def test_an_empty_password_file_is_refused(flags: dict[str, str]) -> None:
