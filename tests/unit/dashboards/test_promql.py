@@ -32,7 +32,14 @@ OWN = {
     "ALERTS",
     "up",
 }
-WITHOUT_JOB = ("ALERTS", "warren_objective_", "warren_queue_", "warren_exporter_", "rabbitmq_detailed_")
+WITHOUT_JOB = (
+    "ALERTS",
+    "warren_objective_",
+    "warren_queue_",
+    "warren_exporter_",
+    "warren_tls_",
+    "rabbitmq_detailed_",
+)
 
 
 def selectors(node: Any) -> Iterator[Any]:
@@ -88,7 +95,7 @@ def test_every_panel_selector_names_its_job_and_its_cluster(all_boards: tuple[Bo
             assert "cluster" in named, f"{where}: {selector.name}"
             if not selector.name.startswith(("ALERTS", "warren_objective_")):
                 assert named.get("job") in {
-                    "rabbitmq", "rabbitmq-detailed", "rabbitmq-raft", "exporter", "load",
+                    "rabbitmq", "rabbitmq-detailed", "rabbitmq-raft", "exporter", "probe", "load",
                 }, f"{where}: {selector.name}"  # fmt: skip
 
 
