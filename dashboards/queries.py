@@ -15,6 +15,8 @@ DETAILED = 'job="rabbitmq-detailed",cluster=~"$cluster"'
 RAFT = 'job="rabbitmq-raft",cluster=~"$cluster"'
 #: Figures of Warren's own exporter.
 EXPORTER = 'job="exporter",cluster=~"$cluster"'
+#: Figures of what Warren tries from outside: TLS listeners, and messages of its own.
+PROBE = 'job="probe",cluster=~"$cluster"'
 #: Figures of a load run.
 LOAD = 'job="load",cluster=~"$cluster",profile=~"$profile",run_id=~"$run"'
 #: One or more queues, chosen by variable.

@@ -81,6 +81,7 @@ def test_uids_are_stable(dashboards_json: list[Json]) -> None:
         "warren-cluster",
         "warren-load",
         "warren-queues",
+        "warren-tls",
     ]
 
 
