@@ -13,6 +13,10 @@ from loadgen.curve import SECOND_NS
 #: So many turns may follow each other at once before the budget spaces them.
 _BURST = 20
 _LITTLE_CREDIT = 50
+#: A turn that read more than this found the socket's receive buffer well filled: Linux begins with 128 KiB,
+#: and enlarges it by what is read in a round trip, of which a rest is hundreds (tcp(7), tcp_moderate_rcvbuf).
+_LARGE_BYTES = 48 * 1024
+_LEAST_SHARE = 1 / 64
 
 
 def spacing_ns(wakes_per_s: int, credit: int, messages_per_s: float) -> int:
@@ -33,18 +37,29 @@ class Budget:
 
     The generic cell rate algorithm (ITU-T I.371, annex A), which needs one number: when the turns taken so
     far are paid for.
+
+    Rests end where the bytes that come in one fill the socket: nothing is gathered then, the sender waits. So
+    the price of a turn is halved after one that read a lot, and grows again after those that read little.
     """
 
-    __slots__ = ("_paid_ns", "every_ns")
+    __slots__ = ("_paid_ns", "_share", "every_ns")
 
     def __init__(self, every_ns: int = 0) -> None:
         self.every_ns = every_ns
         self._paid_ns = 0
+        self._share = 1.0
 
     def rest_ns(self, now_ns: int) -> int:
         """How long the next turn has to wait; 0 or less: not at all."""
-        return self._paid_ns - _BURST * self.every_ns - now_ns if self.every_ns else 0
+        return self._paid_ns - int(_BURST * self.every_ns * self._share) - now_ns if self.every_ns else 0
 
     def spend(self, now_ns: int) -> None:
         """A turn begins."""
-        self._paid_ns = max(self._paid_ns, now_ns) + self.every_ns
+        self._paid_ns = max(self._paid_ns, now_ns) + int(self.every_ns * self._share)
+
+    def read(self, size_bytes: int) -> None:
+        """What the turn read in all."""
+        if size_bytes > _LARGE_BYTES:
+            self._share = max(self._share / 2, _LEAST_SHARE)
+        elif self._share < 1 and size_bytes < _LARGE_BYTES / 2:
+            self._share = min(1.0, self._share * 1.25)

@@ -31,7 +31,7 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
 
     def __init__(self, budget: Budget | None = None) -> None:
         self.wake_ns: int | None = None
-        self._budget = budget or Budget()
+        self.budget = budget or Budget()
         self._direct: tuple[tuple[int, int], Callable[[], bool]] | None = None
         self._timers_ns = 0
         self._hurried = False
@@ -45,7 +45,7 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
         nanoseconds). They differ where the budget made it rest: whatever came meanwhile waited for us.
         """
         began = time.monotonic_ns()
-        rest_ns = 0 if self._hurried else self._budget.rest_ns(began)
+        rest_ns = 0 if self._hurried else self.budget.rest_ns(began)
         self._hurried = False
         if rest_ns > 0:
             time.sleep(rest_ns / SECOND_NS)
@@ -54,7 +54,7 @@ class TurnLoop(IOLoop):  # type: ignore[misc]
             polled = began
         events = self._poller._poll.poll(self._wait_s(polled))
         woke = time.monotonic_ns()
-        self._budget.spend(woke)
+        self.budget.spend(woke)
         if events and not self._read_directly(events):
             self._poller._dispatch_fd_events(dict(events))
         if woke >= self._timers_ns:

@@ -126,21 +126,24 @@ class Connection(SelectConnection):  # type: ignore[misc]
             return True
 
     def _drain(self, transport: Any) -> bool:
-        left = transport._MAX_CONSUME_BYTES
-        while True:
-            data = self._receive()
-            if not data:
-                return False
-            self._on_data_available(data)
-            left -= len(data)
-            if transport._state != transport._STATE_ACTIVE:
-                return True
-            fcntl.ioctl(self._fd, termios.FIONREAD, self._readable)
-            if not self._readable[0]:
-                return True
-            if left <= 0:
-                self.ioloop.hurry()
-                return True
+        most, size = transport._MAX_CONSUME_BYTES, 0
+        try:
+            while True:
+                data = self._receive()
+                if not data:
+                    return False
+                size += len(data)
+                self._on_data_available(data)
+                if transport._state != transport._STATE_ACTIVE:
+                    return True
+                fcntl.ioctl(self._fd, termios.FIONREAD, self._readable)
+                if not self._readable[0]:
+                    return True
+                if size >= most:
+                    self.ioloop.hurry()
+                    return True
+        finally:
+            self.ioloop.budget.read(size)
 
     def flush(self) -> None:
         """Hand everything queued in this turn to the socket as one write."""

@@ -61,6 +61,34 @@ def test_no_budget_is_no_rest() -> None:
     assert taken(Budget(0), [7] * 1000) == [7] * 1000
 
 
+def test_rests_end_where_what_comes_in_one_fills_the_socket() -> None:
+    """A hundred turns a second of what a receive buffer holds were 11.5 MB/s, whatever the broker had."""
+    budget, now, total = Budget(10 * MS), 0, 0
+    for _ in range(1000):
+        came_in_ns = max(MS // 10, budget.rest_ns(now))
+        now += came_in_ns
+        budget.spend(now)
+        there = min(115_000, 60_000_000 * came_in_ns // 1_000_000_000)
+        budget.read(there)
+        total += there
+    assert total / now * 1_000_000_000 > 50_000_000
+    for _ in range(120):
+        now += max(0, budget.rest_ns(now))
+        budget.spend(now)
+        budget.read(1000)
+    assert budget.rest_ns(now) == pytest.approx(10 * MS, rel=0.01)
+
+
+def test_little_that_is_read_leaves_the_turns_as_far_apart_as_they_were() -> None:
+    budget, turns, now = Budget(10 * MS), [], 0
+    for _ in range(50):
+        now += max(0, budget.rest_ns(now))
+        budget.spend(now)
+        budget.read(30_000)
+        turns.append(now)
+    assert {later - before for before, later in pairwise(turns[25:])} == {10 * MS}
+
+
 def test_turns_are_spaced_as_asked_where_credit_abounds() -> None:
     assert spacing_ns(400, 500, 2000) == 5 * MS // 2
 

@@ -297,6 +297,8 @@ class Line:
         self.aborted: list[BaseException] = []
         self.preferred: list[int] = []
         self.hurries = 0
+        self.budget = self
+        self.sizes: list[int] = []
         connection._transport = self
         connection._nbio = self
         connection.read_in_large_pieces()
@@ -314,6 +316,9 @@ class Line:
 
     def prefer(self, fd: int, read: Any) -> None:
         self.preferred.append(fd)
+
+    def read(self, size_bytes: int) -> None:
+        self.sizes.append(size_bytes)
 
     def hurry(self) -> None:
         self.hurries += 1
@@ -337,6 +342,7 @@ def test_all_that_is_there_is_read_in_one_turn(line: Wire, below: Line) -> None:
     assert [(each.tag, each.body) for each in line.deliveries] == [(1, body), (2, b"x")]
     assert below.preferred == [below._sock.fileno()]
     assert below.hurries == 0
+    assert below.sizes == [len(delivered(1, body) + delivered(2, b"x"))]
 
 
 def test_one_turn_does_not_read_for_ever_and_the_next_does_not_rest(line: Wire, below: Line) -> None:
