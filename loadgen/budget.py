@@ -51,7 +51,7 @@ class Budget:
 
     def rest_ns(self, now_ns: int) -> int:
         """How long the next turn has to wait; 0 or less: not at all."""
-        return self._paid_ns - int(_BURST * self.every_ns * self._share) - now_ns if self.every_ns else 0
+        return self._paid_ns - _BURST * self.every_ns - now_ns if self.every_ns else 0
 
     def spend(self, now_ns: int) -> None:
         """A turn begins."""
