@@ -10,7 +10,7 @@ import click
 from warren import checkout, committed
 from warren.assertions.verify import check_waivers
 from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
-from warren.objects import drift
+from warren.objects import planning
 from warren.objects.writing import command_for
 from warren.operate import options
 from warren.operate.cli import json_option
@@ -37,7 +37,7 @@ def check(file: Path | None) -> None:
     path = file or checkout.path("deploy", "topology.yml")
     found = load(path)
     check_waivers(found, name=str(path))
-    click.echo(f"{path}: no faults; {drift.summary(found)}")
+    click.echo(f"{path}: no faults; {planning.summary(found)}")
 
 
 @topology.command()
@@ -69,9 +69,9 @@ def render(path: Path | None, only_check: bool) -> int:
 def plan(path: Path | None, json_path: Path | None) -> None:
     """Show what `apply` would do to the running cluster. Changes nothing."""
     options.check_writable(json_path)
-    found = drift.current_plan(options.context(path))
+    found = planning.current_plan(options.context(path))
     options.write_json(json_path, found.as_result())
-    click.echo(drift.text(found))
+    click.echo(planning.text(found))
 
 
 @topology.command()
@@ -80,9 +80,9 @@ def plan(path: Path | None, json_path: Path | None) -> None:
 def diff(path: Path | None, json_path: Path | None) -> int:
     """Like `plan`, and exit 1 when the broker differs from the topology: for a watch or a pipeline."""
     options.check_writable(json_path)
-    found = drift.current_plan(options.context(path))
+    found = planning.current_plan(options.context(path))
     options.write_json(json_path, found.as_result())
-    click.echo(drift.text(found))
+    click.echo(planning.text(found))
     return EXIT_FAILED if found else EXIT_OK
 
 
@@ -98,12 +98,12 @@ def apply(path: Path | None, prune: bool, recreate: bool, yes: bool, json_path: 
     """Make the running cluster's objects those of the topology. Exit 1 when differences are left."""
     options.check_writable(json_path)
     context = options.context(path)
-    found = drift.current_plan(context)
-    click.echo(drift.text(found))
+    found = planning.current_plan(context)
+    click.echo(planning.text(found))
     if found and not yes:
         _ask()
-    applied = drift.apply_now(context, prune=prune, recreate=recreate)
-    left = drift.left_text([step.line for step in applied.left], command_for(applied.left))
+    applied = planning.apply_now(context, prune=prune, recreate=recreate)
+    left = planning.left_text([step.line for step in applied.left], command_for(applied.left))
     click.echo(f"{len(applied.done)} steps done" + (f"\n{left}" if left else ""))
     options.write_json(json_path, applied.as_result())
     return EXIT_FAILED if applied.left else EXIT_OK

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from warren import cli
-from warren.objects import drift
+from warren.objects import planning
 from warren.objects.found import from_definitions
 from warren.plan import Plan, plan
 from warren.topology import Topology
@@ -94,7 +94,7 @@ def test_apply_without_anybody_to_ask_is_refused(
 ) -> None:
     nothing = from_definitions({"users": []})
     passwords = {user.name: "p" for user in deployed.users}
-    monkeypatch.setattr(drift, "current_plan", lambda context: plan(deployed, nothing, passwords))
+    monkeypatch.setattr(planning, "current_plan", lambda context: plan(deployed, nothing, passwords))
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     code, out, err = warren("topology", "apply")
     assert code == 2
@@ -107,13 +107,13 @@ def test_diff_fails_where_plan_only_tells(
 ) -> None:
     nothing = from_definitions({"users": []})
     passwords = {user.name: "p" for user in deployed.users}
-    monkeypatch.setattr(drift, "current_plan", lambda context: plan(deployed, nothing, passwords))
+    monkeypatch.setattr(planning, "current_plan", lambda context: plan(deployed, nothing, passwords))
     path = tmp_path / "result.json"
     assert warren("topology", "plan")[0] == 0
     assert warren("topology", "diff", "--json", str(path))[0] == 1
     result = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert result["in_sync"] is False
-    monkeypatch.setattr(drift, "current_plan", lambda context: Plan(steps=()))
+    monkeypatch.setattr(planning, "current_plan", lambda context: Plan(steps=()))
     code, out, _ = warren("topology", "diff")
     assert code == 0
     assert "the broker has what the topology asks for" in out
