@@ -14,13 +14,14 @@ from warren.objects.steps import Action, Difference, Plan, Step
 from warren.topology import Topology
 
 
-def plan(topology: Topology, actual: Actual, passwords: Mapping[str, str]) -> Plan:
+def plan(topology: Topology, actual: Actual, passwords: Mapping[str, str] | None) -> Plan:
     """Compare what ``topology`` wants with what the broker has.
 
     ``passwords`` by user: each is checked against the broker's hash, and a hash is made where it must be
-    written. Raises NotReadyError naming the users without a password.
+    written. None for who knows none: passwords are not compared, and the plan may only be looked at.
+    Raises NotReadyError naming the users without a password.
     """
-    missing = [user.name for user in topology.users if user.name not in passwords]
+    missing = [user.name for user in topology.users if passwords is not None and user.name not in passwords]
     if missing:
         raise NotReadyError("plan", f"no password for {', '.join(missing)}", "warren cluster up makes them")
     desired = {one.key: one for one in wanted.objects(topology)}
@@ -36,13 +37,13 @@ def _order(step: Step) -> tuple[bool, int, str, tuple[str, ...]]:
     return not extra, -place if extra else place, step.target.vhost, step.target.name
 
 
-def _step(one: BrokerObject, actual: Actual, passwords: Mapping[str, str]) -> Step | None:
+def _step(one: BrokerObject, actual: Actual, passwords: Mapping[str, str] | None) -> Step | None:
     there = actual.objects.get(one.key)
     secret = _hash(one, passwords)
     if there is None:
         return Step(action=Action.ADD, target=one, password_hash=secret)
     differences = tuple(_differences("", there.body, one.body))
-    if one.kind is Kind.USER:
+    if one.kind is Kind.USER and passwords is not None:
         differences += _password_difference(one.name[0], actual, passwords)
     if not differences:
         return None
@@ -52,8 +53,8 @@ def _step(one: BrokerObject, actual: Actual, passwords: Mapping[str, str]) -> St
     return Step(action=Action.CHANGE, target=one, differences=differences, password_hash=secret)
 
 
-def _hash(one: BrokerObject, passwords: Mapping[str, str]) -> str:
-    if one.kind is not Kind.USER:
+def _hash(one: BrokerObject, passwords: Mapping[str, str] | None) -> str:
+    if one.kind is not Kind.USER or passwords is None:
         return ""
     user = one.name[0]
     return password_hash(passwords[user], stable_salt(user, passwords[user]))

@@ -38,11 +38,14 @@ def read_actual(client: ManagementClient) -> Actual:
 
     Raises ApiError when the user may not see users and permissions (a monitoring user may not).
     """
-    tables: dict[str, list[dict[str, Any]]] = {
-        name: client.rows(name) for name in (*_READERS, "queues", "bindings")
-    }
-    exclusive = {(row["vhost"], row["name"]) for row in tables["queues"] if row.get("exclusive")}
-    return _actual(tables, exclusive)
+    return from_tables({name: client.rows(name) for name in TABLES})
+
+
+def from_tables(tables: Mapping[str, list[dict[str, Any]]]) -> Actual:
+    """What the broker has, of the rows of each of `TABLES`; of one that is not there, nothing is known."""
+    whole = {name: tables.get(name, []) for name in TABLES}
+    exclusive = {(row["vhost"], row["name"]) for row in whole["queues"] if row.get("exclusive")}
+    return _actual(whole, exclusive)
 
 
 def from_definitions(document: Mapping[str, Any]) -> Actual:
@@ -51,9 +54,7 @@ def from_definitions(document: Mapping[str, Any]) -> Actual:
     An export leaves internal exchanges out, so this is for our own documents and for a first look.
     """
     parameters = document.get("parameters", ())
-    tables = {
-        name: list(document.get(name.replace("-", "_"), ())) for name in (*_READERS, "queues", "bindings")
-    }
+    tables = {name: list(document.get(name.replace("-", "_"), ())) for name in TABLES}
     tables["vhost-limits"] = [row for row in parameters if row["component"] == "vhost-limits"]
     tables["operator-policies"] = [
         {**row["value"], "name": row["name"], "vhost": row["vhost"]}
@@ -178,3 +179,6 @@ _READERS: dict[str, Callable[[Row], Iterator[BrokerObject]]] = {
     "operator-policies": _policy(Kind.OPERATOR_POLICY),
     "exchanges": _exchange,
 }
+
+#: Everything that can be planned, by path below ``/api``.
+TABLES = (*_READERS, "queues", "bindings")

@@ -142,6 +142,8 @@ def _write_vhost(client: ManagementClient, step: Step) -> None:
 
 
 def _write_user(client: ManagementClient, step: Step) -> None:
+    if not step.password_hash:  # the broker would take an account that nobody can use
+        raise WarrenError(step.target.title, "would be written without a password", "report this bug")
     body = {
         "password_hash": step.password_hash,
         "hashing_algorithm": HASHING_ALGORITHM,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warren import definitions
-from warren.errors import NotReadyError, RefusedError
+from warren.errors import NotReadyError, RefusedError, WarrenError
 from warren.management import NotFoundError, RejectedError
 from warren.management_facts import QueueInfo, queue
 from warren.objects.found import from_definitions
@@ -690,3 +690,16 @@ def test_additions_never_remove_or_change_what_is_there(
     now = read_actual(broker).objects  # type: ignore[arg-type]
     assert {key: now.get(key) for key in there} == there
     assert not any(write[0] == "DELETE" for write in broker.writes)
+
+
+def test_plan_of_who_knows_no_password_leaves_passwords_alone_and_writes_no_user(deployed: Topology) -> None:
+    broker = broker_of(deployed)
+    broker.row("users", name="orders-shop")["password_hash"] = "AAAA"
+    assert plan(deployed, read_actual(broker), None).steps == ()  # type: ignore[arg-type]
+    broker.delete("users", "orders-shop")
+    broker.writes.clear()
+    found = plan(deployed, read_actual(broker), None)  # type: ignore[arg-type]
+    assert [step.password_hash for step in found.of(Action.ADD) if step.target.kind.value == "user"] == [""]
+    with pytest.raises(WarrenError, match="without a password"):
+        carried_out(found, broker)
+    assert ("PUT", "users", "orders-shop") not in broker.writes
