@@ -73,11 +73,14 @@ class Context:
     @cached_property
     def management(self) -> ManagementClient:
         """The management API as the operator; raises NotReadyError when the cluster was never up."""
-        operator = self.topology.account("operator").name
+        return self.management_as(self.topology.account("operator").name)
+
+    def management_as(self, user: str) -> ManagementClient:
+        """The management API as ``user``; raises NotReadyError when it has no password yet."""
         return ManagementClient(
             [self._endpoint(node.name, "management") for node in self.topology.nodes],
-            user=operator,
-            password=self.secrets.read(operator),
+            user=user,
+            password=self.secrets.read(user),
             ca=self.cluster_ca,
             timeout_s=_MANAGEMENT_TIMEOUT_S,
         )

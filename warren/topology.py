@@ -247,6 +247,14 @@ class Topology:
         names = ", ".join(queue.name for vhost in self.vhosts for queue in vhost.queues)
         raise BadInputError("topology", f"has no queue '{name}'", f"queues: {names}")
 
+    def user(self, name: str) -> User:
+        """The user called ``name``; raises BadInputError naming those there are."""
+        for user in self.users:
+            if user.name == name:
+                return user
+        known = ", ".join(user.name for user in self.users)
+        raise BadInputError("topology", f"has no user '{name}'", f"users: {known}")
+
     def account(self, role: Literal["operator", "monitoring"]) -> User:
         """The user whom Warren itself uses in ``role``; the checks see to it that there is exactly one."""
         return next(user for user in self.users if user.role == role)

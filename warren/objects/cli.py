@@ -9,6 +9,9 @@ import click
 
 from warren import checkout, committed
 from warren.assertions.verify import check_waivers
+from warren.drift import page as drift_page
+from warren.drift.looking import look
+from warren.drift.model import DriftKind
 from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.objects import planning
 from warren.objects.writing import command_for
@@ -76,14 +79,26 @@ def plan(path: Path | None, json_path: Path | None) -> None:
 
 @topology.command()
 @topology_option
+@click.option("--user", default="", help="Look as this user of the topology (default: the operator).")
+@click.option(
+    "--kind",
+    "kinds",
+    envvar="WARREN_TOPOLOGY_DIFF_KIND",
+    multiple=True,
+    type=click.Choice([kind.value for kind in DriftKind]),
+    metavar="KIND",
+    help="Compare this kind only; may be given several times.",
+)
 @json_option
-def diff(path: Path | None, json_path: Path | None) -> int:
-    """Like `plan`, and exit 1 when the broker differs from the topology: for a watch or a pipeline."""
+def diff(path: Path | None, user: str, kinds: tuple[str, ...], json_path: Path | None) -> int:
+    """What differs between the topology and the running cluster, by kind: objects, rights, members, settings,
+    listeners, feature flags, deprecated features. For a watch or a pipeline: exit 1 where anything differs,
+    4 where nothing does and the user may not read every kind. Changes nothing."""
     options.check_writable(json_path)
-    found = planning.current_plan(options.context(path))
-    options.write_json(json_path, found.as_result())
-    click.echo(planning.text(found))
-    return EXIT_FAILED if found else EXIT_OK
+    report = look(options.context(path), user=user, kinds=[DriftKind(kind) for kind in kinds])
+    options.write_json(json_path, report.as_result())
+    click.echo(drift_page.text(report))
+    return report.exit_code
 
 
 @topology.command()

@@ -22,18 +22,19 @@ _HEADINGS = {
 
 def current_plan(context: Context) -> Plan:
     """Compare now; changes nothing. Raises NotReadyError when the cluster does not answer."""
-    return plan(context.topology, read_actual(context.management), _passwords(context, make=False))
+    return plan(context.topology, read_actual(context.management), passwords(context, make=False))
 
 
 def apply_now(context: Context, *, prune: bool, recreate: bool) -> Applied:
     """Compare again and carry out, one command at a time; `warren.objects.writing.apply` has the rules."""
     with context.state.lock("warren topology apply"):
-        found = plan(context.topology, read_actual(context.management), _passwords(context, make=True))
+        found = plan(context.topology, read_actual(context.management), passwords(context, make=True))
         return apply(found, context.management, say=context.say, prune=prune, recreate=recreate)
 
 
-def _passwords(context: Context, *, make: bool) -> dict[str, str]:
-    """By user. One whose secret was not made yet gets it now, or for a mere look one that matches nothing."""
+def passwords(context: Context, *, make: bool) -> dict[str, str]:
+    """Passwords by user. One whose secret was not made yet gets it now, or for a mere look one that matches
+    nothing."""
     kept = context.secrets
     return {
         user.name: kept.ensure(user.name)

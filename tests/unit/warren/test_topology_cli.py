@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.drift_cluster import RecordedCluster
+from tests.unit.warren.test_plan import passwords as passwords_of
 from warren import cli
+from warren.context import Context
 from warren.objects import planning
 from warren.objects.found import from_definitions
-from warren.plan import Plan, plan
+from warren.plan import plan
+from warren.secrets import Secrets
+from warren.state import open_state, write_atomically
 from warren.topology import Topology
 
 Run = Callable[..., tuple[int, str, str]]
@@ -102,18 +108,75 @@ def test_apply_without_anybody_to_ask_is_refused(
     assert "add --yes" in err
 
 
-def test_diff_fails_where_plan_only_tells(
+def test_plan_tells_the_objects_and_never_fails(
     warren: Run, monkeypatch: pytest.MonkeyPatch, deployed: Topology, tmp_path: Path
 ) -> None:
     nothing = from_definitions({"users": []})
     passwords = {user.name: "p" for user in deployed.users}
     monkeypatch.setattr(planning, "current_plan", lambda context: plan(deployed, nothing, passwords))
     path = tmp_path / "result.json"
-    assert warren("topology", "plan")[0] == 0
-    assert warren("topology", "diff", "--json", str(path))[0] == 1
-    result = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert result["in_sync"] is False
-    monkeypatch.setattr(planning, "current_plan", lambda context: Plan(steps=()))
-    code, out, _ = warren("topology", "diff")
+    code, out, _ = warren("topology", "plan", "--json", str(path))
     assert code == 0
-    assert "the broker has what the topology asks for" in out
+    assert "missing on the broker" in out
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["in_sync"] is False
+
+
+@pytest.fixture
+def recorded(
+    deployed: Topology, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> dict[str, RecordedCluster]:
+    """A cluster without drift by the user who looks, each with a password in the state folder."""
+    clusters = {name: RecordedCluster(deployed, user=name) for name in ("operator", "monitoring")}
+    kept = Secrets(open_state("warren", {"WARREN_STATE": str(tmp_path / "state")}).secrets)
+    for user in deployed.users:
+        write_atomically(kept.path(user.name), passwords_of(deployed)[user.name].encode(), mode=0o600)
+    monkeypatch.setattr(Context, "management_as", lambda self, user: nullcontext(clusters[user]))
+    return clusters
+
+
+def test_diff_without_drift_passes(warren: Run, recorded: dict[str, RecordedCluster]) -> None:
+    code, out, err = warren("topology", "diff")
+    assert (code, err) == (0, "")
+    assert out == "the broker has what the topology asks for (17 kinds compared)\n"
+
+
+def test_diff_fails_with_a_section_for_each_kind(
+    warren: Run, recorded: dict[str, RecordedCluster], tmp_path: Path
+) -> None:
+    cluster = recorded["operator"]
+    cluster.row("policies", name="orders-work")["definition"]["max-length"] = 7
+    cluster.row("nodes", name="rabbit@rmq1")["net_ticktime"] = 120
+    path = tmp_path / "result.json"
+    code, out, _ = warren("topology", "diff", "--json", str(path))
+    assert code == 1
+    assert out.splitlines() == [
+        "setting (1):",
+        "  rmq1: net tick time in seconds is 120, wanted 60",
+        "policy (1):",
+        "  policy orders-work in /orders: definition.max-length is 7, wanted 100000",
+        "objects are made as the topology says with: warren topology apply",
+        "2 differences of 2 kinds (17 kinds compared)",
+    ]
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["in_sync"] is False
+
+
+def test_diff_as_another_user_is_no_verdict_where_kinds_are_hidden(
+    warren: Run, recorded: dict[str, RecordedCluster]
+) -> None:
+    code, out, _ = warren("topology", "diff", "--user", "monitoring")
+    assert code == 4
+    assert "not compared (4): user, user limit, permission, topic permission" in out
+    assert warren("topology", "diff", "--user", "monitoring", "--kind", "queue")[0] == 0
+    assert warren("topology", "diff", "--user", "nobody")[0] == 2
+
+
+def test_diff_of_a_kind_that_there_is_not_names_those_there_are(warren: Run) -> None:
+    code, _, err = warren("topology", "diff", "--kind", "queues")
+    assert code == 2
+    assert "queue" in err
+
+
+def test_diff_without_a_cluster_is_not_ready(warren: Run) -> None:
+    code, _, err = warren("topology", "diff")
+    assert code == 3
+    assert "make cluster-up" in err
