@@ -112,7 +112,9 @@ def exporter() -> None:
     help="NAME=HOST:PORT of another TLS listener for certificates; may be given several times.",
 )
 @click.option("--topology", type=_FILE, default=None, help="Topology file that drift compares with.")
-@click.option("--user", required=True, help="Broker user tagged monitoring.")
+@click.option(
+    "--user", required=True, help="Broker user tagged monitoring, for all kinds of drift administrator."
+)
 @click.option("--password-file", type=_FILE, required=True, help="File that holds the user's password.")
 @click.option("--ca", type=_FILE, required=True, help="PEM file of the authority that signs the nodes.")
 @click.option(

@@ -244,6 +244,18 @@ TLS_VARIANTS = _gauge(
     "How many different sets of issuer, versions and TLS 1.2 suites the nodes of a listener show; 1 when all "
     "are alike. Nodes of which not all of it is known are left out.",
     "listener",
+# drift
+DRIFT_DIFFERENCES = _gauge(
+    "warren_drift_differences",
+    "Differences between the topology and the running cluster, by kind; 0 when they are equal. Compared in "
+    "the background, every half minute. Absent for a kind that this credential may not read or that could "
+    "not be read, and for all kinds while the cluster does not answer.",
+    "kind",
+)
+DRIFT_READABLE = _gauge(
+    "warren_drift_kind_readable",
+    "1 when this kind could be compared; 0 when this credential may not read it or it could not be read.",
+    "kind",
 )
 
 ALL: tuple[MetricName, ...] = tuple(
