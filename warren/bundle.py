@@ -13,11 +13,13 @@ import json
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import bcrypt
 
 from warren import checkout, definitions, render, secrets
+from warren.errors import WarrenError
 from warren.pki import Pki
 from warren.secrets import Secrets
 from warren.state import State, write_atomically
@@ -47,12 +49,14 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What the volumes are made from."""
+    """What the volumes are made from. ``topology_path`` is the file that ``topology`` was read from: who
+    watches for drift is given it."""
 
     topology: Topology
     state: State
     secrets: Secrets
     pki: Pki
+    topology_path: Path | None = None
 
 
 def prepare(material: Material) -> None:
@@ -66,7 +70,8 @@ def prepare(material: Material) -> None:
     for node in topology.nodes:
         pki.ensure_leaf("cluster", node.name, hosts=(node.name, *_LOCALHOST), purpose="server")
         pki.ensure_leaf("inter-node", node.name, hosts=(node.name,), purpose="both")
-    for service in ("prometheus", "alertmanager", "grafana", "exporter", "view", "load"):
+    drift = ("drift",) if topology.drift_user else ()
+    for service in ("prometheus", "alertmanager", "grafana", "exporter", "view", "load", *drift):
         pki.ensure_leaf("cluster", service, hosts=(service, *_LOCALHOST), purpose="server")
     pki.ensure_leaf("scrape", "prometheus", hosts=("prometheus",), purpose="client")
     for user in topology.users:
@@ -107,6 +112,8 @@ def service_volumes(material: Material, *, grafana: bool) -> Iterable[Volume]:
     yield _prometheus(material, variables)
     yield _alertmanager(material, variables)
     yield _exporter(material)
+    if material.topology.drift_user:
+        yield _drift(material)
     yield _grafana(material, variables) if grafana else _view(material)
     # Empty, but owned by whom the service runs as: a new volume belongs to root.
     yield Volume(name="prometheus-data", uid=65534, gid=65534, files={})
@@ -189,6 +196,18 @@ def _exporter(material: Material) -> Volume:
         **_certificates(material, "exporter", ""),
     }
     return Volume(name="exporter-config", uid=10001, gid=10001, files=files)
+
+
+def _drift(material: Material) -> Volume:
+    if material.topology_path is None:
+        raise WarrenError("drift", "there is no topology file that it can be given", "report this bug")
+    files = {
+        "scrape-ca.pem": (material.pki.authority("scrape").certificate.read_bytes(), _PUBLIC),
+        "drift.password": _secret(material, material.topology.drift_user),
+        "topology.yml": (material.topology_path.read_bytes(), _PUBLIC),
+        **_certificates(material, "drift", ""),
+    }
+    return Volume(name="drift-config", uid=10001, gid=10001, files=files)
 
 
 def _view(material: Material) -> Volume:

@@ -51,7 +51,13 @@ class Context:
 
     @cached_property
     def material(self) -> Material:
-        return Material(topology=self.topology, state=self.state, secrets=self.secrets, pki=self.pki)
+        return Material(
+            topology=self.topology,
+            state=self.state,
+            secrets=self.secrets,
+            pki=self.pki,
+            topology_path=self.topology_path,
+        )
 
     @cached_property
     def engine(self) -> Engine:

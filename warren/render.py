@@ -58,6 +58,7 @@ def role_vars(topology: Topology) -> dict[str, Any]:
         "rabbitmq_message_timestamps": broker.message_timestamps,
         "rabbitmq_plugins": list(broker.plugins),
         "prometheus_monitoring_user": topology.account("monitoring").name,
+        "warren_drift_user": topology.drift_user,
     }
 
 

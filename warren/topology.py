@@ -68,7 +68,8 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Ports inside the cluster's network, by service; ``streams`` is used where the plugin is on."""
+    """Ports inside the cluster's network, by service; ``streams`` is used where the plugin is on, ``drift``
+    where drift is watched."""
 
     amqps: int
     management: int
@@ -82,6 +83,7 @@ class Ports:
     load: int
     view: int
     streams: int
+    drift: int
 
 
 #: Services published once, in the order of their ports from the base port on.
@@ -197,7 +199,8 @@ class Waiver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """Everything that ``deploy/topology.yml`` says."""
+    """Everything that ``deploy/topology.yml`` says. ``drift_user`` is the account of the process that watches
+    for drift, empty where none does."""
 
     cluster: str
     nodes: tuple[Node, ...]
@@ -211,6 +214,7 @@ class Topology:
     users: tuple[User, ...]
     vhosts: tuple[Vhost, ...]
     waivers: tuple[Waiver, ...] = field(default=())
+    drift_user: str = ""
 
     def vhost(self, name: str) -> Vhost:
         """The virtual host called ``name``; raises BadInputError naming those there are."""

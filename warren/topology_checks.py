@@ -34,6 +34,7 @@ def faults(topology: Topology) -> Iterator[Fault]:
     yield from _nodes(topology)
     yield from _ports(topology)
     yield from _users(topology)
+    yield from _drift(topology)
     yield from _images(topology)
     yield from _unique("vhosts", "vhost", (vhost.name for vhost in topology.vhosts))
     yield from _unique("waivers", "waiver", (waiver.assertion for waiver in topology.waivers))
@@ -108,6 +109,31 @@ def _users(topology: Topology) -> Iterator[Fault]:
             yield "users", f"{len(found)} users have 'role: {role}'", f"give it to exactly one, tagged {tag}"
         elif tag not in found[0].tags:
             yield f"users[{found[0].name}].tags", f"the {role} lacks the tag '{tag}'", f"add tags: [{tag}]"
+
+
+def _drift(topology: Topology) -> Iterator[Fault]:
+    """The account that watches for drift is one of its own, and the broker shows it what it compares."""
+    place, name = "monitoring.drift.user", topology.drift_user
+    found = [user for user in topology.users if user.name == name]
+    if not name:
+        return
+    if not found:
+        yield place, f"no user '{name}'", f"add {{name: {name}, tags: [administrator]}} to users"
+    elif found[0].role != "application":
+        yield place, f"'{name}' has 'role: {found[0].role}'", "give drift a user of its own"
+    elif not {"administrator", "monitoring"} & set(found[0].tags):
+        yield (
+            f"users[{name}].tags",
+            "the broker shows a user without the tag administrator, or monitoring, no cluster to compare",
+            "add tags: [administrator], or [monitoring] for fewer kinds",
+        )
+    for vhost in topology.vhosts:
+        if found and all(each.user != name for each in vhost.permissions):
+            yield (
+                f"vhosts[{vhost.name}].permissions",
+                f"'{name}' may not enter, so the broker hides from it what is in this vhost",
+                f"add {{user: {name}}}, which gives no right at all",
+            )
 
 
 def _names(path: str, vhost: Vhost) -> Iterator[Fault]:

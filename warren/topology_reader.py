@@ -30,8 +30,9 @@ from warren.topology import (
 
 #: The version of the file's form that this code reads.
 SCHEMA = 1
-#: What the plugin itself takes for TLS: https://www.rabbitmq.com/docs/stream#tls
-_STREAMS_PORT = 5551
+#: Ports that need not be given. The first is what the plugin itself takes for TLS:
+#: https://www.rabbitmq.com/docs/stream#tls
+_DEFAULT_PORTS = {"streams": 5551, "drift": 9422}
 
 _NAME = r"[a-z][a-z0-9-]{0,39}"
 _OBJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
@@ -77,6 +78,7 @@ def _read(root: Section) -> Topology:
         users=root.sections("users", _read_user, required=True),
         vhosts=root.sections("vhosts", _read_vhost, required=True),
         waivers=root.sections("waivers", _read_waiver),
+        drift_user=_read_drift(monitoring),
     )
     for section in (published, monitoring, cluster, root):
         section.finish()
@@ -117,10 +119,10 @@ def _read_tls(section: Section) -> Tls:
 
 
 def _read_ports(section: Section) -> Ports:
-    names = [name for name in Ports.__dataclass_fields__ if name != "streams"]
+    names = [name for name in Ports.__dataclass_fields__ if name not in _DEFAULT_PORTS]
     ports = Ports(
         **{name: section.integer(name, low=1, high=65535) for name in names},
-        streams=section.integer("streams", _STREAMS_PORT, low=1, high=65535),
+        **{name: section.integer(name, port, low=1, high=65535) for name, port in _DEFAULT_PORTS.items()},
     )
     section.finish()
     return ports
@@ -134,6 +136,16 @@ def _read_images(section: Section) -> Mapping[str, str]:
     }
     section.finish()
     return images
+
+
+def _read_drift(monitoring: Section) -> str:
+    """The user of ``monitoring.drift``; without that key nobody watches for drift."""
+    if "drift" not in monitoring.data:
+        return ""
+    section = monitoring.section("drift")
+    user = section.text("user")
+    section.finish()
+    return user
 
 
 def _read_user(section: Section) -> User:

@@ -27,7 +27,8 @@ def deployed() -> Topology:
 @pytest.fixture(scope="session")
 def topologies(deployed: Topology) -> Mapping[str, Topology]:
     """The deployed topology in the sizes, versions and modes that templates know apart."""
-    return {
+    watched = variant(deployed, names=["a", "b", "c"], version="4.3.6", certificate="optional")
+    sizes = {
         f"{nodes} nodes, {version}, certificate {certificate}": variant(
             deployed,
             names=[f"rmq{place}" for place in range(nodes)],
@@ -43,6 +44,7 @@ def topologies(deployed: Topology) -> Mapping[str, Topology]:
             (5, "4.3.6", "required"),
         )
     }
+    return {**sizes, "drift watched": dataclasses.replace(watched, drift_user="drift")}
 
 
 def variant(

@@ -86,7 +86,7 @@ def destroy_question(context: Context) -> str:
 def logs(context: Context, service: str, *, lines: int) -> str:
     """The last lines of a node or of a service around it; raises BadInputError naming those there are."""
     nodes = [node.name for node in context.topology.nodes]
-    known = (*nodes, *PUBLISHED_SERVICES)
+    known = (*nodes, *PUBLISHED_SERVICES, *(["drift"] if context.topology.drift_user else []))
     if service not in known:
         raise BadInputError("logs", f"there is no '{service}'", f"one of {', '.join(known)}")
     return context.runtime.logs(service, lines=lines)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import shutil
@@ -197,6 +198,20 @@ def test_data_volumes_belong_to_whom_the_service_runs_as(built: list[Volume]) ->
     assert owners["prometheus-data"] == owners["prometheus-config"] == (65534, 65534)
     assert owners["grafana-data"] == owners["grafana-config"] == (472, 0)
     assert owners["rmq1-data"] == owners["rmq1-config"] == (999, 999)
+
+
+def test_who_watches_for_drift_has_a_volume_only_where_it_runs(
+    material: Material, built: list[Volume], checkout_root: Path
+) -> None:
+    assert "drift-config" not in {each.name for each in built}
+    watched = dataclasses.replace(
+        material,
+        topology=dataclasses.replace(material.topology, drift_user="users-reports"),
+        topology_path=checkout_root / "deploy" / "topology.yml",
+    )
+    bundle.prepare(watched)
+    found = {each.name: each for each in bundle.service_volumes(watched, grafana=False)}
+    assert found["drift-config"].files["drift.password"][0] == watched.secrets.read("users-reports").encode()
 
 
 def test_tests_of_rules_are_not_loaded_as_rules(built: list[Volume]) -> None:

@@ -16,9 +16,10 @@ def compose(topology: Topology, *, grafana: bool = False) -> dict[str, Any]:
     return dict(yaml.safe_load(render.compose_file(topology, grafana=grafana)))
 
 
-@pytest.fixture(params=[True, False], ids=["grafana", "preview"])
+@pytest.fixture(params=["grafana", "preview", "drift"])
 def services(request: pytest.FixtureRequest, deployed: Topology) -> dict[str, Any]:
-    return dict(compose(deployed, grafana=request.param)["services"])
+    topology = dataclasses.replace(deployed, drift_user="drift" if request.param == "drift" else "")
+    return dict(compose(topology, grafana=request.param == "grafana")["services"])
 
 
 def test_either_grafana_or_the_preview_shows_dashboards(deployed: Topology) -> None:
@@ -46,7 +47,7 @@ def test_ports_are_published_on_loopback_only_and_no_plain_one_is(
     services: dict[str, Any], deployed: Topology
 ) -> None:
     plain = {"4369", "5672", "15672", "15692", "25672"}
-    ports = [port for service in services.values() for port in service["ports"]]
+    ports = [port for service in services.values() for port in service.get("ports", ())]
     assert len(ports) == len(set(ports)) == 4 * len(deployed.nodes) + 4
     for port in ports:
         address, _, inside = port.rsplit(":", 2)
