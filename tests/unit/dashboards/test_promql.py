@@ -96,6 +96,7 @@ def test_every_panel_selector_names_its_job_and_its_cluster(all_boards: tuple[Bo
             if not selector.name.startswith(("ALERTS", "warren_objective_")):
                 assert named.get("job") in {
                     "rabbitmq", "rabbitmq-detailed", "rabbitmq-raft", "exporter", "probe", "load",
+                    "rabbitmq", "rabbitmq-detailed", "rabbitmq-raft", "exporter", "load", "drift",
                 }, f"{where}: {selector.name}"  # fmt: skip
 
 
