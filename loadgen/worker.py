@@ -22,7 +22,7 @@ from loadgen.loop import TurnLoop
 from loadgen.reporting import BACKOFF_S, TakingTurns, Voice
 from loadgen.roles import Renews
 from loadgen.spec import Link
-from warren.connection import parameters
+from warren.connection import cause_of, describe, parameters
 
 _CONNECT_TIMEOUT_S = 3.0
 
@@ -170,7 +170,7 @@ class Worker(Voice):
         if self._closing or self.ended:
             self.ended = True
             return
-        what = transport.describe(error)
+        what = describe(error)
         where = str(self._link.endpoints[self._at])
         if not self._was_ready and _is_refusal(error):
             self.say("refused", where=where, what=what)
@@ -200,5 +200,5 @@ def _is_refusal(error: BaseException) -> bool:
     while seen is not None:
         if isinstance(seen, _REFUSALS):
             return True
-        seen = transport.cause_of(seen)
+        seen = cause_of(seen)
     return False

@@ -11,7 +11,6 @@ from typing import Any
 import pika
 import pytest
 from pika import frame, spec
-from pika.adapters.utils import connection_workflow as workflow
 
 from loadgen import loop, transport, wire
 
@@ -236,51 +235,6 @@ def test_broken_socket_is_left_for_the_reader_to_find(line: Wire) -> None:
     line.connection.queue(b"lost")
     line.connection.flush()
     assert line.handed_over == []
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (None, "closed"),
-        (
-            ConnectionRefusedError(111, "Connection refused"),
-            "ConnectionRefusedError: [Errno 111] Connection refused",
-        ),
-    ],
-)
-def test_lost_connection_is_described_by_its_cause(error: BaseException | None, text: str) -> None:
-    assert transport.describe(error) == text
-
-
-def test_innermost_cause_is_told() -> None:
-    inner = workflow.AMQPConnectorSocketConnectError(TimeoutError("timed out"))
-    assert transport.describe(workflow.AMQPConnectionWorkflowFailed([inner])) == "TimeoutError: timed out"
-
-
-def test_connection_refused_is_told_through_all_of_pikas_wrapping() -> None:
-    inner = workflow.AMQPConnectorSocketConnectError(ConnectionRefusedError(111, "refused"))
-    error = pika.exceptions.AMQPConnectionError(workflow.AMQPConnectionWorkflowFailed([inner]))
-    assert transport.describe(error) == "ConnectionRefusedError: [Errno 111] refused"
-
-
-def test_certificate_that_does_not_verify_is_told_as_such() -> None:
-    inner = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
-    error = workflow.AMQPConnectorTransportSetupError(inner)
-    assert transport.describe(error).startswith("TLS: ")
-
-
-def test_certificate_that_has_expired_is_told_with_the_reason() -> None:
-    inner = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
-    inner.verify_message = "certificate has expired"
-    error = workflow.AMQPConnectorTransportSetupError(inner)
-    assert transport.describe(error).endswith("is not accepted: certificate has expired")
-
-
-def test_plain_port_that_is_asked_for_tls_or_the_other_way_round_is_told() -> None:
-    error = pika.exceptions.AMQPConnectionError(
-        pika.exceptions.IncompatibleProtocolError("StreamLostError: Transport indicated EOF")
-    )
-    assert "one side wants TLS and the other does not" in transport.describe(error)
 
 
 class Line:

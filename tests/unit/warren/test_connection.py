@@ -6,9 +6,11 @@ import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pika
 import pytest
+from pika.adapters.utils import connection_workflow as workflow
 
-from warren.connection import Credentials, Endpoint, TlsMaterial, parameters, tls_context
+from warren.connection import Credentials, Endpoint, TlsMaterial, describe, parameters, tls_context
 from warren.errors import BadInputError, NotReadyError
 from warren.pki import Pki
 
@@ -88,3 +90,48 @@ def test_client_certificate_as_text_is_shown_to_the_broker(tmp_path: Path) -> No
     with pytest.raises(NotReadyError, match="TLS"):
         tls_context(TlsMaterial(client_pem=pair.certificate.read_text()))
     assert pem not in repr(Credentials(username="shop", password="secret", client_pem=pem))
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (None, "closed"),
+        (
+            ConnectionRefusedError(111, "Connection refused"),
+            "ConnectionRefusedError: [Errno 111] Connection refused",
+        ),
+    ],
+)
+def test_lost_connection_is_described_by_its_cause(error: BaseException | None, text: str) -> None:
+    assert describe(error) == text
+
+
+def test_innermost_cause_is_told() -> None:
+    inner = workflow.AMQPConnectorSocketConnectError(TimeoutError("timed out"))
+    assert describe(workflow.AMQPConnectionWorkflowFailed([inner])) == "TimeoutError: timed out"
+
+
+def test_connection_refused_is_told_through_all_of_pikas_wrapping() -> None:
+    inner = workflow.AMQPConnectorSocketConnectError(ConnectionRefusedError(111, "refused"))
+    error = pika.exceptions.AMQPConnectionError(workflow.AMQPConnectionWorkflowFailed([inner]))
+    assert describe(error) == "ConnectionRefusedError: [Errno 111] refused"
+
+
+def test_certificate_that_does_not_verify_is_told_as_such() -> None:
+    inner = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    error = workflow.AMQPConnectorTransportSetupError(inner)
+    assert describe(error).startswith("TLS: ")
+
+
+def test_certificate_that_has_expired_is_told_with_the_reason() -> None:
+    inner = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    inner.verify_message = "certificate has expired"
+    error = workflow.AMQPConnectorTransportSetupError(inner)
+    assert describe(error).endswith("is not accepted: certificate has expired")
+
+
+def test_plain_port_that_is_asked_for_tls_or_the_other_way_round_is_told() -> None:
+    error = pika.exceptions.AMQPConnectionError(
+        pika.exceptions.IncompatibleProtocolError("StreamLostError: Transport indicated EOF")
+    )
+    assert "one side wants TLS and the other does not" in describe(error)
