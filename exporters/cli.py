@@ -52,6 +52,13 @@ def _stop(*_: object) -> None:
     raise SystemExit(0)
 
 
+def _credentials(user: str, password: Path, certificate: Path | None, key: Path | None) -> Credentials:
+    if (certificate is None) is not (key is None):
+        raise BadInputError("--client-cert and --client-key", "one is given without the other", "give both")
+    files = () if certificate is None or key is None else (certificate, key)
+    return Credentials.from_file(user, password, certificate=files)
+
+
 @click.group()
 def exporter() -> None:
     """Metrics that the broker's own endpoints leave out."""
@@ -114,8 +121,16 @@ def exporter() -> None:
 @click.option("--topology", type=_FILE, default=None, help="Topology file that drift compares with.")
 @click.option(
     "--user", required=True, help="Broker user tagged monitoring, for all kinds of drift administrator."
+    "--user", required=True, help="Broker user: tagged monitoring, or with the canary's rights for it."
 )
 @click.option("--password-file", type=_FILE, required=True, help="File that holds the user's password.")
+@click.option(
+    "--client-cert",
+    type=_FILE,
+    default=None,
+    help="PEM certificate of the user, which the canary shows to a broker that asks for one.",
+)
+@click.option("--client-key", type=_FILE, default=None, help="PEM key of that certificate.")
 @click.option("--ca", type=_FILE, required=True, help="PEM file of the authority that signs the nodes.")
 @click.option(
     "--inter-node-ca",
@@ -165,6 +180,8 @@ def serve(
     topology: Path | None,
     user: str,
     password_file: Path,
+    client_cert: Path | None,
+    client_key: Path | None,
     ca: Path,
     inter_node_ca: Path | None,
     cert: Path,
@@ -191,7 +208,7 @@ def serve(
             )
             for each in nodes
         ),
-        credentials=Credentials.from_file(user, password_file),
+        credentials=_credentials(user, password_file, client_cert, client_key),
         ca=ca,
         timeout_s=deadline_s,
         vhosts=vhosts,

@@ -256,6 +256,54 @@ DRIFT_READABLE = _gauge(
     "warren_drift_kind_readable",
     "1 when this kind could be compared; 0 when this credential may not read it or it could not be read.",
     "kind",
+# canary
+_PAIR = ("vhost", "from", "to")
+CANARY_SUCCESS = _gauge(
+    "warren_canary_success",
+    "1 when the last message from one node to the other was confirmed and delivered in time. Tried in the "
+    "background, every five to ten seconds.",
+    *_PAIR,
+)
+CANARY_LAST_SUCCESS = _gauge(
+    "warren_canary_last_success_timestamp_seconds",
+    "When a message from one node to the other last was confirmed and delivered in time. Absent until one "
+    "was.",
+    *_PAIR,
+)
+CANARY_FLIGHTS = MetricName(
+    name="warren_canary_flights_total",
+    kind="counter",
+    labels=(*_PAIR, "outcome"),
+    help="Tries by how they ended: 'ok', or how far they came ('not_connected', 'not_declared', 'blocked',"
+    " 'returned', 'nacked', 'not_confirmed', 'not_delivered', 'broken_off').",
+)
+CANARY_CONFIRM = MetricName(
+    name="warren_canary_confirm_seconds",
+    kind="histogram",
+    labels=_PAIR,
+    help="From publishing to the broker's confirm. A confirm that did not come in time counts with the time "
+    "waited, so that an outage shows.",
+)
+CANARY_END_TO_END = MetricName(
+    name="warren_canary_end_to_end_seconds",
+    kind="histogram",
+    labels=_PAIR,
+    help="From publishing on one node to the delivery on the other, by one clock. A delivery that did not "
+    "come in time counts with the time waited.",
+)
+CANARY_MESSAGES = MetricName(
+    name="warren_canary_messages_total",
+    kind="counter",
+    labels=(*_PAIR, "event"),
+    help="What happened to the canary's messages: 'published', 'confirmed', 'nacked', 'returned', "
+    "'delivered', and of these 'stale', which an earlier, failed try had left.",
+)
+CANARY_CONNECTIONS = _gauge("warren_canary_connections", "Connections that the canary holds open.")
+CANARY_CONNECTED = MetricName(
+    name="warren_canary_connections_opened_total",
+    kind="counter",
+    labels=(),
+    help="Connections that the canary has opened. Rising means that they do not last.",
 )
 
 ALL: tuple[MetricName, ...] = tuple(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,10 +46,11 @@ class Credentials:
     client_pem: str | None = field(default=None, repr=False)
 
     @staticmethod
-    def from_file(username: str, path: Path) -> Credentials:
-        """Read the password from ``path`` (one trailing newline is dropped).
+    def from_file(username: str, path: Path, *, certificate: Sequence[Path] = ()) -> Credentials:
+        """Read the password from ``path`` (one trailing newline is dropped), and the user's certificate from
+        PEM files, where there are any.
 
-        Raises NotReadyError when the file cannot be read, BadInputError when it is empty.
+        Raises NotReadyError when a file cannot be read, BadInputError when there is no password in it.
         """
         try:
             password = path.read_text(encoding="utf-8").removesuffix("\n")
@@ -56,7 +58,12 @@ class Credentials:
             raise NotReadyError(str(path), f"the password of {username!r} cannot be read: {error}") from error
         if not password:
             raise BadInputError(str(path), f"holds no password for {username!r}")
-        return Credentials(username=username, password=password)
+        try:
+            pem = "\n".join(each.read_text(encoding="utf-8") for each in certificate)
+        except OSError as error:
+            files = ", ".join(map(str, certificate))
+            raise NotReadyError(files, f"the certificate of {username!r} cannot be read: {error}") from error
+        return Credentials(username=username, password=password, client_pem=pem or None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

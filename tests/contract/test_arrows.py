@@ -54,9 +54,15 @@ AMQP_SIDE = (
     "transport", "loop", "wire", "worker", "publisher", "requester", "consumer", "relay", "passing",
     "objects",
 )  # fmt: skip
+#: The same of the canary.
+CANARY_TRANSPORT = ("air", "lane", "link")
 #: Who may import a library, besides tests.
 ONLY_IN = {
-    "pika": ("warren/connection.py", *(f"loadgen/{name}.py" for name in AMQP_SIDE)),
+    "pika": (
+        "warren/connection.py",
+        *(f"loadgen/{name}.py" for name in AMQP_SIDE),
+        *(f"exporters/canary/{name}.py" for name in CANARY_TRANSPORT),
+    ),
     "rstream": ("loadgen/streaming/transport.py",),
     "grafanalib": ("dashboards/",),
 }
@@ -381,6 +387,7 @@ MUTANTS = [
     ("chaos/engine.py", "import click", library_faults),
     ("warren/cluster.py", "from click import echo", library_faults),
     ("exporters/x.py", "import pika.spec", library_faults),
+    ("exporters/canary/flight.py", "from pika import spec", library_faults),
     ("warren/render.py", "from pika import spec", library_faults),
     ("report/x.py", "from grafanalib.core import Graph", library_faults),
     ("chaos/x.py", "import time\ntime.sleep(1)", act_faults),

@@ -8,6 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from exporters.cli import exporter, parse_listeners
+from exporters import collector
+from exporters.cli import exporter
+from exporters.collector import Reach
 from warren.errors import BadInputError, NotReadyError
 
 
@@ -67,6 +70,28 @@ def test_an_empty_password_file_is_refused(flags: dict[str, str]) -> None:
 def test_certificates_that_are_none_are_named(flags: dict[str, str]) -> None:
     with pytest.raises(NotReadyError, match="cannot be used for TLS"):
         serve({**flags, "listen": "127.0.0.1:0"})
+
+
+@pytest.mark.parametrize("flag", ["client-cert", "client-key"])
+def test_a_certificate_without_its_key_is_refused(flags: dict[str, str], flag: str) -> None:
+    with pytest.raises(BadInputError, match="one is given without the other"):
+        serve({**flags, flag: flags["cert"]})
+
+
+def test_the_canary_shows_the_certificate_that_it_was_given(
+    flags: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str | None] = []
+
+    def made(_name: str, reach: Reach) -> None:
+        shown.append(reach.credentials.client_pem)
+        raise NotReadyError("test", "enough")
+
+    monkeypatch.setattr(collector, "make", made)
+    Path(flags["key"]).write_text("the key")
+    with pytest.raises(NotReadyError, match="enough"):
+        serve({**flags, "client-cert": flags["cert"], "client-key": flags["key"]})
+    assert shown == ["not PEM\nthe key"]
 
 
 def test_a_password_is_never_a_flag() -> None:
