@@ -72,6 +72,7 @@ def prepare(material: Material) -> None:
         pki.ensure_leaf("inter-node", node.name, hosts=(node.name,), purpose="both")
     drift = ("drift",) if topology.drift_user else ()
     for service in ("prometheus", "alertmanager", "grafana", "exporter", "view", "load", *drift):
+    for service in ("prometheus", "alertmanager", "grafana", "exporter", "probe", "view", "load"):
         pki.ensure_leaf("cluster", service, hosts=(service, *_LOCALHOST), purpose="server")
     pki.ensure_leaf("scrape", "prometheus", hosts=("prometheus",), purpose="client")
     for user in topology.users:
@@ -114,6 +115,7 @@ def service_volumes(material: Material, *, grafana: bool) -> Iterable[Volume]:
     yield _exporter(material)
     if material.topology.drift_user:
         yield _drift(material)
+    yield _probe(material)
     yield _grafana(material, variables) if grafana else _view(material)
     # Empty, but owned by whom the service runs as: a new volume belongs to root.
     yield Volume(name="prometheus-data", uid=65534, gid=65534, files={})
@@ -208,6 +210,18 @@ def _drift(material: Material) -> Volume:
         **_certificates(material, "drift", ""),
     }
     return Volume(name="drift-config", uid=10001, gid=10001, files=files)
+def _probe(material: Material) -> Volume:
+    """The canary's own account, with the certificate that a broker may ask clients for."""
+    canary = material.topology.account("canary").name
+    pair = material.pki.leaf("clients", canary)
+    files = {
+        "scrape-ca.pem": (material.pki.authority("scrape").certificate.read_bytes(), _PUBLIC),
+        "canary.password": _secret(material, canary),
+        "client.pem": (pair.certificate.read_bytes(), _PUBLIC),
+        "client.key": (pair.key.read_bytes(), _PRIVATE),
+        **_certificates(material, "probe", ""),
+    }
+    return Volume(name="probe-config", uid=10001, gid=10001, files=files)
 
 
 def _view(material: Material) -> Volume:

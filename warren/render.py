@@ -59,6 +59,7 @@ def role_vars(topology: Topology) -> dict[str, Any]:
         "rabbitmq_plugins": list(broker.plugins),
         "prometheus_monitoring_user": topology.account("monitoring").name,
         "warren_drift_user": topology.drift_user,
+        "warren_canary_user": topology.account("canary").name,
     }
 
 

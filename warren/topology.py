@@ -13,6 +13,8 @@ from warren.errors import BadInputError
 
 #: Prefix of objects that canaries, benchmarks and profiles make for themselves: never drift, never judged.
 RESERVED_PREFIX = "warren."
+#: Begins the names of what the canary makes in every virtual host; `exporters.canary.pair` calls it so too.
+CANARY_PREFIX = f"{RESERVED_PREFIX}canary"
 #: The plugin that brings the stream protocol; without it nodes have no port for it.
 STREAM_PLUGIN = "rabbitmq_stream"
 
@@ -84,21 +86,22 @@ class Ports:
     view: int
     streams: int
     drift: int
+    probe: int
 
 
 #: Services published once, in the order of their ports from the base port on.
-PUBLISHED_SERVICES = ("prometheus", "alertmanager", "grafana", "view", "exporter")
+PUBLISHED_SERVICES = ("prometheus", "alertmanager", "grafana", "view", "exporter", "probe")
 #: Ports of a node that are published, each ten apart: base + 10 * (place + 1) + the node's place.
 PUBLISHED_NODE_PORTS = ("amqps", "management", "metrics", "streams")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A broker account. ``role`` marks the two that Warren itself uses: operator and monitoring."""
+    """A broker account. ``role`` marks those that Warren itself uses: operator, monitoring and canary."""
 
     name: str
     tags: tuple[str, ...]
-    role: Literal["operator", "monitoring", "application"]
+    role: Literal["operator", "monitoring", "canary", "application"]
     max_connections: int | None
     max_channels: int | None
 
@@ -260,6 +263,7 @@ class Topology:
         raise BadInputError("topology", f"has no user '{name}'", f"users: {known}")
 
     def account(self, role: Literal["operator", "monitoring"]) -> User:
+    def account(self, role: Literal["operator", "monitoring", "canary"]) -> User:
         """The user whom Warren itself uses in ``role``; the checks see to it that there is exactly one."""
         return next(user for user in self.users if user.role == role)
 

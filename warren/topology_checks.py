@@ -13,6 +13,7 @@ from itertools import chain
 
 from warren import routing, topology_settings
 from warren.topology import (
+    CANARY_PREFIX,
     PUBLISHED_NODE_PORTS,
     PUBLISHED_SERVICES,
     RESERVED_PREFIX,
@@ -27,6 +28,8 @@ Fault = tuple[str, str, str]
 #: A failed queue must hold this many times what all its sources may hold together: an at-least-once
 #: dead-letter into a full queue stops its source without a word.
 FAILED_QUEUE_FACTOR = 10
+#: What the canary may configure, write and read. Names are matched anywhere, so the pattern has a beginning.
+CANARY_RIGHT = f"^{re.escape(CANARY_PREFIX)}"
 
 
 def faults(topology: Topology) -> Iterator[Fault]:
@@ -103,11 +106,12 @@ def _users(topology: Topology) -> Iterator[Fault]:
     for user in topology.users:
         if user.name == "guest":
             yield "users[guest]", "'guest' is the account every attacker tries first", "choose another name"
-    for role, tag in (("operator", "administrator"), ("monitoring", "monitoring")):
+    for role, tag in (("operator", "administrator"), ("monitoring", "monitoring"), ("canary", "")):
         found = [user for user in topology.users if user.role == role]
+        tagged = f", tagged {tag}" if tag else " of its own"
         if len(found) != 1:
-            yield "users", f"{len(found)} users have 'role: {role}'", f"give it to exactly one, tagged {tag}"
-        elif tag not in found[0].tags:
+            yield "users", f"{len(found)} users have 'role: {role}'", f"give it to exactly one{tagged}"
+        elif tag and tag not in found[0].tags:
             yield f"users[{found[0].name}].tags", f"the {role} lacks the tag '{tag}'", f"add tags: [{tag}]"
 
 
@@ -214,6 +218,7 @@ def _permissions(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault]
         for key in ("configure", "write", "read"):
             yield from _regex(f"{place}.{key}", getattr(permission, key))
     yield from _operator_reaches(f"{path}.permissions", vhost, topology)
+    yield from _canary_flies(f"{path}.permissions", vhost, topology)
     for topic in vhost.topic_permissions:
         place = f"{path}.topic_permissions[{topic.user}]"
         if topic.user not in users:
@@ -236,6 +241,21 @@ def _operator_reaches(path: str, vhost: Vhost, topology: Topology) -> Iterator[F
                 path,
                 f"the operator '{user.name}' cannot declare everything in this vhost",
                 f"add {{user: {user.name}, configure: '.*', write: '.*', read: '.*'}}",
+            )
+
+
+def _canary_flies(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault]:
+    """It declares, publishes to and consumes from what is its own, and reaches nothing else."""
+    for user in topology.users:
+        if user.role != "canary":
+            continue
+        rights = [each for each in vhost.permissions if each.user == user.name]
+        if not rights or {rights[0].configure, rights[0].write, rights[0].read} != {CANARY_RIGHT}:
+            yield (
+                path,
+                f"the canary '{user.name}' cannot fly in this vhost, or reaches more than its own",
+                f"add {{user: {user.name}, configure: {CANARY_RIGHT!r}, write: {CANARY_RIGHT!r}, "
+                f"read: {CANARY_RIGHT!r}}}",
             )
 
 

@@ -149,12 +149,12 @@ def _read_drift(monitoring: Section) -> str:
 
 
 def _read_user(section: Section) -> User:
-    role = section.choice("role", ("operator", "monitoring", "application"), "application")
+    role = section.choice("role", ("operator", "monitoring", "canary", "application"), "application")
     limits = {key: section.integer(key, -1, low=1) for key in ("max_connections", "max_channels")}
     return User(
         name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
         tags=section.texts("tags", ()),
-        role=role if role in ("operator", "monitoring") else "application",  # type: ignore[arg-type]
+        role=role if role in ("operator", "monitoring", "canary") else "application",  # type: ignore[arg-type]
         max_connections=limits["max_connections"] if limits["max_connections"] > 0 else None,
         max_channels=limits["max_channels"] if limits["max_channels"] > 0 else None,
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from warren.assertions.facts import Facts, ListenerFacts
 from warren.assertions.model import Assertion, Outcome, everywhere
 from warren.definitions import HASHING_ALGORITHM
+from warren.topology_checks import CANARY_RIGHT
 
 _BROKER_UID = 999
 _UNAUTHORISED = 401
@@ -176,6 +177,16 @@ def _monitoring_powerless(facts: Facts) -> Outcome:
     return everywhere(bad, f"{name} can look and do nothing")
 
 
+def _canary_confined(facts: Facts) -> Outcome:
+    name = facts.topology.account("canary").name
+    bad = {
+        f"vhost {row['vhost']}": f"configure {row['configure']} write {row['write']} read {row['read']}"
+        for row in facts.permissions
+        if row["user"] == name and {row["configure"], row["write"], row["read"]} != {CANARY_RIGHT}
+    }
+    return everywhere(bad, f"{name} reaches what begins with warren.canary and nothing else")
+
+
 def _protected(facts: Facts) -> Outcome:
     bad = {
         str(vhost["name"]): "not protected"
@@ -234,6 +245,7 @@ ASSERTIONS = (
     _must("credentials-asked", "management and metrics ask for credentials", "HTTPS", _credentials_asked),
     _must("password-hashes", "passwords are stored as SHA-512 hashes", _API, _hashes),
     _must("monitoring-powerless", "the monitoring account can do nothing", _API, _monitoring_powerless),
+    _must("canary-confined", "the canary reaches nothing but its own objects", _API, _canary_confined),
     _production("certificates-lasting", "no certificate expires within four weeks", _API, _expiry),
     _production("account-per-application", "each application has its own account", _API, _one_account_each),
     _production("least-privilege", "application accounts reach only what they need", _API, _least_privilege),

@@ -148,7 +148,7 @@ def verify(topology: Path | None, json_path: Path | None) -> int:
     "--lines", default=100, show_default=True, type=click.IntRange(1, 100000), help="How many lines."
 )
 def logs(topology: Path | None, node: str, lines: int) -> None:
-    """The last lines that NODE, or a service (prometheus, alertmanager, exporter, view, grafana), wrote."""
+    """The last lines of NODE, or of a service: prometheus, alertmanager, exporter, probe, view, grafana."""
     click.echo(access.logs(options.context(topology), node, lines=lines), nl=False)
 
 

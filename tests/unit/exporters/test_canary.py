@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -16,7 +17,8 @@ from exporters.canary.tally import BOUNDS_S, Histogram
 from exporters.collectors import canary
 from exporters.exporter import OneScrape
 from warren.errors import BadInputError
-from warren.topology import RESERVED_PREFIX
+from warren.topology import CANARY_PREFIX, RESERVED_PREFIX
+from warren.topology_checks import CANARY_RIGHT
 
 from .conftest import REACH
 from .flying import CONFIRM_S, DELIVER_S, TIMEOUT_S, Airfield, Fault
@@ -79,6 +81,9 @@ def test_names_are_reserved_so_that_nobody_takes_them_for_drift() -> None:
     assert PAIR.queue == "warren.canary.n1.n2"
     assert PAIR.queue.startswith(f"{EXCHANGE}.")
     assert EXCHANGE.startswith(RESERVED_PREFIX)
+    assert EXCHANGE == CANARY_PREFIX
+    assert re.match(CANARY_RIGHT, EXCHANGE)
+    assert re.match(CANARY_RIGHT, PAIR.queue)
 
 
 def test_an_abandoned_queue_vanishes_and_never_grows() -> None:

@@ -262,6 +262,11 @@ def _monitoring_may_read(facts: Facts) -> Facts:
     return replace(facts, permissions=(*facts.permissions, row))
 
 
+def _canary_may_read_all(facts: Facts) -> Facts:
+    row = {"user": "canary", "vhost": "/", "configure": "^$", "write": "^$", "read": ".*"}
+    return replace(facts, permissions=(*facts.permissions, row))
+
+
 def _out_of_sync(facts: Facts) -> Facts:
     passwords = dict(facts.secret_values)
     empty = from_definitions({name: [] for name in ("users", "vhosts", "queues", "bindings", "exchanges")})
@@ -329,6 +334,7 @@ BROKEN: dict[str, Edit] = {
     "credentials-asked": _listener_has("metrics", status_without_credentials=200),
     "password-hashes": _row("users", 1, hashing_algorithm="rabbit_password_hashing_md5"),
     "monitoring-powerless": _monitoring_may_read,
+    "canary-confined": _canary_may_read_all,
     "certificates-lasting": lambda facts: replace(
         facts, certificates=(HealthCheck(node="rmq1", check="c", passed=False, reason="expiring"),)
     ),

@@ -109,12 +109,29 @@ def test_no_secret_is_in_the_compose_file(material: Material, grafana: bool) -> 
 
 
 def test_application_passwords_reach_no_volume_but_as_hashes(material: Material, built: list[Volume]) -> None:
-    ours = {user.name for user in material.topology.users if user.role != "monitoring"}
+    served = ("monitoring", "canary")
+    ours = {user.name for user in material.topology.users if user.role not in served}
     passwords = {name: material.secrets.read(name).encode() for name in ours}
     for volume in built:
         for path, (content, _) in volume.files.items():
             leaked = [name for name, password in passwords.items() if password in content]
             assert not leaked, f"{volume.name}/{path} holds the password of {leaked}"
+
+
+def test_the_probe_alone_gets_the_canarys_password_and_certificate(
+    material: Material, built: list[Volume]
+) -> None:
+    password = material.secrets.read("canary").encode()
+    key = material.pki.leaf("clients", "canary").key.read_bytes()
+    for secret in (password, key):
+        holders = {
+            volume.name for volume in built for content, _ in volume.files.values() if content == secret
+        }
+        assert holders == {"probe-config"}
+    probe = next(volume for volume in built if volume.name == "probe-config")
+    assert material.secrets.read("monitoring").encode() not in [
+        content for content, _ in probe.files.values()
+    ]
 
 
 def test_authorities_keys_reach_no_volume(material: Material, built: list[Volume]) -> None:

@@ -19,6 +19,7 @@ from warren.management_facts import QueueInfo, queue
 from warren.objects.found import from_definitions
 from warren.plan import Action, Plan, apply, command_for, plan, read_actual
 from warren.topology import Topology
+from warren.topology_checks import CANARY_RIGHT
 
 Reader = Callable[[dict[str, Any]], Topology]
 TABLES = (
@@ -641,7 +642,10 @@ def _small(data: dict[str, Any], drawn: dict[str, Any]) -> dict[str, Any]:
             for key in drawn["keys"]
         ],
         "policies": [policy] if queues else [],
-        "permissions": [{"user": "operator", "configure": ".*", "write": ".*", "read": ".*"}],
+        "permissions": [
+            {"user": "operator", "configure": ".*", "write": ".*", "read": ".*"},
+            {"user": "canary", "configure": CANARY_RIGHT, "write": CANARY_RIGHT, "read": CANARY_RIGHT},
+        ],
     }
     users = [user for user in data["users"] if user.get("role")]
     return {**data, "users": users, "vhosts": [vhost]}

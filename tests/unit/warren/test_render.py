@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ def test_ports_are_published_on_loopback_only_and_no_plain_one_is(
     plain = {"4369", "5672", "15672", "15692", "25672"}
     ports = [port for service in services.values() for port in service.get("ports", ())]
     assert len(ports) == len(set(ports)) == 4 * len(deployed.nodes) + 4
+    ports = [port for service in services.values() for port in service["ports"]]
+    assert len(ports) == len(set(ports)) == 4 * len(deployed.nodes) + 5
     for port in ports:
         address, _, inside = port.rsplit(":", 2)
         assert address == "127.0.0.1"
@@ -64,6 +67,28 @@ def test_published_ports_are_those_that_clients_are_told(
     for name in PUBLISHED_SERVICES:
         if name in services:
             assert services[name]["ports"][0].startswith(f"127.0.0.1:{deployed.published(name)}:")
+
+
+def test_the_probe_flies_in_every_vhost_as_the_canary(services: dict[str, Any], deployed: Topology) -> None:
+    command = services["probe"]["command"]
+    assert [each for each in command if each.startswith("--vhost=")] == [
+        f"--vhost={vhost.name}" for vhost in deployed.vhosts
+    ]
+    assert [each for each in command if each.startswith("--node=")] == [
+        f"--node={node.name}" for node in deployed.nodes
+    ]
+    assert "--user=canary" in command
+    assert not [
+        each for each in services["exporter"]["command"] if "canary" in each and "exclude" not in each
+    ]
+
+
+def test_the_exporter_leaves_the_canarys_queues_to_the_probe(services: dict[str, Any]) -> None:
+    pattern = next(each for each in services["exporter"]["command"] if each.startswith("--exclude="))
+    left_out = re.compile(pattern.removeprefix("--exclude="))
+    assert left_out.fullmatch("/orders:warren.canary.rmq1.rmq2")
+    assert not left_out.fullmatch("/orders:orders.work")
+    assert not left_out.fullmatch("/warren.work:warren.work.orders")
 
 
 def test_configuration_is_mounted_read_only(services: dict[str, Any]) -> None:

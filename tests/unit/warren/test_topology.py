@@ -45,7 +45,8 @@ def test_deployed_topology_has_no_fault(checkout_root: Path) -> None:
 
 def test_published_ports_stand_apart(deployed: Topology) -> None:
     services = [
-        deployed.published(name) for name in ("prometheus", "alertmanager", "grafana", "view", "exporter")
+        deployed.published(name)
+        for name in ("prometheus", "alertmanager", "grafana", "view", "exporter", "probe")
     ]
     nodes = [
         deployed.published_node(node.name, port)
@@ -203,9 +204,22 @@ BAD: dict[str, tuple[Edit, str, str]] = {
         "0 users have 'role: operator'",
     ),
     "two operators": (
-        lambda d: d["users"][2].update(role="operator", tags=["administrator"]),
+        lambda d: d["users"][3].update(role="operator", tags=["administrator"]),
         "users",
         "2 users have 'role: operator'",
+    ),
+    "no canary": (lambda d: d["users"][2].update(role="application"), "users", "0 users have 'role: canary'"),
+    "canary without rights in a vhost": (
+        lambda d: d["vhosts"][1].update(
+            permissions=[each for each in d["vhosts"][1]["permissions"] if each["user"] != "canary"]
+        ),
+        "vhosts[/users].permissions",
+        "the canary 'canary' cannot fly in this vhost",
+    ),
+    "canary that reaches more than its own": (
+        lambda d: d["vhosts"][0]["permissions"][2].update(write=".*"),
+        "vhosts[/orders].permissions",
+        "reaches more than its own",
     ),
     "operator without its tag": (
         lambda d: d["users"][0].update(tags=[]),
