@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboards.consensus import connections, consensus
+from dashboards.flights import flights
 from dashboards.house import GREEN, ORANGE, RED, Board, Query, Section, Variable, lines, number, states
 from dashboards.queries import EXPORTER, NODE, ONE_NODE, total_rate
 from exporters import names
@@ -23,7 +24,7 @@ def board() -> Board:
         title="Warren / Cluster",
         description="Is the cluster whole, has it room, and does traffic flow?",
         variables=(CLUSTER, NODE_VARIABLE),
-        sections=(_now(), _nodes(), _traffic(), connections(), consensus()),
+        sections=(_now(), _nodes(), flights(), _traffic(), connections(), consensus()),
     )
 
 
