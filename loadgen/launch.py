@@ -146,7 +146,9 @@ def _counting(context: Context, order: Order) -> Counting | None:
     """The broker's counts from now on; of a part of a run they say nothing, since they are of all parts."""
     if order.part is not None:
         return None
-    counting = Counting(metrics=context.node_metrics, management=context.management)
+    counting = Counting(
+        metrics=context.node_metrics, management=context.management, probe=context.probe_metrics
+    )
     counting.begin()
     return counting
 

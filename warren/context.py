@@ -103,6 +103,17 @@ class Context:
         )
 
     @cached_property
+    def probe_metrics(self) -> NodeMetrics:
+        """The probe's metrics, as Prometheus asks for them; its one node is called ``probe``."""
+        port = self.topology.published("probe")
+        pair = self.pki.leaf("scrape", "prometheus")
+        return NodeMetrics(
+            [HttpEndpoint(node="probe", host="127.0.0.1", port=port, server_name="probe")],
+            ca=self.cluster_ca,
+            client=(pair.certificate, pair.key),
+        )
+
+    @cached_property
     def prometheus(self) -> PrometheusClient:
         return PrometheusClient(
             f"https://127.0.0.1:{self.topology.published('prometheus')}",

@@ -17,19 +17,22 @@ _OK = 200
 
 
 class NodeMetrics:
-    """Asks the nodes over verified TLS with a monitoring account's password."""
+    """Asks the nodes over verified TLS with a monitoring account's password, or who serves metrics to those
+    with a scraper's certificate (``client``: its path, and its key's)."""
 
     def __init__(
         self,
         endpoints: Sequence[HttpEndpoint],
         *,
-        user: str,
-        password: str,
         ca: Path,
+        user: str = "",
+        password: str = "",
+        client: tuple[Path, Path] | None = None,
         timeout_s: float = 5.0,
     ) -> None:
         self._endpoints = {each.node: each for each in endpoints}
-        self._headers = urllib3.make_headers(basic_auth=f"{user}:{password}")
+        self._headers = urllib3.make_headers(basic_auth=f"{user}:{password}") if user else {}
+        self._client = client
         self._ca = ca
         self._timeout = urllib3.Timeout(total=timeout_s)
 
@@ -43,7 +46,13 @@ class NodeMetrics:
     def page(self, node: str) -> str:
         """The page of ``node``. Raises NotReadyError when it does not answer or refuses."""
         where = f"metrics of {node}"
-        pool = node_pool(self._endpoints[node], ca=self._ca, timeout=self._timeout)
+        pool = node_pool(
+            self._endpoints[node],
+            ca=self._ca,
+            timeout=self._timeout,
+            client_certificate=self._client[0] if self._client else None,
+            client_key=self._client[1] if self._client else None,
+        )
         try:
             answer = pool.request("GET", "/metrics", headers=self._headers)
         except urllib3.exceptions.HTTPError as error:

@@ -11,6 +11,8 @@ from loadgen.counting import Counting
 from warren.errors import NotReadyError
 from warren.results import LoadResult, Traffic, Verdict
 
+from .canary_page import page as canary_page
+
 
 class Metrics:
     """Nodes whose counters a test sets."""
@@ -56,10 +58,35 @@ def result(verdict: Verdict = Verdict.PASSED, reasons: tuple[str, ...] = ("fine"
     )
 
 
+class Probe:
+    """Where the canary tells what it sent, where there is one."""
+
+    nodes = ("probe",)
+
+    def __init__(self) -> None:
+        self.flown: int | None = None
+
+    def page(self, _node: str) -> str:
+        if self.flown is None:
+            raise NotReadyError("probe", "does not answer")
+        return canary_page(self.flown)
+
+
 @pytest.fixture
-def ground() -> tuple[Metrics, Management, Counting]:
+def probe() -> Probe:
+    return Probe()
+
+
+@pytest.fixture
+def ground(probe: Probe) -> tuple[Metrics, Management, Counting]:
     metrics, management = Metrics(), Management()
-    counting = Counting(metrics=metrics, management=management, now_s=lambda: 5.0)  # type: ignore[arg-type]
+    counting = Counting(
+        metrics=metrics,  # type: ignore[arg-type]
+        management=management,  # type: ignore[arg-type]
+        probe=probe,  # type: ignore[arg-type]
+        now_s=lambda: 5.0,
+        wall_s=lambda: 1001.0,
+    )
     counting.begin()
     return metrics, management, counting
 
@@ -145,3 +172,36 @@ def test_clients_that_came_meanwhile_explain_a_difference(
     found = counting.end(result()).reconciliation
     assert found is not None
     assert found["explained"] == ["3 connections of other clients were opened meanwhile"]
+
+
+def test_what_the_canary_sent_meanwhile_is_taken_off_and_explains_nothing(
+    ground: tuple[Metrics, Management, Counting], probe: Probe
+) -> None:
+    metrics, management, counting = ground
+    metrics.connections = (6, 0)
+    management.names = ["warren-canary rmq1 /orders"]
+    probe.flown = 12
+    counting.begin()
+    probe.flown = 24
+    count(metrics, 112)
+    found = counting.end(result())
+    assert (found.verdict, found.reasons) == (Verdict.PASSED, ("fine",))
+    assert found.reconciliation is not None
+    assert found.reconciliation["explained"] == []
+    assert found.reconciliation["counters"]["received"]["broker"] == 100
+    count(metrics, 113)
+    assert counting.end(result()).verdict is Verdict.INCONCLUSIVE
+
+
+def test_beside_the_canary_others_are_still_strangers(
+    ground: tuple[Metrics, Management, Counting], probe: Probe
+) -> None:
+    metrics, management, counting = ground
+    metrics.connections = (7, 0)
+    management.names = ["warren-canary rmq1 /orders", "shop"]
+    probe.flown = 12
+    counting.begin()
+    count(metrics, 150)
+    found = counting.end(result()).reconciliation
+    assert found is not None
+    assert found["explained"] == ["other clients were connected: shop"]
