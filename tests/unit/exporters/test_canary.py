@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -90,6 +91,11 @@ def test_an_abandoned_queue_vanishes_and_never_grows() -> None:
     assert QUEUE_ARGUMENTS["x-queue-type"] == "quorum"
     assert QUEUE_ARGUMENTS["x-expires"] == 600_000
     assert QUEUE_ARGUMENTS["x-max-length"] == 100
+
+
+def test_every_node_is_the_origin_of_as_many_pairs_so_that_leaders_stay_spread() -> None:
+    assert QUEUE_ARGUMENTS["x-queue-leader-locator"] == "client-local"
+    assert set(Counter(pair.origin for pair in pairs(("/a", "/b"), ("n1", "n2", "n3"))).values()) == {4}
 
 
 # Flights
