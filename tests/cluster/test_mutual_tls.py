@@ -12,8 +12,11 @@ from pathlib import Path
 import pika
 import pytest
 
+from exporters import names
 from warren import cluster as cluster_engine
 from warren.context import Context, open_context
+from warren.errors import NotReadyError
+from warren.wait import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,3 +90,17 @@ def test_load_shows_its_certificates(strict: tuple[Context, dict[str, str]]) -> 
     argv += ["--duration", "3s", "--quiet", "--set", "tolerances.self_lag_p99_s=2"]
     done = subprocess.run(argv, env=env, capture_output=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+
+@pytest.mark.timeout(600)
+def test_the_canary_shows_a_certificate_and_comes_through(strict: tuple[Context, dict[str, str]]) -> None:
+    """A single node flies to itself."""
+    context, _ = strict
+
+    def comes_through() -> None:
+        samples = context.prometheus.query(names.CANARY_SUCCESS.name)
+        found = {each.labels["vhost"]: each.value for each in samples}
+        if found != {vhost.name: 1.0 for vhost in context.topology.vhosts}:
+            raise NotReadyError("canary", f"success is {found}")
+
+    until(comes_through, what="the canary to come through", deadline_s=120)
