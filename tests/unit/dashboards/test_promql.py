@@ -42,8 +42,10 @@ WITHOUT_JOB = (
     "rabbitmq_detailed_",
 )
     "ALERTS", "warren_objective_", "warren_queue_", "warren_canary_", "warren_exporter_",
+    "warren_canary_",
+    "warren_exporter_",
     "rabbitmq_detailed_",
-)  # fmt: skip
+)
 
 
 def selectors(node: Any) -> Iterator[Any]:
