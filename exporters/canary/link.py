@@ -53,7 +53,7 @@ class Link:
         self.lanes: list[Shares] = []
         self._wanted, self._loop, self._connect, self._now_s = wanted, loop, connect, now_s
         self._connection: Any = None
-        self._ended_s, self._why = float("-inf"), ""
+        self._refused_s, self._why = float("-inf"), ""
         self._heard, self._heard_s = 0, float("-inf")
 
     @property
@@ -62,8 +62,8 @@ class Link:
 
     @property
     def refused(self) -> str:
-        """Why there is none, where the node ended one a moment ago; else nothing."""
-        recently = self._now_s() - self._ended_s < _NOT_AGAIN_S
+        """Why there is none, where an attempt failed a moment ago; else nothing."""
+        recently = self._now_s() - self._refused_s < _NOT_AGAIN_S
         return self._why if self._connection is None and recently else ""
 
     def connect(self) -> None:
@@ -72,7 +72,7 @@ class Link:
             self._connection = self._connect(
                 self._wanted,
                 on_open_callback=self._on_open,
-                on_open_error_callback=self._on_end,
+                on_open_error_callback=self._on_refusal,
                 on_close_callback=self._on_end,
                 custom_ioloop=self._loop,
             )
@@ -103,7 +103,6 @@ class Link:
     def _drop(self, why: str) -> None:
         connection = self._connection
         self._forget(why)
-        self._ended_s = float("-inf")  # it was given up, not refused
         if connection.is_open:
             connection._terminate_stream(ConnectionOpenAborted(why))
         elif not (connection.is_closed or connection.is_closing):
@@ -123,12 +122,17 @@ class Link:
         if connection is self._connection:
             self.blocked = blocked
 
+    def _on_refusal(self, connection: Any, error: BaseException) -> None:
+        if connection is self._connection:
+            self._refused_s = self._now_s()
+            self._on_end(connection, error)
+
     def _on_end(self, connection: Any, error: BaseException) -> None:
         if connection is self._connection:
             self._forget(f"{self.node}: {describe(error)}")
 
     def _forget(self, why: str) -> None:
         self._connection, self.blocked = None, False
-        self._ended_s, self._why = self._now_s(), why
+        self._why = why
         for lane in self.lanes:
             lane.link_ended(why)
