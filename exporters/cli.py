@@ -110,7 +110,11 @@ def exporter() -> None:
     help="Port on which nodes talk to each other.",
 )
 @click.option(
-    "--vhost", "vhosts", multiple=True, help="Virtual host for the canary; may be given several times."
+    "--vhost",
+    "vhosts",
+    envvar="WARREN_EXPORTER_SERVE_VHOST",
+    multiple=True,
+    help="Virtual host for the canary; may be given several times.",
 )
 @click.option(
     "--listener",
