@@ -216,6 +216,7 @@ def _probe(material: Material) -> Volume:
     pair = material.pki.leaf("clients", canary)
     files = {
         "scrape-ca.pem": (material.pki.authority("scrape").certificate.read_bytes(), _PUBLIC),
+        "inter-node-ca.pem": (material.pki.authority("inter-node").certificate.read_bytes(), _PUBLIC),
         "canary.password": _secret(material, canary),
         "client.pem": (pair.certificate.read_bytes(), _PUBLIC),
         "client.key": (pair.key.read_bytes(), _PRIVATE),

@@ -83,6 +83,18 @@ def test_the_probe_flies_in_every_vhost_as_the_canary(services: dict[str, Any], 
     ]
 
 
+def test_the_probe_looks_at_every_listener_there_is(services: dict[str, Any], deployed: Topology) -> None:
+    """At the four of each node by their ports; the rest are named."""
+    command = services["probe"]["command"]
+    named = {each.removeprefix("--listener=") for each in command if each.startswith("--listener=")}
+    around = {name for name in services if name not in {node.name for node in deployed.nodes}} - {"probe"}
+    wanted = {f"{name}={name}:{getattr(deployed.ports, name)}" for name in around}
+    wanted |= {f"streams={node.name}:{deployed.ports.streams}" for node in deployed.nodes}
+    assert named == wanted
+    for port in ("amqps", "management", "metrics", "inter_node"):
+        assert f"--{port.replace('_', '-')}-port={getattr(deployed.ports, port)}" in command
+
+
 def test_the_exporter_leaves_the_canarys_queues_to_the_probe(services: dict[str, Any]) -> None:
     pattern = next(each for each in services["exporter"]["command"] if each.startswith("--exclude="))
     left_out = re.compile(pattern.removeprefix("--exclude="))
