@@ -16,7 +16,6 @@ RAFT = 'job="rabbitmq-raft",cluster=~"$cluster"'
 #: Figures of Warren's own exporter.
 EXPORTER = 'job="exporter",cluster=~"$cluster"'
 #: Figures of what Warren tries from outside: TLS listeners, and messages of its own.
-#: What the probe tries out from a client's place.
 PROBE = 'job="probe",cluster=~"$cluster"'
 #: Figures of a load run.
 LOAD = 'job="load",cluster=~"$cluster",profile=~"$profile",run_id=~"$run"'

@@ -119,13 +119,15 @@ def exporter() -> None:
 @click.option(
     "--listener",
     "listeners",
+    envvar="WARREN_EXPORTER_SERVE_LISTENER",
     multiple=True,
     help="NAME=HOST:PORT of another TLS listener for certificates; may be given several times.",
 )
 @click.option("--topology", type=_FILE, default=None, help="Topology file that drift compares with.")
 @click.option(
-    "--user", required=True, help="Broker user tagged monitoring, for all kinds of drift administrator."
-    "--user", required=True, help="Broker user: tagged monitoring, or with the canary's rights for it."
+    "--user",
+    required=True,
+    help="Broker user: tagged monitoring, for all kinds of drift administrator, or with the canary's rights.",
 )
 @click.option("--password-file", type=_FILE, required=True, help="File that holds the user's password.")
 @click.option(

@@ -244,6 +244,8 @@ TLS_VARIANTS = _gauge(
     "How many different sets of issuer, versions and TLS 1.2 suites the nodes of a listener show; 1 when all "
     "are alike. Nodes of which not all of it is known are left out.",
     "listener",
+)
+
 # drift
 DRIFT_DIFFERENCES = _gauge(
     "warren_drift_differences",
@@ -256,6 +258,8 @@ DRIFT_READABLE = _gauge(
     "warren_drift_kind_readable",
     "1 when this kind could be compared; 0 when this credential may not read it or it could not be read.",
     "kind",
+)
+
 # canary
 _PAIR = ("vhost", "from", "to")
 CANARY_SUCCESS = _gauge(

@@ -71,8 +71,7 @@ def prepare(material: Material) -> None:
         pki.ensure_leaf("cluster", node.name, hosts=(node.name, *_LOCALHOST), purpose="server")
         pki.ensure_leaf("inter-node", node.name, hosts=(node.name,), purpose="both")
     drift = ("drift",) if topology.drift_user else ()
-    for service in ("prometheus", "alertmanager", "grafana", "exporter", "view", "load", *drift):
-    for service in ("prometheus", "alertmanager", "grafana", "exporter", "probe", "view", "load"):
+    for service in ("prometheus", "alertmanager", "grafana", "exporter", "probe", "view", "load", *drift):
         pki.ensure_leaf("cluster", service, hosts=(service, *_LOCALHOST), purpose="server")
     pki.ensure_leaf("scrape", "prometheus", hosts=("prometheus",), purpose="client")
     for user in topology.users:
@@ -210,6 +209,8 @@ def _drift(material: Material) -> Volume:
         **_certificates(material, "drift", ""),
     }
     return Volume(name="drift-config", uid=10001, gid=10001, files=files)
+
+
 def _probe(material: Material) -> Volume:
     """The canary's own account, with the certificate that a broker may ask clients for."""
     canary = material.topology.account("canary").name

@@ -262,7 +262,6 @@ class Topology:
         known = ", ".join(user.name for user in self.users)
         raise BadInputError("topology", f"has no user '{name}'", f"users: {known}")
 
-    def account(self, role: Literal["operator", "monitoring"]) -> User:
     def account(self, role: Literal["operator", "monitoring", "canary"]) -> User:
         """The user whom Warren itself uses in ``role``; the checks see to it that there is exactly one."""
         return next(user for user in self.users if user.role == role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboards.boards.cluster import CLUSTER
+from dashboards.drift import drift
 from dashboards.house import (
     GREEN,
     ORANGE,
@@ -35,7 +36,7 @@ def board() -> Board:
         title="Warren / TLS and drift",
         description="Would clients still be let in tomorrow, and is every node what it should be?",
         variables=(CLUSTER,),
-        sections=(_now(), _certificates(), _offered(), _differences()),
+        sections=(_now(), _certificates(), _offered(), _differences(), drift()),
     )
 
 

@@ -16,7 +16,7 @@ from exporters.canary.flight import Landing
 from exporters.canary.pair import EXCHANGE, QUEUE_ARGUMENTS, Event, Outcome, Pair, pairs
 from exporters.canary.tally import BOUNDS_S, Histogram
 from exporters.collectors import canary
-from exporters.exporter import OneScrape
+from exporters.exposition import OneScrape
 from warren.errors import BadInputError
 from warren.topology import CANARY_PREFIX, RESERVED_PREFIX
 from warren.topology_checks import CANARY_RIGHT

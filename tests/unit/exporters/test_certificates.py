@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from exporters import collector, names
 from exporters.collector import Listener, Scrape
 from exporters.collectors.certificates import EVERY_S, OFFERS_EVERY_S, CertificatesCollector, targets
-from exporters.exporter import OneScrape
+from exporters.exposition import OneScrape
 from exporters.names import MetricName
 from exporters.tls_probe import Target
 from warren.errors import NotReadyError

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporters.cli import exporter, parse_listeners
 from exporters import collector
-from exporters.cli import exporter
+from exporters.cli import exporter, parse_listeners
 from exporters.collector import Reach
 from warren.errors import BadInputError, NotReadyError
 

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from exporters import collector, names
 from exporters.collectors.drift import DriftCollector
-from exporters.exporter import Exporter, OneScrape
+from exporters.exporter import Exporter
+from exporters.exposition import OneScrape
 from tests.drift_cluster import RecordedCluster
 from warren.drift.model import DriftKind
 from warren.errors import BadInputError, NotReadyError
