@@ -147,7 +147,8 @@ def _targets(context: Context) -> tuple[int | None, int | None]:
         targets = context.prometheus.targets()
     except WarrenError:
         return None, None
-    return sum(target.health == "up" for target in targets), len(targets)
+    asked = [target for target in targets if target.health != "unknown"]  # some are asked once a minute
+    return sum(target.health == "up" for target in asked), len(asked)
 
 
 def as_dict(status: Status) -> dict[str, Any]:

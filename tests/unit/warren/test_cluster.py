@@ -444,6 +444,20 @@ def test_service_that_ended_or_a_target_that_is_down_keeps_up_from_ending(world:
         world.up()
 
 
+def test_target_that_is_asked_once_a_minute_is_not_waited_for(world: World) -> None:
+    world.targets.append(SimpleNamespace(job="rabbitmq-memory", instance="rmq1:1", health="unknown", error=""))
+    world.up()
+
+
+@pytest.mark.parametrize(("job", "health"), [("rabbitmq-memory", "down"), ("rabbitmq", "unknown")])
+def test_target_that_does_not_answer_or_was_not_asked_is_waited_for(
+    world: World, job: str, health: str
+) -> None:
+    world.targets.append(SimpleNamespace(job=job, instance="rmq1:1", health=health, error=""))
+    with pytest.raises(DeadlineError, match=f"target {job} rmq1:1"):
+        world.up()
+
+
 def test_target_of_a_load_run_that_has_just_ended_is_no_fault(world: World) -> None:
     world.targets.append(SimpleNamespace(job="load", instance="x", health="down", error="gone"))
     world.up()

@@ -72,7 +72,7 @@ class Lab:
     def _targets(self) -> Any:
         if self.prometheus_deaf:
             raise NotReadyError("Prometheus", "no connection")
-        return [SimpleNamespace(health=health) for health in ("up", "up", "down")]
+        return [SimpleNamespace(health=health) for health in ("up", "up", "down", "unknown")]
 
 
 @pytest.fixture
