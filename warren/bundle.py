@@ -172,9 +172,10 @@ def _prometheus(material: Material, variables: Mapping[str, Any]) -> Volume:
         "targets/.keep": (b"", _PUBLIC),
         **_certificates(material, "prometheus"),
     }
-    for rule in sorted(checkout.path("dashboards", "rules").glob("*.yml")):
-        if not rule.stem.endswith("_test"):
-            files[f"rules/{rule.name}"] = (rule.read_bytes(), _PUBLIC)
+    for folder in ("recording", "rules"):
+        for rule in sorted(checkout.path("dashboards", folder).glob("*.yml")):
+            if not rule.stem.endswith("_test"):
+                files[f"rules/{rule.name}"] = (rule.read_bytes(), _PUBLIC)
     return Volume(name="prometheus-config", uid=65534, gid=65534, files=files)
 
 

@@ -233,5 +233,7 @@ def test_who_watches_for_drift_has_a_volume_only_where_it_runs(
 
 def test_tests_of_rules_are_not_loaded_as_rules(built: list[Volume]) -> None:
     config = next(each for each in built if each.name == "prometheus-config")
-    assert "rules/objectives.yml" in config.files
+    assert {"rules/objectives.yml", "rules/queue-lag.yml", "rules/queues.yml", "rules/raft.yml"} <= set(
+        config.files
+    )
     assert not [path for path in config.files if path.endswith("_test.yml")]
