@@ -1,6 +1,7 @@
 // The table panel: a real table, sorted by its headings, with cells coloured or drawn as bars where the JSON says so.
 
 import { alpha, inkOn } from "./theme.js";
+import { cellLink } from "./links.js";
 import { clear, h } from "./dom.js";
 import { dateTimeText } from "./time.js";
 import { displayNameOf, displayValue, fieldConfigOf, shareOf } from "./fields.js";
@@ -38,7 +39,7 @@ function render(root, state, redraw) {
   const at = root.scrollTop;
   clear(root).append(h("table", { class: "data" },
     panel.options.showHeader !== false && h("thead", {}, h("tr", {}, columns.map((column) => heading(column, wanted, state.sort, sortOn)))),
-    h("tbody", {}, table.rows.slice(0, MOST_ROWS).map((row) => h("tr", {}, columns.map((column) => cell(row[column.at], column, tables[0], ctx)))))));
+    h("tbody", {}, table.rows.slice(0, MOST_ROWS).map((row) => rowOf(row, columns, tables[0], ctx)))));
   if (table.rows.length > MOST_ROWS) root.append(h("p", { class: "faint" }, `${table.rows.length - MOST_ROWS} more rows are not shown`));
   root.scrollTop = at;
 }
@@ -47,6 +48,20 @@ function heading(column, wanted, sort, sortOn) {
   const sorted = wanted?.name === column.name ? (sort.desc ? "descending" : "ascending") : "none";
   return h("th", { scope: "col", class: column.numeric ? "number" : null, "aria-sort": sorted },
     h("button", { type: "button", onclick: () => sortOn(column) }, column.name, h("span", { "aria-hidden": "true" }, { descending: " ↓", ascending: " ↑", none: "" }[sorted])));
+}
+
+function rowOf(row, columns, table, ctx) {
+  const values = Object.fromEntries(columns.map((column) => [column.name, row[column.at]]));
+  return h("tr", {}, columns.map((column) => linked(cell(row[column.at], column, table, ctx), column, values, ctx)));
+}
+
+/** The cell's text as a link, where its column leads to a dashboard. */
+function linked(td, column, values, ctx) {
+  const link = cellLink(column.config.links, values, ctx.variables(), location.search);
+  if (!link || !td.textContent) return td;
+  const anchor = h("a", { href: link.href, title: link.title }, td.textContent);
+  clear(td).append(anchor);
+  return td;
 }
 
 function cell(value, column, table, ctx) {

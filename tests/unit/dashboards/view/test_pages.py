@@ -74,6 +74,17 @@ def test_each_of_our_dashboards_is_drawn_whole(path: Path) -> None:
     assert all(filled)
 
 
+def test_queues_of_a_table_lead_to_their_own_figures() -> None:
+    dashboard = json.loads((GENERATED / "warren-queues.json").read_text(encoding="utf-8"))
+    dashboard["panels"] = [panel for panel in dashboard["panels"] if panel["title"] in ("Queues", "Now")]
+    browser = Browser("page", dashboard=dashboard)
+    browser.run("await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.light);")
+    script = "await settle(); return byId('app').querySelectorAll('a').map((a) => a.getAttribute('href'));"
+    leading = [each for each in browser.run(script) if "var-queue=" in each]
+    assert leading
+    assert set(leading) == {"/d/warren-queues?var-cluster=a.b&var-vhost=&var-queue=a.b"}
+
+
 def test_closed_row_opens_and_asks_for_its_panels(board: Browser) -> None:
     before = board.run("return asked.length;")
     script = """byId('app').querySelectorAll('.row-head')[0].querySelector('button').dispatch('click');
