@@ -13,7 +13,7 @@ from grafanalib import core
 from grafanalib._gen import DashboardEncoder
 
 import dashboards.boards as boards_package
-from dashboards import mend, queries
+from dashboards import marks, mend
 from dashboards.house import DATASOURCE, Board, Panel, Section, Variable, reference
 from warren.errors import WarrenError
 
@@ -71,7 +71,7 @@ def board_json(board: Board) -> dict[str, Any]:
         time=core.Time("now-15m", "now"),
         timePicker=core.TimePicker(refreshIntervals=["5s", "10s", "30s", "1m", "5m"], timeOptions=[]),
         templating=core.Templating([_datasource(), *(_variable(each) for each in board.variables)]),
-        annotations=core.Annotations(list=_annotations()),
+        annotations=core.Annotations(list=marks.every()),
         links=[_LINKS],
         panels=list(_placed(board)),
     )
@@ -139,40 +139,10 @@ def _variable(variable: Variable) -> Any:
         multi=variable.several,
         includeAll=variable.several,
         allValue=".+" if variable.several else None,
+        default=variable.default or None,
         refresh=2,
         sort=1,
     )
-
-
-def _annotations() -> list[dict[str, Any]]:
-    """Marks on every panel: nodes that did not answer (a fault, a restart), and critical alerts.
-
-    Grafana marks the samples above zero, so the first query must be 1 while a node is away, not 0.
-    """
-    return [
-        _annotation("Node unreachable", "red", f"up{{{queries.NODE}}} == bool 0", "{{node}} does not answer"),
-        _annotation(
-            "Critical alert firing",
-            "orange",
-            'ALERTS{alertstate="firing",severity="critical",cluster=~"$cluster"}',
-            "{{alertname}} {{node}}{{queue}}",
-        ),
-    ]
-
-
-def _annotation(name: str, color: str, expr: str, text: str) -> dict[str, Any]:
-    return {
-        "datasource": DATASOURCE,
-        "enable": True,
-        "expr": expr,
-        "hide": False,
-        "iconColor": color,
-        "name": name,
-        "step": "5s",
-        "textFormat": text,
-        "titleFormat": text,
-        "useValueForTime": False,
-    }
 
 
 _LINKS = {

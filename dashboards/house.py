@@ -12,6 +12,9 @@ from typing import Any
 
 from grafanalib import core
 
+from dashboards import links
+from dashboards.drawn import Heatmap, Table
+
 #: Every query asks the data source that the reader chose.
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 #: Counters refreshed every five seconds are rightly absent for so long after a restart: lines are joined.
@@ -59,12 +62,16 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """A choice at the top of the board, from the values of ``label`` on ``metric``."""
+    """A choice at the top of the board, from the values of a label on a metric.
+
+    With ``several`` any number of values may be chosen, and All is, unless ``default`` names one.
+    """
 
     name: str
     label: str
     query: str
     several: bool = True
+    default: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,30 +89,6 @@ class Board:
         return tuple(panel for section in self.sections for panel in section.panels)
 
 
-class Table(core.Panel):  # type: ignore[misc]
-    """grafanalib's own table is the one that Grafana dropped in version 8."""
-
-    def to_json_data(self) -> Any:
-        return self.panel_json({"type": "table", "options": {"showHeader": True, "cellHeight": "sm"}})
-
-
-class Heatmap(core.Panel):  # type: ignore[misc]
-    """grafanalib's own heat map is the one that Grafana dropped in version 9."""
-
-    def to_json_data(self) -> Any:
-        options = {
-            "calculate": False,
-            "cellGap": 1,
-            "color": {"mode": "scheme", "scheme": "Blues", "steps": 32, "exponent": 0.5, "fill": "blue"},
-            "filterValues": {"le": 1e-9},
-            "legend": {"show": True},
-            "rowsFrame": {"layout": "auto"},
-            "tooltip": {"mode": "single", "yHistogram": True},
-            "yAxis": {"axisPlacement": "left", "reverse": False, "unit": "s"},
-        }
-        return self.panel_json({"type": "heatmap", "options": options})
-
-
 def lines(
     title: str,
     description: str,
@@ -118,9 +101,13 @@ def lines(
     steps: bool = False,
     dashed: str = "",
     limits: Thresholds = (),
+    to_queue: bool = False,
 ) -> Panel:
     """Lines over time. ``dashed`` is a pattern of legends drawn as a dashed limit without fill; ``limits``
-    are drawn as dashed lines of their colour."""
+    are drawn as dashed lines of their colour. ``to_queue`` leads from a line to its queue's own figures."""
+    defaults: dict[str, Any] = {"custom": {"spanNulls": _JOIN_GAPS_MS}}
+    if to_queue:
+        defaults["links"] = [links.queue_of_series()]
     look = {
         "unit": unit,
         "valueMin": least,
@@ -136,7 +123,7 @@ def lines(
         "thresholdsStyleMode": "dashed" if limits else "off",
         "thresholds": thresholds(limits)["steps"],
         "overrides": [_dashed(dashed)] if dashed else [],
-        "extraJson": {"fieldConfig": {"defaults": {"custom": {"spanNulls": _JOIN_GAPS_MS}}}},
+        "extraJson": {"fieldConfig": {"defaults": defaults}},
     }
     return Panel(
         title=title, description=description, queries=queries, width=width, height=height,
@@ -176,7 +163,7 @@ def number(
 def states(
     title: str,
     description: str,
-    query: Query,
+    query: Query | tuple[Query, ...],
     names: Mapping[str, tuple[str, str]],
     *,
     width: int = 12,
@@ -195,14 +182,20 @@ def states(
         "extraJson": {"fieldConfig": {"defaults": {"unit": "none"}}},
     }
     return Panel(
-        title=title, description=description, queries=(query,), width=width, height=height,
+        title=title, description=description, width=width, height=height,
+        queries=query if isinstance(query, tuple) else (query,),
         draw=core.StateTimeline, look=look,
     )  # fmt: skip
 
 
-def heat(title: str, description: str, query: Query, *, width: int = 12, height: int = 8) -> Panel:
-    """How often each size of a histogram in seconds came, over time; the query keeps the label ``le``."""
-    look = {"extraJson": {"fieldConfig": {"defaults": {"unit": "s", "custom": {"hideFrom": _NOWHERE}}}}}
+def heat(
+    title: str, description: str, query: Query, *, unit: str = "s", width: int = 12, height: int = 8
+) -> Panel:
+    """How often each size of a histogram came, over time; the query keeps the label ``le``."""
+    look = {
+        "bucket_unit": unit,
+        "extraJson": {"fieldConfig": {"defaults": {"unit": unit, "custom": {"hideFrom": _NOWHERE}}}},
+    }
     return Panel(
         title=title, description=description, queries=(query,), width=width, height=height,
         draw=Heatmap, look=look,
@@ -228,7 +221,10 @@ def table(
     width: int = 24,
     height: int = 10,
 ) -> Panel:
-    """One row for each set of ``labels`` (label → heading), one column for each query."""
+    """One row for each set of ``labels`` (label → heading), one column for each query.
+
+    Where the rows are queues, the queue's name leads to its own figures.
+    """
     queries = tuple(Query(expr=column.expr, instant=True) for column in columns)
     refs = [reference(place) for place in range(len(columns))]
     names = {**labels, **{f"Value #{ref}": column.heading for ref, column in zip(refs, columns, strict=True)}}
@@ -250,7 +246,7 @@ def table(
                     "custom": {"align": "auto"},
                     "thresholds": thresholds(()),
                 },
-                "overrides": [_column(column) for column in columns],
+                "overrides": [*links.queue_of_rows(labels), *(_column(column) for column in columns)],
             }
         },
     }

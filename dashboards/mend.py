@@ -95,7 +95,9 @@ def variable(json: Json) -> Json:
     mended["query"] = {"qryType": 1, "query": text, "refId": "PrometheusVariableQueryEditor-VariableQuery"}
     mended["refresh"] = 2
     if mended.get("includeAll"):
-        mended["current"] = {"selected": True, "text": ["All"], "value": ["$__all"]}
+        wanted = json["current"]["value"]
+        text, value = (wanted, wanted) if wanted else ("All", "$__all")
+        mended["current"] = {"selected": True, "text": [text], "value": [value]}
     return mended
 
 

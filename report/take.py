@@ -32,6 +32,7 @@ def take_recording(context: Context, result: Mapping[str, Any], *, out: Path) ->
         span=span_of(started_s, ended_s, scrape_s),
         values={
             "cluster": context.topology.cluster,
+            "job": "rabbitmq",
             "run": re.escape(str(result["run_id"])).replace("\\", "\\\\"),
         },
         scrape_interval_s=scrape_s,

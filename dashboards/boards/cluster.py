@@ -6,25 +6,23 @@ from dashboards.consensus import connections, consensus
 from dashboards.flights import flights
 from dashboards.house import GREEN, ORANGE, RED, Board, Query, Section, Variable, lines, number, states
 from dashboards.queries import EXPORTER, NODE, ONE_NODE, total_rate
+from dashboards.choices import CLUSTER, JOB, NODES
+from dashboards.house import GREEN, ORANGE, RED, Board, Query, Section, lines, number, states
+from dashboards.queries import EXPORTER, NODE, NOT_FAILED, ONE_NODE, RECORDED, answers, total_rate
+from dashboards.sections.consensus import connections, consensus
+from dashboards.sections.traffic import declared, incoming, outgoing
 from exporters import names
-
-CLUSTER = Variable(
-    name="cluster", label="Cluster", query='label_values(rabbitmq_build_info{job="rabbitmq"}, cluster)',
-    several=False,
-)  # fmt: skip
-NODE_VARIABLE = Variable(
-    name="node", label="Node",
-    query='label_values(rabbitmq_build_info{job="rabbitmq",cluster=~"$cluster"}, node)',
-)  # fmt: skip
 
 
 def board() -> Board:
     return Board(
         uid="warren-cluster",
-        title="Warren / Cluster",
+        title="Warren / Cluster overview",
         description="Is the cluster whole, has it room, and does traffic flow?",
         variables=(CLUSTER, NODE_VARIABLE),
         sections=(_now(), _nodes(), flights(), _traffic(), connections(), consensus()),
+        variables=(JOB, CLUSTER, NODES),
+        sections=(_now(), _nodes(), incoming(), outgoing(), connections(), declared(), consensus()),
     )
 
 
@@ -37,8 +35,8 @@ def _now() -> Section:
                 "Nodes that answer Prometheus, and nodes that there should be. Good: the same number. "
                 "When they differ, see docs/runbooks/node-down.md.",
                 "none",
-                Query(expr=f"sum(up{{{NODE}}})", legend="answer"),
-                Query(expr=f"count(up{{{NODE}}})", legend="expected"),
+                Query(expr=f"sum({answers()})", legend="answer"),
+                Query(expr=f"count({answers()})", legend="expected"),
                 graph=False,
             ),
             number(
@@ -59,7 +57,7 @@ def _now() -> Section:
                 "Warren's alerts that fire now. Good: 0. Each has a page under docs/runbooks.",
                 "none",
                 Query(
-                    expr='count(ALERTS{alertstate="firing",cluster=~"$cluster"}) or vector(0)',
+                    expr=f'count(ALERTS{{alertstate="firing",{RECORDED}}}) or vector(0)',
                     legend="alerts",
                 ),
                 limits=((1, ORANGE),),
@@ -78,8 +76,8 @@ def _now() -> Section:
                 "nothing empties those by itself. Good: below the objectives on the board Queues.",
                 "s",
                 Query(
-                    expr=f'max({names.AGE.name}{{{EXPORTER},queue!~".*failed"}} or '
-                    f'{names.AGE_AT_LEAST.name}{{{EXPORTER},queue!~".*failed"}})',
+                    expr=f"max({names.AGE.name}{{{EXPORTER},{NOT_FAILED}}} or "
+                    f"{names.AGE_AT_LEAST.name}{{{EXPORTER},{NOT_FAILED}}})",
                     legend="age",
                 ),
             ),
@@ -102,7 +100,7 @@ def _nodes() -> Section:
                 "Node answers",
                 "Whether each node answered each scrape. Good: unbroken green. Red is a node that is "
                 "down, frozen or cut off; see docs/runbooks/node-down.md.",
-                Query(expr=f'up{{{NODE},node=~"$node"}}', legend="{{node}}"),
+                Query(expr=answers(ONE_NODE), legend="{{node}}"),
                 {"1": ("answers", GREEN), "0": ("does not answer", RED)},
                 height=6,
             ),
@@ -168,82 +166,6 @@ def _nodes() -> Section:
                 "Time since each node started. Good: rising lines. A line that falls to 0 is a restart.",
                 "s",
                 Query(expr=f"rabbitmq_erlang_uptime_seconds{{{ONE_NODE}}}", legend="{{node}}"),
-            ),
-        ),
-    )
-
-
-def _traffic() -> Section:
-    return Section(
-        title="Traffic",
-        panels=(
-            lines(
-                "Into the cluster",
-                "Messages per second published and confirmed. Good: both lines together. A gap that stays"
-                " is publishing without confirms, or publishers that wait for a confirm.",
-                "mps",
-                Query(expr=total_rate("rabbitmq_global_messages_received_total", NODE), legend="published"),
-                Query(expr=total_rate("rabbitmq_global_messages_confirmed_total", NODE), legend="confirmed"),
-                Query(
-                    expr=total_rate("rabbitmq_global_messages_routed_total", NODE), legend="put into queues"
-                ),
-            ),
-            lines(
-                "Out of the cluster",
-                "Messages per second delivered, acknowledged and delivered again. Good: acknowledged "
-                "follows delivered. Redelivered shows consumers that fail, time out or lose their "
-                "connection.",
-                "mps",
-                Query(expr=total_rate("rabbitmq_global_messages_delivered_total", NODE), legend="delivered"),
-                Query(
-                    expr=total_rate("rabbitmq_global_messages_acknowledged_total", NODE),
-                    legend="acknowledged",
-                ),
-                Query(
-                    expr=total_rate("rabbitmq_global_messages_redelivered_total", NODE), legend="redelivered"
-                ),
-            ),
-            lines(
-                "Nowhere to go",
-                "Messages per second that no queue took: dropped without a word, or returned to their "
-                "publisher. Good: 0. See docs/runbooks/unroutable.md.",
-                "mps",
-                Query(
-                    expr=total_rate("rabbitmq_global_messages_unroutable_dropped_total", NODE),
-                    legend="dropped",
-                ),
-                Query(
-                    expr=total_rate("rabbitmq_global_messages_unroutable_returned_total", NODE),
-                    legend="returned",
-                ),
-                width=8,
-            ),
-            lines(
-                "Dead-lettered",
-                "Messages per second that left their queue for its dead-letter exchange, by reason. Good:"
-                " what the applications reject on purpose; delivery limit means crashing consumers, "
-                "maxlen a full queue.",
-                "mps",
-                *(
-                    Query(
-                        expr=total_rate(f"rabbitmq_global_messages_dead_lettered_{reason}_total", NODE),
-                        legend=reason.replace("_", " "),
-                    )
-                    for reason in ("rejected", "expired", "delivery_limit", "maxlen")
-                ),
-                width=8,
-            ),
-            lines(
-                "Published by node",
-                "Messages per second that publishers sent to each node. Good: about even. A node that "
-                "gets it all is a client that does not spread its connections.",
-                "mps",
-                Query(
-                    expr=total_rate("rabbitmq_global_messages_received_total", ONE_NODE, by="node"),
-                    legend="{{node}}",
-                ),
-                width=8,
-                stacked=True,
             ),
         ),
     )

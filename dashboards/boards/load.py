@@ -1,10 +1,12 @@
-"""A load run: what was sent, confirmed and received, how late, and the broker beside it."""
+"""A load run: what was sent, confirmed and received, how late, what was promised, the broker beside it."""
 
 from __future__ import annotations
 
-from dashboards.boards.cluster import CLUSTER
-from dashboards.house import RED, Board, Query, Section, Variable, heat, lines, number
-from dashboards.queries import EXPORTER, LOAD, NODE, quantile, rate, total_rate
+from dashboards.choices import CLUSTER, JOB, QUEUE, VHOST
+from dashboards.house import RED, Board, Query, Section, heat, lines, number
+from dashboards.queries import EXPORTER, LOAD, NODE, NOT_FAILED, RECORDED, quantile, rate, total_rate
+from dashboards.runs import PROFILE, RUN
+from dashboards.sections.objectives import objectives
 from exporters import names
 from loadgen import names as load
 
@@ -15,21 +17,11 @@ _SHARES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"), (0.999, "p99.9"))
 def board() -> Board:
     return Board(
         uid="warren-load",
-        title="Warren / Load",
-        description="Does the load arrive, how late, and what does the broker say of it?",
-        variables=(
-            CLUSTER,
-            Variable(
-                name="profile", label="Profile",
-                query=f'label_values({load.PUBLISHED}{{cluster=~"$cluster"}}, profile)',
-            ),
-            Variable(
-                name="run", label="Run",
-                query=f'label_values({load.PUBLISHED}{{cluster=~"$cluster",profile=~"$profile"}}, run_id)',
-            ),
-        ),
-        sections=(_now(), _flow(), _latency(), _doubt(), _broker()),
-    )  # fmt: skip
+        title="Warren / Load and objectives",
+        description="Does the load arrive, how late, and is what was promised kept?",
+        variables=(JOB, CLUSTER, PROFILE, RUN, VHOST, QUEUE),
+        sections=(_now(), _flow(), _latency(), objectives(), _doubt(), _broker()),
+    )
 
 
 def _now() -> Section:
@@ -125,19 +117,33 @@ def _latency() -> Section:
             ),
             lines(
                 "Publish to delivery",
-                "Quantiles of the time from when a message was meant to be sent to its first delivery. "
-                "Good: flat. It rises with the queue's length.",
+                "Quantiles of the time from when a message was meant to be sent to its first delivery; "
+                "dashed, what the topology promises. Good: flat. It rises with the queue's length.",
                 "s",
                 *(
                     Query(expr=quantile(share, load.END_TO_END_LATENCY, LOAD), legend=name)
                     for share, name in _SHARES
                 ),
+                Query(
+                    expr=f"max(warren_objective_end_to_end_seconds{{{RECORDED}}})",
+                    legend="objective",
+                    may_be_empty="a topology need not promise a latency",
+                ),
+                dashed="objective$",
             ),
             heat(
                 "Confirms by duration",
                 "How many confirms took how long. Good: one narrow band. Two bands are two kinds of "
                 "message or two paths; a cloud that drifts up is a queue that builds.",
                 Query(expr=f"sum by (le) ({rate(f'{load.CONFIRM_LATENCY}_bucket', LOAD)})", legend="{{le}}"),
+            ),
+            heat(
+                "Deliveries by duration",
+                "How many messages took how long from when they were meant to be sent to a consumer. Good: "
+                "one narrow band. A cloud that drifts up is a queue that builds.",
+                Query(
+                    expr=f"sum by (le) ({rate(f'{load.END_TO_END_LATENCY}_bucket', LOAD)})", legend="{{le}}"
+                ),
             ),
             lines(
                 "Schedule lag",
@@ -148,6 +154,7 @@ def _latency() -> Section:
                 "s",
                 Query(expr=quantile(0.99, load.LAG_SELF, LOAD), legend="own"),
                 Query(expr=quantile(0.99, load.LAG_BLOCKED, LOAD), legend="blocked"),
+                width=24,
             ),
         ),
     )
@@ -207,10 +214,8 @@ def _broker() -> Section:
                 "Messages in queues that are not failed queues. Good: flat while the run sends, 0 after "
                 "its drain.",
                 "short",
-                Query(expr=f'sum({names.READY.name}{{{EXPORTER},queue!~".*failed"}})', legend="ready"),
-                Query(
-                    expr=f'sum({names.UNACKED.name}{{{EXPORTER},queue!~".*failed"}})', legend="unacknowledged"
-                ),
+                Query(expr=f"sum({names.READY.name}{{{EXPORTER},{NOT_FAILED}}})", legend="ready"),
+                Query(expr=f"sum({names.UNACKED.name}{{{EXPORTER},{NOT_FAILED}}})", legend="unacknowledged"),
                 width=8,
             ),
             lines(
@@ -218,7 +223,7 @@ def _broker() -> Section:
                 "Greatest age of an unacknowledged message in a queue that is not a failed queue. Good: "
                 "seconds.",
                 "s",
-                Query(expr=f'max({names.AGE.name}{{{EXPORTER},queue!~".*failed"}})', legend="age"),
+                Query(expr=f"max({names.AGE.name}{{{EXPORTER},{NOT_FAILED}}})", legend="age"),
                 width=8,
             ),
         ),

@@ -1,14 +1,16 @@
 """The rules of Grafana's dashboard-linter that apply to Prometheus boards, and some it does not have.
 
-Two of its rules are replaced by a stricter one of our own: instead of variables ``job`` and ``instance`` in
-every selector, every selector names its job and its cluster (`test_promql`), since the broker is scraped by
-three jobs whose series must not be mixed. Its two rules for LogQL have nothing to apply to.
+Three of its rules are replaced by stricter ones of our own (`test_promql`). Every selector names its job, by
+the variable ``job``, by what follows it for the broker's further jobs, or as it is called; ``job=~"$job"``
+alone in all of them would mix the series of several jobs. Instances are chosen by the label ``node``. Its two
+rules for LogQL have nothing to apply to.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from dashboards import links
 from dashboards.house import Board
 from dashboards.mend import Json
 
@@ -26,6 +28,26 @@ def test_template_datasource_rule(dashboards_json: list[Json]) -> None:
         datasource = variables(dashboard)["datasource"]
         assert (datasource["type"], datasource["query"]) == ("datasource", "prometheus")
         assert dashboard["templating"]["list"][0] is datasource
+
+
+def test_template_job_rule(dashboards_json: list[Json]) -> None:
+    """A job of another name can be chosen. Not All at first: `up` and the like are there of every job."""
+    for dashboard in dashboards_json:
+        job = variables(dashboard)["job"]
+        assert (job["type"], job["label"], job["multi"], job["allValue"]) == ("query", "Job", True, ".+")
+        assert job["query"]["query"] == "label_values(rabbitmq_build_info, job)"
+        assert job["current"]["value"] == ["rabbitmq"]
+        assert [each["name"] for each in dashboard["templating"]["list"]][:3] == [
+            "datasource",
+            "job",
+            "cluster",
+        ]
+
+
+def test_no_figure_of_two_clusters_is_added_up(dashboards_json: list[Json]) -> None:
+    for dashboard in dashboards_json:
+        cluster = variables(dashboard)["cluster"]
+        assert (cluster["multi"], cluster["includeAll"]) == (False, False)
 
 
 def test_template_label_promql_rule(dashboards_json: list[Json]) -> None:
@@ -48,7 +70,7 @@ def test_template_multi_choices_take_anything(dashboards_json: list[Json]) -> No
         for variable in variables(dashboard).values():
             if variable["multi"]:
                 assert (variable["includeAll"], variable["allValue"]) == (True, ".+")
-                assert variable["current"]["value"] == ["$__all"]
+                assert variable["current"]["value"] == ["rabbitmq" if variable["name"] == "job" else "$__all"]
 
 
 def test_panel_datasource_rule(panels: Panels) -> None:
@@ -97,6 +119,29 @@ def test_titles_are_unique_within_a_board(dashboards_json: list[Json]) -> None:
     for dashboard in dashboards_json:
         titles = [panel["title"] for panel in panels_of(dashboard)]
         assert len(titles) == len(set(titles))
+
+
+def test_every_queue_leads_to_its_own_figures(panels: Panels) -> None:
+    """A line by its labels, a row by its columns; with the time range, the cluster and that queue alone."""
+    for where, panel in panels:
+        legends = " ".join(target["legendFormat"] for target in panel["targets"])
+        if panel["type"] == "timeseries" and "{{queue}}" in legends:
+            (link,) = panel["fieldConfig"]["defaults"]["links"]
+            assert link["url"] == (
+                "/d/warren-queues?${__url_time_range}&var-cluster=${cluster}"
+                "&var-vhost=${__field.labels.vhost:percentencode}"
+                "&var-queue=${__field.labels.queue:percentencode}"
+            ), where
+        overrides = {each["matcher"]["options"]: each for each in panel["fieldConfig"]["overrides"]}
+        if panel["type"] == "table" and "vhost" in str(panel["targets"]):
+            (links,) = [each for each in overrides["Queue"]["properties"] if each["id"] == "links"]
+            assert '${__data.fields["Queue"]:percentencode}' in links["value"][0]["url"], where
+            assert '${__data.fields["Virtual host"]:percentencode}' in links["value"][0]["url"], where
+
+
+def test_the_board_of_queues_has_the_choices_that_links_set(dashboards_json: list[Json]) -> None:
+    board = next(each for each in dashboards_json if each["uid"] == links.QUEUES)
+    assert {"cluster", "vhost", "queue"} <= variables(board).keys()
 
 
 def test_a_query_that_may_be_empty_says_why(all_boards: tuple[Board, ...]) -> None:

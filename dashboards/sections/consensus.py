@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.house import Query, Section, lines
-from dashboards.queries import EXPORTER, NODE, ONE_NODE, RAFT, total_rate
+from dashboards.queries import EXPORTER, NODE, ONE_NODE, RECORDED, WAL_BYTES, elections, total_rate
 from exporters import names
 
 
@@ -17,7 +17,6 @@ def connections() -> Section:
                 " is clients that do not come back.",
                 "short",
                 Query(expr=f"rabbitmq_connections{{{ONE_NODE}}}", legend="{{node}}"),
-                width=8,
                 stacked=True,
             ),
             lines(
@@ -25,7 +24,6 @@ def connections() -> Section:
                 "Channels by node. Good: a few for each connection. A line that only rises is a leak.",
                 "short",
                 Query(expr=f"rabbitmq_channels{{{ONE_NODE}}}", legend="{{node}}"),
-                width=8,
                 stacked=True,
             ),
             lines(
@@ -35,7 +33,14 @@ def connections() -> Section:
                 "ops",
                 Query(expr=total_rate("rabbitmq_connections_opened_total", NODE), legend="opened"),
                 Query(expr=total_rate("rabbitmq_connections_closed_total", NODE), legend="closed"),
-                width=8,
+            ),
+            lines(
+                "Channels opened and closed",
+                "Per second, over the cluster. Good: near 0 between deployments. A steady rate is a client "
+                "that opens a channel for each message: keep channels open.",
+                "ops",
+                Query(expr=total_rate("rabbitmq_channels_opened_total", NODE), legend="opened"),
+                Query(expr=total_rate("rabbitmq_channels_closed_total", NODE), legend="closed"),
             ),
         ),
     )
@@ -73,14 +78,13 @@ def consensus() -> Section:
                 steps=True,
             ),
             lines(
-                "Terms begun",
-                "New terms of the queues' consensus: each is an election. Good: flat lines. Steps beside "
-                "a fault are what consensus is for; steps without one are nodes that do not hear each "
-                "other in time.",
+                "Elections",
+                "New terms of the queues' consensus since the time range began: each is an election. Good: "
+                "a flat line. Steps beside a fault are what consensus is for; steps without one are nodes "
+                "that do not hear each other in time.",
                 "short",
-                Query(expr=f"sum by (node) (rabbitmq_detailed_raft_term{{{RAFT}}})", legend="{{node}}"),
+                Query(expr=f"sum({elections()})", legend="all queues"),
                 width=8,
-                least=None,
                 steps=True,
             ),
             lines(
@@ -98,14 +102,7 @@ def consensus() -> Section:
                 "Bytes per second that each node writes for its quorum queues. Good: follows the traffic."
                 " Every message is written on each member.",
                 "Bps",
-                Query(
-                    expr=total_rate(
-                        "rabbitmq_detailed_raft_bytes_written",
-                        f'{RAFT},node=~"$node",module="ra_log_wal",ra_system="quorum_queues"',
-                        by="node",
-                    ),
-                    legend="{{node}}",
-                ),
+                Query(expr=f'{WAL_BYTES}{{{RECORDED},node=~"$node"}}', legend="{{node}}"),
             ),
         ),
     )

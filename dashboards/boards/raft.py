@@ -1,0 +1,296 @@
+"""Consensus of the quorum queues, queue by queue and node by node, and apart from it the metadata store's.
+
+The broker's own ``/metrics`` has the queues' consensus only as two greatest values a node; all else there is
+the metadata store's (Khepri). What is shown of the queues is recorded from ``/metrics/detailed``.
+"""
+
+from __future__ import annotations
+
+from dashboards.choices import CLUSTER, JOB, NODES, QUEUE, VHOST
+from dashboards.house import ORANGE, RED, Board, Column, Query, Section, lines, number, table
+from dashboards.queries import (
+    BEHIND,
+    COMMIT_LATENCY,
+    COMMITS,
+    DROPPED_SENDS,
+    EXPORTER,
+    LOG_ENTRIES,
+    NODE_COMMITS,
+    OBJECTIVE,
+    ONE_NODE,
+    RECORDED,
+    SEGMENT_BYTES,
+    SNAPSHOTS_INSTALLED,
+    SNAPSHOTS_SENT,
+    TERM,
+    UNCOMMITTED,
+    WAL_BATCHES,
+    WAL_BYTES,
+    WAL_WRITES,
+    elections,
+    most,
+    queue_gauge,
+    recorded,
+)
+from dashboards.sections.metadata import metadata
+from exporters import names
+
+_NAME = "{{vhost}} {{queue}}"
+#: Entries beyond which a member's log is long: it reads them again after a restart.
+_LONG_LOG = 5000
+
+
+def board() -> Board:
+    return Board(
+        uid="warren-raft",
+        title="Warren / Quorum and Raft",
+        description="Do the queues agree, how fast, and which member lags? Panels of single queues draw the "
+        "twenty that came highest within the time range.",
+        variables=(JOB, CLUSTER, NODES, VHOST, QUEUE),
+        sections=(_now(), _agreement(), _logs(), _write_ahead(), metadata()),
+    )
+
+
+def _of_node(name: str) -> str:
+    return f'{name}{{{RECORDED},node=~"$node"}}'
+
+
+def _now() -> Section:
+    behind = f"max by (vhost, queue) ({BEHIND}{{{OBJECTIVE}}})"
+    return Section(
+        title="Now",
+        panels=(
+            number(
+                "Queues without a majority",
+                "Good: 0. Such a queue takes no message and gives none until a member comes back. See "
+                "docs/runbooks/queue-quorum-lost.md.",
+                "none",
+                Query(
+                    expr=f"sum({names.ONLINE.name}{{{EXPORTER}}} * 2"
+                    f" <= bool {names.MEMBERS.name}{{{EXPORTER}}})",
+                    legend="queues",
+                ),
+                limits=((1, RED),),
+                width=6,
+                graph=False,
+            ),
+            number(
+                "Elections in this time",
+                "Elections of the queues since the time range began. Good: 0 without a fault. Each is a "
+                "pause of that queue of some tenths of a second.",
+                "none",
+                Query(expr=f"sum({elections()})", legend="elections"),
+                limits=((1, ORANGE),),
+                width=6,
+            ),
+            number(
+                "Members far behind",
+                "Members of the chosen queues that are more than a thousand entries behind. Good: 0. Above "
+                "it, a member catches up after a restart, or its node is too slow: see the table below.",
+                "none",
+                Query(expr=f"count({BEHIND}{{{OBJECTIVE}}} > 1000) or vector(0)", legend="members"),
+                limits=((1, ORANGE),),
+                width=6,
+                graph=False,
+            ),
+            number(
+                "Long logs",
+                "Chosen queues with more than 5,000 entries in a member's log. Good: those with as many "
+                "messages. Others hold an old message that nobody acknowledges, which keeps all after it.",
+                "none",
+                Query(
+                    expr=f"count({LOG_ENTRIES}{{{OBJECTIVE}}} > {_LONG_LOG}) or vector(0)", legend="queues"
+                ),
+                limits=((1, ORANGE),),
+                width=6,
+                graph=False,
+            ),
+            table(
+                "Consensus by queue",
+                "One row a queue. Sort by Behind to find members that do not keep up, by Log to find what "
+                "is never acknowledged.",
+                {"vhost": "Virtual host", "queue": "Queue"},
+                (
+                    Column(heading="Members", expr=queue_gauge(names.MEMBERS.name), unit="none"),
+                    Column(heading="Running", expr=queue_gauge(names.ONLINE.name), unit="none"),
+                    Column(heading="Term", expr=recorded(TERM), unit="none"),
+                    Column(heading="Commits", expr=recorded(COMMITS), unit="ops"),
+                    Column(
+                        heading="Commit takes",
+                        expr=recorded(COMMIT_LATENCY),
+                        unit="s",
+                        limits=((0.5, ORANGE), (2, RED)),
+                    ),
+                    Column(heading="Not committed", expr=recorded(UNCOMMITTED), unit="short"),
+                    Column(
+                        heading="Log", expr=recorded(LOG_ENTRIES), unit="short", limits=((_LONG_LOG, ORANGE),)
+                    ),
+                    Column(heading="Behind", expr=behind, unit="short", limits=((1000, ORANGE),)),
+                ),
+            ),
+        ),
+    )
+
+
+def _agreement() -> Section:
+    return Section(
+        title="Agreement of the queues",
+        panels=(
+            lines(
+                "Elections by queue",
+                "Elections since the time range began, as steps. Good: flat lines at 0. A step beside a "
+                "fault is what consensus is for; steps without one are nodes that do not hear each other in "
+                "time.",
+                "short",
+                Query(expr=most(elections(OBJECTIVE)), legend=_NAME),
+                steps=True,
+                to_queue=True,
+            ),
+            lines(
+                "Leaders by node, over time",
+                "Queues that each node leads. Good: about even. After a node was away, all leaders are "
+                "elsewhere: docs/runbooks/leaders-unbalanced.md.",
+                "short",
+                Query(expr=f"count by (leader) ({names.LEADER.name}{{{EXPORTER}}})", legend="{{leader}}"),
+                stacked=True,
+                steps=True,
+            ),
+            lines(
+                "Commits by queue",
+                "Log entries that a majority has, per second: a publish, a delivery and an acknowledgement "
+                "are each part of some. Good: follows the traffic of the queue.",
+                "ops",
+                Query(expr=most(recorded(COMMITS)), legend=_NAME),
+                to_queue=True,
+            ),
+            lines(
+                "Commits by node",
+                "Log entries that the members on each node have committed, per second. Good: the same on all "
+                "nodes, for each has a member of every queue.",
+                "ops",
+                Query(expr=_of_node(NODE_COMMITS), legend="{{node}}"),
+            ),
+            lines(
+                "Commit latency by queue",
+                "From a command's writing to its commit, as the slowest member says. Good: milliseconds. "
+                "One queue alone is a busy queue; all of them a slow disk, link or processor.",
+                "s",
+                Query(expr=most(recorded(COMMIT_LATENCY)), legend=_NAME),
+                to_queue=True,
+            ),
+            lines(
+                "Commit latency over all queues",
+                "How the chosen queues' latencies are spread, and the greatest by node. Good: the lines near "
+                "each other. A median that rises is a node's trouble, not a queue's.",
+                "s",
+                Query(expr=f"quantile(0.5, {recorded(COMMIT_LATENCY)})", legend="half of the queues"),
+                Query(expr=f"quantile(0.95, {recorded(COMMIT_LATENCY)})", legend="19 of 20 queues"),
+                Query(
+                    expr=f'rabbitmq_raft_max_commit_latency_seconds{{{ONE_NODE},ra_system="quorum_queues"}}',
+                    legend="{{node}} greatest",
+                ),
+            ),
+        ),
+    )
+
+
+def _logs() -> Section:
+    return Section(
+        title="Logs and members of the queues",
+        panels=(
+            lines(
+                "Written and not committed",
+                "Entries that a member has written and that it does not yet know on a majority. Good: near "
+                "0, or as many as are on their way. One that stays high has no majority that keeps up.",
+                "short",
+                Query(expr=most(recorded(UNCOMMITTED)), legend=_NAME),
+                to_queue=True,
+            ),
+            lines(
+                "Length of logs",
+                "Entries since the last snapshot, of the member with most. Good: about the queue's length. "
+                "One that rises while the queue is short holds an old message that nobody acknowledges.",
+                "short",
+                Query(expr=most(recorded(LOG_ENTRIES)), legend=_NAME),
+                to_queue=True,
+            ),
+            lines(
+                "Members behind",
+                "Entries that a member has yet to commit, against the one that has most. Good: near 0, some "
+                "hundreds under load. A member that was away catches up in a straight line to 0; one that "
+                "stays behind is on a node that is too slow.",
+                "short",
+                Query(
+                    expr=most(
+                        f'max by (node, vhost, queue) ({BEHIND}{{{OBJECTIVE},node=~"$node"}})',
+                        by="node, vhost, queue",
+                    ),
+                    legend=f"{{{{node}}}} {_NAME}",
+                ),
+                to_queue=True,
+            ),
+            lines(
+                "Snapshots to and by members",
+                "Snapshots per second that leaders sent because a member was too far behind for its log, and "
+                "that members put in. Good: 0. Some follow a node that comes back.",
+                "ops",
+                Query(expr=_of_node(SNAPSHOTS_SENT), legend="{{node}} sent"),
+                Query(expr=_of_node(SNAPSHOTS_INSTALLED), legend="{{node}} installed"),
+            ),
+            lines(
+                "Sends dropped",
+                "Messages of consensus per second that were not sent because the link to the peer was full. "
+                "Good: 0. Above it, a link or the peer's node is too slow, and its members fall behind.",
+                "ops",
+                Query(expr=_of_node(DROPPED_SENDS), legend="{{node}}"),
+            ),
+            lines(
+                "Most segments of a queue",
+                "Segment files of the queue with most, by node. Good: few. They grow with a long queue, and "
+                "with an old message that nobody acknowledges.",
+                "short",
+                Query(
+                    expr=f'rabbitmq_raft_max_num_segments{{{ONE_NODE},ra_system="quorum_queues"}}',
+                    legend="{{node}}",
+                ),
+                steps=True,
+            ),
+        ),
+    )
+
+
+def _write_ahead() -> Section:
+    return Section(
+        title="Write-ahead log of the queues",
+        panels=(
+            lines(
+                "Written to the write-ahead log",
+                "Bytes per second, of all queues of a node. Good: follows the traffic. Every message is "
+                "written on each member.",
+                "Bps",
+                Query(expr=_of_node(WAL_BYTES), legend="{{node}}"),
+            ),
+            lines(
+                "Written to segments",
+                "Bytes per second that were still needed when a file of the write-ahead log was full. Good: "
+                "little: queues that are emptied in time never get there.",
+                "Bps",
+                Query(expr=_of_node(SEGMENT_BYTES), legend="{{node}}"),
+            ),
+            lines(
+                "Entries and batches",
+                "Entries per second in the write-ahead log, and the batches in which they went to disk. "
+                "Good: follows the traffic. Batches bound the commit latency: each waits for the disk.",
+                "ops",
+                Query(expr=_of_node(WAL_WRITES), legend="{{node}} entries"),
+                Query(expr=_of_node(WAL_BATCHES), legend="{{node}} batches"),
+            ),
+            lines(
+                "Entries in a batch",
+                "Good: more under load, which is how the log keeps up. 1 under load is publishers that wait "
+                "for each confirm.",
+                "short",
+                Query(expr=f"{_of_node(WAL_WRITES)} / ({_of_node(WAL_BATCHES)} > 0)", legend="{{node}}"),
+            ),
+        ),
+    )

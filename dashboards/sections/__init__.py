@@ -1,0 +1,1 @@
+"""Sections of boards: panels that answer one question together."""
