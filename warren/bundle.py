@@ -239,16 +239,24 @@ def _view(material: Material) -> Volume:
         "prometheus_ca_file": "ca.pem",
         "prometheus_user": "prometheus",
         "prometheus_password_file": "prometheus.password",
+        "alertmanager_url": f"https://alertmanager:{ports.alertmanager}",
+        "alertmanager_ca_file": "ca.pem",
+        "alertmanager_user": "alertmanager",
+        "alertmanager_password_file": "alertmanager.password",
         "dashboards_dir": "dashboards",
+        "runbooks_dir": "runbooks",
         "scrape_interval_s": material.topology.scrape_interval_s,
     }
     files = {
         "view.json": (json.dumps(config, indent=1).encode(), _PRIVATE),
         "prometheus.password": _secret(material, secrets.PROMETHEUS_WEB),
+        "alertmanager.password": _secret(material, secrets.ALERTMANAGER_WEB),
         **_certificates(material, "view", ""),
     }
     for dashboard in sorted(checkout.path("dashboards", "generated").glob("*.json")):
         files[f"dashboards/{dashboard.name}"] = (dashboard.read_bytes(), _PUBLIC)
+    for runbook in sorted(checkout.path("docs", "runbooks").glob("*.md")):
+        files[f"runbooks/{runbook.name}"] = (runbook.read_bytes(), _PUBLIC)
     return Volume(name="view-config", uid=10001, gid=10001, files=files)
 
 

@@ -24,7 +24,17 @@ _REQUIRED = (
     "prometheus_url",
     "dashboards_dir",
 )
-_OPTIONAL = ("prometheus_ca_file", "prometheus_user", "prometheus_password_file", "scrape_interval_s")
+_OPTIONAL = (
+    "prometheus_ca_file",
+    "prometheus_user",
+    "prometheus_password_file",
+    "alertmanager_url",
+    "alertmanager_ca_file",
+    "alertmanager_user",
+    "alertmanager_password_file",
+    "runbooks_dir",
+    "scrape_interval_s",
+)
 _BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 _HIGHEST_PORT = 65535
 
@@ -39,8 +49,8 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prometheus:
-    """Where the data come from; ``ca_file`` verifies an https address."""
+class Backend:
+    """A server that the preview asks (Prometheus, Alertmanager); ``ca_file`` verifies an https address."""
 
     url: str
     ca_file: Path | None = None
@@ -50,15 +60,21 @@ class Prometheus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewConfig:
-    """All that the preview's server needs. ``listen_port`` 0 takes a free port."""
+    """All that the preview's server needs. ``listen_port`` 0 takes a free port.
+
+    Without ``alertmanager`` the page of alerts cannot say which are silenced; without ``runbooks_dir`` it
+    names an alert's runbook and cannot show it.
+    """
 
     listen_host: str
     listen_port: int
     tls_certificate_file: Path
     tls_key_file: Path
     credentials: tuple[Credential, ...]
-    prometheus: Prometheus
+    prometheus: Backend
     dashboards_dir: Path
+    alertmanager: Backend | None = None
+    runbooks_dir: Path | None = None
     scrape_interval_s: float = 15.0
 
 
@@ -75,23 +91,29 @@ def load_config(path: Path) -> ViewConfig:
 
 
 def _build(raw: Mapping[str, Any], base: Path) -> ViewConfig:
-    def file(key: str) -> Path | None:
-        return base / raw[key] if raw.get(key) is not None else None
-
     return ViewConfig(
         listen_host=raw["listen_host"],
         listen_port=raw["listen_port"],
         tls_certificate_file=base / raw["tls_certificate_file"],
         tls_key_file=base / raw["tls_key_file"],
         credentials=tuple(_credential(user, base) for user in raw["users"]),
-        prometheus=Prometheus(
-            url=raw["prometheus_url"].rstrip("/"),
-            ca_file=file("prometheus_ca_file"),
-            user=raw.get("prometheus_user"),
-            password_file=file("prometheus_password_file"),
-        ),
+        prometheus=_backend(raw, base, "prometheus"),
         dashboards_dir=base / raw["dashboards_dir"],
+        alertmanager=_backend(raw, base, "alertmanager") if "alertmanager_url" in raw else None,
+        runbooks_dir=base / raw["runbooks_dir"] if "runbooks_dir" in raw else None,
         scrape_interval_s=float(raw.get("scrape_interval_s", 15.0)),
+    )
+
+
+def _backend(raw: Mapping[str, Any], base: Path, name: str) -> Backend:
+    def file(key: str) -> Path | None:
+        return base / raw[key] if raw.get(key) is not None else None
+
+    return Backend(
+        url=raw[f"{name}_url"].rstrip("/"),
+        ca_file=file(f"{name}_ca_file"),
+        user=raw.get(f"{name}_user"),
+        password_file=file(f"{name}_password_file"),
     )
 
 
@@ -121,10 +143,21 @@ def _faults(raw: Mapping[str, Any], where: str) -> list[BadInputError]:
             reason = _user_fault(user)
             if reason:
                 faults.append(BadInputError(f"{where}:users[{number}]", reason))
-    if ("prometheus_user" in raw) != ("prometheus_password_file" in raw):
-        faults.append(
-            BadInputError(f"{where}:prometheus_user", "goes with prometheus_password_file; one is missing")
-        )
+    return faults + _backend_faults(raw, where)
+
+
+def _backend_faults(raw: Mapping[str, Any], where: str) -> list[BadInputError]:
+    faults = [
+        BadInputError(f"{where}:{name}_user", f"goes with {name}_password_file; one is missing")
+        for name in ("prometheus", "alertmanager")
+        if (f"{name}_user" in raw) != (f"{name}_password_file" in raw)
+    ]
+    if "alertmanager_url" not in raw:
+        faults += [
+            BadInputError(f"{where}:{key}", "needs alertmanager_url")
+            for key in sorted(raw)
+            if key.startswith("alertmanager_")
+        ]
     return faults
 
 
@@ -139,7 +172,7 @@ def _value_fault(key: str, value: object) -> str | None:
         return None if isinstance(value, list) and value else "must be a list of at least one user"
     if not isinstance(value, str) or not value:
         return "must be a text that is not empty"
-    return _url_fault(value) if key == "prometheus_url" else None
+    return _url_fault(value) if key.endswith("_url") else None
 
 
 def _url_fault(value: str) -> str | None:

@@ -1,7 +1,8 @@
-"""The folder of dashboard JSON: what is in it, read afresh for each request, faults named."""
+"""The folders of dashboard JSON and of runbooks: read afresh for each request, faults named."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 _UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+#: The name of a runbook: that of its file without the ending.
+RUNBOOK = r"[a-z0-9-]{1,80}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +66,13 @@ def _read_into(path: Path, dashboards: dict[str, dict[str, Any]]) -> str | None:
         return f"has the uid {uid}, which another file has too"
     dashboards[uid] = content
     return None
+
+
+def read_runbooks(folder: Path | None) -> dict[str, str]:
+    """The text of every ``<name>.md`` directly in ``folder``, by name, but for those that cannot be read."""
+    found = {}
+    for path in sorted(folder.glob("*.md")) if folder is not None else ():
+        if re.fullmatch(RUNBOOK, path.stem):
+            with contextlib.suppress(OSError, ValueError):
+                found[path.stem] = path.read_text(encoding="utf-8")
+    return found

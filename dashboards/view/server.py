@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from dashboards.view.assets import Asset, load_assets
 from dashboards.view.config import ViewConfig
 from dashboards.view.credentials import Gate
-from dashboards.view.library import read_dashboards
-from dashboards.view.upstream import Upstream
+from dashboards.view.library import RUNBOOK, read_dashboards, read_runbooks
+from dashboards.view.upstream import ALERTMANAGER, PROMETHEUS, Upstream
 from warren.errors import BadInputError, NotReadyError
 
 #: Seconds that a client may be silent, in the handshake, in a request and between two.
@@ -41,7 +41,9 @@ SECURITY_HEADERS = (
     ("Cache-Control", "no-store"),
 )
 
-_PAGE = re.compile(r"/|/targets|/rules|/alerts|/d/[A-Za-z0-9_-]{1,40}(?:/[A-Za-z0-9_-]*)?")
+_PAGE = re.compile(
+    rf"/|/targets|/rules|/alerts|/runbooks(?:/{RUNBOOK})?|/d/[A-Za-z0-9_-]{{1,40}}(?:/[A-Za-z0-9_-]*)?"
+)
 _JSON = "application/json; charset=utf-8"
 _DISCARDED_BYTES = 64 * 1024
 _log = logging.getLogger("warren.view")
@@ -50,10 +52,12 @@ _log = logging.getLogger("warren.view")
 class Site:
     """What the preview can be asked, apart from sockets: path and query in, (status, body, type) out."""
 
-    def __init__(self, config: ViewConfig, *, assets: Mapping[str, Asset], upstream: Upstream) -> None:
+    def __init__(self, config: ViewConfig, *, assets: Mapping[str, Asset]) -> None:
+        """Read the passwords and CAs of what is asked; raise BadInputError where one cannot be read."""
         self._config = config
         self._assets = assets
-        self._upstream = upstream
+        self._prometheus = Upstream(config.prometheus, PROMETHEUS)
+        self._alertmanager = Upstream(config.alertmanager, ALERTMANAGER) if config.alertmanager else None
 
     def answer(self, path: str, query: str) -> tuple[int, bytes, str]:
         """Answer a GET; every path that is not known is 404."""
@@ -63,16 +67,19 @@ class Site:
         head, _, rest = path[1:].partition("/")
         if head == "static" and rest in self._assets:
             return 200, self._assets[rest].body, self._assets[rest].content_type
-        if head == "prometheus" and rest.startswith("api/v1/"):
-            answer = self._upstream.get(rest.removeprefix("api/v1/"), query)
-            return answer.status, answer.body, _JSON
+        if head == "prometheus" and rest.startswith(PROMETHEUS.prefix):
+            return _handed_on(self._prometheus, rest.removeprefix(PROMETHEUS.prefix), query)
+        if head == "alertmanager" and rest.startswith(ALERTMANAGER.prefix) and self._alertmanager:
+            return _handed_on(self._alertmanager, rest.removeprefix(ALERTMANAGER.prefix), query)
         if head == "api":
             return self._api(rest)
         return _json(404, {"error": "there is no such page"})
 
     def _api(self, rest: str) -> tuple[int, bytes, str]:
         if rest == "settings":
-            return _json(200, {"scrape_interval_s": self._config.scrape_interval_s})
+            return _json(200, self._settings())
+        if rest == "runbooks" or rest.startswith("runbooks/"):
+            return self._runbook(rest.removeprefix("runbooks").removeprefix("/"))
         listing = read_dashboards(self._config.dashboards_dir)
         if rest == "dashboards":
             return _json(200, {"dashboards": listing.summaries(), "faults": list(listing.faults)})
@@ -81,6 +88,26 @@ class Site:
             return _json(200, {"dashboard": listing.dashboards[uid]})
         known = ", ".join(sorted(listing.dashboards)) or "none"
         return _json(404, {"error": f"there is no such dashboard; known are: {known}"})
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "scrape_interval_s": self._config.scrape_interval_s,
+            "alertmanager": self._alertmanager is not None,
+        }
+
+    def _runbook(self, name: str) -> tuple[int, bytes, str]:
+        """The names of all runbooks, or the text of one."""
+        runbooks = read_runbooks(self._config.runbooks_dir)
+        if not name:
+            return _json(200, {"runbooks": list(runbooks)})
+        if name not in runbooks:
+            return _json(404, {"error": f"there is no runbook called {name}"})
+        return _json(200, {"runbook": runbooks[name], "runbooks": list(runbooks)})
+
+
+def _handed_on(upstream: Upstream, path: str, query: str) -> tuple[int, bytes, str]:
+    answer = upstream.get(path, query)
+    return answer.status, answer.body, _JSON
 
 
 def _json(status: int, content: Mapping[str, Any]) -> tuple[int, bytes, str]:
@@ -202,7 +229,7 @@ def _tls_context(config: ViewConfig) -> ssl.SSLContext:
 
 def make_server(config: ViewConfig) -> ViewServer:
     """A bound server that does not serve yet. Raises BadInputError or NotReadyError (address in use)."""
-    site = Site(config, assets=load_assets(), upstream=Upstream(config.prometheus))
+    site = Site(config, assets=load_assets())
     gate = Gate(config.credentials)
     try:
         return ViewServer(config, site, gate)

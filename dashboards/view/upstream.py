@@ -1,4 +1,4 @@
-"""The read-only way to Prometheus: few paths, known parameters, a verified certificate, a size limit."""
+"""The read-only way to Prometheus and Alertmanager: few paths, known parameters, a verified certificate."""
 
 from __future__ import annotations
 
@@ -10,17 +10,51 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import urllib3
 
-from dashboards.view.config import LOOPBACK, Prometheus
+from dashboards.view.config import LOOPBACK, Backend
 from dashboards.view.credentials import read_secret
 from warren.errors import BadInputError
 
-#: Paths below /api/v1/ that may be asked; all of them only read.
-ALLOWED_PATH = re.compile(
-    r"query|query_range|series|labels|rules|alerts|targets|label/[A-Za-z_][A-Za-z0-9_]*/values"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """What may be asked of a server: ``paths`` below ``prefix`` that only read, and ``parameters`` known."""
+
+    name: str
+    prefix: str
+    paths: re.Pattern[str]
+    parameters: frozenset[str]
+
+
+PROMETHEUS = Api(
+    name="Prometheus",
+    prefix="api/v1/",
+    paths=re.compile(
+        r"query|query_range|series|labels|rules|alerts|targets|label/[A-Za-z_][A-Za-z0-9_]*/values"
+    ),
+    parameters=frozenset(
+        {
+            "query",
+            "start",
+            "end",
+            "step",
+            "time",
+            "timeout",
+            "limit",
+            "match[]",
+            "type",
+            "state",
+            "scrapePool",
+        }
+    ),
 )
-ALLOWED_PARAMETERS = frozenset(
-    {"query", "start", "end", "step", "time", "timeout", "limit", "match[]", "type", "state", "scrapePool"}
+#: Its status, which holds the configuration, is left out.
+ALERTMANAGER = Api(
+    name="Alertmanager",
+    prefix="api/v2/",
+    paths=re.compile(r"alerts|silences"),
+    parameters=frozenset({"filter", "active", "silenced", "inhibited", "unprocessed"}),
 )
+
 #: A hundred series of 1,500 points take about 3 MiB, and several answers are held at a time.
 LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
 _TIMEOUT = urllib3.Timeout(connect=3.0, read=30.0)
@@ -35,11 +69,13 @@ class Answer:
 
 
 class Upstream:
-    """One Prometheus. Faults of the way there come back as answers in Prometheus' own error form."""
+    """One server. Faults of the way there come back as answers in Prometheus' own error form."""
 
-    def __init__(self, config: Prometheus) -> None:
+    def __init__(self, config: Backend, api: Api = PROMETHEUS) -> None:
         """Read the password and the CA; raise BadInputError where either cannot be read."""
         self._config = config
+        self._api = api
+        self._place = f"{api.name} at {config.url}"
         headers = {"User-Agent": "warren-view"}
         if config.user and config.password_file:
             headers |= urllib3.make_headers(basic_auth=f"{config.user}:{read_secret(config.password_file)}")
@@ -53,25 +89,20 @@ class Upstream:
         )
 
     def get(self, path: str, raw_query: str) -> Answer:
-        """Ask ``/api/v1/<path>``; parameters that are not known are dropped."""
-        if not ALLOWED_PATH.fullmatch(path):
-            return _fault(404, "not_found", f"/api/v1/{path} cannot be asked through this preview")
-        pairs = [
-            pair for pair in parse_qsl(raw_query, keep_blank_values=True) if pair[0] in ALLOWED_PARAMETERS
-        ]
-        url = f"{self._config.url}/api/v1/{path}" + (f"?{urlencode(pairs)}" if pairs else "")
+        """Ask ``/<prefix><path>``; parameters that are not known are dropped."""
+        known, place = self._api.parameters, self._place
+        if not self._api.paths.fullmatch(path):
+            return _fault(404, "not_found", f"/{self._api.prefix}{path} cannot be asked through this preview")
+        pairs = [pair for pair in parse_qsl(raw_query, keep_blank_values=True) if pair[0] in known]
+        url = f"{self._config.url}/{self._api.prefix}{path}" + (f"?{urlencode(pairs)}" if pairs else "")
         try:
             return self._ask(url)
         except urllib3.exceptions.NewConnectionError as error:  # a subclass of the time-outs, which it is not
-            return _fault(
-                502, "unreachable", f"Prometheus at {self._config.url} cannot be reached: {_reason(error)}"
-            )
+            return _fault(502, "unreachable", f"{place} cannot be reached: {_reason(error)}")
         except urllib3.exceptions.TimeoutError:
-            return _fault(504, "timeout", f"Prometheus at {self._config.url} did not answer in time")
+            return _fault(504, "timeout", f"{place} did not answer in time")
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            return _fault(
-                502, "unreachable", f"Prometheus at {self._config.url} cannot be asked: {_reason(error)}"
-            )
+            return _fault(502, "unreachable", f"{place} cannot be asked: {_reason(error)}")
 
     def _ask(self, url: str) -> Answer:
         response = self._pool.request("GET", url, preload_content=False, redirect=False)
@@ -84,24 +115,20 @@ class Upstream:
             return _fault(
                 502, "too_large", "the answer is larger than 8 MiB; ask for less time or fewer series"
             )
-        return _checked(response.status, body, self._config.url)
+        return _checked(response.status, body, self._place)
 
 
-def _checked(status: int, body: bytes, url: str) -> Answer:
+def _checked(status: int, body: bytes, place: str) -> Answer:
     if status in {401, 403}:
-        return _fault(
-            502, "unauthorized", f"Prometheus at {url} refused this preview's credentials ({status})"
-        )
+        return _fault(502, "unauthorized", f"{place} refused this preview's credentials ({status})")
     if 300 <= status < 400:  # noqa: PLR2004 - the redirects
-        return _fault(
-            502, "bad_answer", f"Prometheus at {url} sends elsewhere ({status}): give its own address"
-        )
-    if not body.lstrip().startswith(b"{"):  # looked at, not parsed: the page parses it anyway
-        return _fault(502, "bad_answer", f"Prometheus at {url} answered {status} without JSON")
+        return _fault(502, "bad_answer", f"{place} sends elsewhere ({status}): give its own address")
+    if not body.lstrip().startswith((b"{", b"[", b'"')):  # looked at, not parsed: the page parses it anyway
+        return _fault(502, "bad_answer", f"{place} answered {status} without JSON")
     return Answer(status=status, body=body)
 
 
-def _tls_context(config: Prometheus) -> ssl.SSLContext | None:
+def _tls_context(config: Backend) -> ssl.SSLContext | None:
     url = urlsplit(config.url)
     if url.scheme != "https":
         if url.hostname not in LOOPBACK:

@@ -42,6 +42,16 @@ def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
     assert config.credentials[0].password_file == tmp_path / "secret"
 
 
+def test_alertmanager_and_runbooks_are_optional(tmp_path: Path) -> None:
+    bare = load_config(write(tmp_path))
+    assert (bare.alertmanager, bare.runbooks_dir) == (None, None)
+    keys = {"alertmanager_url": "https://alertmanager:9093", "alertmanager_ca_file": "/am.pem"}
+    whole = load_config(write(tmp_path, **keys, runbooks_dir="runbooks"))
+    assert whole.alertmanager is not None
+    assert (whole.alertmanager.url, whole.alertmanager.ca_file) == (keys["alertmanager_url"], Path("/am.pem"))
+    assert whole.runbooks_dir == tmp_path / "runbooks"
+
+
 @pytest.mark.parametrize(
     ("changes", "where", "what"),
     [
@@ -55,6 +65,10 @@ def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
         ({"prometheus_url": "http://prometheus:9090"}, "prometheus_url", "https"),
         ({"prometheus_url": "https://a:b@prometheus"}, "prometheus_url", "no password"),
         ({"prometheus_url": "ftp://x"}, "prometheus_url", "http or https"),
+        ({"alertmanager_url": "http://alertmanager:9093"}, "alertmanager_url", "https"),
+        ({"alertmanager_ca_file": "x"}, "alertmanager_ca_file", "needs alertmanager_url"),
+        ({"alertmanager_url": "https://a", "alertmanager_user": "x"}, "alertmanager_user", "goes with"),
+        ({"runbooks_dir": 7}, "runbooks_dir", "not empty"),
         ({"scrape_interval_s": 0}, "scrape_interval_s", "above 0"),
         ({"tls_key_file": ""}, "tls_key_file", "not empty"),
     ],

@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 
 from dashboards.view import server as server_module
 from dashboards.view import upstream
-from dashboards.view.config import Credential, Prometheus, ViewConfig
+from dashboards.view.config import Backend, Credential, ViewConfig
 from dashboards.view.probe import probe
 from dashboards.view.server import SECURITY_HEADERS, ViewServer, make_server, serve
 from warren.errors import BadInputError, NotReadyError
@@ -86,6 +86,8 @@ class FakePrometheus(BaseHTTPRequestHandler):
             return 401, b"Unauthorized"
         if query == "moved":
             return 302, b"{}"
+        if path.startswith("/api/v2/"):
+            return 200, b"[]"
         return 200, json.dumps({"status": "success", "data": {"path": path}}).encode()
 
     def log_message(self, *_words: object) -> None:
@@ -103,6 +105,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dashboards" / "again.json").write_text(json.dumps({"uid": "../one"}), encoding="utf-8")
     (folder / "dashboards" / "broken.json").write_text("{", encoding="utf-8")
     (folder / "outside.json").write_text('{"uid": "outside"}', encoding="utf-8")
+    (folder / "runbooks").mkdir()
+    (folder / "runbooks" / "node-down.md").write_text("# Down\n", encoding="utf-8")
+    (folder / "runbooks" / "not text.md").write_text("x", encoding="utf-8")
+    (folder / "outside.md").write_text("outside", encoding="utf-8")
     return folder
 
 
@@ -128,13 +134,20 @@ def config(files: Path, fake: ThreadingHTTPServer) -> ViewConfig:
             Credential(user="hashed", password_bcrypt=hashed),
             Credential(user="filed", password_file=files / "password"),
         ),
-        prometheus=Prometheus(
+        prometheus=Backend(
             url=f"https://127.0.0.1:{fake.server_address[1]}",
             ca_file=files / "prometheus.pem",
             user="reader",
             password_file=files / "password",
         ),
         dashboards_dir=files / "dashboards",
+        alertmanager=Backend(
+            url=f"https://127.0.0.1:{fake.server_address[1]}",
+            ca_file=files / "prometheus.pem",
+            user="silencer",
+            password_file=files / "password",
+        ),
+        runbooks_dir=files / "runbooks",
     )
 
 
@@ -188,7 +201,16 @@ def ask(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/static/main.js", "/api/dashboards", "/prometheus/api/v1/query", "/none"]
+    "path",
+    [
+        "/",
+        "/static/main.js",
+        "/api/dashboards",
+        "/api/runbooks/node-down",
+        "/prometheus/api/v1/query",
+        "/alertmanager/api/v2/alerts",
+        "/none",
+    ],
 )
 def test_nothing_is_answered_without_credentials(server: ViewServer, files: Path, path: str) -> None:
     reply = ask(server, files, path, user=None)
@@ -261,6 +283,14 @@ def test_only_get_is_answered(server: ViewServer, files: Path, method: str) -> N
         "/prometheus/api/v1/label/../values",
         "/prometheus/api/v1/admin/tsdb/snapshot",
         "/prometheus/-/reload",
+        "/alertmanager/api/v2/status",
+        "/alertmanager/api/v2/silence/1",
+        "/alertmanager/-/reload",
+        "/api/runbooks/outside",
+        "/api/runbooks/../outside",
+        "/api/runbooks/not%20text",
+        "/api/runbooksnode-down",
+        "/runbooks/../outside",
     ],
 )
 def test_no_path_leads_out_of_what_is_served(server: ViewServer, files: Path, path: str) -> None:
@@ -298,6 +328,28 @@ def test_query_goes_to_prometheus_with_its_credentials_and_known_parameters(
     _path, parameters, authorization = FakePrometheus.asked[0]
     assert parameters == {"query": ['up{a="+"}'], "time": ["1"], "match[]": ["x"]}
     assert authorization == "Basic " + base64.b64encode(f"reader:{SECRET}".encode()).decode()
+
+
+def test_alertmanager_is_asked_with_credentials_of_its_own(server: ViewServer, files: Path) -> None:
+    FakePrometheus.asked.clear()
+    assert ask(server, files, "/alertmanager/api/v2/alerts?active=true&evil=1").json == []
+    path, parameters, authorization = FakePrometheus.asked[0]
+    assert (path, parameters) == ("/api/v2/alerts", {"active": ["true"]})
+    assert authorization == "Basic " + base64.b64encode(f"silencer:{SECRET}".encode()).decode()
+    assert ask(server, files, "/api/settings").json["alertmanager"] is True
+
+
+def test_preview_without_alertmanager_says_so_and_has_no_way_to_it(config: ViewConfig, files: Path) -> None:
+    for lone in running(make_server(replace(config, alertmanager=None, runbooks_dir=None))):
+        assert ask(lone, files, "/api/settings").json["alertmanager"] is False
+        assert ask(lone, files, "/alertmanager/api/v2/alerts").status == 404
+        assert ask(lone, files, "/api/runbooks").json == {"runbooks": []}
+
+
+def test_runbooks_are_listed_and_read(server: ViewServer, files: Path) -> None:
+    assert ask(server, files, "/api/runbooks").json == {"runbooks": ["node-down"]}
+    assert ask(server, files, "/api/runbooks/node-down").json["runbook"] == "# Down\n"
+    assert b"main.js" in ask(server, files, "/runbooks/node-down").body
 
 
 @pytest.mark.parametrize(
