@@ -4,7 +4,7 @@ import { clear, h } from "./dom.js";
 import { createPanel } from "./panel.js";
 import { applyTheme, keepTheme, startTheme } from "./shell.js";
 import { panelsOf, recordedBoards } from "./charts.js";
-import { openDialog } from "./controls.js";
+import { openInspector } from "./inspect.js";
 import { paletteByName } from "./theme.js";
 
 function start() {
@@ -75,7 +75,7 @@ function contextOf(state, data, full) {
   return { syncKey: "report", color: paletteByName(), scrapeS: 1, variables: () => [], range: () => state.range, theme: () => state.theme, utc: () => true, marks: () => marks,
     zoom: (from, to) => { state.range = { from, to }; state.changed(); },
     query: async (panel) => panel.answers.map(({ target, query, series }) => ({ target, answer: { resultType: "series", query, result: series.map((one) => clipped(one, state.range)) } })),
-    inspect: (title, answers) => openDialog(title, ...answers.map(({ answer }) => h("pre", {}, answer.query))) };
+    place: () => null, inspect: ({ panel, title, answers }) => openInspector({ panel, title, answers, theme: state.theme }) };
 }
 
 start();

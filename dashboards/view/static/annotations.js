@@ -20,9 +20,16 @@ export function marksOf(result, definition, stepS) {
   });
 }
 
-/** {marks, errors}: all enabled annotations of the dashboard over the range. */
-export async function annotationMarks(dashboard, base, scope, signal) {
-  const definitions = (dashboard.annotations?.list || []).filter(({ enable, expr }) => enable !== false && expr);
+const MOST_MARKS = 200;
+
+/** The annotations that ask Prometheus; Grafana's own, of its database, are none. */
+export function definitionsOf(dashboard) {
+  return (dashboard.annotations?.list || []).filter(({ expr }) => expr);
+}
+
+/** {marks, errors}: the annotations of the dashboard over the range, but for those that are switched `off`. */
+export async function annotationMarks(dashboard, base, scope, { off, signal } = {}) {
+  const definitions = definitionsOf(dashboard).filter(({ name, enable }) => (off ? !off.has(name) : enable !== false));
   const marks = [];
   const errors = [];
   for (const definition of definitions) {
@@ -31,7 +38,9 @@ export async function annotationMarks(dashboard, base, scope, signal) {
     try {
       const start = Math.floor(scope.from / stepS) * stepS;
       const data = await promGet(base, "query_range", { query, start, end: Math.floor(scope.to / stepS) * stepS, step: stepS }, signal);
-      marks.push(...marksOf(data.result, definition, stepS));
+      const made = marksOf(data.result, definition, stepS).sort((a, b) => a.to - b.to);
+      if (made.length > MOST_MARKS) errors.push(`annotation ${definition.name}: ${made.length} marks, of which the last ${MOST_MARKS} are shown`);
+      marks.push(...made.slice(-MOST_MARKS));
     } catch (error) {
       if (error.name === "AbortError") throw error;
       errors.push(`annotation ${definition.name}: ${error.message}`);

@@ -2,6 +2,7 @@
 
 import { alpha, namedColor } from "./theme.js";
 import { clear, h } from "./dom.js";
+import { aboutSeries, linked, linksOf } from "./links.js";
 import { displayValue, shareOf } from "./fields.js";
 import { partsText, reducedValues, sharedBounds } from "./values.js";
 
@@ -21,7 +22,7 @@ export function drawBarGauge(host, view) {
   return { update: render, resize: () => {}, destroy: () => clear(host) };
 }
 
-function barOf(value, bounds, { panel, ctx }, upright) {
+function barOf(value, bounds, { panel, ctx, place }, upright) {
   const theme = ctx.theme();
   const color = value.shown.color || namedColor("green", theme);
   const share = value.value === null ? 0 : shareOf(value.value, value.config, bounds);
@@ -32,7 +33,7 @@ function barOf(value, bounds, { panel, ctx }, upright) {
       background: mode === "gradient" ? `linear-gradient(${upright ? 0 : 90}deg, ${alpha(color, 0.3)}, ${color})` : alpha(color, 0.35),
       [upright ? "border-top" : "border-right"]: `2px solid ${color}` } }));
   return h("div", { class: "bar", role: "img", "aria-label": `${value.name}: ${text}` },
-    h("div", { class: "bar-name" }, value.name), track, h("div", { class: "bar-value", style: { color } }, text));
+    h("div", { class: "bar-name" }, linked(linksOf(value.config.links, place(), aboutSeries(value.series, value.value)), value.name)), track, h("div", { class: "bar-value", style: { color } }, text));
 }
 
 function cells(share, value, bounds, theme) {

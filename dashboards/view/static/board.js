@@ -8,12 +8,31 @@ import { expandRepeats, sectionsOf, titleOf } from "./dashboard.js";
 export function createBoard(host, dashboard, ctx) {
   const sections = sectionsOf(dashboard);
   const closed = new Set(sections.filter(({ row }) => row?.collapsed).map(({ row }) => row.id));
-  const state = { panels: [], near: new Set(), closed, stale: new Set(), expanded: [] };
+  const state = { panels: [], near: new Set(), closed, stale: new Set(), solo: null };
   const watcher = new IntersectionObserver((entries) => entries.forEach((entry) => seen(state, entry)), { rootMargin: "300px" });
-  const build = () => { demolish(state, watcher); fillBoard(host, state, watcher, expandRepeats(sections, ctx.variables()), ctx, build); };
+  const build = () => {
+    demolish(state, watcher);
+    fillBoard(host, state, watcher, expandRepeats(sections, ctx.variables()), ctx, build);
+    showSolo(host, state);
+  };
   build();
   return { rebuild: build, load: () => loadAll(state), redraw: () => state.panels.filter(({ loaded }) => loaded).forEach((panel) => panel.redraw()),
-    destroy: () => { demolish(state, watcher); watcher.disconnect(); clear(host); }, elements: () => state.panels.map(({ el }) => el) };
+    destroy: () => { demolish(state, watcher); watcher.disconnect(); clear(host); }, elements: () => state.panels.map(({ el }) => el), panelOf: (node) => state.panels.find(({ el }) => node && el.contains(node)),
+    solo: (key) => { if (setSolo(state, sections, key)) build(); else showSolo(host, state); } };
+}
+
+/** Notes which panel has the page to itself; true where its row must be opened for that. */
+function setSolo(state, sections, key) {
+  state.solo = key;
+  const row = sections.find(({ panels }) => key && panels.some(({ id }) => String(id) === key.split(":")[0]))?.row;
+  return Boolean(row) && state.closed.delete(row.id);
+}
+
+/** One panel over the whole board, or all; a panel that is not there (any more) hides none. */
+function showSolo(host, state) {
+  const found = state.panels.some(({ key }) => key === state.solo);
+  host.classList.toggle("solo-board", found);
+  for (const { el, key } of state.panels) el.classList.toggle("solo", found && key === state.solo);
 }
 
 function demolish(state, watcher) {

@@ -4,6 +4,8 @@ import { clear, h } from "./dom.js";
 import { dateTimeText, parseTime, PRESETS, rangeText, REFRESHES } from "./time.js";
 
 const ALL = "$__all";
+const MOST_OPTIONS = 200;
+const SEARCHED_FROM = 12;
 
 function faceOf(variable) {
   const values = [].concat(variable.value);
@@ -18,7 +20,7 @@ function single(variable, onChange) {
     options.map((value) => h("option", { value, selected: variable.value === value }, value === ALL ? "All" : value)));
 }
 
-function multiple(variable, onChange) {
+function multiple(variable, onChange, sought) {
   const chosen = new Set([].concat(variable.value));
   const pick = (value, on) => {
     if (value === ALL) return onChange(variable, ALL);
@@ -28,15 +30,30 @@ function multiple(variable, onChange) {
   };
   const box = (value, text) => h("label", {}, h("input", { type: "checkbox", checked: chosen.has(value), onchange: (event) => pick(value, event.target.checked) }), text);
   return h("details", { class: "multi", "data-variable": variable.name }, h("summary", {}, faceOf(variable)),
-    h("div", { class: "multi-list", role: "group", "aria-label": variable.label }, variable.includeAll && box(ALL, "All"), variable.options.map((value) => box(value, value))));
+    h("div", { class: "multi-list", role: "group", "aria-label": variable.label }, variable.includeAll && box(ALL, "All"), optionsOf(variable, chosen, box, sought)));
 }
 
-/** Draws the variables; onChange(variable, value). An open list stays open over a redraw. */
+/** The options, those chosen first and so many as can be read; a long list has a field to search it. */
+function optionsOf({ options, label }, chosen, box, sought) {
+  const list = h("div", {});
+  const fill = (text) => {
+    const found = options.filter((value) => value.toLowerCase().includes(text.toLowerCase()));
+    const shown = [...found.filter((value) => chosen.has(value)), ...found.filter((value) => !chosen.has(value))].slice(0, MOST_OPTIONS);
+    clear(list).append(...shown.map((value) => box(value, value)));
+    if (found.length > shown.length) list.append(h("p", { class: "faint" }, `${found.length - shown.length} more: type to find them`));
+  };
+  fill(sought);
+  if (options.length <= SEARCHED_FROM) return list;
+  return [h("input", { type: "search", placeholder: "Search", "aria-label": `Search ${label}`, value: sought, oninput: (event) => fill(event.target.value) }), list];
+}
+
+/** Draws the variables; onChange(variable, value). An open list stays open over a redraw, and what was searched in it. */
 export function renderVariables(host, variables, onChange) {
   const open = host.querySelector("details[open]")?.dataset.variable;
+  const sought = host.querySelector("details[open] input[type=search]")?.value || "";
   clear(host).append(...variables.filter(({ hide, type }) => hide !== 2 && type !== "datasource" && type !== "constant").map((variable) => {
     const input = variable.free ? h("input", { type: "text", value: variable.value, onchange: (event) => onChange(variable, event.target.value) })
-      : variable.multi ? multiple(variable, onChange) : single(variable, onChange);
+      : variable.multi ? multiple(variable, onChange, variable.name === open ? sought : "") : single(variable, onChange);
     const label = h(variable.multi ? "div" : "label", { class: "variable" }, variable.hide !== 1 && h("span", { class: "variable-name" }, variable.label), input);
     if (variable.error) label.append(h("span", { class: "error", title: variable.error }, `no values: ${variable.error}`));
     return label;
@@ -79,9 +96,6 @@ export function refreshSelect(value, onChange) {
     options.map((text) => h("option", { value: text, selected: text === value }, text || "Off")));
 }
 
-export const SHORTCUTS = [["r", "refresh now"], ["z", "zoom out"], ["[ ]", "earlier, later"], ["t", "dark or light"], ["j k", "next, previous panel"],
-  ["g", "all dashboards"], ["← →", "in a focused chart: move through time (Shift: by ten)"], ["drag", "on a chart: zoom every panel"], ["Esc", "undo the zoom, close"], ["?", "this help"]];
-
 /** A dialog that closes with Esc or its button. */
 export function openDialog(title, ...content) {
   const dialog = h("dialog", { "aria-label": title }, h("header", {}, h("h2", {}, title), h("button", { type: "button", onclick: () => dialog.close() }, "Close")), ...content);
@@ -89,8 +103,4 @@ export function openDialog(title, ...content) {
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
-}
-
-export function openHelp() {
-  openDialog("Keys", h("table", { class: "data" }, h("tbody", {}, SHORTCUTS.map(([key, text]) => h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, key)), h("td", {}, text))))));
 }

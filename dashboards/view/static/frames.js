@@ -92,6 +92,7 @@ export function align(series) {
   return { times, columns };
 }
 
+/** undefined stays what it is: a place that a line runs over. */
 function drawable(value) {
-  return value === null || !Number.isFinite(value) ? null : value;
+  return value === undefined || Number.isFinite(value) ? value : null;
 }

@@ -1,5 +1,6 @@
 // The gauge panel: an arc of 240 degrees, thresholds around it.
 
+import { aboutSeries, linked, linksOf } from "./links.js";
 import { clear, h, svg } from "./dom.js";
 import { namedColor } from "./theme.js";
 import { partsText, reducedValues } from "./values.js";
@@ -27,7 +28,7 @@ function segment(a, b, inner, outer, fill) {
   return svg("path", { fill, d: `M ${point(outer, from)} A ${outer} ${outer} 0 ${large} 1 ${point(outer, to)} L ${point(inner, to)} A ${inner} ${inner} 0 ${large} 0 ${point(inner, from)} Z` });
 }
 
-function gaugeOf(value, { panel, ctx }) {
+function gaugeOf(value, { panel, ctx, place }) {
   const theme = ctx.theme();
   const { config } = value;
   const bounds = { min: config.min ?? 0, max: config.max ?? 100 };
@@ -40,5 +41,5 @@ function gaugeOf(value, { panel, ctx }) {
     svg("svg", { viewBox: "0 0 200 160", role: "img", "aria-label": `${value.name}: ${text}` },
       segment(0, 1, 58, 83, theme.raised), value.value !== null && segment(0, shareOf(value.value, config), 58, 83, color), ring,
       svg("text", { x: 100, y: 112, "text-anchor": "middle", fill: color, "font-size": Math.min(32, 190 / Math.max(4, text.length)), "font-weight": 500 }, text)),
-    h("figcaption", {}, value.name));
+    h("figcaption", {}, linked(linksOf(value.config.links, place(), aboutSeries(value.series, value.value)), value.name)));
 }

@@ -51,15 +51,22 @@ function promDefault(variable, value) {
   return group(list(value).map(promRegexEscape));
 }
 
-/** Builds text -> text. `builtins` maps names such as __interval to text; unknown names stay as written. */
-export function interpolator(variables, builtins = {}, { plain = false } = {}) {
+/** var-name=value for each value, as an address takes them; All goes by its own name. */
+function queryParameters({ name, value }) {
+  return list(value).map((one) => `var-${name}=${encodeURIComponent(one)}`).join("&");
+}
+
+/** Builds text -> text. `builtins` maps names such as __interval to text; unknown names stay as written. `plain` is for reading, `uri` for an address. */
+export function interpolator(variables, builtins = {}, { plain = false, uri = false } = {}) {
   const byName = new Map(variables.map((variable) => [variable.name, variable]));
   const one = (whole, name, format) => {
     if (Object.hasOwn(builtins, name)) return builtins[name];
     const variable = byName.get(name);
     if (!variable) return whole;
+    if (format === "queryparam") return queryParameters(variable);
     const { value, raw } = variableValue(variable);
-    if (raw && format !== "text") return value;
+    if (raw && format !== "text") return uri ? encodeURIComponent(value) : value;
+    if (uri && !format) return FORMATS.percentencode(value);
     if (format === "text" || (plain && !format)) {
       return list(variable.value).includes("$__all") ? "All" : FORMATS.text(value);
     }

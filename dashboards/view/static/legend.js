@@ -2,15 +2,17 @@
 
 import { clear, h } from "./dom.js";
 import { displayText } from "./fields.js";
+import { aboutSeries, arrows, linksOf } from "./links.js";
 import { reduce, reducerLabel } from "./reduce.js";
 
-/** entries: [{name, color, values, config, hidden, dashed}]; onToggle(name, alone). */
-export function renderLegend(host, { entries, options, theme, onToggle }) {
+/** entries: [{name, color, values, config, hidden, dashed}]; onToggle(name, alone); place() is what links take along. */
+export function renderLegend(host, { entries, options, theme, place, onToggle }) {
   clear(host);
   if (!entries.length || options.showLegend === false || options.displayMode === "hidden") { host.hidden = true; return; }
   host.hidden = false;
   const calcs = options.calcs || [];
-  host.append(options.displayMode === "table" ? asTable(entries, calcs, theme, onToggle) : asList(entries, calcs, theme, onToggle));
+  const label = (entry) => [button(entry, onToggle), entry.config.links?.length > 0 && arrows(linksOf(entry.config.links, place(), aboutSeries(entry, reduce(entry.values, "lastNotNull"))))];
+  host.append(options.displayMode === "table" ? asTable(entries, calcs, theme, label) : asList(entries, calcs, theme, label));
 }
 
 function button(entry, onToggle) {
@@ -24,14 +26,14 @@ function valueText(entry, calc, theme) {
   return displayText(reduce(entry.values, calc), { ...entry.config, mappings: [], noValue: "-" }, theme);
 }
 
-function asList(entries, calcs, theme, onToggle) {
-  return h("ul", { class: "legend-list" }, entries.map((entry) => h("li", { class: entry.hidden ? "off" : null }, button(entry, onToggle),
+function asList(entries, calcs, theme, label) {
+  return h("ul", { class: "legend-list" }, entries.map((entry) => h("li", { class: entry.hidden ? "off" : null }, label(entry),
     calcs.map((calc) => h("span", { class: "legend-calc" }, `${reducerLabel(calc)}: ${valueText(entry, calc, theme)}`)))));
 }
 
-function asTable(entries, calcs, theme, onToggle) {
+function asTable(entries, calcs, theme, label) {
   return h("table", { class: "legend-table" },
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Name"), calcs.map((calc) => h("th", { scope: "col", class: "number" }, reducerLabel(calc))))),
-    h("tbody", {}, entries.map((entry) => h("tr", { class: entry.hidden ? "off" : null }, h("th", { scope: "row" }, button(entry, onToggle)),
+    h("tbody", {}, entries.map((entry) => h("tr", { class: entry.hidden ? "off" : null }, h("th", { scope: "row" }, label(entry)),
       calcs.map((calc) => h("td", { class: "number" }, valueText(entry, calc, theme)))))));
 }

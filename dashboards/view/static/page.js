@@ -1,71 +1,82 @@
 // The page of one dashboard: its state in the URL, its clock, its keys.
 
-import { annotationMarks } from "./annotations.js";
+import { annotationMarks, definitionsOf } from "./annotations.js";
 import { banner, getJson, header, keepTheme } from "./shell.js";
-import { createBoard } from "./board.js";
+import { chosen, fromAddress, rangeQuery, remember } from "./address.js";
 import { clear, h } from "./dom.js";
-import { openDialog, openHelp, refreshSelect, renderTimePicker, renderVariables } from "./controls.js";
-import { paletteByName } from "./theme.js";
+import { closeOnClick, closeOr, listenToKeys, openHelp } from "./keys.js";
+import { createBoard } from "./board.js";
+import { linksOf } from "./links.js";
+import { namedColor, paletteByName } from "./theme.js";
+import { openInspector } from "./inspect.js";
 import { parseDuration, resolveRange } from "./time.js";
+import { refreshSelect, renderTimePicker, renderVariables } from "./controls.js";
 import { resolveVariables } from "./variables.js";
 import { runTargets } from "./query.js";
+import { scoped } from "./dashboard.js";
 
 const BASE = "/prometheus";
 
-function fromUrl(dashboard) {
-  const url = new URLSearchParams(location.search);
-  const asked = {};
-  for (const key of url.keys()) if (key.startsWith("var-")) asked[key.slice(4)] = url.getAll(key);
-  return { asked, refresh: url.get("refresh") ?? (dashboard.refresh || ""),
-    range: { from: url.get("from") || dashboard.time?.from || "now-15m", to: url.get("to") || dashboard.time?.to || "now" } };
-}
+const HELP = [["r", "refresh now"], ["z", "zoom out"], ["[ ]", "earlier, later"], ["v", "the panel under the pointer (or the focused one) over the whole page, and back"],
+  ["i", "its queries: what was asked, how long it took, what came"], ["j k", "next, previous panel"], ["← →", "in a focused chart: move through time (Shift: by ten)"],
+  ["drag", "on a chart: zoom every panel"], ["click", "on a name in a legend: that series alone, and back (Ctrl: hide it)"], ["Esc", "close; back out of a panel or a zoom"],
+  ["t", "dark or light"], ["g", "all dashboards"], ["a", "alerts"], ["?", "this help"]];
 
 export async function dashboardPage(root, uid, theme) {
   const [{ dashboard }, settings, { dashboards }] = await Promise.all([`dashboards/${encodeURIComponent(uid)}`, "settings", "dashboards"].map((path) => getJson(`/api/${path}`)));
   document.title = `${dashboard.title} - preview`;
-  const state = { dashboard, settings, theme, ...fromUrl(dashboard), variables: [], marks: [], errors: [], zooms: [], resolved: null, timer: null };
+  const off = new Set(definitionsOf(dashboard).filter(({ enable }) => enable === false).map(({ name }) => name));
+  const state = { dashboard, settings, theme, ...fromAddress(dashboard), variables: [], marks: [], off, depth: history.state?.depth ?? 0, resolved: null, timer: null };
   const parts = layout(root, state);
   state.resolved = resolveRange(state.range, Date.now() / 1000);
   await readVariables(state);
   state.board = createBoard(parts.board, dashboard, contextOf(state, parts));
+  if (state.viewed) state.board.solo(state.viewed);
   refreshControls(state, parts);
   boardLinks(parts.links, state, dashboards);
+  markToggles(state, parts);
   keys(state, parts);
+  addEventListener("popstate", () => travel(state, parts));
   await update(state, parts, { quiet: true });
   schedule(state, parts);
 }
 
 function layout(root, state) {
   const parts = { variables: h("div", { class: "variables" }), times: h("div"), refresh: h("span"), errors: h("p", { class: "error", role: "alert", hidden: true }),
-    links: h("nav", { class: "board-links", "aria-label": "Linked dashboards" }), board: h("main", {}), updated: h("span", { class: "faint updated" }) };
+    links: h("nav", { class: "board-links", "aria-label": "Linked dashboards" }), marks: h("div", { class: "marks", role: "group", "aria-label": "Marks on the charts" }),
+    board: h("main", {}), updated: h("span", { class: "faint updated" }) };
   const press = (text, label, key, act) => h("button", { type: "button", title: `${label} (${key})`, "aria-label": label, onclick: act }, text);
+  parts.back = h("button", { type: "button", hidden: true, title: "Back to what was before (Esc)", onclick: () => history.back() }, "↩ Back");
   clear(root).append(banner("Preview of the Grafana dashboard's JSON, drawn by Warren. This is not Grafana: layout, colours and units follow it, details differ."),
-    header(state.dashboard.title, parts.variables, h("div", { class: "buttons" }, parts.times, press("−", "Zoom out", "z", () => zoomOut(state, parts)),
-      press("↻", "Refresh", "r", () => update(state, parts)), parts.refresh, press("◐", "Dark or light", "t", () => flip(state)), press("?", "Keys", "?", openHelp)), parts.updated),
-    parts.errors, parts.links, parts.board);
+    header(state.dashboard.title, parts.variables, h("div", { class: "buttons" }, parts.back, press("‹", "Earlier", "[", () => shift(state, parts, -0.5)), parts.times, press("›", "Later", "]", () => shift(state, parts, 0.5)),
+      press("−", "Zoom out", "z", () => zoomOut(state, parts)), press("↻", "Refresh", "r", () => update(state, parts)), parts.refresh, press("◐", "Dark or light", "t", () => flip(state, parts)), press("?", "Keys", "?", () => openHelp(HELP))), parts.updated),
+    parts.errors, h("div", { class: "under" }, parts.links, parts.marks), parts.board);
   if (state.dashboard.description) parts.board.before(h("p", { class: "faint lead" }, state.dashboard.description));
   return parts;
 }
 
-/** The dashboard's own links: to dashboards by tag; what leads off this server is left out. Time and variables go along. */
+/** The dashboard's own links: to dashboards by tag, and others that stay on this server. Time and variables go along. */
 function boardLinks(host, state, dashboards) {
-  const links = (state.dashboard.links || []).flatMap((link) => {
-    if (link.type === "dashboards") return dashboards.filter(({ uid, tags }) => uid !== state.dashboard.uid && link.tags.every((tag) => tags.includes(tag)))
-      .map(({ uid, title }) => ({ href: `/d/${encodeURIComponent(uid)}`, title, link }));
-    return /^\/d\//.test(link.url || "") ? [{ href: link.url, title: link.title, link }] : [];
-  });
-  host.hidden = links.length === 0;
-  const follow = (event, href, { keepTime, includeVars }) => {
-    const kept = [...new URLSearchParams(location.search)].filter(([key]) => (keepTime && ["from", "to", "refresh"].includes(key)) || (includeVars && key.startsWith("var-")));
-    event.currentTarget.href = `${href}?${new URLSearchParams(kept)}`;
-  };
-  clear(host).append(...links.map(({ href, title, link }) => h("a", { href, onclick: (event) => follow(event, href, link) }, title)));
+  const all = (state.dashboard.links || []).flatMap((link) => (link.type === "dashboards"
+    ? dashboards.filter(({ uid, tags }) => uid !== state.dashboard.uid && (link.tags || []).every((tag) => tags.includes(tag))).map(({ uid, title }) => ({ ...link, url: `/d/${encodeURIComponent(uid)}`, title }))
+    : [link]));
+  const made = (link) => linksOf([link], place(state))[0];
+  const shown = all.filter((link) => link.url && made(link).href);
+  host.hidden = shown.length === 0;
+  const fresh = (link) => (event) => { event.currentTarget.href = made(link).href; };
+  clear(host).append(...shown.map((link) => h("a", { href: made(link).href, onpointerdown: fresh(link), onclick: fresh(link) }, link.title)));
+}
+
+/** What links take along: the range as it is written, and the variables. */
+function place(state, scope) {
+  return { variables: scoped(chosen(state.variables), scope), range: rangeQuery(state.range) };
 }
 
 function contextOf(state, parts) {
   return { syncKey: "page", color: paletteByName(), scrapeS: state.settings.scrape_interval_s, variables: () => state.variables, range: () => state.resolved, theme: () => state.theme,
-    utc: () => state.dashboard.timezone === "utc", marks: () => state.marks, zoom: (from, to) => zoom(state, parts, from, to),
-    query: (panel, scope, signal) => runTargets(BASE, panel, scope, signal), inspect: (title, answers) => inspect(title, answers) };
+    utc: () => state.dashboard.timezone === "utc", marks: () => state.marks, zoom: (from, to) => setRange(state, parts, { from: stamp(from), to: stamp(Math.max(to, from + 5)) }),
+    place: (scope) => place(state, scope), view: (key) => view(state, parts, state.viewed === key ? null : key),
+    query: (panel, scope, signal) => runTargets(BASE, panel, scope, signal), inspect: ({ panel, title, answers }) => openInspector({ panel, title, answers, theme: state.theme }) };
 }
 
 async function readVariables(state) {
@@ -77,56 +88,96 @@ function refreshControls(state, parts) {
   renderVariables(parts.variables, state.variables, (variable, value) => choose(state, parts, variable, value));
   renderTimePicker(parts.times, { range: state.range, utc: state.dashboard.timezone === "utc", onRange: (range) => setRange(state, parts, range) });
   clear(parts.refresh).append(refreshSelect(state.refresh, (value) => { state.refresh = value; remember(state); schedule(state, parts); }));
+  parts.back.hidden = state.depth === 0;
 }
 
 async function choose(state, parts, variable, value) {
   variable.value = value;
   await readVariables(state);
   remember(state);
+  await rebuilt(state, parts);
+}
+
+/** Everything anew after the variables changed. */
+async function rebuilt(state, parts) {
   refreshControls(state, parts);
   state.board.rebuild();
   await update(state, parts, { quiet: true });
 }
 
+const stamp = (seconds) => String(Math.round(seconds * 1000));
+
+/** A step that the browser's way back undoes; `entered` is noted where it gave one panel the page. */
+function step(state, entered = false) {
+  state.depth += 1;
+  remember(state, { depth: state.depth, entered });
+}
+
 function setRange(state, parts, range) {
+  if (range.from === state.range.from && range.to === state.range.to) return update(state, parts);
   state.range = range;
-  remember(state);
+  step(state);
   refreshControls(state, parts);
   return update(state, parts);
 }
 
-function zoom(state, parts, from, to) {
-  state.zooms.push(state.range);
-  return setRange(state, parts, { from: String(Math.round(from * 1000)), to: String(Math.round(Math.max(to, from + 5) * 1000)) });
+/** One panel over the whole page, or all again (null): the way back, where nothing happened in between. */
+function view(state, parts, key) {
+  if (!key && history.state?.entered) { history.back(); return; }
+  state.viewed = key;
+  if (key) step(state, true); else remember(state);
+  refreshControls(state, parts);
+  state.board.solo(key);
+}
+
+/** The browser went back, or on: the address says to what. */
+async function travel(state, parts) {
+  const { asked, range, viewed } = fromAddress(state.dashboard);
+  state.depth = history.state?.depth ?? 0;
+  Object.assign(state, { range, viewed });
+  const changed = chosen(state.variables).some(({ name, value }) => asked[name] && String(asked[name]) !== String([].concat(value)));
+  state.board.solo(viewed);
+  if (changed) {
+    state.variables = state.variables.map((one) => ({ ...one, value: asked[one.name] ?? one.value }));
+    await readVariables(state);
+    await rebuilt(state, parts);
+    return;
+  }
+  refreshControls(state, parts);
+  await update(state, parts);
 }
 
 function zoomOut(state, parts) {
   const { from, to } = state.resolved;
   const half = (to - from) / 2;
-  return setRange(state, parts, { from: String(Math.round((from - half) * 1000)), to: String(Math.round(Math.min(Date.now() / 1000, to + half) * 1000)) });
+  return setRange(state, parts, { from: stamp(from - half), to: stamp(Math.min(Date.now() / 1000, to + half)) });
 }
 
 function shift(state, parts, share) {
   const { from, to } = state.resolved;
   const by = (to - from) * share;
-  return setRange(state, parts, { from: String(Math.round((from + by) * 1000)), to: String(Math.round((to + by) * 1000)) });
+  return setRange(state, parts, { from: stamp(from + by), to: stamp(to + by) });
 }
 
-function unzoom(state, parts) {
-  const before = state.zooms.pop();
-  return before && setRange(state, parts, before);
-}
-
-function flip(state) {
+function flip(state, parts) {
   state.theme = keepTheme(state.theme.name === "dark" ? "light" : "dark");
+  markToggles(state, parts);
   state.board.redraw();
+}
+
+/** A switch for each kind of mark: faults, alerts, runs. */
+function markToggles(state, parts) {
+  const toggle = (name) => { if (!state.off.delete(name)) state.off.add(name); markToggles(state, parts); return update(state, parts, { quiet: true }); };
+  clear(parts.marks).append(...definitionsOf(state.dashboard).filter(({ hide }) => !hide).map(({ name, iconColor }) =>
+    h("button", { type: "button", "aria-pressed": String(!state.off.has(name)), title: `Marks on the charts: ${name}`, onclick: () => toggle(name) },
+      h("span", { class: "swatch", style: { "--swatch": namedColor(iconColor || "red", state.theme) } }), name)));
 }
 
 /** Everything that shows time, in one go: marks first, since panels paint them. */
 async function update(state, parts, { quiet = false } = {}) {
   state.resolved = resolveRange(state.range, Date.now() / 1000);
   const scope = { ...state.resolved, scrapeS: state.settings.scrape_interval_s, variables: state.variables };
-  const { marks, errors } = await annotationMarks(state.dashboard, BASE, scope).catch((error) => ({ marks: state.marks, errors: [error.message] }));
+  const { marks, errors } = await annotationMarks(state.dashboard, BASE, scope, { off: state.off }).catch((error) => ({ marks: state.marks, errors: [error.message] }));
   state.marks = marks;
   parts.errors.hidden = errors.length === 0;
   parts.errors.textContent = errors.join("; ");
@@ -144,19 +195,6 @@ function schedule(state, parts) {
   }, every * 1000);
 }
 
-function remember(state) {
-  const url = new URLSearchParams({ from: state.range.from, to: state.range.to });
-  if (state.refresh) url.set("refresh", state.refresh);
-  for (const { name, value, type } of state.variables) if (type !== "datasource") for (const one of [].concat(value)) url.append(`var-${name}`, one);
-  history.replaceState(null, "", `${location.pathname}?${url}`);
-}
-
-function inspect(title, answers) {
-  const rows = answers.map(({ target, answer }) => h("section", {}, h("h3", {}, `Query ${target.refId}`), h("pre", {}, answer.query),
-    h("p", { class: answer.error ? "error" : "faint" }, answer.error || `${answer.result.length} series, ${target.instant ? "at one moment" : `a point every ${answer.grid?.step ?? "?"} s`}`)));
-  openDialog(title, ...(rows.length ? rows : [h("p", {}, "Not asked yet.")]));
-}
-
 function focusPanel(state, by) {
   const all = state.board.elements();
   const now = all.findIndex((el) => el.contains(document.activeElement));
@@ -167,21 +205,17 @@ function focusPanel(state, by) {
 }
 
 function keys(state, parts) {
-  const acts = { r: () => update(state, parts), z: () => zoomOut(state, parts), t: () => flip(state), "?": openHelp, "[": () => shift(state, parts, -0.5), "]": () => shift(state, parts, 0.5),
-    j: () => focusPanel(state, 1), k: () => focusPanel(state, -1), g: () => { location.href = "/"; }, Escape: () => closeOr(() => unzoom(state, parts)) };
-  document.addEventListener("keydown", (event) => {
-    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.key !== "Escape";
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || !acts[event.key]) return;
-    event.preventDefault();
-    acts[event.key]();
-  });
-  document.addEventListener("click", (event) => {
-    for (const open of document.querySelectorAll(".multi[open], .times[open], .panel-info[open]")) if (!open.contains(event.target)) open.removeAttribute("open");
-  });
+  const here = () => state.board.panelOf(document.querySelector(".panel:hover")) || state.board.panelOf(document.activeElement);
+  const panel = () => here() || state.board.panelOf(document.querySelector(".panel.solo"));
+  listenToKeys({ r: () => update(state, parts), z: () => zoomOut(state, parts), t: () => flip(state, parts), "?": () => openHelp(HELP), "[": () => shift(state, parts, -0.5), "]": () => shift(state, parts, 0.5),
+    j: () => focusPanel(state, 1), k: () => focusPanel(state, -1), g: () => { location.href = "/"; }, a: () => { location.href = "/alerts"; }, i: () => panel()?.inspect(),
+    v: () => { const one = panel(); if (one) view(state, parts, state.viewed === one.key ? null : one.key); }, Escape: () => closeOr(() => back(state, parts)) });
+  closeOnClick();
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && parseDuration(state.refresh) && state.range.to.startsWith("now")) update(state, parts); });
 }
 
-function closeOr(otherwise) {
-  const open = document.querySelector(".multi[open], .times[open], .panel-info[open]");
-  if (open) open.removeAttribute("open");
-  else otherwise();
+/** Out of the one panel first, then out of a zoom. */
+function back(state, parts) {
+  if (state.viewed) view(state, parts, null);
+  else if (state.depth > 0) history.back();
 }

@@ -1,93 +1,75 @@
-// The pages beside the dashboards: the list of them, and Prometheus' targets, rules and alerts.
+// The pages beside the dashboards: the list of them, Prometheus' targets, rules and alerts, and the runbooks.
 
+import { ALERT_KINDS, alertsPage } from "./alerts.js";
+import { RULE_KINDS, rulesPage } from "./rules.js";
+import { TARGET_KINDS, targetsPage } from "./targets.js";
 import { banner, getJson, header, keepTheme } from "./shell.js";
 import { clear, h } from "./dom.js";
-import { dateTimeText, durationText } from "./time.js";
-import { formatValue } from "./units.js";
-import { promGet } from "./query.js";
+import { closeOnClick, listenToKeys, openHelp } from "./keys.js";
+import { fill, filterBar, holds } from "./listing.js";
+import { markdown } from "./text.js";
 
 const BASE = "/prometheus";
+const EVERY_S = 15;
 
-function table(headings, rows, empty) {
-  if (!rows.length) return h("p", { class: "faint" }, empty);
-  return h("div", { class: "table-scroll" }, h("table", { class: "data" }, h("thead", {}, h("tr", {}, headings.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows)));
-}
+const HELP = [["/", "search"], ["r", "ask again (every 15 seconds by itself)"], ["t", "dark or light"], ["g", "all dashboards"], ["a", "alerts"], ["?", "this help"]];
 
-function labels(map, without = []) {
-  return h("span", { class: "labels" }, Object.entries(map).filter(([key]) => !without.includes(key)).map(([key, value]) => h("code", {}, `${key}="${value}"`)));
-}
-
-const state = (text, good) => h("strong", { class: `state ${good}` }, text);
-const clockOf = (text) => (text && !text.startsWith("0001") ? dateTimeText(Date.parse(text) / 1000, false).slice(11) : "never");
-const when = (text) => (text && !text.startsWith("0001") ? dateTimeText(Date.parse(text) / 1000, false) : "never");
-
-async function indexPage() {
+async function indexPage({ filter }) {
   const { dashboards, faults } = await getJson("/api/dashboards");
-  return ["Dashboards", faults.length > 0 && h("ul", { class: "error" }, faults.map((text) => h("li", {}, text))),
-    dashboards.length ? h("ul", { class: "cards" }, dashboards.map((one) => h("li", {}, h("a", { href: `/d/${encodeURIComponent(one.uid)}` }, h("strong", {}, one.title),
-      one.description && h("span", {}, one.description), h("span", { class: "faint" }, `${one.panels} panels · ${(one.tags || []).join(", ")}`)))))
-      : h("p", {}, "No dashboard JSON is in the folder that this server was given. Build them first.")];
+  const shown = dashboards.filter(({ title, description, tags }) => holds(filter.words, title, description, ...(tags || [])));
+  const card = (one) => h("li", {}, h("a", { href: `/d/${encodeURIComponent(one.uid)}` }, h("strong", {}, one.title), one.description && h("span", {}, one.description),
+    h("span", { class: "faint" }, `${one.panels} panels · ${(one.tags || []).join(", ")}`)));
+  if (!dashboards.length) return [h("p", {}, "No dashboard JSON is in the folder that this server was given. Build them first.")];
+  return [faults.length > 0 && h("ul", { class: "error" }, faults.map((text) => h("li", {}, text))), h("ul", { class: "cards" }, shown.map(card)), !shown.length && h("p", { class: "faint" }, "No dashboard is like that.")];
 }
 
-const HEALTH = { up: ["good", 2], unknown: ["warn", 1], down: ["bad", 0] };
-
-function targetRow(target) {
-  const url = new URL(target.scrapeUrl);
-  const families = url.searchParams.size ? h("div", { class: "faint" }, [...url.searchParams.values()].join(", ")) : null;
-  return h("tr", {}, h("td", {}, state(target.health, (HEALTH[target.health] || HEALTH.down)[0])), h("td", {}, target.labels.job),
-    h("td", {}, h("code", { class: "wrap" }, `${url.origin}${url.pathname}`), families, target.lastError ? h("div", { class: "error" }, target.lastError) : null),
-    h("td", {}, labels(target.labels, ["job", "instance", "cluster"])), h("td", { class: "number" }, clockOf(target.lastScrape)), h("td", { class: "number" }, formatValue(target.lastScrapeDuration, "s")));
+async function runbooksPage({ filter }) {
+  const { runbooks } = await getJson("/api/runbooks");
+  const shown = runbooks.filter((name) => holds(filter.words, name));
+  return [h("p", { class: "lead" }, runbooks.length ? "What to do when an alert fires." : "This preview was given no runbooks."), h("ul", { class: "columns" }, shown.map((name) => h("li", {}, h("a", { href: `/runbooks/${name}` }, name))))];
 }
 
-async function targetsPage() {
-  const { activeTargets } = await promGet(BASE, "targets", { state: "active" });
-  const rank = (one) => (HEALTH[one.health] || HEALTH.down)[1];
-  const order = [...activeTargets].sort((a, b) => rank(a) - rank(b) || a.scrapePool.localeCompare(b.scrapePool) || a.scrapeUrl.localeCompare(b.scrapeUrl));
-  const count = (health) => order.filter((one) => one.health === health).length;
-  const others = [["down", "down"], ["unknown", "not scraped yet"]].filter(([health]) => count(health)).map(([health, text]) => `, ${count(health)} ${text}`);
-  return ["Targets", h("p", { class: "lead" }, `${count("up")} of ${order.length} targets are up${others.join("")}.`),
-    table(["State", "Job", "Address", "Labels", "Last scrape", "Took"], order.map(targetRow), "Prometheus has no target.")];
+async function runbookPage({ name }) {
+  const { runbook, runbooks } = await getJson(`/api/runbooks/${encodeURIComponent(name)}`);
+  return [h("p", { class: "faint" }, h("a", { href: "/runbooks" }, "All runbooks")), h("article", { class: "text-panel" }, markdown(runbook, runbooks))];
 }
 
-function ruleRow(rule) {
-  const kind = rule.type === "alerting" ? state(rule.state, rule.state === "firing" ? "bad" : rule.state === "pending" ? "warn" : "good") : state("recording", "");
-  return h("tr", {}, h("td", {}, kind), h("td", {}, h("strong", {}, rule.name), rule.duration ? h("div", { class: "faint" }, `for ${durationText(rule.duration)}`) : null), h("td", {}, h("code", { class: "wrap" }, rule.query)),
-    h("td", {}, rule.annotations?.summary || ""), h("td", {}, state(rule.health, rule.health === "ok" ? "good" : "bad"), rule.lastError ? h("div", { class: "error" }, rule.lastError) : null));
+const PAGE = {
+  "/": { title: "Dashboards", draw: indexPage, kinds: [["", ""]], still: true },
+  "/targets": { title: "Targets", draw: targetsPage, kinds: TARGET_KINDS },
+  "/rules": { title: "Rules", draw: rulesPage, kinds: RULE_KINDS },
+  "/alerts": { title: "Alerts", draw: alertsPage, kinds: ALERT_KINDS },
+  "/runbooks": { title: "Runbooks", draw: runbooksPage, kinds: [["", ""]], still: true },
+};
+
+function pageOf(path) {
+  const name = /^\/runbooks\/([a-z0-9-]+)$/.exec(path)?.[1];
+  return name ? { title: name, draw: (scope) => runbookPage({ ...scope, name }), still: true } : PAGE[path];
 }
 
-async function rulesPage() {
-  const { groups } = await promGet(BASE, "rules");
-  return ["Rules", groups.length === 0 && h("p", {}, "Prometheus has no rules."),
-    ...groups.map((group) => h("section", {}, h("h2", {}, group.name, h("span", { class: "faint" }, ` every ${durationText(group.interval)}, took ${formatValue(group.evaluationTime, "s")}`)),
-      table(["State", "Rule", "Expression", "Summary", "Health"], group.rules.map(ruleRow), "The group is empty.")))];
-}
-
-async function alertsPage() {
-  const { alerts } = await promGet(BASE, "alerts");
-  const order = [...alerts].sort((a, b) => (a.state === "firing" ? 0 : 1) - (b.state === "firing" ? 0 : 1) || a.activeAt.localeCompare(b.activeAt));
-  const firing = order.filter((one) => one.state === "firing").length;
-  return ["Alerts", h("p", { class: "lead" }, firing ? `${firing} firing, ${order.length - firing} pending.` : `Nothing is firing${order.length ? `; ${order.length} pending` : ""}.`),
-    table(["State", "Alert", "Severity", "Labels", "Since", "Says"], order.map((one) => h("tr", {}, h("td", {}, state(one.state, one.state === "firing" ? "bad" : "warn")), h("td", {}, h("strong", {}, one.labels.alertname)),
-      h("td", {}, one.labels.severity || ""), h("td", {}, labels(one.labels, ["alertname", "severity"])), h("td", {}, when(one.activeAt)), h("td", {}, one.annotations.summary || "", one.annotations.description && h("div", { class: "faint" }, one.annotations.description)))), "No alert is active.")];
-}
-
-const PAGE = { "/": indexPage, "/targets": targetsPage, "/rules": rulesPage, "/alerts": alertsPage };
-
-/** Draws one of the pages, and again every 15 seconds while it can be seen. */
+/** Draws one of the pages, and those that change again every 15 seconds while they can be seen. */
 export async function listPage(root, path, theme) {
-  let current = theme;
+  const { title, draw, kinds, still } = pageOf(path);
+  const settings = await getJson("/api/settings");
   const main = h("main", { class: "page" });
-  const flip = h("button", { type: "button", "aria-label": "Dark or light", onclick: () => { current = keepTheme(current.name === "dark" ? "light" : "dark"); } }, "◐");
-  const draw = async () => {
+  const updated = h("span", { class: "faint updated" });
+  let current = theme;
+  const show = async () => {
     try {
-      const [title, ...content] = await PAGE[path]();
-      document.title = `${title} - preview`;
-      clear(main).append(...content.filter(Boolean));
+      fill(main, await draw({ base: BASE, settings, now: Date.now() / 1000, filter: { words: filter?.words() ?? "", kind: filter?.kind() ?? "" } }));
+      updated.textContent = still ? "" : `updated ${new Date().toLocaleTimeString("en-GB")}`;
     } catch (error) {
-      clear(main).append(h("p", { class: "error", role: "alert" }, error.message));
+      fill(main, [h("p", { class: "error", role: "alert" }, error.message)]);
     }
   };
-  clear(root).append(banner("Preview by Warren of what Prometheus knows. This is not Grafana."), header({ "/": "Dashboards" }[path] || path.slice(1)[0].toUpperCase() + path.slice(2), flip), main);
-  await draw();
-  if (path !== "/") setInterval(() => { if (!document.hidden) draw(); }, 15000);
+  const filter = kinds && filterBar(kinds, show);
+  const flip = () => { current = keepTheme(current.name === "dark" ? "light" : "dark"); };
+  const press = (text, label, key, act) => h("button", { type: "button", title: `${label} (${key})`, "aria-label": label, onclick: act }, text);
+  document.title = `${title} - preview`;
+  clear(root).append(banner("Preview by Warren of what Prometheus and Alertmanager know. This is not Grafana, and it only reads."),
+    header(title, filter?.el, h("div", { class: "buttons" }, !still && press("↻", "Ask again", "r", show), press("◐", "Dark or light", "t", flip), press("?", "Keys", "?", () => openHelp(HELP))), updated), main);
+  listenToKeys({ "/": () => filter?.focus(), r: show, t: flip, g: () => { location.href = "/"; }, a: () => { location.href = "/alerts"; }, "?": () => openHelp(HELP) });
+  closeOnClick();
+  await show();
+  if (!still) setInterval(() => { if (!document.hidden) show(); }, EVERY_S * 1000);
 }

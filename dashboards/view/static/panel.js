@@ -1,15 +1,17 @@
 // One panel on the page: heading, state (loading, no data, error, each saying why), and the drawing inside.
 
+import { bounded, mostSeries } from "./limits.js";
 import { clear, h } from "./dom.js";
 import { drawBarGauge } from "./bargauge.js";
 import { drawGauge } from "./gauge.js";
 import { drawHeatmap } from "./heatmap.js";
 import { drawStat } from "./stat.js";
 import { drawTable } from "./table.js";
-import { drawText } from "./text.js";
+import { drawText, markdown } from "./text.js";
 import { drawTimeline } from "./timeline.js";
 import { drawTimeseries } from "./timeseries.js";
 import { interpolator } from "./interpolate.js";
+import { linksOf } from "./links.js";
 import { scoped, titleOf } from "./dashboard.js";
 import { toSeries, toTable } from "./frames.js";
 import { transform } from "./transforms.js";
@@ -18,17 +20,20 @@ const DRAW = { timeseries: drawTimeseries, stat: drawStat, gauge: drawGauge, bar
   "state-timeline": drawTimeline, "status-history": drawTimeline, heatmap: drawHeatmap, text: drawText };
 
 /**
- * ctx: {variables(), range(), theme(), utc(), marks(), zoom(from, to), syncKey, query(panel, scope, signal), scrapeS, inspect(panel, answers)}.
- * Returns {el, load(), redraw(), resize(), destroy()}.
+ * ctx: {variables(), range(), theme(), utc(), marks(), zoom(from, to), syncKey, query(panel, scope, signal), scrapeS, inspect({panel, title, answers}),
+ *       place(scope): what links take along, view(key)? for one panel over the whole page}.
+ * Returns {el, key, load(), redraw(), inspect(), destroy()}.
  */
 export function createPanel(panel, ctx) {
   const title = titleOf(panel, ctx.variables());
-  const parts = frameOf(panel, title, () => ctx.inspect?.(title, state.answers));
+  const key = String(panel.key ?? panel.id);
+  const inspect = () => ctx.inspect({ panel, title, answers: state.answers });
+  const parts = frameOf(panel, title, key, ctx, inspect);
   const state = { panel, ctx, ...parts, handle: null, answers: [], abort: null, loaded: false };
   const observer = new ResizeObserver(() => state.handle?.resize());
   observer.observe(parts.body);
   return {
-    el: parts.el, panel,
+    el: parts.el, panel, key, inspect,
     get loaded() { return state.loaded; },
     load: () => load(state),
     redraw: () => { drop(state); show(state); },
@@ -36,17 +41,29 @@ export function createPanel(panel, ctx) {
   };
 }
 
-function frameOf(panel, title, inspect) {
+function frameOf(panel, title, key, ctx, inspect) {
   const badge = h("button", { type: "button", class: "panel-badge", hidden: true, onclick: inspect });
   const body = h("div", { class: "panel-body" });
   const note = h("div", { class: "panel-note", role: "status", hidden: true });
+  const cut = h("span", { class: "panel-cut", hidden: true });
   const description = panel.description
-    ? h("details", { class: "panel-info" }, h("summary", { "aria-label": `About ${title}`, title: panel.description }, "i"), h("div", { class: "panel-about" }, panel.description)) : null;
-  const query = panel.targets.length ? h("button", { type: "button", class: "panel-query", "aria-label": `Queries of ${title}`, title: "Show the queries", onclick: inspect }, "{ }") : null;
+    ? h("details", { class: "panel-info" }, h("summary", { "aria-label": `About ${title}`, title: panel.description }, "i"), h("div", { class: "panel-about" }, markdown(panel.description, ctx.place(panel.scope) ? [] : null))) : null;
+  const query = panel.targets.length ? h("button", { type: "button", class: "panel-query", "aria-label": `Queries of ${title}`, title: "Show the queries (i)", onclick: inspect }, "{ }") : null;
+  const view = ctx.view && h("button", { type: "button", class: "panel-view", "aria-label": `${title} over the whole page, and back`, title: "Over the whole page, and back (v)", onclick: () => ctx.view(key) }, "⛶");
   const el = h("section", { class: `panel panel-${panel.type}${panel.transparent ? " transparent" : ""}${panel.gridPos.w <= 6 ? " narrow" : ""}`, "aria-label": title || panel.type, tabindex: "-1" },
-    h("header", { class: title ? "panel-head" : "panel-head untitled" }, h("h3", {}, title), description, badge, query), note, body);
+    h("header", { class: title ? "panel-head" : "panel-head untitled" }, h("h3", {}, title), description, panelLinks(panel, title, ctx), badge, cut, h("span", { class: "panel-tools" }, query, view)), note, body);
   place(el, panel.gridPos);
-  return { el, body, note, badge };
+  return { el, body, note, badge, cut };
+}
+
+/** The panel's own links, to its runbook and to other dashboards; made anew when they are opened, since time and variables go along. */
+function panelLinks(panel, title, ctx) {
+  if (!panel.links?.length || !ctx.place(panel.scope)) return null;
+  const items = h("ul", { class: "link-list" });
+  const fill = () => clear(items).append(...linksOf(panel.links, ctx.place(panel.scope)).map(({ title: text, href, text: address }) =>
+    h("li", {}, href ? h("a", { href }, text) : h("span", {}, `${text}: `, h("code", {}, address)))));
+  fill();
+  return h("details", { class: "panel-info panel-links", ontoggle: fill }, h("summary", { "aria-label": `Links of ${title}`, title: "Links" }, "↗"), h("div", { class: "panel-about" }, items));
 }
 
 function place(el, { x, y, w, h: rows }) {
@@ -86,12 +103,13 @@ function viewOf(state) {
   const { panel, ctx, answers } = state;
   const good = answers.filter(({ answer }) => !answer.error);
   const asTable = panel.type === "table";
-  const series = asTable ? [] : good.flatMap(({ target, answer }) => toSeries(target, answer));
+  const size = { width: state.body.clientWidth, height: state.body.clientHeight };
+  const found = asTable ? [] : good.flatMap(({ target, answer }) => toSeries(target, answer));
+  const { series, said } = bounded(found, mostSeries(panel, size), panel.type);
   const made = asTable ? transform(good.map(({ target, answer }) => toTable(target, answer, good.length > 1)), panel.transformations)
     : { tables: [], unknown: (panel.transformations || []).map(({ id }) => id) };
   const fill = interpolator(scoped(ctx.variables(), panel.scope), {}, { plain: true });
-  return { panel, ctx, series, tables: made.tables, unknown: made.unknown, interpolate: fill,
-    width: state.body.clientWidth, height: state.body.clientHeight };
+  return { panel, ctx, series, said, tables: made.tables, unknown: made.unknown, interpolate: fill, place: () => ctx.place(panel.scope), ...size };
 }
 
 function show(state) {
@@ -102,8 +120,10 @@ function show(state) {
   state.body.hidden = false; // its size is measured for the view
   const view = viewOf(state);
   const empty = panel.targets.length > 0 && (panel.type === "table" ? !view.tables[0]?.rows.length : !view.series.length);
-  if (errors.length && empty) return fail(state, errors.map(({ target, answer }) => `${target.refId}: ${answer.error}`).join("\n"));
+  if (errors.length && empty) return fail(state, errors.map(({ target, answer }) => `${target.refId}: ${answer.error}`).join("\n"), "The query failed");
   badge(state, errors, view);
+  state.cut.hidden = !view.said;
+  state.cut.textContent = view.said || "";
   if (empty) return noData(state);
   state.note.hidden = true;
   state.el.classList.remove("failed");
@@ -129,14 +149,15 @@ function message(state, heading, detail, failed) {
   clear(state.note).append(h("strong", {}, heading), detail && h("p", {}, detail));
 }
 
-function fail(state, text) {
+function fail(state, text, heading = "Not drawn") {
   state.badge.hidden = true;
-  message(state, "Not drawn", text, true);
+  state.cut.hidden = true;
+  message(state, heading, text, true);
 }
 
 function noData(state) {
-  const { defaults } = state.panel.fieldConfig;
+  const { description, fieldConfig: { defaults }, type } = state.panel;
   const queries = [...new Set(state.answers.map(({ answer }) => answer.query))];
-  message(state, defaults.noValue && state.panel.type === "stat" ? defaults.noValue : "No data",
-    h("span", {}, queries.length === 1 ? "Prometheus answered this query with no series: " : "Prometheus answered these queries with no series: ", h("code", {}, queries.join("\n"))), false);
+  message(state, defaults.noValue && type === "stat" ? defaults.noValue : "No data", [description && h("span", { class: "no-data-about" }, description),
+    h("span", {}, queries.length === 1 ? "Prometheus answered this query with no series: " : "Prometheus answered these queries with no series: ", h("code", {}, queries.join("\n")))], false);
 }

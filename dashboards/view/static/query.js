@@ -60,17 +60,19 @@ export function targetPlan(target, panel, scope) {
 async function runTarget(base, target, panel, scope, signal) {
   const { stepS, builtins } = targetPlan(target, panel, scope);
   const query = interpolator(scope.variables, builtins)(target.expr);
+  const began = Date.now();
+  const took = () => ({ took_ms: Date.now() - began });
   try {
     if (target.instant) {
-      return { query, ...(await promGet(base, "query", { query, time: scope.to }, signal)) };
+      return { query, ...(await promGet(base, "query", { query, time: scope.to }, signal)), ...took() };
     }
     const start = Math.floor(scope.from / stepS) * stepS;
     const end = Math.floor(scope.to / stepS) * stepS;
     const data = await promGet(base, "query_range", { query, start, end, step: stepS }, signal);
-    return { query, ...data, grid: { start, end, step: stepS } };
+    return { query, ...data, grid: { start, end, step: stepS }, ...took() };
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    return { query, error: error.message };
+    return { query, error: error.message, ...took() };
   }
 }
 

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { THEMES } from "./theme.js";
 
-export const PAGES = [["/", "Dashboards"], ["/targets", "Targets"], ["/rules", "Rules"], ["/alerts", "Alerts"]];
+export const PAGES = [["/", "Dashboards"], ["/targets", "Targets"], ["/rules", "Rules"], ["/alerts", "Alerts"], ["/runbooks", "Runbooks"]];
 
 /** "dark" or "light": the URL's, else the one chosen before, else the system's. */
 export function startTheme() {

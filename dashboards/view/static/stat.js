@@ -2,6 +2,7 @@
 
 import { alpha, inkOn, namedColor } from "./theme.js";
 import { clear, h, svg } from "./dom.js";
+import { aboutSeries, linked, linksOf } from "./links.js";
 import { partsText, reducedValues } from "./values.js";
 
 export function drawStat(host, view) {
@@ -28,7 +29,7 @@ function nameShown({ textMode }, several) {
   return textMode === "value_and_name" || textMode === "name" || ((!textMode || textMode === "auto") && several);
 }
 
-function tileOf(value, tile, { panel, ctx }, count) {
+function tileOf(value, tile, { panel, ctx, place }, count) {
   const options = panel.options;
   const theme = ctx.theme();
   const color = value.shown.color || namedColor("text", theme);
@@ -41,7 +42,7 @@ function tileOf(value, tile, { panel, ctx }, count) {
   return h("div", { class: spark ? "stat-tile with-spark" : "stat-tile", style: background ? { background: color } : {} },
     named && options.textMode !== "name" && h("div", { class: "stat-name", style: { color: background ? ink : theme.text } }, value.name),
     options.textMode !== "none" && h("div", { class: "stat-value", style: { color: ink, "font-size": `${size}px` } },
-      face.prefix, face.text, face.suffix && h("span", { class: "stat-unit" }, face.suffix)),
+      linked(linksOf(value.config.links, place(), aboutSeries(value.series, value.value)), [face.prefix, face.text, face.suffix && h("span", { class: "stat-unit" }, face.suffix)])),
     spark && sparkline(value.series.values, background ? ink : color, value.config));
 }
 

@@ -1,10 +1,10 @@
 // The table panel: a real table, sorted by its headings, with cells coloured or drawn as bars where the JSON says so.
 
 import { alpha, inkOn } from "./theme.js";
-import { cellLink } from "./links.js";
 import { clear, h } from "./dom.js";
 import { dateTimeText } from "./time.js";
 import { displayNameOf, displayValue, fieldConfigOf, shareOf } from "./fields.js";
+import { linked, linksOf } from "./links.js";
 import { partsText } from "./values.js";
 import { sortTable } from "./transforms.js";
 
@@ -39,7 +39,7 @@ function render(root, state, redraw) {
   const at = root.scrollTop;
   clear(root).append(h("table", { class: "data" },
     panel.options.showHeader !== false && h("thead", {}, h("tr", {}, columns.map((column) => heading(column, wanted, state.sort, sortOn)))),
-    h("tbody", {}, table.rows.slice(0, MOST_ROWS).map((row) => rowOf(row, columns, tables[0], ctx)))));
+    h("tbody", {}, table.rows.slice(0, MOST_ROWS).map((row) => rowOf(row, columns, state.view)))));
   if (table.rows.length > MOST_ROWS) root.append(h("p", { class: "faint" }, `${table.rows.length - MOST_ROWS} more rows are not shown`));
   root.scrollTop = at;
 }
@@ -50,18 +50,18 @@ function heading(column, wanted, sort, sortOn) {
     h("button", { type: "button", onclick: () => sortOn(column) }, column.name, h("span", { "aria-hidden": "true" }, { descending: " ↓", ascending: " ↑", none: "" }[sorted])));
 }
 
-function rowOf(row, columns, table, ctx) {
-  const values = Object.fromEntries(columns.map((column) => [column.name, row[column.at]]));
-  return h("tr", {}, columns.map((column) => linked(cell(row[column.at], column, table, ctx), column, values, ctx)));
-}
-
-/** The cell's text as a link, where its column leads to a dashboard. */
-function linked(td, column, values, ctx) {
-  const link = cellLink(column.config.links, values, ctx.variables(), location.search);
-  if (!link || !td.textContent) return td;
-  const anchor = h("a", { href: link.href, title: link.title }, td.textContent);
-  clear(td).append(anchor);
-  return td;
+function rowOf(row, columns, view) {
+  const linking = columns.some(({ config }) => config.links?.length);
+  const fields = linking ? Object.fromEntries([...columns.map(({ field, at }) => [field.name, row[at]]), ...columns.map(({ name, at }) => [name, row[at]]), ...row.entries()]) : null;
+  return h("tr", {}, columns.map((column) => {
+    const td = cell(row[column.at], column, view.tables[0], view.ctx);
+    if (!column.config.links?.length || row[column.at] === null) return td;
+    const value = row[column.at];
+    const labels = Object.fromEntries(columns.filter(({ numeric }) => !numeric).map(({ field, at }) => [field.name, row[at]]));
+    const about = { data: { fields }, value: { raw: value, numeric: value, text: value }, field: { name: column.name, labels } };
+    td.replaceChildren(linked(linksOf(column.config.links, view.place(), about), td.textContent));
+    return td;
+  }));
 }
 
 function cell(value, column, table, ctx) {

@@ -5,6 +5,7 @@ import { clear, h } from "./dom.js";
 import { createChart } from "./chart.js";
 import { dateTimeText } from "./time.js";
 import { displayNameOf, displayValue, fieldConfigOf } from "./fields.js";
+import { aboutSeries, arrows, linksOf } from "./links.js";
 import { inkOn, namedColor, paletteByName } from "./theme.js";
 import { partsText } from "./values.js";
 import { showTooltip } from "./tooltip.js";
@@ -37,7 +38,9 @@ function rowsOf(state) {
       const text = partsText(shown);
       return { text, color: shown.color || state.color(text, theme) };
     };
-    return { name: displayNameOf(one, config), runs: runsOf(one, face), values: one.values };
+    const name = displayNameOf(one, config);
+    const links = config.links?.length ? linksOf(config.links, state.view.place(), aboutSeries({ ...one, name }, one.values.at(-1))) : [];
+    return { name, links, runs: runsOf(one, face), values: one.values };
   });
 }
 
@@ -62,7 +65,8 @@ function states(rows) {
 
 function legend(host, { rows, view }) {
   const hidden = view.panel.options.legend?.showLegend === false;
-  clear(host).append(...(hidden ? [] : states(rows).map(([text, color]) => h("li", {}, h("span", { class: "swatch", style: { "--swatch": color } }), text))));
+  const leading = rows.filter(({ links }) => links.length).map(({ name, links }) => h("li", {}, name, arrows(links)));
+  clear(host).append(...(hidden ? [] : states(rows).map(([text, color]) => h("li", {}, h("span", { class: "swatch", style: { "--swatch": color } }), text))), ...leading);
 }
 
 function spoken({ rows, view }) {

@@ -42,6 +42,20 @@ function entriesOf({ series, panel, ctx }, state) {
   }).filter((entry) => !entry.config.custom.hideFrom?.viz);
 }
 
+/** Values with gaps no longer than `spanNulls` milliseconds made joinable: undefined, which uPlot draws over, in place of null. */
+export function bridged({ values, times, config }) {
+  const most = config.custom.spanNulls;
+  if (typeof most !== "number") return values;
+  let last = -1;
+  const out = [...values];
+  values.forEach((value, at) => {
+    if (value === null || value === undefined || !Number.isFinite(value)) return;
+    if (last >= 0 && at > last + 1 && (times[at] - times[last]) * 1000 <= most) out.fill(undefined, last + 1, at);
+    last = at;
+  });
+  return out;
+}
+
 function colorOf(config, series, place, theme) {
   const mode = config.color?.mode || "palette-classic";
   if (mode === "fixed" || mode === "shades") return namedColor(config.color.fixedColor, theme);
@@ -61,10 +75,10 @@ function render(state, plotHost, legendHost, redraw) {
   const { panel, ctx } = state.view;
   const entries = entriesOf(state.view, state);
   renderLegend(legendHost, { entries: entries.filter(({ config }) => !config.custom.hideFrom?.legend), options: panel.options.legend || {},
-    theme: ctx.theme(), onToggle: (name, alone) => { toggle(state, entries, name, alone); redraw(); } });
+    theme: ctx.theme(), place: state.view.place, onToggle: (name, alone) => { toggle(state, entries, name, alone); redraw(); } });
   const shown = entries.filter(({ hidden }) => !hidden);
   plotHost.setAttribute("aria-label", spoken(panel, shown, ctx));
-  const { times, columns } = align(shown);
+  const { times, columns } = align(shown.map((entry) => ({ ...entry, values: bridged(entry) })));
   const stacked = stack(shown, columns);
   const signature = JSON.stringify([shown.map(({ name, config, color }) => [name, config, color]), ctx.theme().name, ctx.utc()]);
   state.entries = shown;

@@ -14,7 +14,7 @@ export function reducedValues({ series, panel, ctx }) {
     const numbers = options.values ? one.values : calcs.map((calc) => reduce(one.values, calc));
     for (const value of numbers) out.push({ name, value, config, series: one, shown: displayValue(value, config, ctx.theme()) });
   }
-  return out.slice(0, options.limit || 200);
+  return options.limit ? out.slice(0, options.limit) : out;
 }
 
 /** The scale of bars and gauges where a panel sets no min and max: all its values together. */

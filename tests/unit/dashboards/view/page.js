@@ -59,10 +59,14 @@ const devicePixelRatio = 2;
 const innerWidth = 1440;
 const innerHeight = 900;
 const location = { origin: "https://here", search: "", pathname: "/d/sample", href: "" };
-const history = { replaceState: (_state, _title, url) => { location.search = url.slice(url.indexOf("?")); } };
+const past = [{ state: null, search: "" }];
+const go = ({ search }) => { location.search = search; for (const act of listeners.popstate || []) act({}); };
+const history = { get state() { return past.at(-1).state; }, back: () => { past.pop(); go(past.at(-1)); },
+  replaceState: (state, _title, url) => { location.search = url.slice(url.indexOf("?")); Object.assign(past.at(-1), { state, search: location.search }); },
+  pushState: (state, _title, url) => { past.push({}); history.replaceState(state, "", url); } };
 const localStorage = { getItem: () => null, setItem() {} };
 const matchMedia = () => ({ matches: false });
-const addEventListener = () => {};
+const addEventListener = (name, act) => { (listeners[name] ||= []).push(act); };
 const CSS = { escape: (text) => text };
 class ResizeObserver { observe() {} disconnect() {} }
 class IntersectionObserver { constructor(act) { this.act = act; } observe(target) { this.act([{ target, isIntersecting: true }]); } unobserve() {} disconnect() {} }

@@ -315,35 +315,3 @@ def test_no_module_writes_markup_or_evaluates_text() -> None:
     )
     for path in STATIC.glob("*.js"):
         assert not banned.search(path.read_text(encoding="utf-8")), path.name
-
-
-ROW = {"Virtual host": "/orders", "Queue": "a b&c", "Messages": 3}
-CHOSEN = [{"name": "cluster", "multi": False, "value": "warren", "options": ["warren"]}]
-TO_QUEUE = {
-    "title": "Its own figures",
-    "url": "/d/warren-queues?${__url_time_range}&var-cluster=${cluster}"
-    '&var-vhost=${__data.fields["Virtual host"]:percentencode}'
-    "&var-queue=${__data.fields.Queue:percentencode}",
-}
-
-
-@pytest.mark.parametrize(
-    ("search", "kept"),
-    [
-        ("?from=now-1h&to=now&var-queue=x", "from=now-1h&to=now&"),
-        ("?refresh=5s", "refresh=5s&"),
-        ("", ""),
-    ],
-)
-def test_a_cell_leads_to_its_queue_at_the_same_time(modules: Any, search: str, kept: str) -> None:
-    found = modules.call("links", "cellLink", [TO_QUEUE], ROW, CHOSEN, search)
-    assert found == {
-        "href": f"/d/warren-queues?{kept}var-cluster=warren&var-vhost=%2Forders&var-queue=a%20b%26c",
-        "title": "Its own figures",
-    }
-
-
-@pytest.mark.parametrize("url", ["https://example.org/d/x", "//example.org/d/x", "javascript:alert(1)", ""])
-def test_a_link_that_leads_off_this_server_is_none(modules: Any, url: str) -> None:
-    assert modules.call("links", "cellLink", [{"title": "x", "url": url}], ROW, CHOSEN, "") is None
-    assert modules.call("links", "cellLink", None, ROW, CHOSEN, "") is None
