@@ -22,6 +22,16 @@ export function marksOf(result, definition, stepS) {
 
 const MOST_MARKS = 200;
 
+/** Marks of one text that overlap become one: several series may say the same. By their end, the last one last. */
+export function joined(marks) {
+  const out = [];
+  for (const mark of [...marks].sort((a, b) => a.from - b.from)) {
+    const same = out.findLast(({ text, to }) => text === mark.text && mark.from <= to);
+    if (same) same.to = Math.max(same.to, mark.to); else out.push({ ...mark });
+  }
+  return out.sort((a, b) => a.to - b.to);
+}
+
 /** The annotations that ask Prometheus; Grafana's own, of its database, are none. */
 export function definitionsOf(dashboard) {
   return (dashboard.annotations?.list || []).filter(({ expr }) => expr);
@@ -38,7 +48,7 @@ export async function annotationMarks(dashboard, base, scope, { off, signal } = 
     try {
       const start = Math.floor(scope.from / stepS) * stepS;
       const data = await promGet(base, "query_range", { query, start, end: Math.floor(scope.to / stepS) * stepS, step: stepS }, signal);
-      const made = marksOf(data.result, definition, stepS).sort((a, b) => a.to - b.to);
+      const made = joined(marksOf(data.result, definition, stepS));
       if (made.length > MOST_MARKS) errors.push(`annotation ${definition.name}: ${made.length} marks, of which the last ${MOST_MARKS} are shown`);
       marks.push(...made.slice(-MOST_MARKS));
     } catch (error) {

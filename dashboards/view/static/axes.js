@@ -38,7 +38,7 @@ export function timeAxis(theme, utc) {
 export function valueAxis(scale, theme, { unit, decimals, side, label, show, log }) {
   const texts = (_u, splits) => axisTexts(splits, unit, decimals, log);
   return { scale, side, show, incrs: stepsOf(unit), label: label || undefined, labelSize: label ? 18 : 0, labelFont: FONT, labelGap: 0,
-    stroke: theme.faint, font: FONT, space: 26, gap: 6, values: texts,
+    stroke: theme.faint, font: FONT, space: (_u, _axis, _from, _to, pixels) => Math.max(26, pixels / 10), gap: 6, values: texts,
     size: (_u, values) => (values ? Math.ceil(textWidth(values)) + 14 : 40),
     grid: { show: side === 3, stroke: theme.grid, width: 1 }, ticks: { show: false } };
 }

@@ -12,7 +12,8 @@ export function table(headings, groups) {
 }
 
 export function labels(map, without = []) {
-  return h("span", { class: "labels" }, Object.entries(map).filter(([key]) => !without.includes(key)).map(([key, value]) => h("code", {}, `${key}="${value}"`)));
+  const shown = Object.entries(map).filter(([key]) => !without.includes(key));
+  return shown.length === 0 ? null : h("span", { class: "labels" }, shown.map(([key, value]) => h("code", {}, `${key}="${value}"`)));
 }
 
 export const state = (text, good) => h("strong", { class: `state ${good}` }, text);

@@ -46,7 +46,7 @@ function layout(root, state) {
     links: h("nav", { class: "board-links", "aria-label": "Linked dashboards" }), marks: h("div", { class: "marks", role: "group", "aria-label": "Marks on the charts" }),
     board: h("main", {}), updated: h("span", { class: "faint updated" }) };
   const press = (text, label, key, act) => h("button", { type: "button", title: `${label} (${key})`, "aria-label": label, onclick: act }, text);
-  parts.back = h("button", { type: "button", hidden: true, title: "Back to what was before (Esc)", onclick: () => history.back() }, "↩ Back");
+  parts.back = h("button", { type: "button", hidden: true, title: "Back to what was before (Esc)", "aria-label": "Back", onclick: () => history.back() }, "↩");
   clear(root).append(banner("Preview of the Grafana dashboard's JSON, drawn by Warren. This is not Grafana: layout, colours and units follow it, details differ."),
     header(state.dashboard.title, parts.variables, h("div", { class: "buttons" }, parts.back, press("‹", "Earlier", "[", () => shift(state, parts, -0.5)), parts.times, press("›", "Later", "]", () => shift(state, parts, 0.5)),
       press("−", "Zoom out", "z", () => zoomOut(state, parts)), press("↻", "Refresh", "r", () => update(state, parts)), parts.refresh, press("◐", "Dark or light", "t", () => flip(state, parts)), press("?", "Keys", "?", () => openHelp(HELP))), parts.updated),

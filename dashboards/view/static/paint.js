@@ -54,7 +54,7 @@ export function paintMarks(u, marks, theme) {
 }
 
 function paintBand(ctx, bbox, left, right, color) {
-  ctx.fillStyle = alpha(color, 0.12);
+  ctx.fillStyle = alpha(color, 0.1);
   ctx.fillRect(left, bbox.top, right - left, bbox.height);
   ctx.strokeStyle = color;
   ctx.lineWidth = devicePixelRatio;

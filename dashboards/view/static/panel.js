@@ -1,7 +1,7 @@
 // One panel on the page: heading, state (loading, no data, error, each saying why), and the drawing inside.
 
 import { bounded, mostSeries } from "./limits.js";
-import { clear, h } from "./dom.js";
+import { clear, h, svg } from "./dom.js";
 import { drawBarGauge } from "./bargauge.js";
 import { drawGauge } from "./gauge.js";
 import { drawHeatmap } from "./heatmap.js";
@@ -49,11 +49,17 @@ function frameOf(panel, title, key, ctx, inspect) {
   const description = panel.description
     ? h("details", { class: "panel-info" }, h("summary", { "aria-label": `About ${title}`, title: panel.description }, "i"), h("div", { class: "panel-about" }, markdown(panel.description, ctx.place(panel.scope) ? [] : null))) : null;
   const query = panel.targets.length ? h("button", { type: "button", class: "panel-query", "aria-label": `Queries of ${title}`, title: "Show the queries (i)", onclick: inspect }, "{ }") : null;
-  const view = ctx.view && h("button", { type: "button", class: "panel-view", "aria-label": `${title} over the whole page, and back`, title: "Over the whole page, and back (v)", onclick: () => ctx.view(key) }, "⛶");
+  const view = ctx.view && h("button", { type: "button", class: "panel-view", "aria-label": `${title} over the whole page, and back`, title: "Over the whole page, and back (v)", onclick: () => ctx.view(key) }, corners());
   const el = h("section", { class: `panel panel-${panel.type}${panel.transparent ? " transparent" : ""}${panel.gridPos.w <= 6 ? " narrow" : ""}`, "aria-label": title || panel.type, tabindex: "-1" },
     h("header", { class: title ? "panel-head" : "panel-head untitled" }, h("h3", {}, title), description, panelLinks(panel, title, ctx), badge, cut, h("span", { class: "panel-tools" }, query, view)), note, body);
   place(el, panel.gridPos);
   return { el, body, note, badge, cut };
+}
+
+/** Four corners, drawn: the sign for it is in few fonts. */
+function corners() {
+  return svg("svg", { viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" },
+    svg("path", { d: "M1 4 V1 H4 M8 1 H11 V4 M11 8 V11 H8 M4 11 H1 V8", fill: "none", stroke: "currentColor", "stroke-width": 1.4 }));
 }
 
 /** The panel's own links, to its runbook and to other dashboards; made anew when they are opened, since time and variables go along. */

@@ -11,7 +11,7 @@ import { promGet } from "./query.js";
 
 export const RULE_KINDS = [["", "All rules"], ["firing", "Firing"], ["pending", "Pending"], ["alerting", "Alerts"], ["recording", "Recordings"], ["bad", "Failing"]];
 
-const COLUMNS = [["State", 9], ["Rule", 20], ["Expression", 35], ["Value", 9], ["Summary", 19], ["Health", 8]];
+const COLUMNS = [["State", 8], ["Rule", 28], ["Expression", 30], ["Value", 8], ["Summary", 18], ["Health", 8]];
 const SHOWN_VALUES = 3;
 const MOST_ROWS = 200;
 
@@ -54,7 +54,7 @@ function valueCell(base, rule) {
 
 function cells(base, rule, now) {
   const waits = [rule.duration && `for ${durationText(rule.duration)}`, rule.keepFiringFor && `keeps firing for ${durationText(rule.keepFiringFor)}`].filter(Boolean).join(", ");
-  return [face(rule), [h("strong", {}, rule.name), " ", severity(rule.labels?.severity), waits && h("div", { class: "faint" }, waits), labels(rule.labels || {}, ["severity"])],
+  return [face(rule), [h("strong", {}, rule.name), " ", severity(rule.labels?.severity), waits && h("div", { class: "faint" }, waits), labels(rule.labels || {}, ["severity", "cluster"])],
     h("code", { class: "wrap" }, rule.query), valueCell(base, rule), [rule.annotations?.summary || "", runbook(rule.annotations?.runbook_url)],
     [state(rule.health, rule.health === "ok" ? "good" : rule.health === "unknown" ? "warn" : "bad"), h("div", { class: "faint" }, ago(rule.lastEvaluation, now)),
       rule.lastError ? h("div", { class: "error" }, rule.lastError) : null]];

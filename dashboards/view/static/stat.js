@@ -3,7 +3,8 @@
 import { alpha, inkOn, namedColor } from "./theme.js";
 import { clear, h, svg } from "./dom.js";
 import { aboutSeries, linked, linksOf } from "./links.js";
-import { partsText, reducedValues } from "./values.js";
+import { ageOf, partsText, reducedValues } from "./values.js";
+import { lasting } from "./listing.js";
 
 export function drawStat(host, view) {
   const root = h("div", { class: "stat" });
@@ -39,10 +40,12 @@ function tileOf(value, tile, { panel, ctx, place }, count) {
   const spark = options.graphMode !== "none" && value.series.values.length > 2 && tile.height > 70;
   const size = fontSize(partsText(face), tile, named, spark);
   const ink = background ? inkOn(color) : options.colorMode === "none" ? theme.text : color;
+  const age = ageOf(value.series, options.reduceOptions?.calcs?.[0]);
   return h("div", { class: spark ? "stat-tile with-spark" : "stat-tile", style: background ? { background: color } : {} },
     named && options.textMode !== "name" && h("div", { class: "stat-name", style: { color: background ? ink : theme.text } }, value.name),
     options.textMode !== "none" && h("div", { class: "stat-value", style: { color: ink, "font-size": `${size}px` } },
       linked(linksOf(value.config.links, place(), aboutSeries(value.series, value.value)), [face.prefix, face.text, face.suffix && h("span", { class: "stat-unit" }, face.suffix)])),
+    age !== null && h("div", { class: "stat-age", style: { color: background ? ink : theme.text }, title: "The query has found nothing since" }, `${lasting(age)} ago`),
     spark && sparkline(value.series.values, background ? ink : color, value.config));
 }
 

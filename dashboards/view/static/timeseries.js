@@ -142,11 +142,11 @@ function seriesOptions(entry, scale, below) {
     pxAlign: below ? 0 : undefined };
 }
 
-/** Points only where a line cannot show them: a series with a sample that has no neighbour. */
-function lonely(u, seriesIndex) {
+/** Points only where a line cannot show them: a series whose samples have no neighbour. A line runs over what is undefined. */
+export function lonely(u, seriesIndex) {
   const values = u.data[seriesIndex];
-  return values.length <= 2 || values.every((value, at) => value === null || value === undefined
-    || ((values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null));
+  const gap = (at) => at < 0 || at >= values.length || values[at] === null;
+  return values.length <= 2 || values.every((value, at) => value === null || value === undefined || (gap(at - 1) && gap(at + 1)));
 }
 
 function dashOf(lineStyle) {

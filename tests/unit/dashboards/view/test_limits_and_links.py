@@ -79,6 +79,19 @@ def test_joined_gaps_reach_the_chart_as_no_gap_and_others_as_one(modules: Any) -
 
 
 @pytest.mark.parametrize(
+    ("values", "alone"),
+    [
+        ("[1, null, 2, null, 3]", True),
+        ("[1, undefined, 2, undefined, 3]", False),
+        ("[null, 1, 2, null]", False),
+        ("[1, null, null, undefined]", True),
+    ],
+)
+def test_points_stand_in_only_where_no_line_joins_them(modules: Any, values: str, alone: bool) -> None:
+    assert modules.evaluate(f"module_timeseries.lonely({{data: [[], {values}]}}, 1)") is alone
+
+
+@pytest.mark.parametrize(
     ("address", "path"),
     [
         ("/d/warren-queues?var-queue=a", "/d/warren-queues?var-queue=a"),

@@ -288,6 +288,28 @@ def test_annotation_runs_end_at_a_gap(modules: Any) -> None:
     ]
 
 
+def test_marks_of_one_text_that_overlap_become_one(modules: Any) -> None:
+    marks = [
+        {"from": at, "to": to, "text": text}
+        for at, to, text in ((0, 9, "a"), (5, 20, "a"), (6, 7, "b"), (30, 40, "a"))
+    ]
+    made = modules.call("annotations", "joined", marks)
+    assert [(one["text"], one["from"], one["to"]) for one in made] == [
+        ("b", 6, 7),
+        ("a", 0, 20),
+        ("a", 30, 40),
+    ]
+
+
+def test_old_last_value_is_known_to_be_old(modules: Any) -> None:
+    times = [at * 10 for at in range(20)]
+    values = [1] * 5 + [None] * 15
+    assert modules.call("values", "ageOf", {"times": times, "values": values}, "lastNotNull") == 150
+    assert modules.call("values", "ageOf", {"times": times, "values": values}, "max") is None
+    assert modules.call("values", "ageOf", {"times": times, "values": [1] * 20}, "lastNotNull") is None
+    assert modules.call("values", "ageOf", {"times": [190], "values": [1]}, "lastNotNull") is None
+
+
 def test_heatmap_buckets_are_counts_of_their_own(modules: Any) -> None:
     series = [
         {"name": le, "labels": {"le": le}, "times": [0], "values": [count]}
