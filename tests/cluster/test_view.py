@@ -1,0 +1,198 @@
+"""The preview as a reader has it: in Chromium, before the live cluster, while the profiles run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page
+
+from dashboards import build
+from dashboards.house import Board
+
+from .browser import NARROW, WIDE, Looked, looking, overflow, until_true
+from .conftest import ClusterUnderTest
+from .test_panels import profiles  # noqa: F401 - a fixture
+
+#: Rates need four scrapes of five seconds, the slowest job scrapes every fifteen.
+_FILLED_S = 90.0
+PAGES = ("/", "/targets", "/rules", "/alerts", "/runbooks", "/runbooks/node-down")
+
+#: What each panel says, for those that say something in place of a picture.
+_NOTES = """[...document.querySelectorAll('.panel')]
+  .filter((panel) => panel.querySelector('.panel-note:not([hidden])'))
+  .map((panel) => [panel.getAttribute('aria-label'), panel.querySelector('.panel-note').innerText])"""
+_CROSSHAIRS = """[...document.querySelectorAll('.panel .u-over')].map((over) => {
+  const line = over.querySelector('.u-cursor-x'); return Boolean(line) && !line.classList.contains('u-off')
+    && /translate/.test(line.style.transform) && !/translate\\(-/.test(line.style.transform); })"""
+
+
+@pytest.fixture
+def looked(cluster: ClusterUnderTest) -> Iterator[Looked]:
+    with looking(cluster) as made:
+        yield made
+
+
+def may_be_empty(board: Board) -> set[str]:
+    """Titles of the panels of which every query may rightly find nothing."""
+    return {panel.title for panel in board.panels if all(query.may_be_empty for query in panel.queries)}
+
+
+def empty(page: Page, board: Board) -> list[str]:
+    """One line for each panel that shows no picture and should."""
+    if page.evaluate("document.querySelectorAll('.panel.loading').length"):
+        return ["still loading"]
+    excused = may_be_empty(board)
+    return [f"{title}: {text}" for title, text in page.evaluate(_NOTES) if title not in excused]
+
+
+def until_filled(page: Page, board: Board) -> None:
+    """Ask again and again until no panel is empty; fails with those that are."""
+    give_up = time.monotonic() + _FILLED_S
+    while left := empty(page, board):
+        assert time.monotonic() < give_up, "\n".join([f"{board.uid}:", *left])
+        page.wait_for_timeout(700)
+        page.keyboard.press("r")
+        page.wait_for_timeout(700)
+
+
+def check_widths(page: Page, name: str) -> None:
+    """Nothing sticks out at the side of a phone or a desk, whatever list is open."""
+    for width in (NARROW, WIDE):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(200)
+        assert overflow(page) <= 0, f"{name} is wider than {width} pixels"
+        for box in page.locator(".multi > summary, .times > summary").all():
+            box.click()
+            assert overflow(page) <= 0, f"{name} is wider than {width} pixels with {box.inner_text()!r} open"
+            page.keyboard.press("Escape")
+
+
+def check_every_board(looked: Looked) -> None:
+    for board in build.boards():
+        page = looked.open(f"/d/{board.uid}?refresh=")
+        shown = page.locator(".panel").count()
+        assert shown == len(board.panels), f"{board.uid}: {shown} panels"
+
+        until_filled(page, board)
+        check_widths(page, board.uid)
+        page.close()
+
+
+def check_crosshair_and_zoom(looked: Looked) -> None:
+    page = looked.open("/d/warren-queues?refresh=")
+    until_true(page, lambda: page.locator(".panel .u-over").count() > 4, "charts")
+    until_true(page, lambda: not page.locator(".panel.loading").count(), "the panels to be loaded")
+    over = page.locator(".panel .u-over").first.bounding_box()
+    assert over
+    middle = over["y"] + over["height"] / 2
+    page.mouse.move(over["x"] + over["width"] * 0.4, middle)
+    until_true(page, lambda: all(page.evaluate(_CROSSHAIRS)), "one crosshair in all charts", 5)
+
+    asked_before = queries(looked)
+    looked.asked.clear()
+    page.mouse.down()
+    page.mouse.move(over["x"] + over["width"] * 0.7, middle, steps=4)
+    page.mouse.up()
+    until_true(page, lambda: "from=1" in page.url, "the zoom to stand in the address", 5)
+    until_true(page, lambda: queries(looked) >= asked_before, "every panel to be asked for the zoom")
+    begun, ended = (int(parse_qs(urlsplit(page.url).query)[key][0]) / 1000 for key in ("from", "to"))
+    for url in looked.asked:
+        if "query_range" in url:
+            asked = parse_qs(urlsplit(url).query)
+            step = float(asked["step"][0])
+            assert begun - step <= float(asked["start"][0]) <= float(asked["end"][0]) <= ended, url
+    page.keyboard.press("Escape")
+    until_true(page, lambda: "from=1" not in page.url, "the way back out of the zoom", 5)
+    page.close()
+
+
+def queries(looked: Looked) -> set[str]:
+    """What was asked over a range, without the times and the windows that follow from them."""
+    asked = (parse_qs(urlsplit(url).query) for url in looked.asked if "query_range" in url)
+    return {one["query"][0].split("[")[0] for one in asked}
+
+
+def check_variable(looked: Looked, queue: str) -> None:
+    page = looked.open("/d/warren-queues?refresh=")
+    legends = page.locator(".panel .legend-text")
+    until_true(page, lambda: legends.count() > 4, "legends")
+    chooser = page.locator('.multi[data-variable="queue"]')
+    chooser.locator("summary").click()
+    others = [text for text in chooser.locator("label").all_inner_texts() if text not in {"All", queue}]
+    assert others
+    before = set(legends.all_inner_texts())
+    assert any(other in text for other in others for text in before), before
+    chooser.locator("label", has_text=queue).first.click()
+    until_true(page, lambda: f"var-queue={queue}" in page.url, "the choice to stand in the address", 10)
+
+    def chosen_only() -> bool:
+        shown = " ".join(legends.all_inner_texts())
+        return queue in shown and not any(other in shown for other in others if other not in queue)
+
+    until_true(page, chosen_only, f"the panels to show {queue} alone")
+    page.close()
+
+
+def check_keys(looked: Looked) -> None:
+    page = looked.open("/d/warren-cluster?refresh=", height=900)
+    chart = page.locator(".panel-timeseries").first
+    chart.scroll_into_view_if_needed()
+    chart.hover()
+    page.keyboard.press("v")
+    until_true(page, lambda: page.locator(".panel:visible").count() == 1, "one panel over the page", 5)
+    page.keyboard.press("i")
+    assert "series" in page.locator("dialog").inner_text()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    until_true(page, lambda: page.locator(".panel:visible").count() > 1, "all panels again", 5)
+    page.keyboard.press("?")
+    assert "dark or light" in page.locator("dialog").inner_text()
+    page.keyboard.press("Escape")
+    before = page.locator("html").get_attribute("data-theme")
+    page.keyboard.press("t")
+    assert page.locator("html").get_attribute("data-theme") != before
+    page.close()
+
+
+def test_every_dashboard_opens_and_works_in_a_browser(
+    looked: Looked,
+    profiles: dict[str, Path],  # noqa: F811 - the fixture
+) -> None:
+    check_every_board(looked)
+    check_crosshair_and_zoom(looked)
+    check_variable(looked, "orders.work")
+    check_keys(looked)
+    assert looked.faults == []
+
+
+def test_every_page_opens_fits_a_phone_and_asks_nobody_else(looked: Looked) -> None:
+    for path in PAGES:
+        page = looked.open(path, height=900)
+        assert "is not Grafana" in page.locator(".banner").inner_text()
+        assert page.locator("[role=alert]:visible").all_inner_texts() == []
+        check_widths(page, path)
+        page.close()
+    assert looked.faults == []
+
+
+def test_pages_say_what_prometheus_and_alertmanager_say(cluster: ClusterUnderTest, looked: Looked) -> None:
+    targets = cluster.context.prometheus.get("targets")["activeTargets"]
+    page = looked.open("/targets", height=900)
+    assert f"of {len(targets)} targets are up" in page.locator("main").inner_text()
+    page.close()
+    page = looked.open("/rules?q=WarrenNodeDown", height=900)
+    text = page.locator("main").inner_text()
+    assert "WarrenNodeDown" in text
+    assert "for " in text
+    page.get_by_role("link", name="Runbook", exact=True).first.click()
+    page.wait_for_url("**/runbooks/node-down")
+    page.close()
+    page = looked.open("/alerts", height=900)
+    text = page.locator("main").inner_text()
+    assert "Silences" in text  # which only Alertmanager knows
+    assert "not known" not in text
+    assert looked.faults == []
