@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: Points a chart may hold; a longer run is joined into buckets.
-MOST_POINTS = 3600
+#: Points a chart may hold, more than a screen has pixels across; a longer run is joined into buckets.
+MOST_POINTS = 1800
 _DIGITS = 4
 
 

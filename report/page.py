@@ -29,7 +29,8 @@ def write_report(result: Mapping[str, Any], *, out: Path, recording: Mapping[str
 
     ``recording`` holds panels of the dashboards over the run's time:
     ``{"schema": 1, "panels": [{"panel": <Grafana panel>, "results": {refId: {"query": text, "start_s": n,
-    "step_s": n, "series": [{"name": text, "values": [number or null]}]}}}]}``.
+    "step_s": n, "found": series that there were, "series": [{"name": text, "values": [number or null]}]}}}],
+    "left_out": [names of panels]}``.
 
     The same input gives the same bytes. Raises BadInputError when either is of another form, NotReadyError
     when uPlot is not installed or ``out`` cannot be written.

@@ -6,6 +6,7 @@ is that of `report.page.write_report`.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,11 @@ from warren.errors import BadInputError
 
 #: Points of one series at most: a page stays small, and a screen has no more to show.
 MOST_POINTS = 240
-#: Numbers of a whole recording at most, about 400 kB of text; panels beyond it are left out, last ones first.
-MOST_NUMBERS = 60_000
+#: Characters of a whole recording at most, which keeps the page of an hour's run below a megabyte.
+#: What does not fit is left out and named.
+MOST_CHARACTERS = 600_000
+#: Series of one query at most, those with the highest peaks: more could not be told apart.
+MOST_SERIES = 20
 #: Seconds shown before and after the run.
 MARGIN_S = 15.0
 _DRAWN = frozenset({"timeseries", "state-timeline"})
@@ -76,15 +80,22 @@ def record(
         "__range": f"{span.end_s - span.start_s:g}s",
     }
     kept: list[dict[str, Any]] = []
-    room = MOST_NUMBERS
+    left_out: list[str] = []
+    room = MOST_CHARACTERS
     for dashboard in dashboards:
+        title = str(dashboard.get("title", ""))
         for panel in _panels(dashboard.get("panels") or ()):
             recorded = _recorded(panel, client, span, {**built_in, **values})
-            room -= _numbers(recorded)
-            if recorded and room >= 0:
-                title = str(dashboard.get("title", ""))
-                kept.append({"dashboard": title, "panel": _lean(panel), "results": recorded})
-    return {"schema": 1, "panels": kept, "left_out": room < 0}
+            if not recorded:
+                continue
+            entry = {"dashboard": title, "panel": _lean(panel), "results": recorded}
+            size = len(json.dumps(entry, separators=(",", ":")))
+            if size > room:
+                left_out.append(f"{title}: {panel.get('title', '')}")
+                continue
+            room -= size
+            kept.append(entry)
+    return {"schema": 1, "panels": kept, "left_out": left_out}
 
 
 def _panels(panels: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -111,9 +122,17 @@ def _recorded(
         ]
         if series:
             results[str(target["refId"])] = {
-                "query": query, "start_s": span.start_s, "step_s": span.step_s, "series": series,
+                "query": query, "start_s": span.start_s, "step_s": span.step_s, "series": _highest(series),
+                "found": len(series),
             }  # fmt: skip
     return results
+
+
+def _highest(series: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The series with the highest peaks, in the order in which they came."""
+    peaks = [max((v for v in one["values"] if v is not None), default=-math.inf) for one in series]
+    kept = sorted(range(len(series)), key=lambda at: -peaks[at])[:MOST_SERIES]
+    return [series[at] for at in sorted(kept)]
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -146,10 +165,6 @@ def _on_grid(series: Mapping[str, Any], span: Span) -> list[float | int | None]:
         if 0 <= place < span.points and math.isfinite(number):
             values[place] = short_number(number)
     return values
-
-
-def _numbers(recorded: Mapping[str, Any]) -> int:
-    return sum(len(one["values"]) for answer in recorded.values() for one in answer["series"])
 
 
 def _lean(panel: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,9 +53,15 @@ export function recordedBoards(recording) {
     boards.set(dashboard, panels);
     panels.push({ transformations: [], options: {}, targets: [], ...panel, id: `${dashboard}-${panels.length}`,
       fieldConfig: { defaults: {}, overrides: [], ...panel.fieldConfig }, gridPos: { x: (panels.length % 2) * 12, y: Math.floor(panels.length / 2) * 9, w: 12, h: 9 },
-      answers: (panel.targets || []).filter(({ refId }) => results[refId]).map((target) => answerOf(target, results[target.refId])) });
+      said: saidOf(Object.values(results)), answers: (panel.targets || []).filter(({ refId }) => results[refId]).map((target) => answerOf(target, results[target.refId])) });
   }
   return [...boards].map(([title, panels]) => ({ title, panels }));
+}
+
+/** What of a panel's series was not recorded, where some were not. */
+function saidOf(results) {
+  const [kept, found] = results.reduce(([a, b], { series, found: all }) => [a + series.length, b + (all ?? series.length)], [0, 0]);
+  return kept < found ? `${kept} of ${found} series, the highest` : null;
 }
 
 function answerOf(target, { query, start_s: start, step_s: step, series }) {

@@ -35,7 +35,9 @@ function boardOf({ title, panels }, state, ctx) {
 }
 
 function leftOut(recording) {
-  return recording?.left_out ? h("p", { class: "faint" }, "Further panels were left out to keep this page small.") : "";
+  const names = Array.isArray(recording?.left_out) ? recording.left_out : [];
+  if (!recording?.left_out || (!names.length && recording.left_out !== true)) return "";
+  return h("p", { class: "faint" }, names.length ? `Left out to keep this page small: ${names.join("; ")}.` : "Further panels were left out to keep this page small.");
 }
 
 /** Paper is white: the charts are drawn light for printing, and as they were afterwards. */

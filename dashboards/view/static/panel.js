@@ -115,7 +115,7 @@ function viewOf(state) {
   const made = asTable ? transform(good.map(({ target, answer }) => toTable(target, answer, good.length > 1)), panel.transformations)
     : { tables: [], unknown: (panel.transformations || []).map(({ id }) => id) };
   const fill = interpolator(scoped(ctx.variables(), panel.scope), {}, { plain: true });
-  return { panel, ctx, series, said, tables: made.tables, unknown: made.unknown, interpolate: fill, place: () => ctx.place(panel.scope), ...size };
+  return { panel, ctx, series, said: said || panel.said, tables: made.tables, unknown: made.unknown, interpolate: fill, place: () => ctx.place(panel.scope), ...size };
 }
 
 function show(state) {

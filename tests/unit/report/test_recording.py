@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -70,10 +71,30 @@ def test_panels_without_data_or_that_are_not_drawn_over_time_are_left_out() -> N
 
 
 def test_recording_stops_growing_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "MOST_NUMBERS", 15)
-    made = taken(panel("m"), panel("m"))
+    one = len(json.dumps(taken(panel("m"))["panels"][0], separators=(",", ":")))
+    monkeypatch.setattr(recording, "MOST_CHARACTERS", one + one // 2)
+    made = taken(panel("m"), panel("m"), panel("m", hide=True))
     assert len(made["panels"]) == 1
-    assert made["left_out"] is True
+    assert made["left_out"] == ["Board: T"]
+
+
+def test_panel_that_fits_is_kept_after_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = len(json.dumps(taken(panel("m"))["panels"][0], separators=(",", ":")))
+    monkeypatch.setattr(recording, "MOST_CHARACTERS", small)
+    made = taken({**panel("m"), "title": "long " * 100}, panel("m"))
+    assert [one["panel"]["title"] for one in made["panels"]] == ["T"]
+
+
+def test_highest_series_of_a_query_are_kept_and_how_many_there_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "MOST_SERIES", 1)
+
+    class Rising(FakePrometheus):
+        def query_range(self, *arguments: Any, **more: Any) -> list[dict[str, Any]]:
+            low, high = super().query_range(*arguments, **more)
+            return [low, {**high, "values": [[at, f"{float(text) * 2}"] for at, text in high["values"]]}]
+
+    answer = taken(panel("m"), client=Rising())["panels"][0]["results"]["A"]
+    assert ([one["name"] for one in answer["series"]], answer["found"]) == (["b depth"], 2)
 
 
 @pytest.mark.parametrize(("length_s", "step_s"), [(30, 5), (3600, 16), (86400, 361)])
