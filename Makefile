@@ -15,7 +15,7 @@ $(error which node? make chaos-kill NODE=rmq2)
 endif
 
 .PHONY: help setup setup-dev cluster-up cluster-down cluster-status cluster-destroy load demo dashboards chaos-kill \
-	chaos-heal test test-unit test-cluster test-full check bench docs lock clean
+	chaos-heal test test-unit test-cluster test-full check check-grafana bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ check: setup-dev ## linters, types, generated files, the wheel
 	cd ansible && ansible-playbook --syntax-check site.yml && ansible-lint --offline --profile production
 	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh
 	deploy/setup/wheel.sh
+
+check-grafana: setup-dev ## the dashboards against Grafana's own types (needs npm)
+	.venv/bin/python tests/grafana_schema/check.py
 
 bench: cluster-up ## Warren beside PerfTest, cell by cell, on the same cluster; hours, and it can be resumed
 	$(WARREN) bench

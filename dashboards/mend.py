@@ -2,7 +2,7 @@
 
 Pure: JSON in, JSON out. Known defects that are mended here: legacy keys of dashboards (``rows``, ``style``,
 …), panels and targets; nulls; ``maxDataPoints: 100``, which makes lines coarse; units of stats and limits as
-text; a variable refresh of 1 instead of 2.
+text; a variable refresh of 1 instead of 2. `tests/grafana_schema` holds the outcome against Grafana's types.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ def dashboard(json: Json) -> Json:
     mended["id"] = None
     mended["timepicker"] = {"refresh_intervals": json["timepicker"]["refresh_intervals"]}
     mended["panels"] = [panel(each) for each in json["panels"]]
+    mended["annotations"] = {"list": [annotation(each) for each in json["annotations"]["list"]]}
     mended["templating"] = {"list": [variable(each) for each in json["templating"]["list"]]}
     return mended
 
@@ -46,7 +47,7 @@ def panel(json: Json) -> Json:
     mended["fieldConfig"] = _field_config(mended.get("fieldConfig", {}))
     mended["targets"] = [target(each, mended) for each in json["targets"]]
     mended["options"] = _without_nulls(mended.get("options", {}))
-    if "legend" in mended["options"]:
+    if "legend" in mended["options"] and mended["type"] != "heatmap":  # whose legend says ``show``
         mended["options"]["legend"] = {"showLegend": True, **mended["options"]["legend"]}
     if mended["fieldConfig"]["defaults"].get("thresholds", {}).get("steps") == []:
         del mended["fieldConfig"]["defaults"]["thresholds"]
@@ -72,6 +73,12 @@ def target(json: Json, of_panel: Json) -> Json:
     }
 
 
+def annotation(json: Json) -> Json:
+    """One kind of mark: its query an object, as Grafana's Prometheus data source saves it."""
+    query = {"expr": json["expr"], "interval": json["step"], "refId": "Anno"}
+    return {**{key: value for key, value in json.items() if key not in {"expr", "step"}}, "target": query}
+
+
 def variable(json: Json) -> Json:
     """One variable; queries in the object form, asked again whenever the range changes."""
     kept = (
@@ -91,7 +98,6 @@ def variable(json: Json) -> Json:
     if mended["type"] == "datasource":
         return {**mended, "refresh": 1, "multi": False, "includeAll": False}
     text = mended["query"]
-    mended["definition"] = text
     mended["query"] = {"qryType": 1, "query": text, "refId": "PrometheusVariableQueryEditor-VariableQuery"}
     mended["refresh"] = 2
     if mended.get("includeAll"):

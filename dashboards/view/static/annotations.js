@@ -32,9 +32,9 @@ export function joined(marks) {
   return out.sort((a, b) => a.to - b.to);
 }
 
-/** The annotations that ask Prometheus; Grafana's own, of its database, are none. */
+/** The annotations that ask Prometheus, the query as an object (or beside the rest, as it once was); Grafana's own, of its database, are none. */
 export function definitionsOf(dashboard) {
-  return (dashboard.annotations?.list || []).filter(({ expr }) => expr);
+  return (dashboard.annotations?.list || []).map((one) => ({ ...one, expr: one.target?.expr || one.expr, step: one.target?.interval || one.step })).filter(({ expr }) => expr);
 }
 
 /** {marks, errors}: the annotations of the dashboard over the range, but for those that are switched `off`. */

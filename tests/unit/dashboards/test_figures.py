@@ -7,7 +7,7 @@ from pathlib import Path
 from dashboards.figures import budget_left
 from dashboards.gaps import confirm_gap
 from dashboards.marks import FAULTS, every
-from dashboards.mend import Json
+from dashboards.mend import Json, annotation
 from dashboards.queries import TERM, answers, elections, most
 from dashboards.resolve import resolve
 from loadgen import names as load
@@ -29,7 +29,7 @@ def marks() -> dict[str, Json]:
 
 def test_the_same_is_marked_on_every_board(dashboards_json: list[Json]) -> None:
     for dashboard in dashboards_json:
-        assert dashboard["annotations"]["list"][-6:] == every()
+        assert dashboard["annotations"]["list"][-6:] == [annotation(each) for each in every()]
     assert list(marks()) == [
         "Fault", "Node unreachable", "Critical alert firing", "Alert firing", "Node started", "Load run",
     ]  # fmt: skip

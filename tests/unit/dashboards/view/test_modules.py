@@ -288,6 +288,16 @@ def test_annotation_runs_end_at_a_gap(modules: Any) -> None:
     ]
 
 
+def test_query_of_an_annotation_is_read_in_both_forms_that_grafana_knows(modules: Any) -> None:
+    entries = [
+        {"name": "new", "target": {"expr": "a", "interval": "5s"}},
+        {"name": "old", "expr": "b", "step": "10s"},
+        {"name": "Annotations & Alerts", "builtIn": 1},
+    ]
+    made = modules.call("annotations", "definitionsOf", {"annotations": {"list": entries}})
+    assert [(one["expr"], one["step"]) for one in made] == [("a", "5s"), ("b", "10s")]
+
+
 def test_marks_of_one_text_that_overlap_become_one(modules: Any) -> None:
     marks = [
         {"from": at, "to": to, "text": text}
