@@ -47,10 +47,25 @@ export function paintMarks(u, marks, theme) {
     const placed = [...marks].sort((a, b) => a.from - b.from)
       .map((mark) => ({ mark, left: u.valToPos(mark.from, "x", true), right: u.valToPos(mark.to ?? mark.from, "x", true) }))
       .filter(({ left, right }) => right >= bbox.left && left <= bbox.left + bbox.width);
-    for (const { mark, left, right } of placed) paintBand(ctx, bbox, left, right, namedColor(mark.color || "red", theme));
+    for (const { color, left, right } of united(placed)) paintBand(ctx, bbox, left, right, namedColor(color, theme));
     let taken = -Infinity; // names last: a later band must not strike through an earlier name
     for (const { mark, left } of placed) taken = paintName(ctx, bbox, Math.max(left, bbox.left), mark, taken, theme);
   });
+}
+
+/** Bands of one colour that overlap, as one: fifteen alerts at once must not hide what is beneath. In the order of `placed`, by their left edge. */
+export function united(placed) {
+  const open = new Map();
+  const out = [];
+  for (const { mark, left, right } of placed) {
+    const color = mark.color || "red";
+    const last = open.get(color);
+    if (last && left <= last.right) { last.right = Math.max(last.right, right); continue; }
+    const band = { color, left, right };
+    open.set(color, band);
+    out.push(band);
+  }
+  return out;
 }
 
 function paintBand(ctx, bbox, left, right, color) {

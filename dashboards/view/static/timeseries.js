@@ -12,6 +12,7 @@ import { showTooltip } from "./tooltip.js";
 import { stack } from "./stack.js";
 
 const MOST_ROWS = 24; // of a tooltip: more would not fit on the page
+const MOST_MARKS = 4;
 
 export function drawTimeseries(host, view) {
   const state = { hidden: new Set(), chart: null, signature: "" };
@@ -175,10 +176,16 @@ function tip(state, u, index, point) {
   const near = nearest(rows, u, point);
   if (options.mode === "single" && near) rows = [near];
   const marks = ctx.marks().filter((mark) => state.times[index] >= mark.from && state.times[index] <= (mark.to ?? mark.from));
-  showTooltip({ ...point, heading: [dateTimeText(state.times[index], ctx.utc()), ...marks.map(({ text }) => text)].join(" · "),
+  showTooltip({ ...point, heading: [dateTimeText(state.times[index], ctx.utc()), ...marksText(marks)].join(" · "),
     rows: rows.slice(0, MOST_ROWS).map((row) => ({ name: row.entry.name, color: row.entry.color, strong: rows.length > 1 && row === near,
       text: displayText(row.value, row.entry.config, ctx.theme()) })),
     more: rows.length > MOST_ROWS ? `and ${rows.length - MOST_ROWS} more` : null });
+}
+
+/** The names of the marks at a moment, as many as can be read. */
+export function marksText(marks) {
+  const names = [...new Set(marks.map(({ text }) => text))];
+  return names.length > MOST_MARKS ? [...names.slice(0, MOST_MARKS), `and ${names.length - MOST_MARKS} more marks`] : names;
 }
 
 function nearest(rows, u) {

@@ -311,6 +311,23 @@ def test_marks_of_one_text_that_overlap_become_one(modules: Any) -> None:
     ]
 
 
+def test_bands_of_one_colour_are_filled_once_where_they_overlap(modules: Any) -> None:
+    spans = [(0, 10, "red"), (2, 4, "red"), (3, 20, "blue"), (8, 30, "red"), (40, 41, "red")]
+    placed = [{"mark": {"color": color}, "left": left, "right": right} for left, right, color in spans]
+    made = modules.call("paint", "united", placed)
+    assert [(one["color"], one["left"], one["right"]) for one in made] == [
+        ("red", 0, 30),
+        ("blue", 3, 20),
+        ("red", 40, 41),
+    ]
+
+
+def test_tooltip_names_a_few_marks_and_counts_the_rest(modules: Any) -> None:
+    marks = [{"text": f"alert {at}"} for at in (1, 1, 2, 3, 4, 5, 6)]
+    assert modules.call("timeseries", "marksText", marks)[-1] == "and 2 more marks"
+    assert modules.call("timeseries", "marksText", marks[:2]) == ["alert 1"]
+
+
 def test_old_last_value_is_known_to_be_old(modules: Any) -> None:
     times = [at * 10 for at in range(20)]
     values = [1] * 5 + [None] * 15
