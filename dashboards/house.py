@@ -210,6 +210,7 @@ class Column:
     expr: str
     unit: str
     limits: Thresholds = ()
+    may_be_empty: str = ""
 
 
 def table(
@@ -225,7 +226,9 @@ def table(
 
     Where the rows are queues, the queue's name leads to its own figures.
     """
-    queries = tuple(Query(expr=column.expr, instant=True) for column in columns)
+    queries = tuple(
+        Query(expr=column.expr, instant=True, may_be_empty=column.may_be_empty) for column in columns
+    )
     refs = [reference(place) for place in range(len(columns))]
     names = {**labels, **{f"Value #{ref}": column.heading for ref, column in zip(refs, columns, strict=True)}}
     order = {name: place for place, name in enumerate(names)}

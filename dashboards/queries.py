@@ -86,8 +86,11 @@ def queue_gauge(metric: str) -> str:
 
 def most(expr: str, *, by: str = "vhost, queue") -> str:
     """``expr`` for those that came highest within the time range; the same ones at every point of a line."""
-    highest = f"topk({MOST_LINES}, max_over_time(({expr})[$__range:$__interval] @ end()))"
-    return f"({expr}) and on ({by}) {highest}"
+    return f"({expr}) and on ({by}) {_highest(expr)}"
+
+
+def _highest(expr: str) -> str:
+    return f"topk({MOST_LINES}, max_over_time(({expr})[$__range:$__interval] @ end()))"
 
 
 def elections(selector: str = RECORDED) -> str:
@@ -102,13 +105,12 @@ def objective(metric: str) -> str:
 
 
 def promised(metric: str, of: str) -> str:
-    """The objective of each chosen queue of which ``of`` came up to a quarter of it within the time range.
+    """The objective of each queue that `most` draws of ``of`` and that came up to a quarter of it.
 
-    All objectives at once would be more lines than queues; those that nothing comes near tell nothing.
+    All objectives at once would be as many lines again; those that nothing comes near tell nothing.
     """
     line = objective(metric)
-    near = f"max_over_time(({of})[$__range:$__interval] @ end()) * 4 > {line}"
-    return f"{line} and on (vhost, queue) ({near})"
+    return f"{line} and on (vhost, queue) ({_highest(of)} * 4 > {line})"
 
 
 def quantile(share: float, histogram: str, selector: str, *, by: str = "") -> str:

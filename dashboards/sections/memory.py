@@ -29,6 +29,8 @@ KINDS = {
     "held by allocators, unused": ("runtime_allocated_unused", "runtime_reserved_unallocated"),
 }  # fmt: skip
 
+_NO_CARRIER = "allocators need have no carrier of this kind"
+
 
 def _kind(names: tuple[str, ...]) -> str:
     return " + ".join(f"sum(rabbitmq_memory_{name}_bytes{{{MEMORY}}})" for name in names)
@@ -100,7 +102,7 @@ def allocators() -> Section:
                 "Allocated and used",
                 "Carriers that the allocators hold, the blocks in use within, and the resident memory, over "
                 "the chosen nodes. Good: used near allocated. A gap that stays is fragmentation; resident "
-                "below allocated is memory that was never touched.",
+                "counts code and stacks besides, and leaves out what was never touched.",
                 "bytes",
                 Query(expr=_sum("carriers_size", by=""), legend="allocated"),
                 Query(expr=_sum("blocks_size", by=""), legend="used"),
@@ -131,11 +133,13 @@ def allocators() -> Section:
                         heading="Single-block used",
                         expr=_over("blocks_size", "carriers_size", "sbcs"),
                         unit="percentunit",
+                        may_be_empty=_NO_CARRIER,
                     ),
                     Column(
                         heading="Pool used",
                         expr=_over("blocks_size", "carriers_size", "mbcs_pool"),
                         unit="percentunit",
+                        may_be_empty=_NO_CARRIER,
                     ),
                     Column(
                         heading="Average block", expr=_over("blocks_size", "blocks", "mbcs"), unit="bytes"

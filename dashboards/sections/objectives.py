@@ -7,6 +7,7 @@ from dashboards.house import ORANGE, RED, Column, Query, Section, lines, number,
 from dashboards.queries import LOAD, most, promised
 from loadgen import names as load
 
+_AGE_PROMISED = f"({AGE} and on (vhost, queue) {LAG_OBJECTIVE})"
 _LEFT = ((float("-inf"), RED), (0, ORANGE), (0.25, "green"))
 
 
@@ -62,9 +63,9 @@ def objectives() -> Section:
                 "Age of the oldest message of each queue with an objective; dashed, the objective. Good: "
                 "below its dashed line. Above it: more consumers, or find out why they are slow.",
                 "s",
-                Query(expr=most(f"{AGE} and on (vhost, queue) {LAG_OBJECTIVE}"), legend=NAME),
+                Query(expr=most(_AGE_PROMISED), legend=NAME),
                 Query(
-                    expr=promised("warren_objective_lag_seconds", AGE),
+                    expr=promised("warren_objective_lag_seconds", _AGE_PROMISED),
                     legend=f"{NAME} objective",
                     may_be_empty=NOTHING_NEAR,
                 ),

@@ -18,7 +18,7 @@ from warren.errors import BadInputError
 
 from .conftest import ClusterUnderTest
 
-#: Rates need four scrapes of five seconds, the slowest job scrapes every fifteen.
+#: Rates need four scrapes of five seconds, or of fifteen where recorded; the slowest jobs ask once a minute.
 _DEADLINE_S = 120.0
 PROFILES = {"work": "100", "retry": "20", "priority": "30"}
 
@@ -49,7 +49,7 @@ def profiles(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[dict[str, Pa
 
 def faults(cluster: ClusterUnderTest, boards: tuple[Board, ...]) -> list[str]:
     """One line for each query that Prometheus refuses or that finds nothing."""
-    values = {"cluster": cluster.topology.cluster}
+    values = {"cluster": cluster.topology.cluster, "job": "rabbitmq"}
     values |= dict.fromkeys(("node", "vhost", "queue", "profile", "run"), ".+")
     found = []
     for board in boards:
@@ -93,7 +93,7 @@ def test_every_variable_offers_a_choice(cluster: ClusterUnderTest, profiles: dic
             for variable in board.variables:
                 inner = variable.query.removeprefix("label_values(").removesuffix(")")
                 selector, _, label = inner.rpartition(", ")
-                values = {"cluster": cluster.topology.cluster, "vhost": ".+", "profile": ".+"}
+                values = {"cluster": cluster.topology.cluster, "job": ".+", "vhost": ".+", "profile": ".+"}
                 samples = cluster.prometheus(resolve(selector, values))
                 if not any(sample.labels.get(label) for sample in samples):
                     found.append(f"{board.uid}: ${variable.name}")
@@ -110,6 +110,13 @@ def test_every_rule_that_prometheus_loaded_is_healthy(cluster: ClusterUnderTest)
     assert len(alerts) == len(list(Path(build.__file__).parent.glob("rules/*_test.yml")))
 
 
+def test_no_metric_of_the_boards_is_kept_by_two_jobs(cluster: ClusterUnderTest) -> None:
+    """So that a figure is not counted twice where the reader has chosen all jobs."""
+    kept = '{__name__=~"rabbitmq_.+|erlang_.+",job=~"rabbitmq.*"}'
+    twice = cluster.prometheus(f"count by (__name__) (count by (__name__, job) ({kept})) > 1")
+    assert [sample.labels["__name__"] for sample in twice] == []
+
+
 def test_prometheus_reaches_alertmanager(cluster: ClusterUnderTest) -> None:
     active = cluster.context.prometheus.get("alertmanagers")["activeAlertmanagers"]
     assert [each["url"].split("/")[0] for each in active] == ["https:"]
@@ -120,8 +127,9 @@ def test_prometheus_reaches_alertmanager(cluster: ClusterUnderTest) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["recording", "rules"])
 def test_rules_pass_their_own_tests_in_the_prometheus_that_runs_them(
-    cluster: ClusterUnderTest, checkout_root: Path
+    cluster: ClusterUnderTest, checkout_root: Path, kind: str
 ) -> None:
     docker = cluster.runtime.engine.docker
     container = f"{cluster.topology.cluster}-prometheus"
@@ -129,7 +137,7 @@ def test_rules_pass_their_own_tests_in_the_prometheus_that_runs_them(
         [docker, "container", "inspect", "--format", "{{.Image}}", container],
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
-    folder = checkout_root / "dashboards" / "rules"
+    folder = checkout_root / "dashboards" / kind
     tests = sorted(path.name for path in folder.glob("*_test.yml"))
     done = subprocess.run(
         [

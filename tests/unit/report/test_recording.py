@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ def panel(expr: str, kind: str = "timeseries", **more: Any) -> dict[str, Any]:
 
 
 SPAN = Span(start_s=100, end_s=120, step_s=5)
+BOARDS = Path(__file__).parents[3] / "dashboards" / "generated"
 
 
 def taken(*panels: dict[str, Any], client: FakePrometheus | None = None) -> dict[str, Any]:
@@ -62,6 +64,16 @@ def test_variables_are_filled_and_the_rate_window_is_four_scrapes() -> None:
 def test_unknown_built_in_is_refused_by_name() -> None:
     with pytest.raises(BadInputError, match="__from"):
         fill("m offset $__from", {})
+
+
+@pytest.mark.parametrize("path", sorted(BOARDS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_panel_of_our_boards_can_be_recorded(path: Path) -> None:
+    client = FakePrometheus()
+    board = json.loads(path.read_text(encoding="utf-8"))
+    values = {"cluster": "warren", "job": "rabbitmq", "run": "r1"}
+    record([board], client=client, span=SPAN, values=values, scrape_interval_s=5)
+    assert client.asked
+    assert not [query for query in client.asked if "$" in query]
 
 
 def test_panels_without_data_or_that_are_not_drawn_over_time_are_left_out() -> None:
