@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dashboards.consensus import connections, consensus
-from dashboards.flights import flights
-from dashboards.house import GREEN, ORANGE, RED, Board, Query, Section, Variable, lines, number, states
-from dashboards.queries import EXPORTER, NODE, ONE_NODE, total_rate
 from dashboards.choices import CLUSTER, JOB, NODES
 from dashboards.house import GREEN, ORANGE, RED, Board, Query, Section, lines, number, states
 from dashboards.queries import EXPORTER, NODE, NOT_FAILED, ONE_NODE, RECORDED, answers, total_rate
 from dashboards.sections.consensus import connections, consensus
+from dashboards.sections.flights import flights
 from dashboards.sections.traffic import declared, incoming, outgoing
 from exporters import names
 
@@ -19,10 +16,17 @@ def board() -> Board:
         uid="warren-cluster",
         title="Warren / Cluster overview",
         description="Is the cluster whole, has it room, and does traffic flow?",
-        variables=(CLUSTER, NODE_VARIABLE),
-        sections=(_now(), _nodes(), flights(), _traffic(), connections(), consensus()),
         variables=(JOB, CLUSTER, NODES),
-        sections=(_now(), _nodes(), incoming(), outgoing(), connections(), declared(), consensus()),
+        sections=(
+            _now(),
+            _nodes(),
+            flights(),
+            incoming(),
+            outgoing(),
+            connections(),
+            declared(),
+            consensus(),
+        ),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.boards.cluster import CLUSTER
-from dashboards.drift import drift
+from dashboards.choices import CLUSTER
 from dashboards.house import (
     GREEN,
     ORANGE,
@@ -19,6 +18,7 @@ from dashboards.house import (
     table,
 )
 from dashboards.queries import PROBE
+from dashboards.sections.drift import drift
 from exporters import names
 from exporters.names import MetricName
 

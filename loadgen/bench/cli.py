@@ -166,9 +166,14 @@ def ledger_costs(*, up_to: int, json_path: Path | None) -> int:
     "--queues", default=10_000, show_default=True, type=click.IntRange(1, 20_000), help="How many to make."
 )
 @click.option(
-    "--type", "kind", cls=NamedByFlag, default="classic", show_default=True, type=click.Choice(["classic", "quorum"]),
+    "--type",
+    "kind",
+    cls=NamedByFlag,
+    default="classic",
+    show_default=True,
+    type=click.Choice(["classic", "quorum"]),
     help="Their type; so many quorum queues need more memory than a node of the lab has.",
-)  # fmt: skip
+)
 @click.option(
     "--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Times to ask each endpoint."
 )

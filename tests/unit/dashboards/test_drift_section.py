@@ -8,8 +8,8 @@ import pytest
 
 from dashboards.boards.cluster import CLUSTER
 from dashboards.build import board_json
-from dashboards.drift import drift
 from dashboards.house import Board
+from dashboards.sections.drift import drift
 from exporters import names
 
 from . import test_lint, test_promql

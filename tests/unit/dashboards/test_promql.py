@@ -26,7 +26,7 @@ VALUES = {
     "job": "rabbitmq",
 }
 #: Jobs of the scrape configuration, where a selector leaves the reader no choice of it.
-FIXED_JOBS = {"exporter", "load"}
+FIXED_JOBS = {"exporter", "probe", "drift", "load"}
 #: Names that a live 4.3.6 and Prometheus itself serve and that boards or rules use.
 BROKER = Path(__file__).parent / "broker_metrics.txt"
 OWN = {
@@ -44,18 +44,17 @@ OWN = {
     "ALERTS",
     "up",
 }
+#: What rules make, which has no job.
+MADE = ("ALERTS", "warren_objective_", "warren_fault_active", "cluster_")
 WITHOUT_JOB = (
-    "ALERTS",
-    "warren_objective_",
+    *MADE,
     "warren_queue_",
     "warren_exporter_",
     "warren_tls_",
     "warren_canary_",
+    "warren_drift_",
     "rabbitmq_detailed_",
 )
-#: What rules make, which has no job.
-MADE = ("ALERTS", "warren_objective_", "warren_fault_active", "cluster_")
-WITHOUT_JOB = (*MADE, "warren_queue_", "warren_exporter_", "rabbitmq_detailed_")
 
 
 def selectors(node: Any) -> Iterator[Any]:

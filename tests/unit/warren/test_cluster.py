@@ -445,7 +445,8 @@ def test_service_that_ended_or_a_target_that_is_down_keeps_up_from_ending(world:
 
 
 def test_target_that_is_asked_once_a_minute_is_not_waited_for(world: World) -> None:
-    world.targets.append(SimpleNamespace(job="rabbitmq-memory", instance="rmq1:1", health="unknown", error=""))
+    asked_seldom = SimpleNamespace(job="rabbitmq-memory", instance="rmq1:1", health="unknown", error="")
+    world.targets.append(asked_seldom)
     world.up()
 
 
