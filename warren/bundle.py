@@ -20,6 +20,7 @@ import bcrypt
 
 from warren import checkout, definitions, render, secrets
 from warren.errors import WarrenError
+from warren import checkout, definitions, receivers, render, rules, secrets
 from warren.pki import Pki
 from warren.secrets import Secrets
 from warren.state import State, write_atomically
@@ -157,8 +158,9 @@ def _secret(material: Material, name: str) -> tuple[bytes, int]:
 def _prometheus(material: Material, variables: Mapping[str, Any]) -> Volume:
     scrape = material.pki.leaf("scrape", "prometheus")
     monitoring = material.topology.account("monitoring").name
+    config = render.role_template("prometheus", "prometheus.yml", variables)
     files = {
-        "prometheus.yml": (render.role_template("prometheus", "prometheus.yml", variables).encode(), _PUBLIC),
+        "prometheus.yml": (config.encode(), _PUBLIC),
         "secrets/web.yml": (render.role_template("prometheus", "web.yml", variables).encode(), _PRIVATE),
         "secrets/monitoring.password": _secret(material, monitoring),
         "secrets/alertmanager.password": _secret(material, secrets.ALERTMANAGER_WEB),
@@ -176,14 +178,20 @@ def _prometheus(material: Material, variables: Mapping[str, Any]) -> Volume:
         for rule in sorted(checkout.path("dashboards", folder).glob("*.yml")):
             if not rule.stem.endswith("_test"):
                 files[f"rules/{rule.name}"] = (rule.read_bytes(), _PUBLIC)
+    pace = rules.pace(material.topology.time_scale, config)
+    for rule in rules.files():
+        text = rules.scaled(rule.read_text(encoding="utf-8"), pace, rule.name)
+        files[f"rules/{rule.name}"] = (text.encode(), _PUBLIC)
     return Volume(name="prometheus-config", uid=65534, gid=65534, files=files)
 
 
 def _alertmanager(material: Material, variables: Mapping[str, Any]) -> Volume:
-    config = render.role_template("alertmanager", "alertmanager.yml", variables).encode()
+    own = receivers.read(material.topology, material.state)
+    given = {**variables, "alertmanager_receivers": own.receivers, "alertmanager_routes": own.routes}
+    config = render.role_template("alertmanager", "alertmanager.yml", given).encode()
     web = render.role_template("alertmanager", "web.yml", variables).encode()
     files = {
-        "alertmanager.yml": (config, _PUBLIC),
+        "alertmanager.yml": (config, _PRIVATE),  # a receiver's address may be a secret in itself
         "secrets/web.yml": (web, _PRIVATE),
         **_certificates(material, "alertmanager"),
     }

@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 
-from warren import checkout
+from warren import checkout, routing
 from warren.errors import WarrenError
 from warren.topology import PUBLISHED_SERVICES, Topology
 
@@ -46,6 +46,9 @@ def role_vars(topology: Topology) -> dict[str, Any]:
         "warren_retention": topology.retention,
         "warren_vhosts": [vhost.name for vhost in topology.vhosts],
         "warren_objectives": objectives(topology),
+        "warren_shares": shares(topology),
+        "warren_failed_queues": failed_queues(topology),
+        "warren_time_scale": topology.time_scale,
         "rabbitmq_version": broker.version,
         "rabbitmq_net_ticktime_s": broker.net_ticktime_s,
         "rabbitmq_failure_detector_poll_ms": broker.failure_detector_poll_ms,
@@ -75,6 +78,28 @@ def objectives(topology: Topology) -> list[dict[str, Any]]:
         for vhost in topology.vhosts
         for queue in vhost.queues
         if queue.objective is not None
+    ]
+
+
+def shares(topology: Topology) -> dict[str, Any]:
+    """What is promised of all traffic: ``of`` maps an objective to its share, ``end_to_end_s`` is the bound
+    of the one on latency, in seconds (None: not promised)."""
+    promised = topology.shares
+    of = {"confirm_success": promised.confirm_success, "end_to_end": promised.end_to_end, "lag": promised.lag}
+    return {
+        "of": {name: share for name, share in of.items() if share is not None},
+        "end_to_end_s": promised.end_to_end_s,
+    }
+
+
+def failed_queues(topology: Topology) -> list[dict[str, str]]:
+    """Where messages end that were given up: targets of dead-lettering that dead-letter no further."""
+    return [
+        {"vhost": vhost.name, "queue": queue.name}
+        for vhost in topology.vhosts
+        for queue in vhost.queues
+        if routing.effective(vhost, queue).get("dead-letter-exchange") is None
+        and any(queue in routing.dead_letter_targets(vhost, source) for source in vhost.queues)
     ]
 
 

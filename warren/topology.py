@@ -124,6 +124,20 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """What the cluster's owner promises of all traffic together, as shares; None: not promised.
+
+    ``end_to_end`` is the share of messages that arrive within ``end_to_end_s``, ``lag`` the share of time and
+    queues with a promised lag in which it is kept.
+    """
+
+    confirm_success: float | None
+    end_to_end: float | None
+    end_to_end_s: float | None
+    lag: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     name: str
     type: str
@@ -218,6 +232,11 @@ class Topology:
     vhosts: tuple[Vhost, ...]
     waivers: tuple[Waiver, ...] = field(default=())
     drift_user: str = ""
+    shares: Shares
+    #: On every window and ``for`` of the rules; 1 but for tests.
+    time_scale: float
+    #: Name of a file in the state's folder of secrets with receivers and routes of Alertmanager's, or empty.
+    receivers_file: str
 
     def vhost(self, name: str) -> Vhost:
         """The virtual host called ``name``; raises BadInputError naming those there are."""

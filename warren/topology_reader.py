@@ -20,6 +20,7 @@ from warren.topology import (
     Policy,
     Ports,
     Queue,
+    Shares,
     Tls,
     TopicPermission,
     Topology,
@@ -37,6 +38,10 @@ _DEFAULT_PORTS = {"streams": 5551, "drift": 9422}
 _NAME = r"[a-z][a-z0-9-]{0,39}"
 _OBJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 _OBJECT_HINT = "letters, digits, dots, dashes and underscores; at most 200 of them"
+_FILE = r"[a-z0-9][a-z0-9-]*\.yml"
+_FILE_HINT = "the bare name of a .yml file in the state's folder of secrets, such as receivers.yml"
+#: Below it an error of all traffic would not burn fast enough to page: 14.4 times the budget is all there is.
+_LEAST_SHARE = 0.94
 
 
 def load(path: Path) -> Topology:
@@ -75,6 +80,9 @@ def _read(root: Section) -> Topology:
         images=_read_images(root.section("images")),
         scrape_interval_s=monitoring.integer("scrape_interval_s", 5, low=1, high=300),
         retention=monitoring.text("retention", "7d", pattern=r"[1-9]\d*(h|d|w|y)", hint="like 12h or 7d"),
+        time_scale=monitoring.number("time_scale", 1.0, low=0.001, high=10),
+        receivers_file=monitoring.text("receivers_file", "", pattern=_FILE, hint=_FILE_HINT),
+        shares=_read_shares(root.section("objectives", required=False)),
         users=root.sections("users", _read_user, required=True),
         vhosts=root.sections("vhosts", _read_vhost, required=True),
         waivers=root.sections("waivers", _read_waiver),
@@ -83,6 +91,24 @@ def _read(root: Section) -> Topology:
     for section in (published, monitoring, cluster, root):
         section.finish()
     return topology
+
+
+def _read_shares(section: Section) -> Shares:
+    def share(key: str) -> float | None:
+        return section.number(key, 0.0, low=_LEAST_SHARE, high=0.99999) or None
+
+    shares = Shares(
+        confirm_success=share("confirm_success"),
+        end_to_end=share("end_to_end_share"),
+        end_to_end_s=section.number("end_to_end_s", 0.0, low=0.001, high=60) or None,
+        lag=share("lag_share"),
+    )
+    if (shares.end_to_end is None) != (shares.end_to_end_s is None):
+        section.fault(
+            "", "end_to_end_s and end_to_end_share say nothing one without the other", "give both or none"
+        )
+    section.finish()
+    return shares
 
 
 def _read_node(section: Section) -> Node:

@@ -12,7 +12,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from warren import checkout, committed, inventory
-from warren.topology import STREAM_PLUGIN, Node, Topology
+from warren.topology import STREAM_PLUGIN, Node, Shares, Topology
 from warren.topology_reader import load
 
 ROLE = checkout.ROOT / "ansible" / "roles" / "rabbitmq"
@@ -53,12 +53,14 @@ def variant(
     """``topology`` with other nodes, another broker version and another rule for client certificates.
 
     Where certificates are required, messages are stamped too: both settings appear on and off. A single node
-    does without the stream protocol.
+    does without the stream protocol and promises nothing.
     """
     stamps = certificate == "required"
     plugins = tuple(each for each in topology.broker.plugins if len(names) > 1 or each != STREAM_PLUGIN)
+    nothing = Shares(confirm_success=None, end_to_end=None, end_to_end_s=None, lag=None)
     return dataclasses.replace(
         topology,
+        shares=topology.shares if len(names) > 1 else nothing,
         nodes=tuple(Node(name=name) for name in names),
         broker=dataclasses.replace(
             topology.broker, version=version, message_timestamps=stamps, plugins=plugins

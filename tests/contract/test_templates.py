@@ -54,6 +54,24 @@ def test_both_renderers_agree_on_every_template(
         assert by_ansible(template, read) == render.render_template(template, variables), name
 
 
+def test_both_renderers_agree_on_receivers_and_routes(deployed: Topology, by_ansible: ByAnsible) -> None:
+    own = {
+        "alertmanager_receivers": [
+            {"name": "info"},
+            {"name": "team", "webhook_configs": [{"url": "https://a/?b&c"}]},
+        ],
+        "alertmanager_routes": [{"matchers": ["vhost = '/orders'"], "receiver": "team"}],
+    }
+    variables = {**_host_only(), **render.role_vars(deployed), **render.CONTAINER_PATHS, **SECRETS, **own}
+    template = checkout.path("ansible", "roles", "alertmanager", "templates", "alertmanager.yml.j2")
+    text = render.render_template(template, variables)
+    assert by_ansible(template, variables) == text
+    read = yaml.safe_load(text)
+    assert read["receivers"][-1] == own["alertmanager_receivers"][-1]
+    assert read["route"]["routes"][0] == own["alertmanager_routes"][0]
+    assert [each["name"] for each in read["receivers"]].count("info") == 1
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(NAMES, min_size=1, max_size=5, unique=True),

@@ -5,12 +5,13 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import bcrypt
 import pytest
+import yaml
 
 from warren import bundle, render, secrets
 from warren.bundle import Material, Volume
@@ -237,3 +238,40 @@ def test_tests_of_rules_are_not_loaded_as_rules(built: list[Volume]) -> None:
         config.files
     )
     assert not [path for path in config.files if path.endswith("_test.yml")]
+
+
+def config_of(material: Material, name: str) -> Mapping[str, tuple[bytes, int]]:
+    volumes = {volume.name: volume for volume in bundle.service_volumes(material, grafana=False)}
+    return volumes[f"{name}-config"].files
+
+
+@pytest.mark.parametrize(("scale", "wait"), [(1.0, "2m"), (0.1, "12s")])
+def test_rules_reach_prometheus_with_the_scale_of_the_topology(
+    material: Material, scale: float, wait: str
+) -> None:
+    paced = dataclasses.replace(material, topology=dataclasses.replace(material.topology, time_scale=scale))
+    files = config_of(paced, "prometheus")
+    assert yaml.safe_load(files["rules/exporter-down.yml"][0])["groups"][0]["rules"][0]["for"] == wait
+    told = yaml.safe_load(files["rules/objectives.yml"][0])["groups"][0]["rules"][0]
+    assert (told["record"], told["expr"]) == ("warren_time_scale", f"vector({scale})")
+
+
+def test_receivers_reach_alertmanager_and_nobody_else_reads_them(material: Material) -> None:
+    named = dataclasses.replace(material.topology, receivers_file="receivers.yml")
+    own = dataclasses.replace(material, topology=named)
+    path = material.state.secrets / "receivers.yml"
+    hook = "https://hooks.example/8c1f"
+    path.write_text(f"receivers: [{{name: critical, webhook_configs: [{{url: '{hook}'}}]}}]\n")
+    path.chmod(0o600)
+    text, mode = config_of(own, "alertmanager")["alertmanager.yml"]
+    assert mode == 0o400
+    receivers = yaml.safe_load(text)["receivers"]
+    assert {"name": "critical", "webhook_configs": [{"url": hook}]} in receivers
+    assert sorted(each["name"] for each in receivers) == ["critical", "info", "nobody", "warning"]
+    others = [
+        f"{volume.name}/{place}"
+        for volume in volumes(own)
+        for place, (content, _) in volume.files.items()
+        if hook.encode() in content
+    ]
+    assert set(others) == {"alertmanager-config/alertmanager.yml"}

@@ -10,7 +10,7 @@ import yaml
 
 from warren import render
 from warren.errors import WarrenError
-from warren.topology import PUBLISHED_SERVICES, Topology
+from warren.topology import PUBLISHED_SERVICES, Shares, Topology
 
 
 def compose(topology: Topology, *, grafana: bool = False) -> dict[str, Any]:
@@ -167,6 +167,25 @@ def test_objectives_are_those_of_the_topology(deployed: Topology) -> None:
     found = {(each["vhost"], each["queue"]): each for each in render.objectives(deployed)}
     assert found["/orders", "orders.work"]["depth"] == 10000
     assert found["/orders", "orders.work"]["lag_s"] == 30
+
+
+def test_shares_are_those_of_the_topology_and_what_is_not_promised_is_left_out(deployed: Topology) -> None:
+    assert render.shares(deployed) == {
+        "of": {"confirm_success": 0.999, "end_to_end": 0.99, "lag": 0.99},
+        "end_to_end_s": 0.5,
+    }
+    none = Shares(confirm_success=None, end_to_end=None, end_to_end_s=None, lag=0.95)
+    bare = dataclasses.replace(deployed, shares=none)
+    assert render.shares(bare) == {"of": {"lag": 0.95}, "end_to_end_s": None}
+
+
+def test_failed_queues_are_where_dead_letters_stay(deployed: Topology) -> None:
+    """Neither the rungs of a ladder nor the work queue that they lead back to."""
+    assert [(each["vhost"], each["queue"]) for each in render.failed_queues(deployed)] == [
+        ("/orders", "orders.failed"),
+        ("/orders", "payments.failed"),
+        ("/users", "users.failed"),
+    ]
 
 
 def test_undefined_name_in_a_template_is_told_with_the_template(tmp_path: Path) -> None:

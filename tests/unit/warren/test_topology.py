@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warren.errors import BadInputError, BadInputsError
-from warren.topology import Topology
+from warren.topology import Shares, Topology
 from warren.topology_reader import load, loads
 
 Reader = Callable[[dict[str, Any]], Topology]
@@ -41,6 +41,14 @@ def test_deployed_topology_has_no_fault(checkout_root: Path) -> None:
     assert [node.name for node in topology.nodes] == ["rmq1", "rmq2", "rmq3"]
     assert {vhost.name for vhost in topology.vhosts} == {"/orders", "/users"}
     assert all(queue.type == "quorum" for vhost in topology.vhosts for queue in vhost.queues)
+
+
+def test_nothing_need_be_promised_and_time_runs_as_it_does(data: dict[str, Any], read: Reader) -> None:
+    del data["objectives"]
+    topology = read(data)
+    assert topology.shares == Shares(confirm_success=None, end_to_end=None, end_to_end_s=None, lag=None)
+    assert topology.time_scale == 1
+    assert topology.receivers_file == ""
 
 
 def test_published_ports_stand_apart(deployed: Topology) -> None:
@@ -100,6 +108,36 @@ BAD: dict[str, tuple[Edit, str, str]] = {
         "unknown key",
     ),
     "key left out": (lambda d: d["cluster"].pop("name"), "cluster.name", "must be given"),
+    "a share below which nothing would page": (
+        lambda d: d["objectives"].update(confirm_success=0.9),
+        "objectives.confirm_success",
+        "0.9 is out of range",
+    ),
+    "a share that leaves no room for an error": (
+        lambda d: d["objectives"].update(lag_share=1),
+        "objectives.lag_share",
+        "1 is out of range",
+    ),
+    "a latency without its share": (
+        lambda d: d["objectives"].pop("end_to_end_share"),
+        "objectives",
+        "one without the other",
+    ),
+    "an objective that nobody knows": (
+        lambda d: d["objectives"].update(confirms=0.99),
+        "objectives.confirms",
+        "unknown key",
+    ),
+    "time that stands still": (
+        lambda d: d["monitoring"].update(time_scale=0),
+        "monitoring.time_scale",
+        "0 is out of range",
+    ),
+    "receivers outside the folder of secrets": (
+        lambda d: d["monitoring"].update(receivers_file="../receivers.yml"),
+        "monitoring.receivers_file",
+        "not a valid name",
+    ),
     "another schema": (lambda d: d.update(schema=2), "schema", "2 is not a form"),
     "bad cluster name": (
         lambda d: d["cluster"].update(name="My Cluster"),
