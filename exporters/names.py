@@ -308,6 +308,19 @@ CANARY_CONNECTED = MetricName(
     kind="counter",
     labels=(),
     help="Connections that the canary has opened. Rising means that they do not last.",
+# connections
+CONNECTIONS = _gauge(
+    "warren_connections",
+    "Connections by what the broker says of them: 'running', 'flow' (slowed down for a moment), 'blocking' "
+    "(an alarm is on, and they have not published since) or 'blocked' (what they publish is not read). Asked "
+    "in the background, every fifteen seconds.",
+    "vhost",
+    "state",
+)
+CONNECTIONS_LIMIT = _gauge(
+    "warren_vhost_connections_limit",
+    "Connections that the virtual host may have; absent without a limit. Asked with the connections.",
+    "vhost",
 )
 
 ALL: tuple[MetricName, ...] = tuple(
