@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
-
-@pytest.mark.skipif(
+NEEDS_PROMTOOL = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed; cluster tests run it"
 )
-def test_rules_fire_when_they_should_and_only_then(checkout_root: Path) -> None:
-    folder = checkout_root / "dashboards" / "rules"
-    tests = sorted(path.name for path in folder.glob("*_test.yml"))
+
+
+@NEEDS_PROMTOOL
+@pytest.mark.parametrize("folder", ["recording", "rules"])
+def test_rules_fire_when_they_should_and_only_then(checkout_root: Path, folder: str) -> None:
+    where = checkout_root / "dashboards" / folder
+    tests = sorted(path.name for path in where.glob("*_test.yml"))
+    assert tests
     done = subprocess.run(
-        ["promtool", "test", "rules", *tests], cwd=folder, capture_output=True, text=True, check=False
+        ["promtool", "test", "rules", *tests], cwd=where, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (done.stdout + done.stderr).count("SUCCESS") == len(tests)
