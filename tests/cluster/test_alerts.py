@@ -1,27 +1,44 @@
-"""Alerts end to end: a fault, the rule, the notification, and its end."""
+"""Every alert for real: provoked, seen to fire and to reach Alertmanager, undone, and seen to end.
+
+Figures go to ``alert-figures.json`` beside the state of the test cluster. `cp` it to docs/figures/alerts.json
+and run ``make docs``: docs/alerts.md shows them. ``-k WarrenQueueLag`` runs what fires that one.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 import urllib3
 
 from warren import secrets
+from warren.state import write_atomically
 
-from .conftest import ClusterUnderTest
+from .conftest import TIME_SCALE, ClusterUnderTest
+from .provocations import PROVOCATIONS, Expected, Provocation
+from .provoking import now_s
+
+#: Alerts of earlier tests, at this time scale.
+_QUIET_S = 900
+LONG = (pytest.mark.full, pytest.mark.timeout(3600))
 
 
-def firing(cluster: ClusterUnderTest) -> set[str]:
-    samples = cluster.prometheus('ALERTS{alertstate="firing"}')
-    return {f"{sample.labels['alertname']} {sample.labels.get('node', '')}".strip() for sample in samples}
+def firing(cluster: ClusterUnderTest, expected: Expected) -> bool:
+    labels = {"alertname": expected.alert, "severity": expected.severity, **expected.labels}
+    matchers = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    return bool(cluster.prometheus(f'ALERTS{{alertstate="firing",{matchers}}}'))
 
 
-def notified(cluster: ClusterUnderTest) -> set[str]:
-    """Names of the alerts that Alertmanager holds."""
+def told(cluster: ClusterUnderTest) -> set[str]:
+    """Name and severity of the alerts that Alertmanager holds, silenced ones among them."""
     port = cluster.topology.published("alertmanager")
     password = cluster.context.secrets.read(secrets.ALERTMANAGER_WEB)
     pool = urllib3.PoolManager(
-        cert_reqs="CERT_REQUIRED", ca_certs=str(cluster.state.pki / "cluster-ca.pem"), retries=False
+        cert_reqs="CERT_REQUIRED", ca_certs=str(cluster.context.cluster_ca), retries=False
     )
     answer = pool.request(
         "GET",
@@ -29,18 +46,95 @@ def notified(cluster: ClusterUnderTest) -> set[str]:
         headers=urllib3.make_headers(basic_auth=f"alertmanager:{password}"),
     )
     assert answer.status == 200, answer.data
-    return {alert["labels"]["alertname"] for alert in json.loads(answer.data)}
+    labels = [alert["labels"] for alert in json.loads(answer.data)]
+    return {f"{each['alertname']} {each['severity']}" for each in labels}
 
 
-def test_a_killed_node_is_alerted_and_the_alert_ends_with_the_fault(cluster: ClusterUnderTest) -> None:
-    node = cluster.topology.nodes[-1].name
-    cluster.wait_for(
-        lambda: f"WarrenNodeDown {node}" not in firing(cluster), "alerts of earlier tests to end", 60
+def _first_moments(
+    cluster: ClusterUnderTest, expects: tuple[Expected, ...], holds: Callable[[Expected], bool],
+    deadline_s: Callable[[Expected], float], what: str,
+) -> dict[str, float]:  # fmt: skip
+    """By alert, when ``holds`` was first seen; fails naming those for which it was not in time."""
+    seen: dict[str, float] = {}
+    began = now_s()
+
+    def all_seen() -> bool:
+        for each in expects:
+            if each.key not in seen and holds(each):
+                seen[each.key] = now_s()
+        late = [e.key for e in expects if e.key not in seen and now_s() - began > deadline_s(e)]
+        assert not late, f"{', '.join(late)}: not {what} in time; {', '.join(seen) or 'none'} was"
+        return len(seen) == len(expects)
+
+    cluster.wait_for(all_seen, f"alerts to be {what}", max(map(deadline_s, expects)) + 5)
+    return seen
+
+
+def _record(cluster: ClusterUnderTest, figures: dict[str, dict[str, Any]]) -> None:
+    """Into the file that earlier tests have written to; the state's own folder goes with the cluster."""
+    path = cluster.state.root.parent / "alert-figures.json"
+    known = json.loads(path.read_text(encoding="utf-8"))["alerts"] if path.is_file() else {}
+    content = {"schema": 1, "alerts": dict(sorted({**known, **figures}.items()))}
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), mode=0o644)
+
+
+@pytest.mark.parametrize(
+    "provocation",
+    [pytest.param(each, id=each.name, marks=() if each.short else pytest.mark.full) for each in PROVOCATIONS],
+)
+def test_alert_fires_for_its_cause_and_ends_with_it(
+    cluster: ClusterUnderTest, provocation: Provocation
+) -> None:
+    expects = provocation.expects
+
+    def quiet() -> bool:
+        return not any(firing(cluster, each) for each in expects)
+
+    cluster.wait_for(quiet, "alerts of earlier tests to end", _QUIET_S)
+    with ThreadPoolExecutor(1) as watcher:
+        with provocation.begin(cluster) as began_s:
+            fired = _first_moments(
+                cluster,
+                expects,
+                lambda each: firing(cluster, each),
+                lambda each: each.fires_within_s,
+                "firing",
+            )
+            if provocation.told:
+                keys = {each.key for each in expects}
+                cluster.wait_for(lambda: keys <= told(cluster), "Alertmanager to be told", 60)
+            undone_s = now_s()
+            # Watched from here on: undoing takes longer than some of them take to end.
+            over = watcher.submit(
+                _first_moments, cluster, expects,
+                lambda each: not firing(cluster, each), lambda each: each.ends_within_s, "over",
+            )  # fmt: skip
+        ended = over.result()
+    day = datetime.now(UTC).date().isoformat()
+    _record(
+        cluster,
+        {
+            key: {
+                "fired_after_s": round(fired[key] - began_s, 1),
+                "resolved_after_s": round(ended[key] - undone_s, 1),
+                "time_scale": TIME_SCALE,
+                "measured_on": day,
+            }
+            for key in fired
+        },
     )
-    done = cluster.warren(["chaos", "kill", node])
-    assert done.returncode == 0, done.stderr
-    cluster.wait_for(lambda: f"WarrenNodeDown {node}" in firing(cluster), "the alert to fire", 60)
-    cluster.wait_for(lambda: "WarrenNodeDown" in notified(cluster), "Alertmanager to be told", 60)
-    healed = cluster.warren(["chaos", "heal"], timeout_s=300)
-    assert healed.returncode == 0, healed.stderr
-    cluster.wait_for(lambda: f"WarrenNodeDown {node}" not in firing(cluster), "the alert to end", 60)
+
+
+def test_rules_run_at_the_scale_that_the_figures_say(cluster: ClusterUnderTest) -> None:
+    cluster.wait_for(
+        lambda: [each.value for each in cluster.prometheus("warren_time_scale")] == [TIME_SCALE],
+        "the scale to be told",
+        60,
+    )
+    rules = [
+        rule
+        for group in cluster.context.prometheus.get("rules")["groups"]
+        for rule in group["rules"]
+        if rule["name"] == "WarrenExporterDown"
+    ]
+    assert [rule["duration"] for rule in rules] == [120 * TIME_SCALE]

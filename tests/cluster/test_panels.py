@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import time
@@ -10,13 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dashboards import build
 from dashboards.house import Board
 from dashboards.resolve import resolve
+from warren import rules
 from warren.errors import BadInputError
 
 from .conftest import ClusterUnderTest
+from .provoking import docker
 
 #: Rates need four scrapes of five seconds, or of fifteen where recorded; the slowest jobs ask once a minute.
 _DEADLINE_S = 120.0
@@ -118,6 +120,20 @@ def test_no_metric_of_the_boards_is_kept_by_two_jobs(cluster: ClusterUnderTest) 
     kept = '{__name__=~"rabbitmq_.+|erlang_.+",job=~"rabbitmq.*"}'
     twice = cluster.prometheus(f"count by (__name__) (count by (__name__, job) ({kept})) > 1")
     assert [sample.labels["__name__"] for sample in twice] == []
+def test_every_rule_is_loaded_and_healthy(cluster: ClusterUnderTest) -> None:
+    def loaded() -> list[dict[str, str]]:
+        groups = cluster.context.prometheus.get("rules")["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    shipped = [
+        rule.get("alert", rule.get("record"))
+        for path in rules.files()
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+    ]
+    assert set(shipped) <= {rule["name"] for rule in loaded()}
+    # Each is evaluated within the longest interval of a group.
+    cluster.wait_for(lambda: {rule["health"] for rule in loaded()} == {"ok"}, "every rule to be well", 60)
 
 
 def test_prometheus_reaches_alertmanager(cluster: ClusterUnderTest) -> None:
@@ -142,13 +158,35 @@ def test_rules_pass_their_own_tests_in_the_prometheus_that_runs_them(
     ).stdout.strip()  # fmt: skip
     folder = checkout_root / "dashboards" / kind
     tests = sorted(path.name for path in folder.glob("*_test.yml"))
+def image_of(cluster: ClusterUnderTest, service: str) -> str:
+    name = f"{cluster.topology.cluster}-{service}"
+    return docker(cluster, "container", "inspect", "--format", "{{.Image}}", name).strip()
+
+
+@pytest.mark.parametrize("folder", ["recording", "rules"])
+def test_rules_pass_their_own_tests_in_the_prometheus_that_runs_them(
+    cluster: ClusterUnderTest, checkout_root: Path, folder: str
+) -> None:
+    root = checkout_root / "dashboards"
+    tests = sorted(path.name for path in (root / folder).glob("*_test.yml"))
     done = subprocess.run(
         [
-            docker, "run", "--rm", "--network", "none", "--volume", f"{folder}:/rules:ro",
-            "--workdir", "/rules",
-            "--entrypoint", "/bin/promtool", image, "test", "rules", *tests,
+            cluster.runtime.engine.docker, "run", "--rm", "--network", "none",
+            "--volume", f"{root}:/dashboards:ro", "--workdir", f"/dashboards/{folder}",
+            "--entrypoint", "/bin/promtool", image_of(cluster, "prometheus"), "test", "rules", *tests,
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert (done.stdout + done.stderr).count("SUCCESS") == len(tests)
+
+
+def test_alertmanager_runs_what_amtool_takes_and_routes_by_severity(cluster: ClusterUnderTest) -> None:
+    name, path = f"{cluster.topology.cluster}-alertmanager", "/etc/alertmanager/alertmanager.yml"
+    assert "SUCCESS" in docker(cluster, "exec", name, "/bin/amtool", "check-config", path)
+    for severity in ("critical", "warning", "info"):
+        routes = docker(
+            cluster, "exec", name, "/bin/amtool", "config", "routes", "test", f"--config.file={path}",
+            f"--verify.receivers={severity}", "alertname=WarrenNodeDown", f"severity={severity}",
+        )  # fmt: skip
+        assert severity in routes.split()

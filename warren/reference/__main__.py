@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from warren import checkout
+from warren.json_file import read_object
 from warren.reference import commands, monitoring
 
 Row = tuple[str, str, tuple[str, ...], str]
@@ -24,8 +25,17 @@ def pages() -> dict[Path, str]:
         docs / "metrics.md": monitoring.metrics_page(
             {"The exporter": list(_exporter()), "A load run": list(_load())}
         ),
-        docs / "alerts.md": monitoring.alerts_page(_rules(checkout.ROOT / "dashboards" / "rules")),
+        docs / "alerts.md": _alerts(checkout.ROOT / docs / "figures"),
     }
+
+
+def _alerts(figures: Path) -> str:
+    """``figures`` holds what the cluster test measured, and by hand why it cannot provoke some."""
+    unprovoked = yaml.safe_load((figures / "unprovoked.yml").read_text(encoding="utf-8"))
+    measured = read_object(figures / "alerts.json")
+    return monitoring.alerts_page(
+        _rules(checkout.ROOT / "dashboards" / "rules"), measured["alerts"], unprovoked
+    )
 
 
 def _exporter() -> Iterator[Row]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from warren.reference import __main__ as reference
@@ -46,8 +48,25 @@ def test_alert_stands_with_severity_and_a_link_from_the_docs_folder() -> None:
         "labels": {"severity": "critical"},
         "annotations": {"summary": "It | broke.", "runbook_url": "docs/runbooks/broken.md"},
     }
-    row = "| `Broken` | critical | 1m | It \\| broke. | [broken.md](runbooks/broken.md) |"
-    assert row in monitoring.alerts_page([rule])
+    figures = {"Broken critical": {"fired_after_s": 12.4, "resolved_after_s": 30, "time_scale": 0.02}}
+    page = monitoring.alerts_page([rule], figures, {})
+    row = (
+        "| `Broken` | critical | 1m | It \\| broke. | 12 s | 30 s | 0.02 | [broken.md](runbooks/broken.md) |"
+    )
+    assert row in page
+    reasons = {"Broken critical": "it would | break"}
+    assert "| not provoked: it would \\| break | | | [broken" in monitoring.alerts_page([rule], {}, reasons)
+    assert "| not measured yet | | | [broken" in monitoring.alerts_page([rule], {}, {})
+
+
+def test_two_severities_of_one_alert_have_their_own_figures_and_order() -> None:
+    def rule(severity: str) -> dict[str, Any]:
+        return {"alert": "Broken", "labels": {"severity": severity}, "annotations": {}}
+
+    figure = {"fired_after_s": 1, "resolved_after_s": 2, "time_scale": 1}
+    page = monitoring.alerts_page([rule("warning"), rule("critical")], {"Broken warning": figure}, {})
+    rows = [line for line in page.splitlines() if line.startswith("| `Broken`")]
+    assert [("critical" in row, "1 s | 2 s" in row) for row in rows] == [(True, False), (False, True)]
 
 
 def test_every_runbook_that_the_alerts_page_links_to_is_there() -> None:

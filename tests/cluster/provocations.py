@@ -1,0 +1,190 @@
+"""How each alert is provoked on a real cluster, how that is undone, and what the alert must carry.
+
+One provocation may fire several alerts. A provocation is a context manager: it yields the moment at which the
+cause began (`provoking.now_s`), and leaving it undoes the cause. Alerts that cannot be provoked are in
+``docs/figures/unprovoked.yml``, each with the reason. Deadlines are for the time scale of conftest.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from . import causes, causes_of_queues
+
+if TYPE_CHECKING:
+    from conftest import ClusterUnderTest
+
+Begin = Callable[["ClusterUnderTest"], AbstractContextManager[float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """One alert: name and severity, the labels it must have, and how soon it is to fire and to end."""
+
+    alert: str
+    severity: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    fires_within_s: float = 90.0
+    ends_within_s: float = 120.0
+
+    @property
+    def key(self) -> str:
+        return f"{self.alert} {self.severity}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provocation:
+    """One cause and the alerts that it fires. ``short``: `make test` runs it too. ``told``: Alertmanager is
+    there to be told."""
+
+    begin: Begin
+    expects: tuple[Expected, ...]
+    short: bool = False
+    told: bool = True
+
+    @property
+    def name(self) -> str:
+        return "+".join(each.key.replace(" ", "-") for each in self.expects)
+
+
+def critical(alert: str, fires: float = 90.0, ends: float = 120.0, **labels: str) -> Expected:
+    return _expected("critical", alert, fires, ends, labels)
+
+
+def warning(alert: str, fires: float = 90.0, ends: float = 120.0, **labels: str) -> Expected:
+    return _expected("warning", alert, fires, ends, labels)
+
+
+def info(alert: str, fires: float = 90.0, ends: float = 120.0, **labels: str) -> Expected:
+    return _expected("info", alert, fires, ends, labels)
+
+
+def _expected(severity: str, alert: str, fires: float, ends: float, labels: Mapping[str, str]) -> Expected:
+    return Expected(alert=alert, severity=severity, labels=labels, fires_within_s=fires, ends_within_s=ends)
+
+
+def _one(begin: Begin, *expects: Expected, short: bool = False, told: bool = True) -> Provocation:
+    return Provocation(begin=begin, expects=expects, short=short, told=told)
+
+
+USERS = {"vhost": "/users"}
+PROVOCATIONS: tuple[Provocation, ...] = (
+    # Short ones first: these run in `make test`, two minutes together.
+    _one(
+        causes.a_node_is_killed,
+        critical("WarrenNodeDown", node="rmq3"),
+        warning("WarrenQueueUnderReplicated", vhost="/orders", queue="orders.work"),
+        warning("WarrenQuorumCritical"),
+        short=True,
+    ),
+    _one(causes.nobody_takes_what_is_published, warning("WarrenUnroutable"), short=True),
+    _one(
+        causes_of_queues.a_queue_without_consumers,
+        warning("WarrenQueueNoConsumers", **USERS, queue="users.email"),
+        short=True,
+    ),
+    _one(
+        causes_of_queues.an_almost_full_queue,
+        warning("WarrenQueueNearLimit", **USERS, queue="warren.alerts"),
+        short=True,
+    ),
+    # Nodes.
+    _one(causes.a_node_is_restarted, info("WarrenNodeRestarted", 120, 240, node="rmq3")),
+    _one(causes.two_nodes_refuse_each_other, critical("WarrenNodesDisconnected", 120, 120, node="rmq1")),
+    _one(
+        causes.the_majority_is_gone,
+        critical("WarrenQueueQuorumLost", 180, 240, vhost="/orders", queue="orders.work"),
+        critical("WarrenQueueNoLeader", 180, 240, vhost="/orders", queue="orders.work"),
+    ),
+    _one(causes.one_node_leads_all, info("WarrenLeadersUnbalanced", 120, 180)),
+    _one(causes.memory_is_almost_at_the_watermark, warning("WarrenMemoryHigh", node="rmq1")),
+    _one(
+        causes.memory_alarm_under_load,
+        critical("WarrenMemoryAlarm", node="rmq1"),
+        critical("WarrenPublishersBlocked"),
+    ),
+    _one(causes.disk_alarm, critical("WarrenDiskAlarm", node="rmq1")),
+    _one(causes.a_disk_fills, critical("WarrenDiskFilling", 240, 300, node="rmq1")),
+    _one(causes.a_disk_fills, warning("WarrenDiskFilling", 600, 900, node="rmq1")),
+    # Clients.
+    _one(causes.clients_that_do_not_stay, warning("WarrenConnectionChurn"), warning("WarrenChannelChurn")),
+    _one(causes.as_many_connections_as_may_be, warning("WarrenConnectionsNearLimit", **USERS)),
+    _one(causes.logins_fail, warning("WarrenAuthenticationFailing", protocol="http")),
+    # Queues.
+    _one(
+        causes_of_queues.more_than_is_promised,
+        warning("WarrenQueueDepth", **USERS, queue="users.report"),
+    ),
+    _one(
+        causes_of_queues.a_message_waits,
+        warning("WarrenQueueLag", **USERS, queue="users.payment-confirmation"),
+    ),
+    _one(
+        causes_of_queues.a_queue_grows,
+        warning("WarrenQueueGrowing", 150, 120, **USERS, queue="users.report"),
+    ),
+    _one(
+        causes_of_queues.a_backlog_drains_ever_slower,
+        warning("WarrenQueueDrainTimeGrowing", 240, 120, **USERS, queue="users.payment-confirmation"),
+    ),
+    _one(
+        causes_of_queues.consumers_hold_messages_for_long,
+        warning("WarrenConsumersSlow", 150, 120, vhost="/orders", queue="orders.work"),
+    ),
+    _one(
+        causes_of_queues.a_consumer_hangs,
+        warning("WarrenUnackedStuck", **USERS, queue="users.email"),
+    ),
+    _one(
+        causes_of_queues.a_member_is_taken_away,
+        warning("WarrenQueueTooFewMembers", 120, 120, **USERS, queue="users.report"),
+    ),
+    _one(
+        causes_of_queues.leaders_change_again_and_again,
+        warning("WarrenElectionsFrequent", 180, 240, **USERS, queue="users.report"),
+    ),
+    _one(
+        causes_of_queues.commits_are_slow,
+        warning("WarrenCommitLatency", 240, 240, vhost="/orders", queue="orders.work"),
+    ),
+    # Messages that are given up.
+    _one(causes_of_queues.a_message_is_put_back_too_often, warning("WarrenDeliveryLimitHits")),
+    _one(causes_of_queues.a_message_is_thrown_away, warning("WarrenMessagesDropped")),
+    _one(
+        causes_of_queues.a_failed_queue_fills,
+        warning("WarrenFailedQueueGrowing", **USERS, queue="users.failed"),
+    ),
+    _one(
+        causes_of_queues.dead_letters_find_no_room,
+        critical("WarrenDeadLetterBacklog", **USERS, queue="users.report"),
+    ),
+    # The monitoring itself.
+    _one(causes.the_exporter_is_gone, warning("WarrenExporterDown")),
+    _one(
+        causes.alertmanager_is_gone,
+        warning("WarrenTargetDown", job="alertmanager"),
+        critical("WarrenNotificationsFailing"),
+        told=False,
+    ),
+    _one(causes.prometheus_stands_still, warning("WarrenRulesFailing", 60, 120)),
+    _one(causes.a_configuration_is_broken, warning("WarrenConfigurationRefused", job="alertmanager")),
+    # Objectives. The warnings end when a scaled six hours are clean: seven minutes.
+    _one(
+        causes_of_queues.publishes_are_refused,
+        critical("WarrenConfirmObjectiveBurn", 90, 240, objective="confirm_success"),
+        warning("WarrenConfirmObjectiveBurn", 120, 700, objective="confirm_success"),
+    ),
+    _one(
+        causes_of_queues.many_queues_are_late,
+        critical("WarrenLagObjectiveBurn", 240, 240, objective="lag"),
+        warning("WarrenLagObjectiveBurn", 360, 700, objective="lag"),
+    ),
+    _one(
+        causes.a_node_is_killed,
+        critical("WarrenEndToEndObjectiveBurn", 120, 300, objective="end_to_end"),
+        warning("WarrenEndToEndObjectiveBurn", 180, 700, objective="end_to_end"),
+    ),
+)
