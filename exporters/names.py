@@ -308,6 +308,8 @@ CANARY_CONNECTED = MetricName(
     kind="counter",
     labels=(),
     help="Connections that the canary has opened. Rising means that they do not last.",
+)
+
 # connections
 CONNECTIONS = _gauge(
     "warren_connections",

@@ -18,9 +18,8 @@ from typing import Any
 
 import bcrypt
 
-from warren import checkout, definitions, render, secrets
-from warren.errors import WarrenError
 from warren import checkout, definitions, receivers, render, rules, secrets
+from warren.errors import WarrenError
 from warren.pki import Pki
 from warren.secrets import Secrets
 from warren.state import State, write_atomically
@@ -174,10 +173,6 @@ def _prometheus(material: Material, variables: Mapping[str, Any]) -> Volume:
         "targets/.keep": (b"", _PUBLIC),
         **_certificates(material, "prometheus"),
     }
-    for folder in ("recording", "rules"):
-        for rule in sorted(checkout.path("dashboards", folder).glob("*.yml")):
-            if not rule.stem.endswith("_test"):
-                files[f"rules/{rule.name}"] = (rule.read_bytes(), _PUBLIC)
     pace = rules.pace(material.topology.time_scale, config)
     for rule in rules.files():
         text = rules.scaled(rule.read_text(encoding="utf-8"), pace, rule.name)

@@ -230,13 +230,13 @@ class Topology:
     retention: str
     users: tuple[User, ...]
     vhosts: tuple[Vhost, ...]
-    waivers: tuple[Waiver, ...] = field(default=())
-    drift_user: str = ""
     shares: Shares
     #: On every window and ``for`` of the rules; 1 but for tests.
     time_scale: float
     #: Name of a file in the state's folder of secrets with receivers and routes of Alertmanager's, or empty.
     receivers_file: str
+    waivers: tuple[Waiver, ...] = field(default=())
+    drift_user: str = ""
 
     def vhost(self, name: str) -> Vhost:
         """The virtual host called ``name``; raises BadInputError naming those there are."""
