@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.choices import CLUSTER
+from dashboards.choices import CLUSTER, JOB
 from dashboards.house import (
     GREEN,
     ORANGE,
@@ -35,7 +35,7 @@ def board() -> Board:
         uid="warren-tls",
         title="Warren / TLS and drift",
         description="Would clients still be let in tomorrow, and is every node what it should be?",
-        variables=(CLUSTER,),
+        variables=(JOB, CLUSTER),
         sections=(_now(), _certificates(), _offered(), _differences(), drift()),
     )
 

@@ -83,9 +83,9 @@ def test_uids_are_stable(dashboards_json: list[Json]) -> None:
         "warren-load",
         "warren-nodes",
         "warren-queues",
-        "warren-tls",
         "warren-raft",
         "warren-streams",
+        "warren-tls",
     ]
 
 

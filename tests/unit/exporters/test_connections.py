@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from exporters import names
 from exporters.collector import Scrape
 from exporters.collectors.connections import ConnectionsCollector
-from exporters.exporter import OneScrape
+from exporters.exposition import OneScrape
 from warren.errors import NotReadyError
 
 LIMITS = [
