@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import ssl
@@ -121,6 +122,8 @@ class Upstream:
 def _checked(status: int, body: bytes, place: str) -> Answer:
     if status in {401, 403}:
         return _fault(502, "unauthorized", f"{place} refused this preview's credentials ({status})")
+    if status == http.client.SERVICE_UNAVAILABLE and not body.lstrip().startswith(b"{"):
+        return _fault(503, "unavailable", f"{place} is starting or stopping (503)")
     if 300 <= status < 400:  # noqa: PLR2004 - the redirects
         return _fault(502, "bad_answer", f"{place} sends elsewhere ({status}): give its own address")
     if not body.lstrip().startswith((b"{", b"[", b'"')):  # looked at, not parsed: the page parses it anyway

@@ -37,7 +37,7 @@ export function definitionsOf(dashboard) {
   return (dashboard.annotations?.list || []).map((one) => ({ ...one, expr: one.target?.expr || one.expr, step: one.target?.interval || one.step })).filter(({ expr }) => expr);
 }
 
-/** {marks, errors}: the annotations of the dashboard over the range, but for those that are switched `off`. */
+/** {marks, errors: [[name, message]]}: the annotations of the dashboard over the range, but for those that are switched `off`. */
 export async function annotationMarks(dashboard, base, scope, { off, signal } = {}) {
   const definitions = definitionsOf(dashboard).filter(({ name, enable }) => (off ? !off.has(name) : enable !== false));
   const marks = [];
@@ -49,11 +49,11 @@ export async function annotationMarks(dashboard, base, scope, { off, signal } = 
       const start = Math.floor(scope.from / stepS) * stepS;
       const data = await promGet(base, "query_range", { query, start, end: Math.floor(scope.to / stepS) * stepS, step: stepS }, signal);
       const made = joined(marksOf(data.result, definition, stepS));
-      if (made.length > MOST_MARKS) errors.push(`annotation ${definition.name}: ${made.length} marks, of which the last ${MOST_MARKS} are shown`);
+      if (made.length > MOST_MARKS) errors.push([definition.name, `${made.length} marks, of which the last ${MOST_MARKS} are shown`]);
       marks.push(...made.slice(-MOST_MARKS));
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      errors.push(`annotation ${definition.name}: ${error.message}`);
+      errors.push([definition.name, error.message]);
     }
   }
   return { marks, errors };

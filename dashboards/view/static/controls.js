@@ -55,7 +55,7 @@ export function renderVariables(host, variables, onChange) {
     const input = variable.free ? h("input", { type: "text", value: variable.value, onchange: (event) => onChange(variable, event.target.value) })
       : variable.multi ? multiple(variable, onChange, variable.name === open ? sought : "") : single(variable, onChange);
     const label = h(variable.multi ? "div" : "label", { class: "variable" }, variable.hide !== 1 && h("span", { class: "variable-name" }, variable.label), input);
-    if (variable.error) label.append(h("span", { class: "error", title: variable.error }, `no values: ${variable.error}`));
+    if (variable.error) label.append(h("span", { class: "error", title: variable.error }, variable.options.length ? "may be old" : "no values"));
     return label;
   }));
   if (open) host.querySelector(`details[data-variable="${CSS.escape(open)}"]`)?.setAttribute("open", "");

@@ -8,6 +8,7 @@ import { closeOnClick, closeOr, listenToKeys, openHelp } from "./keys.js";
 import { createBoard } from "./board.js";
 import { linksOf } from "./links.js";
 import { namedColor, paletteByName } from "./theme.js";
+import { once } from "./text.js";
 import { openInspector } from "./inspect.js";
 import { parseDuration, resolveRange } from "./time.js";
 import { refreshSelect, renderTimePicker, renderVariables } from "./controls.js";
@@ -81,7 +82,21 @@ function contextOf(state, parts) {
 
 async function readVariables(state) {
   const asked = { ...state.asked, ...Object.fromEntries(state.variables.map(({ name, value }) => [name, value])) };
-  state.variables = await resolveVariables(state.dashboard, { base: BASE, range: state.resolved, asked, datasource: "prometheus" });
+  state.variables = await resolveVariables(state.dashboard, { base: BASE, range: state.resolved, asked, previous: state.variables, datasource: "prometheus" });
+  state.readAt = Date.now();
+}
+
+const VARIABLES_EVERY_MS = 30000;
+
+/** What may be chosen, asked again now and then, and at once where it could not be had: queues come, and Prometheus comes back. */
+async function freshVariables(state, parts) {
+  const failed = state.variables.some(({ error }) => error);
+  if (!failed && Date.now() - state.readAt < VARIABLES_EVERY_MS) return;
+  const face = (key) => JSON.stringify(state.variables.map((one) => [one.value, key === "all" && [one.options, one.error]]));
+  const [all, values] = [face("all"), face("values")];
+  await readVariables(state);
+  if (face("all") !== all) refreshControls(state, parts);
+  if (face("values") !== values || failed) state.board.rebuild();
 }
 
 function refreshControls(state, parts) {
@@ -116,6 +131,7 @@ function step(state, entered = false) {
 function setRange(state, parts, range) {
   if (range.from === state.range.from && range.to === state.range.to) return update(state, parts);
   state.range = range;
+  state.readAt = 0; // what there was to choose then may be other than now
   step(state);
   refreshControls(state, parts);
   return update(state, parts);
@@ -176,11 +192,13 @@ function markToggles(state, parts) {
 /** Everything that shows time, in one go: marks first, since panels paint them. */
 async function update(state, parts, { quiet = false } = {}) {
   state.resolved = resolveRange(state.range, Date.now() / 1000);
+  await freshVariables(state, parts);
   const scope = { ...state.resolved, scrapeS: state.settings.scrape_interval_s, variables: state.variables };
-  const { marks, errors } = await annotationMarks(state.dashboard, BASE, scope, { off: state.off }).catch((error) => ({ marks: state.marks, errors: [error.message] }));
+  const { marks, errors } = await annotationMarks(state.dashboard, BASE, scope, { off: state.off }).catch((error) => ({ marks: state.marks, errors: [["marks", error.message]] }));
   state.marks = marks;
-  parts.errors.hidden = errors.length === 0;
-  parts.errors.textContent = errors.join("; ");
+  const said = once([...state.variables.filter(({ error }) => error).map(({ label, error }) => [label, error]), ...errors]);
+  parts.errors.hidden = said.length === 0;
+  parts.errors.textContent = said.join("\n");
   if (quiet) state.board.redraw(); else await state.board.load();
   parts.updated.textContent = `updated ${new Date().toLocaleTimeString("en-GB")}`;
 }

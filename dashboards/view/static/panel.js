@@ -7,7 +7,7 @@ import { drawGauge } from "./gauge.js";
 import { drawHeatmap } from "./heatmap.js";
 import { drawStat } from "./stat.js";
 import { drawTable } from "./table.js";
-import { drawText, markdown } from "./text.js";
+import { drawText, markdown, once } from "./text.js";
 import { drawTimeline } from "./timeline.js";
 import { drawTimeseries } from "./timeseries.js";
 import { interpolator } from "./interpolate.js";
@@ -126,7 +126,7 @@ function show(state) {
   state.body.hidden = false; // its size is measured for the view
   const view = viewOf(state);
   const empty = panel.targets.length > 0 && (panel.type === "table" ? !view.tables[0]?.rows.length : !view.series.length);
-  if (errors.length && empty) return fail(state, errors.map(({ target, answer }) => `${target.refId}: ${answer.error}`).join("\n"), "The query failed");
+  if (errors.length && empty) return fail(state, once(errors.map(({ target, answer }) => [target.refId, answer.error])).join("\n"), "The query failed");
   badge(state, errors, view);
   state.cut.hidden = !view.said;
   state.cut.textContent = view.said || "";

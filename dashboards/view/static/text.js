@@ -31,6 +31,13 @@ function inline(text, runbooks) {
   });
 }
 
+/** Sentences of [[who, message]], each message once, with all whom it is about. */
+export function once(pairs) {
+  const by = new Map();
+  for (const [who, message] of pairs) by.set(message, [...(by.get(message) || []), who]);
+  return [...by].map(([message, all]) => `${all.join(", ")}: ${message}`);
+}
+
 /** Lines from `at` on for which `more` holds. */
 function run(lines, at, more) {
   let end = at;

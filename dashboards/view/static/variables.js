@@ -97,10 +97,19 @@ export async function resolveVariable(definition, before, context) {
     }
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    base.error = error.message;
+    return unanswered({ ...base, error: error.message }, context, savedValue(definition));
   }
   base.value = chooseValue(base, context.asked[definition.name], savedValue(definition));
   return base;
+}
+
+/** A variable whose options could not be had: as it was before, else as it was asked for, so that no choice is lost while Prometheus is away. */
+function unanswered(variable, { previous, asked }, saved) {
+  const before = previous?.find(({ name, options }) => name === variable.name && options.length);
+  if (before) return { ...before, error: variable.error };
+  const wish = asked[variable.name] ?? saved ?? (variable.includeAll ? ALL : []);
+  const values = [].concat(wish);
+  return { ...variable, value: values.includes(ALL) ? ALL : variable.multi ? values : values[0] ?? "" };
 }
 
 /** All variables of a dashboard, in order: a later one may use an earlier one in its query. */

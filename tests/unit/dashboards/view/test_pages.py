@@ -271,6 +271,27 @@ def test_inspector_says_why_a_query_failed(board: Browser) -> None:
     assert "parse error: unclosed" in board.run(script)
 
 
+def test_choice_outlives_a_prometheus_that_is_away_and_the_page_mends_itself() -> None:
+    browser = Browser("page", "pages")
+    script = """location.search = '?var-queue=c'; const whole = fetch; let away = true;
+      const gone = { ok: false, status: 503, text: async () => '{"status":"error","error":"is starting"}' };
+      const isGone = (address) => away && address.includes('/prometheus/');
+      fetch = (address) => (isGone(address) ? Promise.resolve(gone) : whole(address));
+      await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.dark); await settle();
+      const broken = [byId('app').textContent, location.search];
+      away = false; press('r'); await settle(); await settle();
+      const mended = byId('app').textContent; asked.length = 0; press('r'); await settle();
+      away = true; press('r'); await settle(); away = false; press('r'); await settle();
+      return [...broken, mended, asked.filter((one) => one.includes('query_range'))];"""
+    broken, address, mended, queries = browser.run(script)
+    assert broken.count("queue, fault: is starting") == 1
+    assert "no values" in broken
+    assert address == "?var-queue=c"
+    assert "is starting" not in mended
+    assert queries
+    assert all("a\\\\.b" not in one for one in queries)
+
+
 def test_marks_can_be_switched_off_and_are_not_asked_for_then(board: Browser) -> None:
     script = """const asks = () => asked.filter((one) => one.includes('fault_active')).length;
       const before = asks(); press('r'); await settle(); const on = asks();

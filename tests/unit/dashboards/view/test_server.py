@@ -63,6 +63,16 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
     return paths
 
 
+#: What is answered to queries that stand for something going wrong.
+STRANGE = {
+    "broken(": (400, b'{"status":"error","errorType":"bad_data","error":"parse error"}'),
+    "html": (200, b"<html>not prometheus</html>"),
+    "refused": (401, b"Unauthorized"),
+    "moved": (302, b"{}"),
+    "starting": (503, b"Service Unavailable"),
+}
+
+
 class FakePrometheus(BaseHTTPRequestHandler):
     """Answers by path; remembers what was asked and with which credentials."""
 
@@ -78,14 +88,8 @@ class FakePrometheus(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def reply(self, path: str, query: str) -> tuple[int, bytes]:
-        if query == "broken(":
-            return 400, b'{"status":"error","errorType":"bad_data","error":"parse error"}'
-        if query == "html":
-            return 200, b"<html>not prometheus</html>"
-        if query == "refused":
-            return 401, b"Unauthorized"
-        if query == "moved":
-            return 302, b"{}"
+        if query in STRANGE:
+            return STRANGE[query]
         if path.startswith("/api/v2/"):
             return 200, b"[]"
         return 200, json.dumps({"status": "success", "data": {"path": path}}).encode()
@@ -359,6 +363,7 @@ def test_runbooks_are_listed_and_read(server: ViewServer, files: Path) -> None:
         ("html", 502, "without JSON"),
         ("refused", 502, "refused this preview's credentials"),
         ("moved", 502, "sends elsewhere"),
+        ("starting", 503, "is starting or stopping"),
     ],
 )
 def test_errors_of_prometheus_reach_the_reader_in_words(
