@@ -57,7 +57,7 @@ def test_no_test_and_no_runbook_is_left_over(alerts: list[Alert], checkout_root:
 def test_what_is_recorded_is_seen(checkout_root: Path) -> None:
     folder = checkout_root / "dashboards" / "recording"
     files = {path.stem for path in folder.glob("*.yml") if not path.stem.endswith("_test")}
-    assert {path.stem.removesuffix("_test") for path in folder.glob("*_test.yml")} == files
+    assert files <= {path.stem.removesuffix("_test") for path in folder.glob("*_test.yml")}
     assert "objective-errors" in files
 
 
