@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from warren.errors import BadInputError, BadInputsError
 from warren.topology import Shares, Topology
-from warren.topology_reader import load, loads
+from warren.topology_reader import LATENCY_BOUNDS_S, load, loads
 
 Reader = Callable[[dict[str, Any]], Topology]
 Edit = Callable[[dict[str, Any]], object]
@@ -49,6 +49,11 @@ def test_nothing_need_be_promised_and_time_runs_as_it_does(data: dict[str, Any],
     assert topology.shares == Shares(confirm_success=None, end_to_end=None, end_to_end_s=None, lag=None)
     assert topology.time_scale == 1
     assert topology.receivers_file == ""
+
+
+def test_latencies_that_may_be_promised_are_those_that_the_canary_counts() -> None:
+    tally = pytest.importorskip("exporters.canary.tally", reason="there is no canary yet")
+    assert tally.BOUNDS_S == LATENCY_BOUNDS_S
 
 
 def test_published_ports_stand_apart(deployed: Topology) -> None:
@@ -122,6 +127,11 @@ BAD: dict[str, tuple[Edit, str, str]] = {
         lambda d: d["objectives"].pop("end_to_end_share"),
         "objectives",
         "one without the other",
+    ),
+    "a latency that the canary does not count": (
+        lambda d: d["objectives"].update(end_to_end_s=0.3),
+        "objectives.end_to_end_s",
+        "does not count up to this bound",
     ),
     "an objective that nobody knows": (
         lambda d: d["objectives"].update(confirms=0.99),
