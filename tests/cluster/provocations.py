@@ -72,7 +72,7 @@ def _one(begin: Begin, *expects: Expected, short: bool = False, told: bool = Tru
 
 USERS = {"vhost": "/users"}
 PROVOCATIONS: tuple[Provocation, ...] = (
-    # Short ones first: these run in `make test`, two minutes together.
+    # Short ones first: these run in `make test`.
     _one(
         causes.a_node_is_killed,
         critical("WarrenNodeDown", node="rmq3"),

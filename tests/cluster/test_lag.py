@@ -68,7 +68,7 @@ class Case:
 CASES = {
     "steady": Case(phases=({"steady": 200, "for": "40s"},)),
     "stopped-and-drained": Case(
-        phases=({"steady": 200, "for": "70s"},), slow={"from_s": 10, "for_s": 30, "work_time_s": 3}
+        phases=({"steady": 200, "for": "48s"},), slow={"from_s": 5, "for_s": 25, "work_time_s": 3}
     ),
     "burst": Case(
         phases=({"steady": 60, "for": "15s"}, {"spike": 600, "for": "10s"}, {"steady": 60, "for": "60s"}),

@@ -4,7 +4,7 @@ The management API shows less to some than to others, and does not say so everyw
 
 - a user tagged ``monitoring`` gets 401 for users, permissions, topic permissions and parameters;
 - a list of exchanges, queues, bindings, policies or parameters leaves out every virtual host that its reader
-  may not enter, administrators too (``filter_vhost`` in rabbit_mgmt_util.erl);
+  may not enter, administrators excepted (``filter_vhost`` in rabbit_mgmt_util.erl);
 - a user tagged only ``management`` or ``policymaker`` sees virtual hosts only that it may enter, and no node.
 """
 

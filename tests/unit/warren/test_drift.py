@@ -365,7 +365,7 @@ def test_kinds_that_may_be_read_can_be_asked_for_alone(deployed: Topology) -> No
 
 @pytest.mark.parametrize("user", ["operator", "monitoring"])
 def test_a_vhost_that_may_not_be_entered_is_no_empty_one(user: str, deployed: Topology) -> None:
-    """The broker leaves it out of its lists without a word, for administrators too."""
+    """The broker leaves it out of its lists without a word."""
     cluster = RecordedCluster(deployed, user=user)
     cluster.hidden = {"/orders"}
     report = looked(cluster, deployed)
