@@ -113,7 +113,7 @@ def lines(
         "valueMin": least,
         "drawStyle": "line",
         "lineInterpolation": "stepAfter" if steps else "linear",
-        "fillOpacity": 30 if stacked else 8,
+        "fillOpacity": 30 if stacked else 0 if to_queue else 8,  # twenty fills on each other hide the lines
         "showPoints": "never",
         "tooltipMode": "multi",
         "tooltipSort": "desc",

@@ -98,6 +98,7 @@ def _now() -> Section:
                 "s",
                 Query(expr=f"max({confirm_gap()})", legend="since"),
                 limits=((15, ORANGE), (30, RED)),
+                none="no run",
             ),
             number(
                 "Publishes given up",
@@ -107,6 +108,7 @@ def _now() -> Section:
                 Query(expr=f"sum({load.FAILED_PUBLISHES}{{{LOAD}}})", legend="failed"),
                 limits=((1, RED),),
                 graph=False,
+                none="no run",
             ),
         ),
     )
@@ -126,7 +128,7 @@ def _timelines() -> Section:
                 "Nodes that did not answer, and the faults that Warren knows of. Good: red only where the "
                 "game put it. A node that stays red after the healing did not come back.",
                 (
-                    Query(expr=f"1 - {answers()}", legend="{{node}} away"),
+                    Query(expr=f"1 - {answers()}", legend="{{node}}"),
                     Query(
                         expr=f"{marks.FAULTS} + 1",
                         legend="{{fault}} on {{target}}",
