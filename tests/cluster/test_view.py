@@ -42,9 +42,8 @@ def may_be_empty(board: Board) -> set[str]:
 
 
 def empty(page: Page, board: Board) -> list[str]:
-    """One line for each panel that shows no picture and should."""
-    if page.evaluate("document.querySelectorAll('.panel.loading').length"):
-        return ["still loading"]
+    """One line for each panel that shows no picture and should, once none is being loaded."""
+    until_true(page, lambda: not page.locator(".panel.loading").count(), f"{board.uid} to be loaded")
     excused = may_be_empty(board)
     return [f"{title}: {text}" for title, text in page.evaluate(_NOTES) if title not in excused]
 
@@ -54,9 +53,9 @@ def until_filled(page: Page, board: Board) -> None:
     give_up = time.monotonic() + _FILLED_S
     while left := empty(page, board):
         assert time.monotonic() < give_up, "\n".join([f"{board.uid}:", *left])
-        page.wait_for_timeout(700)
+        page.wait_for_timeout(1000)
         page.keyboard.press("r")
-        page.wait_for_timeout(700)
+        page.wait_for_timeout(300)
 
 
 def check_widths(page: Page, name: str) -> None:
@@ -83,6 +82,7 @@ def check_every_board(looked: Looked) -> None:
 
 
 def check_crosshair_and_zoom(looked: Looked) -> None:
+    looked.asked.clear()  # of other pages
     page = looked.open("/d/warren-queues?refresh=")
     until_true(page, lambda: page.locator(".panel .u-over").count() > 4, "charts")
     until_true(page, lambda: not page.locator(".panel.loading").count(), "the panels to be loaded")
