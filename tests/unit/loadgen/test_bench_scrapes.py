@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from loadgen.bench import scrapes
-from loadgen.bench.scrapes import EXPORTER, Answer, Scrapes, as_dict, table
-from warren.errors import NotReadyError
+from loadgen.bench.scrapes import (
+    EXPORTER,
+    Answer,
+    Scrapes,
+    as_dict,
+    refuse_what_does_not_fit,
+    table,
+)
+from warren.errors import BadInputError, NotReadyError
+from warren.topology_reader import load
 from warren.wait import Clock
 
 BODY = b'# HELP a x\n# TYPE a gauge\na 1\nb{c="d"} 2\n'
@@ -61,6 +70,19 @@ def test_table_has_a_row_an_endpoint_with_medians() -> None:
         f"| {EXPORTER} | 2.00 (1.00 to 3.00) | 0.50 (0.50 to 0.50) | 1,234 | 2.0 | 120 |"
     )
     assert as_dict(answers, queues=5, kind="classic")["answers"][1]["took_s"] == 3.0
+
+
+@pytest.mark.parametrize(("queues", "kind"), [(10_000, "classic"), (3_000, "quorum")])
+def test_more_queues_than_nodes_have_memory_for_are_refused(
+    checkout_root: Path, queues: int, kind: str
+) -> None:
+    deployed = load(checkout_root / "deploy" / "topology.yml")
+    with pytest.raises(BadInputError, match="of a node") as caught:
+        refuse_what_does_not_fit(deployed, queues, kind)
+    limit = int(str(caught.value).rsplit("memory_limit_mib: ", 1)[1].split()[0])
+    larger = replace(deployed, broker=replace(deployed.broker, memory_limit_mib=limit))
+    refuse_what_does_not_fit(larger, queues, kind)
+    refuse_what_does_not_fit(deployed, 1_000, kind)
 
 
 def test_an_exporter_that_does_not_see_every_queue_is_not_measured() -> None:
