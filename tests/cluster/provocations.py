@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import causes, causes_of_queues
+from . import causes, causes_of_probes, causes_of_queues
 
 if TYPE_CHECKING:
     from conftest import ClusterUnderTest
@@ -93,7 +93,11 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     ),
     # Nodes.
     _one(causes.a_node_is_restarted, info("WarrenNodeRestarted", 120, 240, node="rmq3")),
-    _one(causes.two_nodes_refuse_each_other, critical("WarrenNodesDisconnected", 120, 120, node="rmq1")),
+    _one(
+        causes.two_nodes_refuse_each_other,
+        critical("WarrenNodesDisconnected", 120, 240, node="rmq1"),
+        warning("WarrenCanaryPairFailing", 180, 240),
+    ),
     _one(
         causes.the_majority_is_gone,
         critical("WarrenQueueQuorumLost", 180, 240, vhost="/orders", queue="orders.work"),
@@ -105,6 +109,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         causes.memory_alarm_under_load,
         critical("WarrenMemoryAlarm", node="rmq1"),
         critical("WarrenPublishersBlocked"),
+        critical("WarrenCanaryVhostFailing", vhost="/orders"),
     ),
     _one(causes.disk_alarm, critical("WarrenDiskAlarm", node="rmq1")),
     _one(causes.a_disk_fills, critical("WarrenDiskFilling", 240, 300, node="rmq1")),
@@ -161,7 +166,28 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         causes_of_queues.dead_letters_find_no_room,
         critical("WarrenDeadLetterBacklog", **USERS, queue="users.report"),
     ),
+    # Certificates, which the probe looks at once a minute.
+    _one(
+        causes_of_probes.a_certificate_ends_today,
+        *(
+            expect("WarrenCertificateExpires", 150, 200, member="rmq3", listener="amqps")
+            for expect in (critical, warning, info)
+        ),
+    ),
+    _one(
+        causes_of_probes.a_certificate_names_another_host,
+        critical("WarrenCertificateNameMismatch", 150, 200, member="rmq3", listener="amqps"),
+    ),
+    _one(
+        causes_of_probes.a_certificate_of_another_authority,
+        critical("WarrenCertificateNotTrusted", 150, 200, member="rmq3", listener="amqps"),
+        warning("WarrenTlsNodesDiffer", 240, 240, listener="amqps"),
+    ),
+    # Drift, where it is watched.
+    _one(causes_of_probes.somebody_changes_a_policy, warning("WarrenTopologyDrift", 150, 150, kind="policy")),
+    _one(causes_of_probes.nobody_sees_drift, warning("WarrenDriftUnreadable", 90, 120)),
     # The monitoring itself.
+    _one(causes_of_probes.the_probe_is_gone, warning("WarrenProbeDown")),
     _one(causes.the_exporter_is_gone, warning("WarrenExporterDown")),
     _one(
         causes.alertmanager_is_gone,

@@ -16,6 +16,7 @@ from warren.connection import Credentials
 from warren.drift.model import DriftKind
 from warren.errors import EXIT_NOT_READY, NotReadyError
 
+from .causes_of_probes import drift_watched
 from .conftest import ClusterUnderTest
 
 EVERY = {kind.value for kind in DriftKind}
@@ -178,26 +179,10 @@ def test_a_node_that_is_away_is_told_once_and_nothing_of_it_is_judged(
 
 
 @pytest.fixture
-def watched(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[Path]:
+def watched(cluster: ClusterUnderTest) -> Iterator[Path]:
     """The topology with ``monitoring.drift`` on, brought up; and without it again after."""
-    text = Path(cluster.env["WARREN_TOPOLOGY"]).read_text(encoding="utf-8")
-    for line, more in (
-        ("  retention: 7d\n", "  drift: {user: drift}\n"),
-        ("    role: monitoring\n", "  - {name: drift, tags: [administrator]}\n"),
-        ("    permissions:\n", "      - {user: drift}\n"),
-    ):
-        assert line in text
-        text = text.replace(line, line + more)
-    path = tmp_path / "watched.yml"
-    path.write_text(text, encoding="utf-8")
-    up = cluster.warren(["cluster", "up", "--topology", str(path)], timeout_s=300)
-    assert up.returncode == 0, up.stderr
-    yield path
-    left = cluster.warren(["topology", "apply", "--prune", "--yes"])
-    assert left.returncode == 0, left.stdout + left.stderr
-    up = cluster.warren(["cluster", "up"], timeout_s=300)
-    assert up.returncode == 0, up.stderr
-    assert not cluster.runtime.runs("drift")
+    with drift_watched(cluster) as path:
+        yield path
 
 
 @pytest.mark.full

@@ -153,7 +153,8 @@ def test_nothing_critical_but_a_consequence_is_silenced(config: dict[str, Any], 
         if silences(config, alert(name, severity), alert(target, "critical"))
     }
     assert {target for _, target in silenced} == {
-        "WarrenQueueNoLeader", "WarrenPublishersBlocked", "WarrenDeadLetterBacklog", "WarrenDiskFilling",
+        "WarrenCanaryVhostFailing", "WarrenQueueNoLeader", "WarrenPublishersBlocked",
+        "WarrenDeadLetterBacklog", "WarrenDiskFilling",
         "WarrenLagObjectiveBurn", "WarrenConfirmObjectiveBurn", "WarrenEndToEndObjectiveBurn",
     }  # fmt: skip
     assert {source for source, _ in silenced} <= paging
