@@ -98,16 +98,16 @@ def test_held_fault_ends_by_itself_and_its_frozen_leader_is_replaced(
 ) -> None:
     victim = leader()
     done = cluster.warren(
-        ["chaos", "pause", "--leader-of", f"{VHOST}:{QUEUE}", "--for", "15s"], timeout_s=300
+        ["chaos", "pause", "--leader-of", f"{VHOST}:{QUEUE}", "--for", "30s"], timeout_s=300
     )
     assert done.returncode == 0, done.stderr
     assert open_faults(journal) == ()
     now = datetime.now(UTC)
     record = journal.faults_between(now - timedelta(minutes=5), now)[-1]
     assert record.target == victim
-    assert record.evidence["leader_after"] not in (victim, None)
+    assert record.evidence["leader_after"] not in (victim, None), record.evidence
     held = datetime.fromisoformat(str(record.healed_at)) - datetime.fromisoformat(record.injected_at)
-    assert timedelta(seconds=15) <= held < timedelta(seconds=25)
+    assert timedelta(seconds=30) <= held < timedelta(seconds=40)
 
 
 def test_second_node_is_refused_and_nothing_changes(cluster: ClusterUnderTest, journal: Journal) -> None:
