@@ -86,6 +86,8 @@ def check_crosshair_and_zoom(looked: Looked) -> None:
     page = looked.open("/d/warren-queues?refresh=")
     until_true(page, lambda: page.locator(".panel .u-over").count() > 4, "charts")
     until_true(page, lambda: not page.locator(".panel.loading").count(), "the panels to be loaded")
+    # Marks are asked for one after the other, and may still be when every panel has its lines.
+    page.wait_for_load_state("networkidle")
     over = page.locator(".panel .u-over").first.bounding_box()
     assert over
     middle = over["y"] + over["height"] / 2
