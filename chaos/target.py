@@ -11,8 +11,8 @@ from warren.runtime.protocol import NodeState
 from warren.topology import RESERVED_PREFIX
 from warren.wait import until
 
-#: A frozen leader is replaced within 11 s as a rule: 5 s until the failure detector polls, and up to 6 s of
-#: election. On a busy machine it was once seen to take longer than 15 s.
+#: A frozen leader was replaced after 7 to 12 s in five tries on a busy machine, once after more than 15: 5 s
+#: until the failure detector polls, and an election that may need a second round.
 LEADER_MOVED_DEADLINE_S = 30.0
 _POLL_S = 0.2
 #: What names of profiles are made of: nothing that could end a string of a broker tool's language.
