@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Self
@@ -79,9 +79,16 @@ class Exporter:
                 if collector.every_s == 0:
                     self._call(name, collector, scrape)
             told = {name: self._told[name] for name, _ in self._collectors if name in self._told}
+            families = [each for last in told.values() for each in last.families]
+            self._let_go()
         about = [] if scrape.read is None else list(_about(scrape.read))
-        families = [each for last in told.values() for each in last.families]
         return [*about, *self._of_collectors(told), *families]
+
+    def _let_go(self) -> None:
+        """Of a scrape that is told nothing is kept: the next one's would stand beside it in memory."""
+        for name, collector in self._collectors:
+            if collector.every_s == 0:
+                self._told[name] = replace(self._told[name], families=[])
 
     def _go_round(self, name: str, collector: Collector) -> None:
         scrape = Scrape(_NoScrape(), 0.0)

@@ -47,6 +47,13 @@ def test_the_broker_is_read_once_however_many_ask(broker: FakeBroker) -> None:
     assert broker.deadlines == [3.0]
 
 
+def test_what_a_scrape_told_is_not_kept_until_the_next(broker: FakeBroker) -> None:
+    exporter = Exporter(broker, [("a", Made())])
+    assert [family.name for family in exporter.scrape(3.0)].count(names.SCRAPED_QUEUES.name) == 1
+    assert exporter._told["a"].families == []
+    assert exporter._told["a"].up
+
+
 def test_the_broker_is_not_read_for_those_who_do_not_ask(broker: FakeBroker) -> None:
     exporter = Exporter(broker, [("a", Made())])
     assert value(exporter, names.UP) is None
