@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -14,6 +16,7 @@ from exporters.exporter import Exporter
 from warren.connection import Credentials
 from warren.errors import BadInputError
 
+_F = TypeVar("_F", bound=Callable[..., Any])
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _HIGHEST_PORT = 65535
 _LISTENER_NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -45,6 +48,13 @@ def parse_listeners(values: tuple[str, ...]) -> tuple[collector.Listener, ...]:
             raise BadInputError("--listener", f"'{name}' of {host} is given twice", "leave one out")
         found.append(collector.Listener(name=name, host=host, port=port))
     return tuple(found)
+
+
+def _port(flag: str, default: int, of: str) -> Callable[[_F], _F]:
+    """The option for a port that every node has."""
+    return click.option(
+        flag, type=click.IntRange(1, _HIGHEST_PORT), default=default, show_default=True, help=of
+    )
 
 
 def _stop(*_: object) -> None:
@@ -81,34 +91,10 @@ def exporter() -> None:
     required=True,
     help="Host of a broker node, as its certificate names it; give every node.",
 )
-@click.option(
-    "--management-port",
-    type=click.IntRange(1, _HIGHEST_PORT),
-    default=15671,
-    show_default=True,
-    help="HTTPS port of the management API on every node.",
-)
-@click.option(
-    "--metrics-port",
-    type=click.IntRange(1, _HIGHEST_PORT),
-    default=15691,
-    show_default=True,
-    help="HTTPS port of the Prometheus plugin on every node.",
-)
-@click.option(
-    "--amqps-port",
-    type=click.IntRange(1, _HIGHEST_PORT),
-    default=5671,
-    show_default=True,
-    help="AMQPS port of every node.",
-)
-@click.option(
-    "--inter-node-port",
-    type=click.IntRange(1, _HIGHEST_PORT),
-    default=25672,
-    show_default=True,
-    help="Port on which nodes talk to each other.",
-)
+@_port("--management-port", 15671, "HTTPS port of the management API on every node.")
+@_port("--metrics-port", 15691, "HTTPS port of the Prometheus plugin on every node.")
+@_port("--amqps-port", 5671, "AMQPS port of every node.")
+@_port("--inter-node-port", 25672, "Port on which nodes talk to each other.")
 @click.option(
     "--vhost",
     "vhosts",
