@@ -195,24 +195,17 @@ def _alertmanager(material: Material, variables: Mapping[str, Any]) -> Volume:
 
 def _exporter(material: Material) -> Volume:
     monitoring = material.topology.account("monitoring").name
-    files = {
-        "scrape-ca.pem": (material.pki.authority("scrape").certificate.read_bytes(), _PUBLIC),
-        "monitoring.password": _secret(material, monitoring),
-        **_certificates(material, "exporter", ""),
-    }
-    return Volume(name="exporter-config", uid=10001, gid=10001, files=files)
+    return _exporting(material, "exporter", {"monitoring.password": _secret(material, monitoring)})
 
 
 def _drift(material: Material) -> Volume:
     if material.topology_path is None:
         raise WarrenError("drift", "there is no topology file that it can be given", "report this bug")
     files = {
-        "scrape-ca.pem": (material.pki.authority("scrape").certificate.read_bytes(), _PUBLIC),
         "drift.password": _secret(material, material.topology.drift_user),
         "topology.yml": (material.topology_path.read_bytes(), _PUBLIC),
-        **_certificates(material, "drift", ""),
     }
-    return Volume(name="drift-config", uid=10001, gid=10001, files=files)
+    return _exporting(material, "drift", files)
 
 
 def _probe(material: Material) -> Volume:
@@ -220,14 +213,22 @@ def _probe(material: Material) -> Volume:
     canary = material.topology.account("canary").name
     pair = material.pki.leaf("clients", canary)
     files = {
-        "scrape-ca.pem": (material.pki.authority("scrape").certificate.read_bytes(), _PUBLIC),
         "inter-node-ca.pem": (material.pki.authority("inter-node").certificate.read_bytes(), _PUBLIC),
         "canary.password": _secret(material, canary),
         "client.pem": (pair.certificate.read_bytes(), _PUBLIC),
         "client.key": (pair.key.read_bytes(), _PRIVATE),
-        **_certificates(material, "probe", ""),
     }
-    return Volume(name="probe-config", uid=10001, gid=10001, files=files)
+    return _exporting(material, "probe", files)
+
+
+def _exporting(material: Material, service: str, own: Mapping[str, tuple[bytes, int]]) -> Volume:
+    """What every process that Prometheus scrapes by certificate is given, and what is its ``own``."""
+    files = {
+        "scrape-ca.pem": (material.pki.authority("scrape").certificate.read_bytes(), _PUBLIC),
+        **own,
+        **_certificates(material, service, ""),
+    }
+    return Volume(name=f"{service}-config", uid=10001, gid=10001, files=files)
 
 
 def _view(material: Material) -> Volume:
