@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import urllib3
+from urllib3.connection import HTTPSConnection
+
+#: The listeners of RabbitMQ 4.3.6 close a connection five seconds after its last answer (measured; it is
+#: Cowboy's ``request_timeout``). A question of that moment is lost, and a scrape asks every five seconds.
+KEPT_FOR_S = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +26,28 @@ class HttpEndpoint:
     server_name: str
 
 
+class _Kept(HTTPSConnection):
+    """Counts as closed once idle for ``kept_for_s``, so that no question meets the broker's closing."""
+
+    def __init__(self, *args: Any, kept_for_s: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._kept_for_s = kept_for_s
+        self._answered_s = time.monotonic()
+
+    @property
+    def is_connected(self) -> bool:
+        return time.monotonic() - self._answered_s < self._kept_for_s and super().is_connected
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3's own is typed
+        answer = super().getresponse()
+        self._answered_s = time.monotonic()
+        return answer
+
+
+class _NodePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Kept
+
+
 def node_pool(
     endpoint: HttpEndpoint,
     *,
@@ -27,9 +56,11 @@ def node_pool(
     maxsize: int = 1,
     client_certificate: Path | None = None,
     client_key: Path | None = None,
+    kept_for_s: float = KEPT_FOR_S,
 ) -> urllib3.HTTPSConnectionPool:
-    """Connections to one listener, kept up to ``maxsize``; a request that fails is not sent again."""
-    return urllib3.HTTPSConnectionPool(
+    """Connections to one listener, up to ``maxsize`` of them kept while idle for less than ``kept_for_s``; a
+    request that fails is not sent again."""
+    return _NodePool(
         endpoint.host,
         endpoint.port,
         timeout=timeout,
@@ -42,4 +73,5 @@ def node_pool(
         server_hostname=endpoint.server_name,
         assert_hostname=endpoint.server_name,
         ssl_minimum_version=ssl.TLSVersion.TLSv1_2,
+        kept_for_s=kept_for_s,
     )
