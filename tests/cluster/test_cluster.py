@@ -149,6 +149,29 @@ def test_renewed_certificate_is_served_without_a_restart(cluster: ClusterUnderTe
     assert served(cluster, "rmq1") == leaf.certificate.read_text().strip()
 
 
+@pytest.mark.full
+def test_renewed_inter_node_certificate_is_shown_without_a_restart(cluster: ClusterUnderTest) -> None:
+    """Within two of Erlang's looks at its files, which it takes every two minutes."""
+    before, leaf = processes(cluster), cluster.context.pki.leaf("inter-node", "rmq1")
+    leaf.certificate.unlink()
+    done = cluster.warren(["cluster", "up"], timeout_s=300)
+    assert done.returncode == 0, done.stderr
+    renewed = ssl.PEM_cert_to_DER_cert(leaf.certificate.read_text())
+    cluster.wait_for(lambda: shown_to_nodes(cluster, "rmq1") == renewed, "the renewed certificate", 270)
+    assert processes(cluster) == before
+
+
+def shown_to_nodes(cluster: ClusterUnderTest, node: str) -> bytes:
+    """The certificate (DER) that the inter-node port of ``node`` shows to one that has its own."""
+    port = cluster.topology.ports.inter_node
+    ask = (
+        f"cd /etc/rabbitmq/tls && openssl s_client -connect {node}:{port} -cert inter-node.pem"
+        " -key inter-node.key </dev/null 2>/dev/null | openssl x509"
+    )
+    done = cluster.runtime.execute(node, ["sh", "-c", ask], timeout_s=30)
+    return ssl.PEM_cert_to_DER_cert(done.stdout)
+
+
 def served(cluster: ClusterUnderTest, node: str) -> str:
     """The certificate (PEM) that the AMQPS listener of ``node`` shows."""
     host, port = cluster.runtime.address(node, "amqps")

@@ -34,10 +34,12 @@ WANTED_OPEN_FILES = 65536
 _ACT_S = 60.0
 _COMPOSE_S = 240.0
 _REMOVE_S = 60.0
-#: Empties the named folders, then unpacks; a failed emptying fails the whole.
+#: Empties the named folders, then unpacks; a failed emptying fails the whole. The archive's times are fixed,
+#: and files get the present one: of the distribution's certificates Erlang sees a renewal by the file's time
+#: alone (``ssl_pem_cache`` looks every two minutes; ``ssl:clear_pem_cache`` does not reach them).
 _FILL = (
     'for each; do find "/out/$each" -mindepth 1 -delete || exit 1; done;'
-    " exec tar --extract --numeric-owner --same-owner --same-permissions --file=- --directory=/out"
+    " exec tar --extract --touch --numeric-owner --same-owner --same-permissions --file=- --directory=/out"
 )
 #: A node is given this long to stop in order, which is what the Compose file says too.
 STOP_GRACE_S = 60

@@ -194,6 +194,7 @@ def test_files_reach_volumes_on_standard_input_and_no_secret_stands_in_an_argume
     assert call[call.index("--cap-drop") + 1] == "ALL"
     assert call[call.index("--pull") + 1] == "never"
     assert "--read-only" in call
+    assert "--touch" in call[-3], "a renewed inter-node certificate is known by its file's time alone"
     assert call[-1] == "prometheus-config"
 
 
