@@ -88,6 +88,7 @@ def settle(cluster: ClusterUnderTest, user: str, queue: str, count: int) -> list
     return found
 
 
+@pytest.mark.full
 @pytest.mark.timeout(400)
 def test_worker_killed_in_mid_attempt_on_every_rung_loses_no_payment(cluster: ClusterUnderTest) -> None:
     cluster.purge()

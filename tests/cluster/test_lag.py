@@ -77,9 +77,9 @@ class Case:
 CASES = {
     "steady": Case(phases=({"steady": 200, "for": "40s"},)),
     "stopped-and-drained": Case(
-        phases=({"steady": 200, "for": "48s"},),
+        phases=({"steady": 200, "for": "34s"},),
         work_time_s=0.005,
-        slow={"from_s": 5, "for_s": 25, "work_time_s": 3},
+        slow={"from_s": 3, "for_s": 25, "work_time_s": 3},
     ),
     "drained-at-once": Case(
         phases=({"steady": 200, "for": "48s"},),
