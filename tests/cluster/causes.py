@@ -140,35 +140,41 @@ def memory_alarm_under_load(cluster: ClusterUnderTest) -> Began:
             end_load(run)
 
 
-def _disk_limit(cluster: ClusterUnderTest, limit: str) -> None:
-    tool(cluster, cluster.topology.nodes[0].name, "rabbitmqctl", "set_disk_free_limit", limit)
+def _disk_limit(cluster: ClusterUnderTest, node: str, limit: str) -> None:
+    tool(cluster, node, "rabbitmqctl", "set_disk_free_limit", limit)
 
 
 @contextmanager
 def disk_alarm(cluster: ClusterUnderTest) -> Began:
+    node = cluster.topology.nodes[0].name
     began = now_s()
-    _disk_limit(cluster, "1000TB")
+    _disk_limit(cluster, node, "1000TB")
     try:
         yield began
     finally:
-        _disk_limit(cluster, f"{cluster.topology.broker.disk_free_limit_mib}MiB")
+        _disk_limit(cluster, node, f"{cluster.topology.broker.disk_free_limit_mib}MiB")
 
 
 @contextmanager
-def a_disk_fills(cluster: ClusterUnderTest) -> Began:
+def a_disk_fills(cluster: ClusterUnderTest, node: str = "rmq1") -> Began:
     """Ten megabytes every five seconds, towards a limit that is raised to just below what is free."""
-    node = cluster.topology.nodes[0].name
     free = series(cluster, f'rabbitmq_disk_space_available_bytes{{job="rabbitmq",node="{node}"}}')
     ended = threading.Event()
     more = f"dd if=/dev/zero bs=1M count=10 oflag=append conv=notrunc of={_FILL} 2>/dev/null"
     began = now_s()
-    _disk_limit(cluster, f"{int(free / _MIB) - 3000}MiB")
+    _disk_limit(cluster, node, f"{int(free / _MIB) - 3000}MiB")
     try:
         with repeating(lambda: str(tool(cluster, node, "sh", "-c", more)), ended, every_s=5):
             yield began
     finally:
         tool(cluster, node, "rm", "-f", _FILL)
-        _disk_limit(cluster, f"{cluster.topology.broker.disk_free_limit_mib}MiB")
+        _disk_limit(cluster, node, f"{cluster.topology.broker.disk_free_limit_mib}MiB")
+
+
+@contextmanager
+def the_disk_of_a_second_node_fills(cluster: ClusterUnderTest) -> Began:
+    with a_disk_fills(cluster, "rmq2") as began:
+        yield began
 
 
 @contextmanager

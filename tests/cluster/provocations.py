@@ -38,12 +38,15 @@ class Expected:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provocation:
     """One cause and the alerts that it fires. ``short``: `make test` runs it too. ``told``: Alertmanager is
-    there to be told."""
+    there to be told. ``alone``: it would get into the way of others, so none is under way meanwhile, nor is
+    an alert of one about to end. ``beside``: it takes so long that the next ones begin meanwhile."""
 
     begin: Begin
     expects: tuple[Expected, ...]
     short: bool = False
     told: bool = True
+    alone: bool = False
+    beside: bool = False
 
     @property
     def name(self) -> str:
@@ -66,14 +69,18 @@ def _expected(severity: str, alert: str, fires: float, ends: float, labels: Mapp
     return Expected(alert=alert, severity=severity, labels=labels, fires_within_s=fires, ends_within_s=ends)
 
 
-def _one(begin: Begin, *expects: Expected, short: bool = False, told: bool = True) -> Provocation:
-    return Provocation(begin=begin, expects=expects, short=short, told=told)
+def _one(begin: Begin, *expects: Expected, short: bool = False, beside: bool = False) -> Provocation:
+    return Provocation(begin=begin, expects=expects, short=short, beside=beside)
+
+
+def _alone(begin: Begin, *expects: Expected, short: bool = False, told: bool = True) -> Provocation:
+    return Provocation(begin=begin, expects=expects, short=short, told=told, alone=True)
 
 
 USERS = {"vhost": "/users"}
 PROVOCATIONS: tuple[Provocation, ...] = (
     # Short ones first: these run in `make test`.
-    _one(
+    _alone(
         causes.a_node_is_killed,
         critical("WarrenNodeDown", node="rmq3"),
         warning("WarrenQueueUnderReplicated", vhost="/orders", queue="orders.work"),
@@ -91,33 +98,19 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         warning("WarrenQueueNearLimit", **USERS, queue="warren.alerts"),
         short=True,
     ),
-    # Nodes.
-    _one(causes.a_node_is_restarted, info("WarrenNodeRestarted", 120, 240, node="rmq3")),
+    # Those that take longest, while the next ones come and go.
     _one(
-        causes.two_nodes_refuse_each_other,
-        critical("WarrenNodesDisconnected", 120, 240, node="rmq1"),
-        warning("WarrenCanaryPairFailing", 180, 240),
+        causes.the_disk_of_a_second_node_fills,
+        warning("WarrenDiskFilling", 600, 900, node="rmq2"),
+        beside=True,
     ),
+    _one(causes.a_disk_fills, critical("WarrenDiskFilling", 240, 300, node="rmq1"), beside=True),
+    # Objectives. The warnings end when a scaled six hours are clean: seven minutes.
     _one(
-        causes.the_majority_is_gone,
-        critical("WarrenQueueQuorumLost", 180, 240, vhost="/orders", queue="orders.work"),
-        critical("WarrenQueueNoLeader", 180, 240, vhost="/orders", queue="orders.work"),
+        causes_of_queues.publishes_are_refused,
+        critical("WarrenConfirmObjectiveBurn", 90, 240, objective="confirm_success"),
+        warning("WarrenConfirmObjectiveBurn", 120, 700, objective="confirm_success"),
     ),
-    _one(causes.one_node_leads_all, info("WarrenLeadersUnbalanced", 120, 180)),
-    _one(causes.memory_is_almost_at_the_watermark, warning("WarrenMemoryHigh", node="rmq1")),
-    _one(
-        causes.memory_alarm_under_load,
-        critical("WarrenMemoryAlarm", node="rmq1"),
-        critical("WarrenPublishersBlocked"),
-        critical("WarrenCanaryVhostFailing", vhost="/orders"),
-    ),
-    _one(causes.disk_alarm, critical("WarrenDiskAlarm", node="rmq1")),
-    _one(causes.a_disk_fills, critical("WarrenDiskFilling", 240, 300, node="rmq1")),
-    _one(causes.a_disk_fills, warning("WarrenDiskFilling", 600, 900, node="rmq1")),
-    # Clients.
-    _one(causes.clients_that_do_not_stay, warning("WarrenConnectionChurn"), warning("WarrenChannelChurn")),
-    _one(causes.as_many_connections_as_may_be, warning("WarrenConnectionsNearLimit", **USERS)),
-    _one(causes.logins_fail, warning("WarrenAuthenticationFailing", protocol="http")),
     # Queues.
     _one(
         causes_of_queues.more_than_is_promised,
@@ -151,10 +144,6 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         causes_of_queues.leaders_change_again_and_again,
         warning("WarrenElectionsFrequent", 180, 240, **USERS, queue="users.report"),
     ),
-    _one(
-        causes_of_queues.commits_are_slow,
-        warning("WarrenCommitLatency", 240, 240, vhost="/orders", queue="orders.work"),
-    ),
     # Messages that are given up.
     _one(causes_of_queues.a_message_is_put_back_too_often, warning("WarrenDeliveryLimitHits")),
     _one(causes_of_queues.a_message_is_thrown_away, warning("WarrenMessagesDropped")),
@@ -166,51 +155,76 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         causes_of_queues.dead_letters_find_no_room,
         critical("WarrenDeadLetterBacklog", **USERS, queue="users.report"),
     ),
-    # Certificates, which the probe looks at once a minute.
     _one(
+        causes_of_queues.many_queues_are_late,
+        critical("WarrenLagObjectiveBurn", 240, 240, objective="lag"),
+        warning("WarrenLagObjectiveBurn", 360, 700, objective="lag"),
+    ),
+    # Clients.
+    _one(causes.clients_that_do_not_stay, warning("WarrenConnectionChurn"), warning("WarrenChannelChurn")),
+    _one(causes.logins_fail, warning("WarrenAuthenticationFailing", protocol="http")),
+    _alone(causes.as_many_connections_as_may_be, warning("WarrenConnectionsNearLimit", **USERS)),
+    # Nodes.
+    _alone(causes.a_node_is_restarted, info("WarrenNodeRestarted", 120, 240, node="rmq3")),
+    _alone(
+        causes.two_nodes_refuse_each_other,
+        critical("WarrenNodesDisconnected", 120, 240, node="rmq1"),
+        warning("WarrenCanaryPairFailing", 180, 240),
+    ),
+    _alone(
+        causes.the_majority_is_gone,
+        critical("WarrenQueueQuorumLost", 180, 240, vhost="/orders", queue="orders.work"),
+        critical("WarrenQueueNoLeader", 180, 240, vhost="/orders", queue="orders.work"),
+    ),
+    _alone(causes.one_node_leads_all, info("WarrenLeadersUnbalanced", 120, 180)),
+    _alone(causes.memory_is_almost_at_the_watermark, warning("WarrenMemoryHigh", node="rmq1")),
+    _alone(
+        causes.memory_alarm_under_load,
+        critical("WarrenMemoryAlarm", node="rmq1"),
+        critical("WarrenPublishersBlocked"),
+        critical("WarrenCanaryVhostFailing", vhost="/orders"),
+    ),
+    _alone(causes.disk_alarm, critical("WarrenDiskAlarm", node="rmq1")),
+    _alone(
+        causes_of_queues.commits_are_slow,
+        warning("WarrenCommitLatency", 240, 240, vhost="/orders", queue="orders.work"),
+    ),
+    _alone(
+        causes.a_node_is_killed,
+        critical("WarrenEndToEndObjectiveBurn", 120, 300, objective="end_to_end"),
+        warning("WarrenEndToEndObjectiveBurn", 180, 700, objective="end_to_end"),
+    ),
+    # Certificates, which the probe looks at once a minute.
+    _alone(
         causes_of_probes.a_certificate_ends_today,
         *(
             expect("WarrenCertificateExpires", 150, 200, member="rmq3", listener="amqps")
             for expect in (critical, warning, info)
         ),
     ),
-    _one(
+    _alone(
         causes_of_probes.a_certificate_names_another_host,
         critical("WarrenCertificateNameMismatch", 150, 200, member="rmq3", listener="amqps"),
     ),
-    _one(
+    _alone(
         causes_of_probes.a_certificate_of_another_authority,
         critical("WarrenCertificateNotTrusted", 150, 200, member="rmq3", listener="amqps"),
         warning("WarrenTlsNodesDiffer", 240, 240, listener="amqps"),
     ),
     # Drift, where it is watched.
-    _one(causes_of_probes.somebody_changes_a_policy, warning("WarrenTopologyDrift", 150, 150, kind="policy")),
-    _one(causes_of_probes.nobody_sees_drift, warning("WarrenDriftUnreadable", 90, 120)),
+    _alone(
+        causes_of_probes.somebody_changes_a_policy, warning("WarrenTopologyDrift", 150, 150, kind="policy")
+    ),
+    _alone(causes_of_probes.nobody_sees_drift, warning("WarrenDriftUnreadable", 90, 120)),
     # The monitoring itself.
-    _one(causes_of_probes.the_probe_is_gone, warning("WarrenProbeDown")),
-    _one(causes.the_exporter_is_gone, warning("WarrenExporterDown")),
-    _one(
+    _alone(causes_of_probes.the_probe_is_gone, warning("WarrenProbeDown")),
+    _alone(causes.the_exporter_is_gone, warning("WarrenExporterDown")),
+    _alone(
         causes.alertmanager_is_gone,
         warning("WarrenTargetDown", job="alertmanager"),
         critical("WarrenNotificationsFailing"),
         told=False,
     ),
-    _one(causes.prometheus_stands_still, warning("WarrenRulesFailing", 60, 120)),
-    _one(causes.a_configuration_is_broken, warning("WarrenConfigurationRefused", job="alertmanager")),
-    # Objectives. The warnings end when a scaled six hours are clean: seven minutes.
-    _one(
-        causes_of_queues.publishes_are_refused,
-        critical("WarrenConfirmObjectiveBurn", 90, 240, objective="confirm_success"),
-        warning("WarrenConfirmObjectiveBurn", 120, 700, objective="confirm_success"),
-    ),
-    _one(
-        causes_of_queues.many_queues_are_late,
-        critical("WarrenLagObjectiveBurn", 240, 240, objective="lag"),
-        warning("WarrenLagObjectiveBurn", 360, 700, objective="lag"),
-    ),
-    _one(
-        causes.a_node_is_killed,
-        critical("WarrenEndToEndObjectiveBurn", 120, 300, objective="end_to_end"),
-        warning("WarrenEndToEndObjectiveBurn", 180, 700, objective="end_to_end"),
-    ),
+    _alone(causes.prometheus_stands_still, warning("WarrenRulesFailing", 60, 120)),
+    _alone(causes.a_configuration_is_broken, warning("WarrenConfigurationRefused", job="alertmanager")),
 )

@@ -7,9 +7,10 @@ and run ``make docs``: docs/alerts.md shows them. ``-k WarrenQueueLag`` runs wha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -78,20 +79,37 @@ def _record(cluster: ClusterUnderTest, figures: dict[str, dict[str, Any]]) -> No
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), mode=0o644)
 
 
-@pytest.mark.parametrize(
-    "provocation",
-    [pytest.param(each, id=each.name, marks=() if each.short else pytest.mark.full) for each in PROVOCATIONS],
-)
-def test_alert_fires_for_its_cause_and_ends_with_it(
-    cluster: ClusterUnderTest, provocation: Provocation
-) -> None:
-    expects = provocation.expects
+class Endings:
+    """Watches alerts end, and whole provocations that take long, beside the provocations that come after.
 
-    def quiet() -> bool:
-        return not any(firing(cluster, each) for each in expects)
+    Ends take most of the time of most alerts, and few causes get into another's way; those that do are
+    ``alone``. `join` raises what went wrong, naming the alerts.
+    """
 
-    cluster.wait_for(quiet, "alerts of earlier tests to end", _QUIET_S)
-    with ThreadPoolExecutor(1) as watcher:
+    def __init__(self, cluster: ClusterUnderTest) -> None:
+        self._cluster = cluster
+        self._pool = ThreadPoolExecutor(64, thread_name_prefix="alerts")
+        self._running: list[Future[None]] = []
+        self._writing = Lock()
+
+    def beside(self, work: Callable[..., None], *arguments: object) -> None:
+        self._running.append(self._pool.submit(work, *arguments))
+
+    def join(self) -> None:
+        """Wait for all; each has a deadline of its own."""
+        running, self._running = self._running, []
+        wait(running)
+        wrong = [str(error) for each in running if (error := each.exception()) is not None]
+        assert not wrong, "\n".join(wrong)
+
+    def provoke(self, provocation: Provocation) -> None:
+        """Begin the cause, see every alert of it fire and be told, undo it; the end is watched beside."""
+        expects, cluster = provocation.expects, self._cluster
+
+        def quiet() -> bool:
+            return not any(firing(cluster, each) for each in expects)
+
+        cluster.wait_for(quiet, f"{provocation.name} of earlier tests to end", _QUIET_S)
         with provocation.begin(cluster) as began_s:
             fired = _first_moments(
                 cluster,
@@ -103,26 +121,52 @@ def test_alert_fires_for_its_cause_and_ends_with_it(
             if provocation.told:
                 keys = {each.key for each in expects}
                 cluster.wait_for(lambda: keys <= told(cluster), "Alertmanager to be told", 60)
-            undone_s = now_s()
-            # Watched from here on: undoing takes longer than some of them take to end.
-            over = watcher.submit(
-                _first_moments, cluster, expects,
-                lambda each: not firing(cluster, each), lambda each: each.ends_within_s, "over",
-            )  # fmt: skip
-        ended = over.result()
-    day = datetime.now(UTC).date().isoformat()
-    _record(
-        cluster,
-        {
+            # From here on, not from when it is undone: that takes longer than some of them take to end.
+            self.beside(self._end, expects, {key: at - began_s for key, at in fired.items()}, now_s())
+
+    def _end(self, expects: tuple[Expected, ...], fired_after_s: dict[str, float], undone_s: float) -> None:
+        cluster = self._cluster
+        ended = _first_moments(
+            cluster, expects, lambda each: not firing(cluster, each), lambda each: each.ends_within_s, "over"
+        )
+        figures = {
             key: {
-                "fired_after_s": round(fired[key] - began_s, 1),
-                "resolved_after_s": round(ended[key] - undone_s, 1),
+                "fired_after_s": round(fired_after_s[key], 1),
+                "resolved_after_s": round(at - undone_s, 1),
                 "time_scale": TIME_SCALE,
-                "measured_on": day,
+                "measured_on": datetime.now(UTC).date().isoformat(),
             }
-            for key in fired
-        },
-    )
+            for key, at in ended.items()
+        }
+        with self._writing:
+            _record(cluster, figures)
+
+
+@pytest.fixture(scope="module")
+def endings(cluster_session: ClusterUnderTest) -> Iterator[Endings]:
+    """What is still watched when the last test of this file is over is part of that test."""
+    watching = Endings(cluster_session)
+    yield watching
+    watching.join()
+
+
+@pytest.mark.parametrize(
+    "provocation",
+    [pytest.param(each, id=each.name, marks=() if each.short else pytest.mark.full) for each in PROVOCATIONS],
+)
+def test_alert_fires_for_its_cause_and_ends_with_it(
+    cluster: ClusterUnderTest,
+    endings: Endings,
+    provocation: Provocation,
+) -> None:
+    if provocation.beside:
+        endings.beside(endings.provoke, provocation)
+        return
+    if provocation.alone:
+        endings.join()
+    endings.provoke(provocation)
+    if provocation.alone:
+        endings.join()
 
 
 def test_rules_run_at_the_scale_that_the_figures_say(cluster: ClusterUnderTest) -> None:
