@@ -14,7 +14,7 @@ from loadgen.bench.engine import Bench, Plan
 from loadgen.bench.prepare import prepare, prepare_streams
 from loadgen.bench.table import markdown
 from warren import process
-from warren.errors import EXIT_FAILED, EXIT_OK
+from warren.errors import EXIT_FAILED, EXIT_OK, InconclusiveError
 from warren.operate import options
 from warren.operate.cli import NamedByFlag, json_option, topology_option
 
@@ -127,11 +127,13 @@ def _list(known: cells.Cells) -> None:
 
 
 def _measure(this: Bench, chosen: tuple[cells.Cell, ...], json_path: Path | None) -> None:
-    this.run(chosen)
+    unmeasured = this.run(chosen)
     text = markdown(this.record)
     this.record.path.with_suffix(".md").write_text(text, encoding="utf-8")
     options.write_json(json_path, this.record.as_dict())
     click.echo(text)
+    for name, error in unmeasured.items():
+        raise InconclusiveError(", ".join(unmeasured), f"not measured; {name}: {error.what}", error.remedy)
 
 
 @bench.command("ledger")

@@ -20,7 +20,7 @@ from loadgen.bench.stage import Stage
 from loadgen.container import Place
 from loadgen.roles import Protocol
 from warren.context import Context
-from warren.errors import DeadlineError, NotReadyError
+from warren.errors import DeadlineError, InconclusiveError, NotReadyError
 from warren.results import LoadResult, Second, iso
 
 #: Publishing goes on for this long after the window, so that the second reading still meets it.
@@ -69,8 +69,12 @@ class Bench:
         ]
         return [(turn, client) for turn, client in order if not self.record.has(cell, client, turn)]
 
-    def run(self, cells: tuple[Cell, ...]) -> None:
-        """Measure what the record lacks. Raises NotReadyError when a client fails; the rest is kept."""
+    def run(self, cells: tuple[Cell, ...]) -> dict[str, InconclusiveError]:
+        """Measure what the record lacks; the cells that could not be measured to their end, each with why.
+
+        Raises NotReadyError when a client or the cluster fails; what was measured is kept.
+        """
+        unmeasured = {}
         left = sum(len(self.missing(cell)) for cell in cells)
         self.context.say(
             f"{left} turns of {self.plan.seconds} s in {len(cells)} cells: about "
@@ -78,9 +82,14 @@ class Bench:
         )
         try:
             for cell in cells:
-                self._cell(cell)
+                try:
+                    self._cell(cell)
+                except InconclusiveError as error:
+                    self.context.say(f"{cell.name}: {error.where} {error.what}; on to the next cell")
+                    unmeasured[cell.name] = error
         finally:
             self.stage.remove()
+        return unmeasured
 
     def _cell(self, cell: Cell) -> None:
         missing = self.missing(cell)

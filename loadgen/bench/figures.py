@@ -9,7 +9,7 @@ from statistics import fmean, median
 from typing import Any
 
 from loadgen.bench.meter import Used
-from warren.errors import BadInputError, NotReadyError
+from warren.errors import BadInputError, InconclusiveError
 from warren.results import Second
 
 WARREN, PERFTEST = "Warren", "PerfTest"
@@ -52,13 +52,14 @@ class Turn:
 def reduce(seconds: Sequence[Second], used: Used, *, warmup_s: int, window_s: int) -> dict[str, float]:
     """The figures of a `Turn` from a run's seconds and the processor time used over its window.
 
-    Raises NotReadyError when the run sent nothing in the window.
+    Raises InconclusiveError when the run sent nothing in the window.
     """
     window = [each for each in seconds if warmup_s <= each.t_s < warmup_s + window_s]
     sent = fmean(each.published_per_s for each in window) if window else 0.0
     if not sent:
         what = f"sent nothing from its second {warmup_s} to {warmup_s + window_s}"
-        raise NotReadyError("the measured run", what)
+        remedy = "see whether an alarm blocks publishers: nodes with more memory_limit_mib bear larger cells"
+        raise InconclusiveError("the measured run", what, remedy)
     return {
         "sent_per_s": sent,
         "received_per_s": fmean(each.consumed_per_s for each in window),

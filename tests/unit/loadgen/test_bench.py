@@ -24,7 +24,7 @@ from loadgen.bench.table import markdown, table
 from loadgen.container import Place
 from loadgen.spec import LoadSpec
 from warren.connection import Credentials, Endpoint
-from warren.errors import BadInputError, BadInputsError, NotReadyError
+from warren.errors import BadInputError, BadInputsError, InconclusiveError, NotReadyError
 from warren.management import NotFoundError
 from warren.process import Completed
 from warren.results import Second
@@ -157,7 +157,7 @@ def test_only_the_seconds_of_the_window_count() -> None:
 def test_a_client_that_sent_nothing_in_the_window_is_told_and_not_taken_for_slow(
     rates: Sequence[float],
 ) -> None:
-    with pytest.raises(NotReadyError, match="sent nothing"):
+    with pytest.raises(InconclusiveError, match="sent nothing"):
         reduce(seconds(*rates), Used(client=1, brokers=1), warmup_s=2, window_s=2)
 
 
@@ -224,8 +224,11 @@ class Measured(Bench):
 
     played: list[tuple[str, str]]
     fails = ""
+    silent = ""
 
     def _warren(self, cell: Cell, node: str) -> dict[str, Any]:
+        if cell.name == self.silent:
+            raise InconclusiveError("the measured run", "sent nothing")
         return self._play(WARREN, node)
 
     def _perftest(self, cell: Cell, node: str) -> dict[str, Any]:
@@ -281,6 +284,15 @@ def test_the_objects_of_a_cell_are_made_emptied_after_each_turn_and_removed(tmp_
 def test_a_queue_without_all_its_members_is_not_measured(tmp_path: Path) -> None:
     with pytest.raises(NotReadyError, match=r"bench\.1"):
         a_bench(tmp_path, Api(online=2), PLAN).run((ONE,))
+
+
+def test_a_cell_that_cannot_be_measured_keeps_nobody_from_the_next(tmp_path: Path) -> None:
+    bench = a_bench(tmp_path, Api(), PLAN)
+    another = dataclasses.replace(ONE, name="another")
+    bench.silent = ONE.name
+    assert list(bench.run((ONE, another))) == [ONE.name]
+    assert len(bench.played) == 4
+    assert {each.cell for each in bench.record.turns} == {"another"}
 
 
 def test_what_was_measured_before_a_failure_is_kept_and_not_measured_again(tmp_path: Path) -> None:
