@@ -132,7 +132,8 @@ def _measure(this: Bench, chosen: tuple[cells.Cell, ...], json_path: Path | None
     this.record.path.with_suffix(".md").write_text(text, encoding="utf-8")
     options.write_json(json_path, this.record.as_dict())
     click.echo(text)
-    for name, error in unmeasured.items():
+    if unmeasured:
+        name, error = next(iter(unmeasured.items()))
         raise InconclusiveError(", ".join(unmeasured), f"not measured; {name}: {error.what}", error.remedy)
 
 
