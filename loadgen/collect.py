@@ -29,6 +29,7 @@ class Totals:
         self._latencies = Seconds()
         self._published: dict[str, int] = defaultdict(int)
         self._gaps: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._silent_ns: dict[str, int] = {}
         self._cpu_s: dict[str, float] = {}
         self._rss_bytes: dict[str, int] = {}
 
@@ -50,10 +51,16 @@ class Totals:
             if second >= 0 and short in ("confirm", "end_to_end"):
                 self._latencies.add(second, short, counts)
         self._gaps[worker] += [(int(start), int(end)) for start, end in tick.get("gaps", ())]
+        if "silent_ns" in tick:
+            self._silent_ns[worker] = int(tick["silent_ns"])
         self._cpu_s[worker] = float(tick.get("cpu_s", 0.0))
         self._rss_bytes[worker] = int(tick.get("max_rss_bytes", 0))
         if "in_flight" in tick:
             self.in_flight[worker] = int(tick["in_flight"])
+
+    def died(self, worker: str, at_ns: int) -> None:
+        """``worker`` is no more: from then on it is silent."""
+        self._silent_ns[worker] = at_ns
 
     def used(self, process: str, *, cpu_s: float, max_rss_bytes: int) -> None:
         """What a process that ticks do not tell of has used: the coordinator itself."""
@@ -156,7 +163,10 @@ class Totals:
         """The longest time in [start, end] in which none of ``workers`` had an event (10 ms and more)."""
         common: Sequence[tuple[int, int]] = [(start_ns, end_ns)]
         for worker in workers:
-            common = intersect(common, self._gaps.get(worker, []))
+            gaps = self._gaps.get(worker, [])
+            if worker in self._silent_ns:
+                gaps = [*gaps, (self._silent_ns[worker], end_ns)]
+            common = intersect(common, gaps)
         return max((end - start for start, end in common), default=0) / SECOND_NS
 
     def resources(self) -> Resources:
@@ -180,6 +190,7 @@ class Totals:
             "seconds": {str(at): dict(each) for at, each in self._seconds.items()},
             "latencies": {str(at): _flat(self._latencies.of(at)) for at in self._latencies},
             "gaps": {worker: [[*gap] for gap in gaps] for worker, gaps in self._gaps.items()},
+            "silent_ns": dict(self._silent_ns),
             "cpu_s": dict(self._cpu_s),
             "max_rss_bytes": dict(self._rss_bytes),
         }
@@ -200,6 +211,8 @@ class Totals:
                 self._latencies.add(int(at) + later_s, name, unpairs(flat))
         for worker, gaps in raw["gaps"].items():
             self._gaps[prefix + worker] += [(start + later_ns, end + later_ns) for start, end in gaps]
+        for worker, since in raw.get("silent_ns", {}).items():
+            self._silent_ns[prefix + worker] = since + later_ns
         self._cpu_s |= {prefix + process: used for process, used in raw["cpu_s"].items()}
         self._rss_bytes |= {prefix + process: used for process, used in raw["max_rss_bytes"].items()}
 

@@ -326,4 +326,4 @@ class Consumer:
         }
         if self._stamps is not None:
             histograms |= {name: pairs(each) for name, each in self._stamps.tick().items()}
-        return {"counts": counts, "histograms": histograms, "gaps": self._gaps.take()}
+        return {"counts": counts, "histograms": histograms, **self._gaps.tell()}

@@ -263,6 +263,8 @@ class Run:
 
     def _gone(self, member: Member) -> None:
         let_go = member.ended
+        if not let_go:
+            self.totals.died(member.name, time.monotonic_ns())
         member.ended = member.finished = True
         if self._ending or let_go:
             return

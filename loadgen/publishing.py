@@ -304,7 +304,7 @@ class Publishing(ABC):
         return {
             "counts": counts,
             "histograms": {name: pairs(each) for name, each in histograms.items() if each},
-            "gaps": self._gaps.take(),
+            **self._gaps.tell(),
             "in_flight": self._in_flight,
             "waiting": len(self._again),
         }

@@ -264,4 +264,4 @@ class Relay:
             for kind, split in zip(self._spec.classes, self._by_class, strict=True)
             for name, each in split.named(f"end_to_end.{kind}").items()
         }
-        return {"counts": counts, "histograms": histograms, "gaps": self._gaps.take()}
+        return {"counts": counts, "histograms": histograms, **self._gaps.tell()}

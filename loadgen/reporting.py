@@ -60,7 +60,7 @@ class TakingTurns(Reporting, Protocol):
 
 
 class Gaps:
-    """Silences between events, each told once it ended or at the end."""
+    """Silences between events, each told once it ended, and since when the one that lasts."""
 
     __slots__ = ("_last_ns", "_list")
 
@@ -76,9 +76,10 @@ class Gaps:
             self._list.append((self._last_ns, now_ns))
         self._last_ns = now_ns
 
-    def take(self) -> list[tuple[int, int]]:
+    def tell(self) -> dict[str, Any]:
+        """The part of a tick: silences that ended since the last one, and since when there has been none."""
         taken, self._list = self._list, []
-        return taken
+        return {"gaps": taken, "silent_ns": self._last_ns}
 
 
 class Voice:

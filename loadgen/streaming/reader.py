@@ -251,6 +251,6 @@ class Reader:
         return {
             "counts": counts,
             "histograms": histograms,
-            "gaps": self._gaps.take(),
+            **self._gaps.tell(),
             "offset": self._offsets.last,
         }

@@ -16,7 +16,7 @@ from loadgen.curve import SECOND_NS
 from loadgen.histogram import bucket_of
 from loadgen.metrics import LoadCollector
 from loadgen.pacing import steady
-from loadgen.reporting import pairs, unpairs
+from loadgen.reporting import Gaps, pairs, unpairs
 from warren.fault_record import FaultRecord
 from warren.results import Ledger, LoadResult, Verdict
 
@@ -125,6 +125,34 @@ def test_silence_of_all_is_where_each_was_silent() -> None:
     assert found.gap_max_s(["a", "b"], start_ns=0, end_ns=10 * SECOND_NS) == 1.0
     assert found.gap_max_s(["a"], start_ns=0, end_ns=10 * SECOND_NS) == 2.0
     assert found.gap_max_s(["a"], start_ns=int(2.5 * SECOND_NS), end_ns=10 * SECOND_NS) == 1.0
+
+
+def test_silence_that_lasts_to_the_end_counts() -> None:
+    busy, standby = Gaps(), Gaps()
+    for each in (busy, standby):
+        each.begin(1 * SECOND_NS)
+    for at_s in (1.2, 3.0):
+        busy.event(int(at_s * SECOND_NS))
+    found = Totals()
+    found.add("busy", tick(9, **busy.tell()))
+    found.add("standby", tick(9, **standby.tell()))
+    window = {"start_ns": 1 * SECOND_NS, "end_ns": 10 * SECOND_NS}
+    assert found.gap_max_s(["busy"], **window) == 7.0
+    assert found.gap_max_s(["busy", "standby"], **window) == 7.0
+    assert found.gap_max_s(["busy", "standby"], start_ns=1 * SECOND_NS, end_ns=4 * SECOND_NS) == 1.8
+
+
+def test_dead_worker_is_silent_from_its_death_on() -> None:
+    found = Totals()
+    found.add("dead", tick(0, gaps=[], silent_ns=2 * SECOND_NS))
+    found.died("dead", 3 * SECOND_NS)
+    found.add("heir", tick(9, gaps=[(1 * SECOND_NS, 8 * SECOND_NS)], silent_ns=int(9.9 * SECOND_NS)))
+    window = {"start_ns": 1 * SECOND_NS, "end_ns": 10 * SECOND_NS}
+    assert found.gap_max_s(["dead", "heir"], **window) == 5.0
+    merged = Totals()
+    merged.add_plain(json.loads(json.dumps(found.to_plain())), prefix="1-", later_ns=SECOND_NS)
+    window = {"start_ns": 2 * SECOND_NS, "end_ns": 11 * SECOND_NS}
+    assert merged.gap_max_s(["1-dead", "1-heir"], **window) == 5.0
 
 
 def test_intersection_of_intervals() -> None:

@@ -121,6 +121,7 @@ def test_consumer_that_dies_is_noted_and_replaced(tmp_path: Path) -> None:
     rig.go()
     assert "c-0 died: killed by signal 9" in rig.notes()
     assert "c-0~1" in rig.run.worker_names[1]
+    assert "c-0" in rig.run.totals.to_plain()["silent_ns"]
     assert not rig.run.publisher_died
 
 
