@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadgen.ledger import BitmapPart, Bits, Event, Kind, LogPart, read_bitmap, read_log
+from loadgen.ledger import UNFINISHED, BitmapPart, Bits, Event, Kind, LogPart, read_bitmap, read_log
 
 #: (queue, publisher)
 Unit = tuple[str, int]
@@ -150,5 +150,6 @@ def read_evidence(folder: Path, *, logs_of: Sequence[str] | None = None) -> Evid
     logs = [
         read_log(path) for path in sorted(folder.glob("*.log")) if logs_of is None or path.stem in logs_of
     ]
-    maps = [read_bitmap(path) for path in sorted(folder.iterdir()) if path.suffix != ".log"]
+    others = (path for path in sorted(folder.iterdir()) if path.suffix not in (".log", UNFINISHED))
+    maps = [read_bitmap(path) for path in others]
     return gather(maps, logs)

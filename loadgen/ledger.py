@@ -25,6 +25,8 @@ from typing import Any
 from warren.errors import BadInputError
 
 HEADER_BYTES = 4096
+#: Ends the name of a part that is being made: whoever reads meanwhile passes it over.
+UNFINISHED = ".new"
 #: Where the header page holds a live counter (u64): the messages published, written before they are sent.
 _COUNTER_AT = HEADER_BYTES - 8
 _GROW_BYTES = 1 << 20
@@ -112,9 +114,8 @@ class Bitmap:
         page = json.dumps({"schema": 1, **meaning}).encode() + b"\n"
         if len(page) > _COUNTER_AT:
             raise BadInputError(str(path), "the meaning of this part of the ledger does not fit its page")
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._fd = _make(path, os.O_RDWR, page.ljust(HEADER_BYTES, b"\0"))
         os.ftruncate(self._fd, HEADER_BYTES + _GROW_BYTES)
-        os.pwrite(self._fd, page, 0)
         self._map = mmap.mmap(self._fd, HEADER_BYTES + _GROW_BYTES)
         self._capacity = _GROW_BYTES * 8
 
@@ -153,8 +154,7 @@ class EventLog:
 
     def __init__(self, path: Path, meaning: Mapping[str, Any]) -> None:
         page = json.dumps({"schema": 1, **meaning}).encode() + b"\n"
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        os.write(self._fd, page.ljust(HEADER_BYTES, b"\0"))
+        self._fd = _make(path, os.O_WRONLY | os.O_APPEND, page.ljust(HEADER_BYTES, b"\0"))
         self._pending: list[bytes] = []
 
     def add(
@@ -180,6 +180,20 @@ class EventLog:
     def close(self) -> None:
         self.flush()
         os.close(self._fd)
+
+
+def _make(path: Path, flags: int, page: bytes) -> int:
+    """Create a part: it has its name once it has its first page, since the coordinator reads while workers
+    make theirs, and a worker may be killed at any moment. Returns it open; raises FileExistsError."""
+    new = path.with_name(path.name + UNFINISHED)
+    fd = os.open(new, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    if path.exists():
+        os.close(fd)
+        new.unlink()
+        raise FileExistsError(f"{path} is there already")
+    os.write(fd, page)
+    new.rename(path)
+    return fd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from loadgen.evidence import members
+from loadgen.evidence import members, read_evidence
 from loadgen.ledger import HEADER_BYTES, Bitmap, EventLog, Kind, read_bitmap, read_log
 from warren.errors import BadInputError
 
@@ -67,6 +69,45 @@ def test_record_cut_off_by_a_kill_is_dropped(tmp_path: Path) -> None:
     log.close()
     os.truncate(tmp_path / "l", (tmp_path / "l").stat().st_size - 7)
     assert [event.seq for event in read_log(tmp_path / "l").events] == [1]
+
+
+def test_part_is_seen_only_once_it_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The coordinator reads the folder now and then, and a worker makes its parts, or dies, at any moment."""
+    calls = ("open", "ftruncate", "write", "pwrite")
+    looks: list[int] = []
+    watched = _Watched(calls, lambda: looks.append(_parts(tmp_path)))
+    monkeypatch.setattr("loadgen.ledger.os", watched)
+    EventLog(tmp_path / "w.log", {"queue": "q"})
+    Bitmap(tmp_path / "w.done-0", {"kind": "done", "publisher": 0, "queue": "q"})
+    assert watched.seen >= {"open", "write", "ftruncate"}
+    assert looks[0] == 0
+    assert _parts(tmp_path) == 2
+
+
+def _parts(folder: Path) -> int:
+    found = read_evidence(folder)
+    return len(found.logs) + len(found.done)
+
+
+class _Watched:
+    """The module ``os``, with a look after each of ``calls``."""
+
+    def __init__(self, calls: tuple[str, ...], look: Callable[[], object]) -> None:
+        self._calls, self._look = calls, look
+        self.seen: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(os, name)
+        if name not in self._calls:
+            return real
+
+        def call(*args: Any) -> Any:
+            self.seen.add(name)
+            found = real(*args)
+            self._look()
+            return found
+
+        return call
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"x" * HEADER_BYTES, b'{"schema": 2}\n'])
