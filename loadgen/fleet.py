@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,4 +121,6 @@ class Fleet:
         text = (self.folder / f"{member.name}.stderr").read_text(encoding="utf-8", errors="replace").strip()
         code = member.process.returncode
         how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+        if code == -signal.SIGBUS:
+            how += ": its part of the ledger could not be written; is the disk full?"
         return f"{how}: {text.splitlines()[-1]}" if text else how

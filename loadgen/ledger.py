@@ -172,9 +172,10 @@ class EventLog:
         self._pending.append(_RECORD.pack(kind, detail, publisher, queue, seq, at_ns, aux, aux2))
 
     def flush(self) -> None:
-        """Write what is pending; to be called before the acks that depend on it leave."""
+        """Write what is pending; to be called before the acks that depend on it leave. Raises OSError where
+        not all of it could be written."""
         if self._pending:
-            os.write(self._fd, b"".join(self._pending))
+            _write(self._fd, b"".join(self._pending))
             self._pending.clear()
 
     def close(self) -> None:
@@ -191,9 +192,16 @@ def _make(path: Path, flags: int, page: bytes) -> int:
         os.close(fd)
         new.unlink()
         raise FileExistsError(f"{path} is there already")
-    os.write(fd, page)
+    _write(fd, page)
     new.rename(path)
     return fd
+
+
+def _write(fd: int, data: bytes) -> None:
+    """Write all of ``data``: on a disk that gets full, one call writes a part of it and says nothing."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

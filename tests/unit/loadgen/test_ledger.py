@@ -110,6 +110,21 @@ class _Watched:
         return call
 
 
+def test_log_that_could_not_be_written_to_its_end_is_an_error(tmp_path: Path) -> None:
+    """A disk that gets full takes the first half of a write, and the call succeeds."""
+    code = (
+        "import resource, sys; from pathlib import Path; from loadgen.ledger import *\n"
+        "log = EventLog(Path(sys.argv[1]) / 'l', {})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (HEADER_BYTES + 60, HEADER_BYTES + 60))\n"
+        "log.add(Kind.NACKED, 0, 1, 1); log.add(Kind.NACKED, 0, 2, 1); log.flush(); print('acks may leave')\n"
+    )
+    argv = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert "acks may leave" not in done.stdout
+    assert "OSError" in done.stderr
+    assert [event.seq for event in read_log(tmp_path / "l").events] == [1]
+
+
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"x" * HEADER_BYTES, b'{"schema": 2}\n'])
 def test_other_files_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "strange"
