@@ -243,6 +243,8 @@ class Run:
             member.ready = True
         elif kind == "finished":
             member.finished = True
+        elif kind == "refused" and self.t0_ns:
+            pass  # a node on its way down looks the same: it is told as lost next, and tries again
         elif kind == "refused":
             raise NotReadyError(
                 str(message.get("where", "broker")),
@@ -269,7 +271,7 @@ class Run:
         if self._ending or let_go:
             return
         why = self._fleet.why_gone(member)
-        if not member.ready:
+        if not member.ready and not self.t0_ns:
             raise NotReadyError(f"load worker {member.name}", f"ended before it was ready: {why}")
         self.totals.counts["died"] += 1
         self._note(f"{member.name} died: {why}; its part of the ledger is kept")

@@ -125,6 +125,35 @@ def test_consumer_that_dies_is_noted_and_replaced(tmp_path: Path) -> None:
     assert not rig.run.publisher_died
 
 
+_PUBLISHES_FOR_A_WHILE = """
+if spec["role"] == "publisher":
+    say(type="ready", where="a:1"); hear(); time.sleep(1.5); say(type="finished"); hear()
+    say(type="end"); sys.exit()
+if spec["name"] == "c-0":
+    say(type="ready", where="a:1"); hear(); os.kill(os.getpid(), 9)
+"""
+
+
+def test_replacement_that_dies_before_it_is_ready_is_replaced_in_its_turn(tmp_path: Path) -> None:
+    script = _PUBLISHES_FOR_A_WHILE + "if spec['name'] == 'c-0~1': sys.exit('no memory')\nwork()"
+    rig = Rig(tmp_path, script)
+    rig.go()
+    assert "c-0~1 died: exit status 1: no memory" in rig.notes()
+    assert "c-0~2" in rig.run.worker_names[1]
+
+
+def test_replacement_that_a_node_going_down_refuses_does_not_end_the_run(tmp_path: Path) -> None:
+    script = _PUBLISHES_FOR_A_WHILE + (
+        "if spec['name'] == 'c-0~1':\n"
+        "    say(type='refused', where='a:1', what='ACCESS_REFUSED')\n"
+        "    say(type='lost', where='a:1', what='ACCESS_REFUSED')\n"
+        "work()"
+    )
+    rig = Rig(tmp_path, script)
+    rig.go()
+    assert "c-0~1 lost a:1: ACCESS_REFUSED" in rig.notes()
+
+
 def test_publisher_that_dies_is_remembered(tmp_path: Path) -> None:
     script = (
         "if spec['role'] == 'publisher':\n"
