@@ -104,7 +104,10 @@ def figure(result: Mapping[str, Any], name: str) -> float | None:
     latencies = _latency_names()
     if name in latencies:
         latency, percentile = latencies[name]
-        return _number(result["latency_s"][latency].get(percentile))
+        found = result["latency_s"][latency]
+        if percentile != "count" and not found.get("count"):
+            return None  # a percentile of nothing is no 0, which would hold every limit
+        return _number(found.get(percentile))
     if name.startswith("oracles."):
         return _number(_walk(result["oracles"], name.split(".")[1:]))
     if name.startswith("dead_lettered."):

@@ -117,6 +117,9 @@ def test_round_trips_are_told(spec: LoadSpec) -> None:
     found = oracles.check(spec, evidence(), expectation(spec), totals)["round_trip_s"]
     assert (found["passed"], found["count"]) == (None, 1)
     assert found["p99"] == pytest.approx(0.25, rel=0.01)
+    none = oracles.check(spec, evidence(), expectation(spec), Totals())["round_trip_s"]
+    assert none["count"] == 0
+    assert "p99" not in none
 
 
 def test_requests_owe_the_server_and_an_answer(spec: LoadSpec) -> None:

@@ -54,6 +54,9 @@ RESULT = LoadResult(
         ("oracles.delays.passed == 1", 1.0, True),
         ("oracles.delays.step_9.error_p99_s < 0.5", None, None),
         ("reordered == 0", None, None),
+        ("p99_to_broker_s < 0.1", None, None),
+        ("max_confirm_s < 1h", None, None),
+        ("count_to_broker == 0", 0.0, True),
     ],
 )
 def test_threshold_is_held_against_the_result(
@@ -87,7 +90,8 @@ def test_expression_that_came_past_the_reader_is_bad_input() -> None:
 
 
 def test_every_figure_that_is_offered_can_be_found() -> None:
-    plain = RESULT.to_dict()
+    told = {each.name: Percentiles(count=1) for each in dataclasses.fields(Latencies)}
+    plain = dataclasses.replace(RESULT, latency_s=Latencies(**told)).to_dict()
     absent = {name for name in thresholds.known() if thresholds.figure(plain, name) is None}
     assert all(name.startswith("reordered") for name in absent)  # not judged in this result
 
