@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from loadgen import oracles, phases, thresholds
 from loadgen.codec import LAYOUTS, Layout, least_bytes
 from loadgen.curve import Phase
@@ -21,7 +19,7 @@ from loadgen.role_reader import NAME, RoleReader, act, objects
 from loadgen.roles import Act, ConsumerRole, Objects, PublisherRole, Rate, RelayRole, TakerRole, Tolerances
 from loadgen.spec import usual_wakes_per_s
 from warren.errors import BadInputError
-from warren.reader import Document, Section, parse_file
+from warren.reader import Document, Section, parse_file, value_of
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
 #: What ``vhost:`` says for a virtual host that is made for the run.
@@ -123,8 +121,8 @@ def override(data: dict[Any, Any], key: str, value: str) -> None:
     if not isinstance(at, dict):
         raise BadInputError(f"--set {key}", f"'{'.'.join(path)}' has no keys of its own")
     try:
-        at[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        at[last] = value_of(value)
+    except ValueError as error:
         raise BadInputError(f"--set {key}", f"{value!r} is not a value: {error}") from error
 
 

@@ -70,6 +70,16 @@ def _load(text: str) -> Any:
     return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - likewise
 
 
+def value_of(text: str) -> Any:
+    """What YAML given on a command line says. Raises ValueError, saying what is wrong with it."""
+    try:
+        return _load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(getattr(error, "problem", None) or error)) from error
+    except RecursionError as error:
+        raise ValueError("is nested too deep") from error
+
+
 def plain(text: str) -> Any:
     """What YAML of our own making says; nothing in it is judged."""
     return yaml.load(text, Loader=_FAST)  # noqa: S506 - a SafeLoader in C
@@ -133,7 +143,8 @@ def parse_file(path: Path) -> tuple[Document, Section]:
 _GREATEST = 2**63
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a number, finite and no truth value, that 64 bits hold."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     return abs(value) < _GREATEST  # false for .inf and .nan too
@@ -145,7 +156,7 @@ def _is_plain(value: Any) -> bool:
         return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
     if isinstance(value, list):
         return all(_is_plain(item) for item in value)
-    return isinstance(value, (str, bool)) or _is_number(value)
+    return isinstance(value, (str, bool)) or is_number(value)
 
 
 @dataclass(slots=True)
@@ -201,7 +212,7 @@ class Section:
         self, key: str, default: int = _MISSING, *, low: int | None = None, high: int | None = None
     ) -> int:
         value = int(
-            self._typed(key, default, lambda v: isinstance(v, int) and _is_number(v), "a whole number", 0)
+            self._typed(key, default, lambda v: isinstance(v, int) and is_number(v), "a whole number", 0)
         )
         self._range(key, value, low, high)
         return value
@@ -209,12 +220,12 @@ class Section:
     def number(
         self, key: str, default: float = _MISSING, *, low: float | None = None, high: float | None = None
     ) -> float:
-        value = float(self._typed(key, default, _is_number, "a finite number", 0))
+        value = float(self._typed(key, default, is_number, "a finite number", 0))
         self._range(key, value, low, high)
         return value
 
     def _range(self, key: str, value: float, low: float | None, high: float | None) -> None:
-        if not _is_number(self.data.get(key)):
+        if not is_number(self.data.get(key)):
             return  # not given, or refused already
         if (low is not None and value < low) or (high is not None and value > high):
             span = f"at least {low:g}" if high is None else f"from {low or 0:g} to {high:g}"

@@ -176,6 +176,22 @@ def test_override_that_leads_nowhere_is_refused(tmp_path: Path, key: str) -> Non
         read(tmp_path, {key: "1"})
 
 
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("2026-13-45", "month"),
+        ("9" * 5000, "digits"),
+        ("[" * 5000, "nested too deep"),
+        ("{a: 1, a: 2}", "'a' is given twice"),
+        ("[1", "expected"),
+    ],
+)
+def test_override_that_is_no_value_is_refused_by_name(tmp_path: Path, value: str, word: str) -> None:
+    with pytest.raises(BadInputError, match=word) as caught:
+        read(tmp_path, {"rate": value})
+    assert caught.value.where == "--set rate"
+
+
 def test_override_of_an_unknown_key_is_refused_by_the_reader(tmp_path: Path) -> None:
     with pytest.raises(BadInputsError, match="cuont"):
         read(tmp_path, {"consumers.worker.cuont": "1"})
