@@ -27,7 +27,8 @@ from loadgen.roles import (
     Slow,
     To,
 )
-from warren.reader import Section
+from warren import topology_settings
+from warren.reader import Section, is_number
 from warren.topology import RESERVED_PREFIX
 from warren.topology_reader import read_binding, read_exchange, read_queue
 
@@ -139,7 +140,8 @@ def _crash_on_tries(section: Section) -> tuple[int, ...]:
     key = "crash_on_tries"
     section.known.add(key)
     raw = section.data.get(key, [])
-    most = len(section.data.get("delays_s") or ())
+    delays = section.data.get("delays_s")
+    most = len(delays) if isinstance(delays, list) else 0
     if not isinstance(raw, list) or any(type(each) is not int or not 0 <= each <= most for each in raw):
         section.fault(key, f"must be a list of tries from 0 to {most}, the number of delays; it is {raw!r}")
         return ()
@@ -252,11 +254,9 @@ def numbers(section: Section, key: str) -> tuple[float, ...]:
     """A list of numbers from 0 up, not all 0; empty where it is not given."""
     section.known.add(key)
     raw = section.data.get(key, [])
-    good = isinstance(raw, list) and all(
-        isinstance(each, (int, float)) and not isinstance(each, bool) and each >= 0 for each in raw
-    )
+    good = isinstance(raw, list) and all(is_number(each) and each >= 0 for each in raw)
     if not good or (raw and sum(raw) <= 0):
-        section.fault(key, f"must be a list of numbers from 0 up, not all 0; it is {raw!r}")
+        section.fault(key, f"must be a list of finite numbers from 0 up, not all 0; it is {raw!r}")
         return ()
     return tuple(float(each) for each in raw)
 
@@ -289,6 +289,9 @@ def objects(section: Section) -> Objects:
             if each.name in seen:
                 section.fault(f"{kind}[{each.name}]", "is given twice", "keep one of them")
             seen.add(each.name)
+            path = section.at(f"{kind}[{each.name}].arguments")
+            for at, what, remedy in topology_settings.settings(path, each.arguments):
+                section.document.fault(at, what, remedy)
     for queue in found.queues:
         if queue.objective is not None:
             section.fault(f"queues[{queue.name}].objective", "belongs to the topology's queues only")

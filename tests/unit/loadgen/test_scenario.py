@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,18 @@ def test_retry_touches_every_rung_and_the_failed_queue(topology: Topology) -> No
         (
             {"consumers": [{**PLAIN["consumers"][0], "crash_on_tries": [0], "crash_every": 9}]},
             "consumers[worker].crash_on_tries",
+        ),
+        ({"consumers": [{**PLAIN["consumers"][0], "failures": [1, math.inf]}]}, "consumers[worker].failures"),
+        ({"consumers": [{**PLAIN["consumers"][0], "failures": [10**400]}]}, "consumers[worker].failures"),
+        ({"consumers": [{**PLAIN["consumers"][0], "delays_s": [math.inf]}]}, "consumers[worker].delays_s"),
+        ({"consumers": [{**PLAIN["consumers"][0], "delays_s": 5}]}, "consumers[worker].delays_s"),
+        (
+            {"objects": {"queues": [{"name": "warren.q", "arguments": {"x-dead-letter-exchange": ["a"]}}]}},
+            "objects.queues[warren.q].arguments.x-dead-letter-exchange",
+        ),
+        (
+            {"objects": {"queues": [{"name": "warren.q", "arguments": {"x-message-ttl": "5s"}}]}},
+            "objects.queues[warren.q].arguments.x-message-ttl",
         ),
         ({"tolerances": {"lost": 1}}, "tolerances.lost"),
         ({"thresholds": ["lots == 0"]}, "thresholds"),
