@@ -59,6 +59,8 @@ class Run:
         self._sent: dict[int, int] = {}
         self._offsets: dict[str, int] = {}
         self._ending = self._lost_any = False
+        #: Why what is missing after the drain may still be in the broker.
+        self.unfinished = ""
 
     # --- steps
 
@@ -163,12 +165,23 @@ class Run:
                 before, last_ns = waiting, now
             if now - last_ns > silence_s * SECOND_NS:
                 self._note(f"the drain gave up: nothing came for {silence_s:g} s, {waiting} still missing")
+                self.unfinished = self._deserted()
                 return False
             left_s = silence_s - (now - last_ns) / SECOND_NS
             self._telling.waits_for = waits_for(gone, self._unread(), self.spec.hold_back_s, left_s)
             self._pause(_CHECK_EVERY_S)
+        return self._skipped()
+
+    def _skipped(self) -> bool:
         self._note("the drain was skipped")
+        self.unfinished = "it was skipped"
         return False
+
+    def _deserted(self) -> str:
+        """Says so where nobody takes from a queue any more: what waits there is not lost."""
+        taking = {member.role for name in self._consumers if (member := self._fleet.members[name]).linked}
+        left = [role for role in self.spec.takers if role.does != "replay" and role.name not in taking]
+        return f"nobody was connected to take from {left[0].queue}" if left else ""
 
     def _unread(self) -> int:
         specs = (self._fleet.members[name].spec for name in self._consumers)
@@ -191,8 +204,7 @@ class Run:
                 return True
             self._telling.waits_for = f"messages of any part (ends after {left_s:.0f} s of silence)"
             self._pause(min(_CHECK_EVERY_S, left_s))
-        self._note("the drain was skipped")
-        return False
+        return self._skipped()
 
     def close(self) -> None:
         """End the workers; each flushes its acks first."""
@@ -240,7 +252,7 @@ class Run:
                 self._sent[member.spec.index] = self.totals.published_by(member.name)
             member.ended = member.ended or kind == "end"
         elif kind == "ready":
-            member.ready = True
+            member.ready = member.linked = True
         elif kind == "finished":
             member.finished = True
         elif kind == "refused" and self.t0_ns:
@@ -257,10 +269,11 @@ class Run:
         elif kind == "gone":
             self._gone(member)
         elif kind == "lost":
-            self._lost_any = True
+            self._lost_any, member.linked = True, False
             member.last_error = f"{message['where']}: {message['what']}"
             self._note(f"{member.name} lost {member.last_error}")
         else:
+            member.linked = member.linked or kind == "connected"
             self._note(f"{member.name} {message.get('text') or 'connected to ' + str(message.get('where'))}")
 
     def _gone(self, member: Member) -> None:
@@ -268,6 +281,7 @@ class Run:
         if not let_go:
             self.totals.died(member.name, time.monotonic_ns())
         member.ended = member.finished = True
+        member.linked = False
         if self._ending or let_go:
             return
         why = self._fleet.why_gone(member)

@@ -28,6 +28,8 @@ class Member:
     process: subprocess.Popen[bytes]
     errors: BinaryIO
     ready: bool = False
+    #: Connected now, as far as it said.
+    linked: bool = False
     finished: bool = False
     ended: bool = False
     buffer: bytes = b""
@@ -36,6 +38,11 @@ class Member:
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def role(self) -> str:
+        """The name of its role; who replaces a dead one goes by that one's."""
+        return self.name.partition("~")[0].rpartition("-")[0]
 
 
 @dataclass(slots=True)

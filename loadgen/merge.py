@@ -39,6 +39,7 @@ class Joined:
     worker_names: tuple[list[str], list[str]]
     publisher_died: bool
     interrupted: bool
+    unfinished: str
     ledger: Path
 
     def evidence(self) -> Evidence:
@@ -140,6 +141,7 @@ def _joined(parts: Sequence[Measured], out: Path) -> Joined:
         ),
         publisher_died=any(part.publisher_died for part in parts),
         interrupted=any(part.interrupted for part in parts),
+        unfinished="" if all(part.timing.drained for part in parts) else "a part's was skipped",
         ledger=out / _LEDGER,
     )
 

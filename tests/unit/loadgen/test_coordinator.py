@@ -19,9 +19,10 @@ from loadgen.interrupts import Interrupts
 from loadgen.replacing import Replacements
 from loadgen.roster import consumers, expectation, publishers
 from loadgen.spec import ConsumerRole, ConsumerSpec, LoadSpec, PublisherRole
+from loadgen.verdict import Timing, conclude
 from warren.connection import Credentials, Endpoint
 from warren.errors import NotReadyError
-from warren.results import iso
+from warren.results import LoadResult, Verdict, iso
 
 #: A worker that reads its spec, then does what the test appends for its role.
 _WORKER = """
@@ -76,6 +77,26 @@ class Rig:
             self.run.drain(expected)
         finally:
             self.run.close()
+
+    def judged(self, *, skips_drain: bool = False) -> LoadResult:
+        """The result of a whole run."""
+        expected, started = expectation(self.spec), datetime.now(UTC)
+        try:
+            self.run.open()
+            published_ns = self.run.publish(expected)
+            self.interrupts.count = 2 * skips_drain
+            drained = self.run.drain(expected)
+        finally:
+            self.run.close()
+        timing = Timing(
+            started=started,
+            ended=datetime.now(UTC),
+            t0_ns=self.run.t0_ns,
+            published_ns=published_ns,
+            drained_ns=time.monotonic_ns(),
+            drained=drained,
+        )
+        return conclude(self.run, expected, timing)
 
     def notes(self) -> str:
         return "\n".join(self.run.notes)
@@ -152,6 +173,41 @@ def test_replacement_that_a_node_going_down_refuses_does_not_end_the_run(tmp_pat
     rig = Rig(tmp_path, script)
     rig.go()
     assert "c-0~1 lost a:1: ACCESS_REFUSED" in rig.notes()
+
+
+#: The publisher has one confirmed message on record, which nobody brings to an end.
+_CONFIRMS_ONE = """
+from pathlib import Path
+from loadgen.ledger import Bitmap
+if spec["role"] == "publisher":
+    kind = {"publisher": 0, "kind": "confirmed", "worker": "p-0"}
+    confirmed = Bitmap(Path(spec["folder"]) / "p-0.confirmed", kind)
+    confirmed.set_counter(1)
+    confirmed.test_and_set(0)
+"""
+
+
+def test_drain_that_waited_in_vain_leaves_what_is_missing_lost(tmp_path: Path) -> None:
+    found = Rig(tmp_path, _CONFIRMS_ONE + "work()", drain_silence_s=0.2).judged()
+    assert (found.verdict, found.ledger.lost) == (Verdict.FAILED, 1)
+
+
+def test_drain_that_was_skipped_calls_nothing_lost(tmp_path: Path) -> None:
+    found = Rig(tmp_path, _CONFIRMS_ONE + "work()", drain_silence_s=60.0).judged(skips_drain=True)
+    assert (found.verdict, found.ledger.lost) == (Verdict.INCONCLUSIVE, 0)
+    assert "it was skipped: 1 confirmed messages are unaccounted for" in "; ".join(found.reasons)
+
+
+def test_queue_that_nobody_is_left_to_take_from_loses_nothing(tmp_path: Path) -> None:
+    script = _CONFIRMS_ONE + (
+        "if spec['role'] == 'consumer':\n"
+        "    say(type='ready', where='a:1'); hear(); say(type='lost', where='a:1', what='refused'); hear()\n"
+        "    say(type='end'); sys.exit()\n"
+        "work()"
+    )
+    found = Rig(tmp_path, script, drain_silence_s=0.2).judged()
+    assert (found.verdict, found.ledger.lost) == (Verdict.INCONCLUSIVE, 0)
+    assert "nobody was connected to take from q: 1 confirmed" in "; ".join(found.reasons)
 
 
 def test_publisher_that_dies_is_remembered(tmp_path: Path) -> None:
