@@ -159,7 +159,7 @@ class Publishing(ABC):
         """Everything unanswered is in doubt and will be published again under its own number."""
         now = time.monotonic_ns()
         for seq, intended_ns, attempt in sorted(unanswered, reverse=True):
-            self._log.add(Kind.IN_DOUBT, self._spec.index, seq, now, detail=attempt)
+            self._log.add(Kind.IN_DOUBT, self._spec.index, seq, now, detail=min(attempt, 255))
             self._again.appendleft(Again(seq, intended_ns, attempt + 1, now, nacked=False))
         self._in_flight = 0
         self._log.flush()

@@ -271,6 +271,21 @@ def test_unanswered_messages_are_in_doubt_and_leave_again_first(rig: Rig) -> Non
     assert rig.kinds() == [Kind.IN_DOUBT] * 4 + [Kind.REPUBLISHED] * 4
 
 
+def test_message_may_be_in_doubt_after_any_number_of_attempts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that refuses for a minute is asked 300 times, and then the connection goes."""
+    rig = Rig(tmp_path, monkeypatch, window=1, publish_deadline_s=3600.0)
+    rig.start()
+    for attempt in range(300):
+        rig.at(attempt * 200)
+        rig.confirm(attempt + 1, ack=False)
+    rig.at(300 * 200)
+    rig.job.lost()
+    doubt = [event for event in read_log(tmp_path / "p.log").events if event.kind is Kind.IN_DOUBT]
+    assert [(event.seq, event.detail) for event in doubt] == [(0, 255)]
+
+
 def test_nothing_is_sent_while_there_is_no_connection(rig: Rig) -> None:
     rig.job.lost()
     before = rig.connection
