@@ -219,7 +219,7 @@ class Publishing(ABC):
             abandoned += 1
             seq += 1
             intended = self._worker.t0_ns + self._schedule.intended_ns(seq)
-        self._counts["failed"] += abandoned
+        self._fail(abandoned)
         self._creating = False
         self._worker.say("note", text=f"could not send {abandoned} messages in time and left them unsent")
 
@@ -248,13 +248,19 @@ class Publishing(ABC):
     def _give_up(self, message: Again) -> None:
         """Past its deadline: it stays nacked or in doubt for good."""
         del message
-        self._counts["failed"] += 1
+        self._fail()
+
+    def _fail(self, count: int = 1) -> None:
+        """Count what has no confirm in time. What was under way at the finish has been counted there,
+        whatever is heard of it later."""
+        if not self._said_finished:
+            self._counts["failed"] += count
 
     def _settle(self, now_ns: int) -> None:
         """Nothing new is made: say so once everything is answered or past its deadline."""
         late = max(self._end_ns + self._deadline_ns, self._last_sent_ns + _LAST_ANSWER_NS)
         if now_ns >= late:
-            self._counts["failed"] += self._in_flight + len(self._again)
+            self._fail(self._in_flight + len(self._again))
             self._again.clear()
         if now_ns >= late or (not self._in_flight and not self._again):
             self._said_finished = True
@@ -272,7 +278,7 @@ class Publishing(ABC):
         record(self._confirms.of(intended_ns - self._worker.t0_ns), latency)
         self._counts["confirmed"] += 1
         if latency > self._deadline_ns:
-            self._counts["failed"] += 1
+            self._fail()
             self._log.add(Kind.CONFIRMED_LATE, self._spec.index, seq, now)
         if self._spec.confirm_times:
             kind = self._kinds[self._classes.of(self._spec.index, seq)]
@@ -282,7 +288,7 @@ class Publishing(ABC):
         seq, intended_ns, attempt = slot
         self._note_nack(seq, attempt, now)
         if now + _NACK_PAUSE_NS - intended_ns > self._deadline_ns:
-            self._counts["failed"] += 1
+            self._fail()
             return
         self._again.append(Again(seq, intended_ns, attempt + 1, now + _NACK_PAUSE_NS, nacked=True))
 

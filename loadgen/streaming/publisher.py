@@ -116,7 +116,7 @@ class Publisher(Publishing):
         seq, intended_ns, attempt = slot
         self._note_nack(seq, attempt, now)
         if seq < self._highest_stored:
-            self._counts["failed"] += 1
+            self._fail()
             return
         # Before anything new: on the next connection, in order with what is in doubt.
         self._again.append(Again(seq, intended_ns, attempt + 1, now, nacked=True))

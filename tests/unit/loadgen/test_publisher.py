@@ -358,6 +358,20 @@ def test_unanswered_message_does_not_keep_the_run_open_for_ever(rig: Rig) -> Non
     assert rig.job.tick()["counts"]["failed"] == 1
 
 
+def test_failed_publish_counts_once_whatever_is_heard_of_it_after_the_finish(rig: Rig) -> None:
+    for ms in (0, 1000, 32_000, 32_001):
+        rig.at(ms)
+    assert rig.worker.said[-1] == ("finished", {"published": 10, "unanswered": 10})
+    failed = rig.job.tick()["counts"]["failed"]
+    assert failed >= 10
+    rig.clock.now += SECOND_NS
+    rig.confirm(3, multiple=True)
+    rig.confirm(4, ack=False)
+    rig.job.lost()
+    rig.at(34_000)
+    assert rig.job.tick()["counts"].get("failed", 0) == 0
+
+
 def test_publisher_does_not_finish_before_it_has_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
