@@ -49,6 +49,20 @@ class Evidence:
             add(found.setdefault(event.publisher, bytearray()), event.seq)
         return found
 
+    def returned(self) -> dict[int, int]:
+        """Per publisher, the messages that came back when they were last sent.
+
+        One that came back, was in doubt and was sent again is where that took it.
+        """
+        found: dict[int, bytearray] = {}
+        for _, event in self.events(Kind.RETURNED, Kind.REPUBLISHED):
+            bits = found.setdefault(event.publisher, bytearray())
+            if event.kind is Kind.RETURNED:
+                add(bits, event.seq)
+            elif holds(bits, event.seq):
+                bits[event.seq >> 3] &= ~(1 << (event.seq & 7))
+        return {publisher: number(bits) for publisher, bits in found.items()}
+
     def final(self, queue: str, publisher: int) -> int:
         """The messages of ``publisher`` that ``queue`` brought to a final state."""
         return self.done_bits(queue, publisher) | self.dead_bits(queue, publisher)

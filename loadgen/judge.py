@@ -27,7 +27,7 @@ class Duplicates:
 
 def missing(evidence: Evidence, expected: Expectation) -> dict[tuple[str, int], int]:
     """Per (queue, publisher), the set of confirmed messages that are in no final state (yet)."""
-    returned = evidence.sequences(Kind.RETURNED)
+    returned = evidence.returned()
     found: dict[tuple[str, int], int] = {}
     for publisher, queues in expected.destinations.items():
         held = evidence.confirmed.get(publisher, 0) & ~returned.get(publisher, 0)
@@ -66,7 +66,7 @@ def judge(evidence: Evidence, expected: Expectation, *, deliveries: int = 0) -> 
         confirmed=confirmed,
         nacked=nacked_count,
         in_doubt=published - confirmed - nacked_count,
-        returned=_count(evidence.sequences(Kind.RETURNED)),
+        returned=_count(evidence.returned()),
         nacked_delivered=_seen_of(evidence, expected, nacked),
         recovered=_seen_of(evidence, expected, _in_doubt(evidence, nacked)),
         received=_received(evidence, expected),

@@ -13,7 +13,6 @@ from loadgen import roster
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence
 from loadgen.expectation import Expectation
-from loadgen.ledger import Kind
 from loadgen.spec import LoadSpec
 
 
@@ -22,7 +21,7 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
     each class without a way, how many were published and came back."""
     del totals
     kinds: dict[str, dict[str, int]] = {}
-    came = evidence.sequences(Kind.RETURNED)
+    came = evidence.returned()
     counts = {"expected": 0, "returned": 0, "vanished": 0, "returned_though_routable": 0}
     for publisher, role in enumerate(roster.each_publisher(spec)):
         published, back = evidence.published.get(publisher, 0), came.get(publisher, 0)

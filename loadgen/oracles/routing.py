@@ -15,7 +15,6 @@ from typing import Any
 from loadgen.collect import Totals
 from loadgen.evidence import Evidence
 from loadgen.expectation import Expectation
-from loadgen.ledger import Kind
 from loadgen.spec import LoadSpec
 from warren.topology import Binding
 
@@ -54,7 +53,7 @@ def _bindings(spec: LoadSpec, evidence: Evidence, expected: Expectation) -> dict
 
 def _queue(spec: LoadSpec, evidence: Evidence, expected: Expectation, queue: str) -> dict[str, Any]:
     """Counts of one queue, over all publishers. Unconfirmed messages are owed by nobody, and leak nowhere."""
-    returned = evidence.sequences(Kind.RETURNED)
+    returned = evidence.returned()
     counts = Counter({"owed": 0, "received": 0, "missing": 0, "leaked": 0})
     for publisher, published in evidence.published.items():
         ways = expected.owed(queue, publisher, published)

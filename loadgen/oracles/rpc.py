@@ -44,7 +44,7 @@ def _correlation(evidence: Evidence) -> Mapping[str, Any]:
 
 def _answered(evidence: Evidence, expected: Expectation) -> Mapping[str, Any]:
     """Every confirmed request has its answer; nothing has one that was never asked."""
-    returned = evidence.sequences(Kind.RETURNED)
+    returned = evidence.returned()
     asked = answered = never = invented = 0
     for publisher, units in expected.destinations.items():
         if REPLIES not in units:

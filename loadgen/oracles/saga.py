@@ -79,7 +79,7 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
     """``one_end``: sagas by planned path, and those in another end, in two or in none. ``steps``: whether
     each step was taken, after the one before, and no other. ``repeats``: steps taken again, and why."""
     del expected, totals
-    paths, returned = Paths(spec), evidence.sequences(Kind.RETURNED)
+    paths, returned = Paths(spec), evidence.returned()
     sagas = {
         (publisher, seq): paths.of(publisher, seq)
         for publisher, bits in evidence.confirmed.items()

@@ -104,6 +104,19 @@ def nack_then_lose_the_answer(run: Record) -> None:
     run.forget(7)
 
 
+def return_then_store_and_lose(run: Record) -> None:
+    """It came back, its confirm was lost with the connection; the next attempt was routed, and confirmed."""
+    for kind in (Kind.RETURNED, Kind.IN_DOUBT, Kind.REPUBLISHED):
+        run.event(kind, 7)
+    run.forget(7)
+
+
+def return_twice(run: Record) -> None:
+    for kind in (Kind.RETURNED, Kind.IN_DOUBT, Kind.REPUBLISHED, Kind.RETURNED):
+        run.event(kind, 7)
+    run.forget(7)
+
+
 def nack_then_confirm(run: Record) -> None:
     run.event(Kind.NACKED, 7)
     run.event(Kind.REPUBLISHED, 7, detail=1)
@@ -188,6 +201,8 @@ CASES = {
     nack_then_lose_the_answer: {"confirmed": 99, "in_doubt": 1, "received": 99, "republished": 1},
     nack_then_confirm: {"republished": 1},
     hand_back: {"returned": 1, "received": 99},
+    return_then_store_and_lose: {"lost": 1, "received": 99, "republished": 1},
+    return_twice: {"returned": 1, "received": 99, "republished": 1},
     redeliver_to_the_same: {"duplicates_redelivered": 1},
     redeliver_to_another: {"duplicates_redelivered": 1},
     retry_at_two_with_an_old_flag: {"duplicates_redelivered": 1},
