@@ -29,6 +29,8 @@ class Evidence:
     done: dict[Unit, list[int]] = field(default_factory=dict)
     dead: dict[tuple[str, int, str], list[int]] = field(default_factory=dict)
     logs: list[LogPart] = field(default_factory=list)
+    #: Whose parts hold what was done or dead of a unit.
+    takers: dict[Unit, set[str]] = field(default_factory=dict)
 
     def events(self, *kinds: Kind) -> Iterator[tuple[str, Event]]:
         """Events of the given kinds with the queue that they concern (empty for publishers')."""
@@ -48,6 +50,21 @@ class Evidence:
         for _, event in self.events(*kinds):
             add(found.setdefault(event.publisher, bytearray()), event.seq)
         return found
+
+    def noted(self, *kinds: Kind) -> dict[Unit, int]:
+        """Per unit, the messages that have an event of one of ``kinds`` by one of those who took from there:
+        what the consumer of another queue noted of a message says nothing of this one."""
+        seen: dict[tuple[str, int], bytearray] = {}
+        for log in self.logs:
+            worker = str(log.meaning.get("worker", ""))
+            for event in log.events:
+                if event.kind in kinds:
+                    add(seen.setdefault((worker, event.publisher), bytearray()), event.seq)
+        sets = {key: number(bits) for key, bits in seen.items()}
+        return {
+            (queue, publisher): union(sets.get((worker, publisher), 0) for worker in workers)
+            for (queue, publisher), workers in self.takers.items()
+        }
 
     def returned(self) -> dict[int, int]:
         """Per publisher, the messages that came back when they were last sent.
@@ -147,6 +164,9 @@ def _place(found: Evidence, part: BitmapPart) -> None:
     meaning: Mapping[str, object] = part.meaning
     publisher = int(str(meaning["publisher"]))
     kind = Bits(str(meaning["kind"]))
+    if kind is not Bits.CONFIRMED:
+        unit = (str(meaning["queue"]), publisher)
+        found.takers.setdefault(unit, set()).add(str(meaning.get("worker", "")))
     if kind is Bits.CONFIRMED:
         found.published[publisher] = found.published.get(publisher, 0) + part.counter
         found.confirmed[publisher] = found.confirmed.get(publisher, 0) | part.bits

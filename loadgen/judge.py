@@ -162,13 +162,13 @@ def _duplicates(evidence: Evidence) -> Duplicates:
             own_retry += 1
         else:
             unflagged += 1
-    flagged = evidence.sequences(Kind.REDELIVERED, Kind.FLAGGED)
+    flagged = evidence.noted(Kind.REDELIVERED, Kind.FLAGGED)
     again = {publisher: number(bits) for publisher, bits in retried.items()}
     for queue, publisher in evidence.units():
         seen = 0
         for part in _final_parts(evidence, queue, publisher):
             double, seen = seen & part, seen | part
-            excused = double & flagged.get(publisher, 0)
+            excused = double & flagged.get((queue, publisher), 0)
             own = double & ~excused & again.get(publisher, 0)
             redelivered += excused.bit_count()
             own_retry += own.bit_count()

@@ -23,7 +23,7 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
     del expected, totals
     planned = sum(map(deaths, spec.takers))
     died = sum("~" in str(part.meaning.get("worker", "")) for part in evidence.logs)
-    flagged = evidence.sequences(Kind.REDELIVERED)
+    flagged = evidence.noted(Kind.REDELIVERED)
     once = again = unflagged = 0
     for queue, publisher in evidence.units():
         seen = twice = 0
@@ -32,7 +32,7 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
             seen |= part
         again += twice.bit_count()
         once += (seen & ~twice).bit_count()
-        unflagged += (twice & ~flagged.get(publisher, 0)).bit_count()
+        unflagged += (twice & ~flagged.get((queue, publisher), 0)).bit_count()
     redelivered = sum(1 for _ in evidence.events(Kind.REDELIVERED))
     figures = {
         "planned": planned,

@@ -146,7 +146,13 @@ def crashed(
     logs.append(
         LogPart(meaning={"worker": "worker-1"}, events=tuple(Event(Kind.REDELIVERED, 0, s) for s in flagged))
     )
-    evidence = Evidence(published={0: 8}, confirmed={0: 255}, done={("q", 0): list(parts)}, logs=logs)
+    evidence = Evidence(
+        published={0: 8},
+        confirmed={0: 255},
+        done={("q", 0): list(parts)},
+        logs=logs,
+        takers={("q", 0): {"worker-0", "worker-1"}},
+    )
     return checked(spec_of("crash", MORTAL), evidence)["redone"]
 
 

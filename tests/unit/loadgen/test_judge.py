@@ -53,7 +53,7 @@ class Record:
         maps += [_bits(Bits.DEAD, seqs, queue=queue, reason=why) for (queue, why), seqs in self.dead.items()]
         logs = [
             LogPart(meaning={}, events=tuple(self.of_publisher)),
-            LogPart(meaning={"queue": QUEUE}, events=tuple(self.of_consumer)),
+            LogPart(meaning={"queue": QUEUE, "worker": "a"}, events=tuple(self.of_consumer)),
         ]
         return gather(maps, logs)
 
@@ -260,6 +260,15 @@ def test_fanned_out_message_is_owed_to_each_queue() -> None:
     ledger = run.judged()
     assert (ledger.lost, ledger.received, ledger.confirmed) == (1, 199, 100)
     assert ledger.lost_examples == ("audit: publisher 0, message 7",)
+
+
+def test_flag_in_one_queue_excuses_no_duplicate_in_another() -> None:
+    run = Record(queues=(QUEUE, OTHER))
+    run.done[OTHER, "b"] = run.done.pop((OTHER, "a"))
+    run.done[OTHER, "c"] = {7}
+    run.event(Kind.REDELIVERED, 7)
+    found = run.judged()
+    assert (found.duplicates_redelivered, found.duplicates_unflagged) == (0, 1)
 
 
 def test_order_is_told_apart_by_its_cause() -> None:
