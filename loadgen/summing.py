@@ -106,9 +106,9 @@ def _rates(parts: Sequence[Part], summed: Ledger, totals: Totals, start_ns: int)
     publishing_s = max(1e-9, (max(each.published_ns for each in timings) - start_ns) / SECOND_NS)
     whole_s = max(1e-9, (max(each.drained_ns for each in timings) - start_ns) / SECOND_NS)
     return Rates(
-        published_per_s=round(summed.published / publishing_s, 1),
-        confirmed_per_s=round(summed.confirmed / publishing_s, 1),
-        consumed_per_s=round(totals.counts["consumed"] / whole_s, 1),
+        published_per_s=round(summed.published / publishing_s, 3),
+        confirmed_per_s=round(summed.confirmed / publishing_s, 3),
+        consumed_per_s=round(totals.counts["consumed"] / whole_s, 3),
     )
 
 

@@ -129,9 +129,9 @@ def _rates(ledger: Ledger, totals: Totals, timing: Timing) -> Rates:
     publishing_s = max(1e-9, (timing.published_ns - timing.t0_ns) / SECOND_NS)
     whole_s = max(1e-9, (timing.drained_ns - timing.t0_ns) / SECOND_NS)
     return Rates(
-        published_per_s=round(ledger.published / publishing_s, 1),
-        confirmed_per_s=round(ledger.confirmed / publishing_s, 1),
-        consumed_per_s=round(totals.counts["consumed"] / whole_s, 1),
+        published_per_s=round(ledger.published / publishing_s, 3),
+        confirmed_per_s=round(ledger.confirmed / publishing_s, 3),
+        consumed_per_s=round(totals.counts["consumed"] / whole_s, 3),
     )
 
 

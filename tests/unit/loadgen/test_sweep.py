@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
-from loadgen import scenario, sweep, sweeping
+from loadgen import scenario, sweep, sweeping, verdict
+from loadgen.collect import Totals
 from loadgen.sweep import Plan, Sweep, Sweeper, Trial
+from loadgen.verdict import Timing
 from warren.errors import BadInputError, BadInputsError
 from warren.results import Latencies, Ledger, LoadResult, Percentiles, PhaseFigures, Rates, Verdict
 
@@ -104,6 +107,21 @@ def test_rate_that_was_not_held_but_paid_off_at_the_end_does_not_count() -> None
 def test_wait_for_the_last_confirms_is_no_missed_rate() -> None:
     trial = sweep.trial_of(System(1000, ceiling=495)(500), rate=500, share=None)
     assert (trial.planned_s, round(trial.took_s, 2)) == (15, 15.15)
+    assert trial.passed
+
+
+def test_slow_rate_that_was_held_is_not_missed_by_rounding() -> None:
+    """1.25 messages a second for a minute: a rate told to a tenth says that they took 62.5 s."""
+    ledger = Ledger(published=75, confirmed=75)
+    began, ended_ns = datetime(2026, 1, 1, tzinfo=UTC), 60_020_000_000
+    timing = Timing(
+        started=began, ended=began, t0_ns=0, published_ns=ended_ns, drained_ns=ended_ns, drained=True
+    )
+    phases = (PhaseFigures(name="steady", t_from_s=0, t_to_s=60),)
+    rates = verdict._rates(ledger, Totals(), timing)
+    result = dataclasses.replace(System(125)(1.25), phases=phases, ledger=ledger, rates=rates)
+    trial = sweep.trial_of(result, rate=1.25, share=0.01)
+    assert trial.took_s == pytest.approx(60.02, abs=0.05)
     assert trial.passed
 
 
