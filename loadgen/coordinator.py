@@ -150,16 +150,20 @@ class Run:
         if self.spec.part is not None:
             return self._drain_part()
         silence_s = self.spec.drain_silence_s + self.spec.hold_back_s
-        last_ns, before = time.monotonic_ns(), -1
+        last_ns, before, empty_ns, settled = time.monotonic_ns(), -1, 0, False
         while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain
             evidence = self._read()
             self._look_for_lost(expected, lambda: evidence)  # noqa: B023 - it is called at once
             gone = missing(evidence, expected)
             waiting = sum(bits.bit_count() for bits in gone.values()) + self._unread()
-            if not waiting:
-                self._telling.waits_for = ""
-                self._pause(QUIET_S)
+            if not waiting and settled:
+                self.quiet_s = (time.monotonic_ns() - empty_ns) / SECOND_NS
                 return True
+            settled = not waiting
+            if settled:
+                empty_ns = time.monotonic_ns()
+                self._settle()
+                continue
             now = time.monotonic_ns()
             if waiting != before:
                 before, last_ns = waiting, now
@@ -182,6 +186,16 @@ class Run:
         taking = {member.role for name in self._consumers if (member := self._fleet.members[name]).linked}
         left = [role for role in self.spec.takers if role.does != "replay" and role.name not in taking]
         return f"nobody was connected to take from {left[0].queue}" if left else ""
+
+    def _settle(self) -> None:
+        """Wait for what nobody expects, and let the publishers go.
+
+        One that the broker blocked to the end has messages in its socket. They may be stored and confirmed
+        until its connection is closed: only then what is confirmed is all, and has to be looked for again.
+        """
+        self._telling.waits_for = ""
+        self._pause(QUIET_S)
+        self._finish(self._publishers)
 
     def _unread(self) -> int:
         specs = (self._fleet.members[name].spec for name in self._consumers)
@@ -209,11 +223,16 @@ class Run:
     def close(self) -> None:
         """End the workers; each flushes its acks first."""
         self._telling.step, self._ending = "end", True
-        self._fleet.command(self._consumers + self._publishers, "finish")
-        end = time.monotonic() + _END_DEADLINE_S
-        while time.monotonic() < end and not all(each.ended for each in self._fleet.members.values()):
-            self._listen()
+        self._finish([*self._fleet.members])
         self._fleet.close(timeout_s=2.0)
+
+    def _finish(self, names: Sequence[str]) -> None:
+        """Tell workers to end, and wait until they have, or will not in time."""
+        left = [self._fleet.members[name] for name in names if not self._fleet.members[name].ended]
+        self._fleet.command([each.name for each in left], "finish")
+        end = time.monotonic() + _END_DEADLINE_S
+        while time.monotonic() < end and not all(each.ended for each in left):
+            self._listen()
 
     # --- listening
 

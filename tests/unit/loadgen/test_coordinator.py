@@ -192,6 +192,35 @@ def test_drain_that_waited_in_vain_leaves_what_is_missing_lost(tmp_path: Path) -
     assert (found.verdict, found.ledger.lost) == (Verdict.FAILED, 1)
 
 
+#: A publisher that was blocked hears of its message when it is told to end, and the message comes later still.
+_CONFIRMS_AT_THE_END = """
+import threading
+from pathlib import Path
+from loadgen.ledger import Bitmap
+folder = Path(spec["folder"])
+def publisher():
+    kind = {"publisher": 0, "kind": "confirmed", "worker": "p-0"}
+    confirmed = Bitmap(folder / "p-0.confirmed", kind)
+    confirmed.set_counter(1)
+    say(type="ready", where="a:1"); hear(); say(type="finished"); hear()
+    confirmed.test_and_set(0)
+    (folder.parent / "confirmed").touch()
+    say(type="end"); sys.exit()
+def deliver():
+    done = Bitmap(folder / "c-0.done-0", {"publisher": 0, "kind": "done", "worker": "c-0", "queue": "q"})
+    while not (folder.parent / "confirmed").exists(): time.sleep(0.01)
+    time.sleep(0.3)
+    done.test_and_set(0)
+if spec["role"] == "publisher": publisher()
+if spec["name"] == "c-0": threading.Thread(target=deliver, daemon=True).start()
+"""
+
+
+def test_confirm_that_comes_at_the_very_end_is_of_no_lost_message(tmp_path: Path) -> None:
+    found = Rig(tmp_path, _CONFIRMS_AT_THE_END + "work()", drain_silence_s=5.0).judged()
+    assert (found.verdict, found.ledger.lost, found.ledger.received) == (Verdict.PASSED, 0, 1)
+
+
 def test_drain_that_was_skipped_calls_nothing_lost(tmp_path: Path) -> None:
     found = Rig(tmp_path, _CONFIRMS_ONE + "work()", drain_silence_s=60.0).judged(skips_drain=True)
     assert (found.verdict, found.ledger.lost) == (Verdict.INCONCLUSIVE, 0)
