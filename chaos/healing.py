@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from chaos.context import ChaosContext
 from chaos.fault import Facts, load, names
 from chaos.fault import Fault as Kind
-from chaos.signals import Shield, shielded, terminate_as_interrupt
+from chaos.signals import Shield, interruptible, shielded, terminate_as_interrupt
 from chaos.status import is_down
 from warren.errors import NotReadyError, WarrenError
 from warren.journal import Fault, Phase
@@ -175,7 +175,8 @@ def _await_whole(context: ChaosContext, undone: Sequence[Fault]) -> None:
     context.say("waiting until the cluster is whole: every node, every queue's leader and members")
     try:
         silent = any(load(fault.name).is_silent for fault in undone)
-        context.wait_ready(deadline_s=GATE_DEADLINE_S, steady_s=STEADY_S if silent else 0.0)
+        with interruptible():
+            context.wait_ready(deadline_s=GATE_DEADLINE_S, steady_s=STEADY_S if silent else 0.0)
     except WarrenError as error:
         for fault in undone:
             _note(context, fault, Phase.FAILED, error=f"not whole: {error.what}")
@@ -188,7 +189,8 @@ def _spread_leaders(context: ChaosContext) -> None:
     The cluster is whole without it, so trouble here is told and no failure.
     """
     try:
-        context.spread_leaders()
+        with interruptible():
+            context.spread_leaders()
     except WarrenError as error:
         context.say(f"{error.where}: {error.what}")
 

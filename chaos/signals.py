@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from warren.console import Say
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
-_SIGNALS = (signal.SIGINT, *_ENDING)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_Handler = Callable[[int, FrameType | None], Any]
+#: What `signal.signal` returns and takes.
+_Before = _Handler | int | None
 
 
 @dataclass(slots=True)
@@ -26,19 +29,33 @@ class Shield:
 def terminate_as_interrupt() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise KeyboardInterrupt as ^C does, so that what heals in ``finally`` heals.
 
-    One that the caller ignores (SIGHUP under nohup) stays ignored. Does nothing outside the main thread,
-    where Python delivers no signals.
+    Only the first signal raises: many come twice (`make` hands on what its whole group was sent, a shell
+    hangs up on its jobs once more), and the second would end the healing before it has begun. A wait that may
+    be cut short all the same is made `interruptible`. A signal that the caller ignores (SIGHUP under nohup)
+    stays ignored. Does nothing outside the main thread, where Python delivers no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, _interrupt) for number in heeded}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let the next signal interrupt the block, although an earlier one has interrupted already."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = _replace(_overhear, _interrupt)
+    try:
+        yield
+    finally:
+        _restore(before)
 
 
 @contextmanager
@@ -65,11 +82,26 @@ def shielded(say: Say, doing: str) -> Iterator[Shield]:
     try:
         yield shield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
         if last:
             signal.raise_signal(last)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    _replace(_interrupt, _overhear)
     raise KeyboardInterrupt
+
+
+def _overhear(number: int, frame: FrameType | None) -> None:
+    """An interrupt is on its way already."""
+
+
+def _replace(old: _Handler, new: _Handler) -> dict[signal.Signals, _Before]:
+    """Give to ``new`` what ``old`` handles; what was there before, for `_restore`."""
+    ours = [number for number in _SIGNALS if signal.getsignal(number) is old]
+    return {number: signal.signal(number, new) for number in ours}
+
+
+def _restore(before: Mapping[signal.Signals, _Before]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -215,6 +215,56 @@ def test_second_interrupt_does_not_stop_the_healing(stored: Any, fault: str) -> 
     assert_whole(stored)
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_that_comes_twice_does_not_stop_the_healing_before_it_begins(
+    stored: Any, fault: str, number: signal.Signals
+) -> None:
+    """`make` hands on what its whole group was sent, and a shell hangs up on its jobs once more."""
+    context = stored.context()
+
+    def sleep(duration_s: float) -> None:
+        stored.time.sleep(duration_s)
+        stored.runtime.on("states", lambda: signal.raise_signal(number))  # the healing's first look
+        signal.raise_signal(number)
+
+    object.__setattr__(context, "clock", type(context.clock)(now=stored.time.now, sleep=sleep))
+    status = in_child(lambda: inject_for(context, order(fault), hold_s=30))
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert_whole(stored)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_signal_that_comes_twice_does_not_keep_an_unproven_act(stored: Any, fault: str) -> None:
+    def arm() -> None:
+        stored.runtime.on("states", lambda: signal.raise_signal(signal.SIGTERM), times=2)
+
+    stored.runtime.on(fault, arm, moment="after")
+    assert os.waitstatus_to_exitcode(in_child(lambda: inject(stored.context(), order(fault)))) == 130
+    assert_whole(stored)
+
+
+def test_waiting_for_the_gate_after_an_interrupt_can_be_interrupted_again(
+    stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = stored.context()
+
+    def sleep(duration_s: float) -> None:
+        stored.time.sleep(duration_s)
+        signal.raise_signal(signal.SIGINT)
+
+    def gate(self: object, *, deadline_s: float, steady_s: float) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    object.__setattr__(context, "clock", type(context.clock)(now=stored.time.now, sleep=sleep))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(stored.gate), "__call__", gate)
+        status = in_child(lambda: inject_for(context, order("kill"), hold_s=30))
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert stored.states() == ["running"] * 3
+    assert len(stored.journal.open_faults()) == 1, "nobody has seen that the cluster is whole"
+
+
 def test_user_who_insists_is_let_go_and_the_fault_stays_open(stored: Any, tmp_path: Path) -> None:
     inject(stored.context(), order("kill"))
     tries = tmp_path / "tries"
