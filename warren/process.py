@@ -48,6 +48,8 @@ class Runner(Protocol):
         Without ``stdin`` the program reads nothing: a question that nobody sees must not wait for an answer.
         Raises NotReadyError when the program does not exist or cannot be started, DeadlineError when it
         takes longer than ``timeout_s`` (it has been killed then). A non-zero exit is returned, not raised.
+        What a terminal sends to its foreground (^C, a hang-up) does not reach the program: whoever is
+        interrupted here decides what becomes of it.
         """
 
 
@@ -61,7 +63,13 @@ def run(
     """The real `Runner`."""
     try:
         done = subprocess.run(
-            list(argv), input=stdin or b"", capture_output=True, timeout=timeout_s, env=env, check=False
+            list(argv),
+            input=stdin or b"",
+            capture_output=True,
+            timeout=timeout_s,
+            env=env,
+            check=False,
+            process_group=0,
         )
     except FileNotFoundError as error:
         raise NotReadyError(argv[0], "this program is not installed") from error

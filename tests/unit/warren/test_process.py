@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,20 @@ def test_missing_program_and_one_that_may_not_be_run_are_not_ready(tmp_path: Pat
 def test_silent_failure_still_has_a_reason() -> None:
     done = Completed(argv=("x",), returncode=9, stdout="\n", stderr="")
     assert done.last_line() == "exit status 9 and no output"
+
+
+def test_signal_of_the_terminal_ends_no_program_that_is_run() -> None:
+    """^C and a hang-up go to everything in the terminal's foreground: an engine's client that dies of it
+    leaves its act half done, whatever its driver does."""
+    script = "import time; time.sleep(0.6); print('done')"
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setsid()
+            signal.signal(signal.SIGHUP, lambda number, frame: None)  # as a driver that holds it back
+            threading.Timer(0.3, lambda: os.killpg(0, signal.SIGHUP)).start()
+            status = 0 if run([sys.executable, "-c", script], timeout_s=20).stdout == "done\n" else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
