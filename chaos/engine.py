@@ -9,12 +9,12 @@ from chaos import fault as catalogue
 from chaos.context import ChaosContext
 from chaos.guard import refuse_unless_safe
 from chaos.healing import HealReport, heal, heal_these
-from chaos.signals import shielded, terminate_as_interrupt
 from chaos.status import Status, status
 from chaos.target import LEADER_MOVED_DEADLINE_S, Resolved, Target, await_new_leader, resolve
 from warren.errors import BadInputError, DeadlineError, InconclusiveError, NotReadyError, WarrenError
 from warren.journal import Fault, Phase
 from warren.results import iso
+from warren.signals import shielded, terminate_as_interrupt
 from warren.wait import until
 
 __all__ = ["HealReport", "Order", "Status", "Target", "heal", "inject", "inject_for", "status"]

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from chaos.context import ChaosContext
 from chaos.fault import Facts, load, names
 from chaos.fault import Fault as Kind
-from chaos.signals import Shield, interruptible, shielded, terminate_as_interrupt
 from chaos.status import is_down
 from warren.errors import NotReadyError, WarrenError
 from warren.journal import Fault, Phase
 from warren.results import iso
 from warren.runtime.protocol import NodeState
+from warren.signals import Shield, interruptible, shielded, terminate_as_interrupt
 from warren.wait import until
 
 #: For one fault: longer than a stop whose driver died may take to end (its grace of 60 s).

@@ -17,6 +17,7 @@ from typing import Protocol
 from warren.console import Say
 from warren.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, DeadlineError, NotReadyError
 from warren.results import LoadResult, read_result
+from warren.signals import interruptible, terminate_as_interrupt
 from warren.wait import Clock
 
 #: The profiles that run while the leader is killed, and what they are run with.
@@ -71,11 +72,13 @@ class Demonstration:
     struck: bool = False
 
     def run(self) -> tuple[Leg, ...]:
-        """All legs. Raises DeadlineError when one hangs, NotReadyError when a fault fails."""
-        try:
-            return self._run()
-        finally:
-            self._clean_up()
+        """All legs. Raises DeadlineError when one hangs, NotReadyError when a fault fails; KeyboardInterrupt
+        (^C, SIGTERM, SIGHUP) passes through after healing."""
+        with terminate_as_interrupt():
+            try:
+                return self._run()
+            finally:
+                self._clean_up()
 
     def _run(self) -> tuple[Leg, ...]:
         for profile, options in UNDER_FAULT.items():
@@ -117,7 +120,9 @@ class Demonstration:
 
     def _command(self, *arguments: str) -> None:
         self.say(f"$ warren {' '.join(arguments)}")
-        status = self.start(arguments[0], arguments, self.say).wait(_HEAL_DEADLINE_S)
+        child = self.children[arguments[0]] = self.start(arguments[0], arguments, self.say)
+        status = child.wait(_HEAL_DEADLINE_S)
+        del self.children[arguments[0]]
         if status != 0:
             raise NotReadyError(" ".join(arguments), f"ended with status {status}", "make cluster-status")
 
@@ -131,12 +136,34 @@ class Demonstration:
         return Leg(profile=profile, status=status, result=result)
 
     def _clean_up(self) -> None:
+        """The children end first, for one may be about to strike; whatever they do, the fault is healed."""
+        try:
+            self._end_children()
+        finally:
+            if self.struck and self.start("chaos", ("chaos", "heal"), self.say).wait(_HEAL_DEADLINE_S) != 0:
+                self.say("the leader may still be down: make chaos-heal")
+
+    def _end_children(self) -> None:
+        """A second ^C is handed on: it skips the drain of a run."""
         for child in self.children.values():
             child.interrupt()
+        try:
+            with interruptible():
+                self._await_children()
+        except KeyboardInterrupt:
+            for child in self.children.values():
+                child.interrupt()
+            self._await_children()
+
+    def _await_children(self) -> None:
+        late: DeadlineError | None = None
         for child in self.children.values():
-            child.wait(_RUN_DEADLINE_S)
-        if self.struck:
-            self.start("chaos", ("chaos", "heal"), self.say).wait(_HEAL_DEADLINE_S)
+            try:
+                child.wait(_RUN_DEADLINE_S)
+            except DeadlineError as error:
+                late = error
+        if late is not None:
+            raise late
 
 
 def exit_code(legs: Sequence[Leg]) -> int:
@@ -177,7 +204,8 @@ class Subprocess:
         self.marked.set()
 
     def wait(self, timeout_s: float) -> int:
-        """The exit status; raises DeadlineError after ``timeout_s``, and the child is killed then."""
+        """The exit status, as a shell has it (128 and the signal's number where one ended the child); raises
+        DeadlineError after ``timeout_s``, and the child is killed then."""
         try:
             status = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
@@ -185,7 +213,7 @@ class Subprocess:
             self._process.wait()
             raise DeadlineError(str(self._process.args), f"still ran after {timeout_s:g} s") from error
         self._reader.join(timeout=5)
-        return status
+        return status if status >= 0 else 128 - status
 
     def interrupt(self) -> None:
         """What ^C would do: stop publishing, drain, judge."""

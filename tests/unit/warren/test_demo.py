@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +15,8 @@ import pytest
 
 from warren.console import Say, silent
 from warren.demo import page
-from warren.demo.engine import Demonstration, Leg, exit_code
-from warren.errors import NotReadyError
+from warren.demo.engine import Demonstration, Leg, Subprocess, exit_code
+from warren.errors import DeadlineError, NotReadyError
 from warren.results import LoadResult, Verdict
 from warren.wait import Clock
 
@@ -28,6 +31,7 @@ class FakeChild:
 
     def wait(self, timeout_s: float) -> int:
         self.stage.waited.append(self.title)
+        self.stage.on_wait(self.title)
         if "--json" in self.arguments:
             result = LoadResult(
                 run_id=f"{self.title}-1",
@@ -52,6 +56,7 @@ class Stage:
     asked: list[str] = field(default_factory=list)
     waited: list[str] = field(default_factory=list)
     interrupted: list[str] = field(default_factory=list)
+    on_wait: Callable[[str], None] = lambda title: None
     now: float = 0.0
 
     def __call__(self, title: str, arguments: Sequence[str], say: Say) -> FakeChild:
@@ -98,6 +103,68 @@ def test_breaks_nothing_when_a_run_ended_before_it_published(tmp_path: Path) -> 
     with pytest.raises(NotReadyError, match="retry: ended before it published"):
         demonstration(stage, tmp_path).run()
     assert not any(asked.startswith("chaos") for asked in stage.asked)
+
+
+def test_heals_although_a_run_that_was_interrupted_hangs(tmp_path: Path) -> None:
+    def hang(title: str) -> None:
+        if title == "work":
+            raise DeadlineError("work", "still ran after 420 s")
+
+    stage = Stage(statuses={"chaos heal": 3}, on_wait=hang)
+    with pytest.raises(DeadlineError):
+        demonstration(stage, tmp_path).run()
+    assert stage.asked[-1] == "chaos heal"
+    assert "retry" in stage.waited, "the others are waited for all the same"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_heals_when_it_is_told_to_end_while_the_leader_is_dead(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """In a process of its own, which a signal that nobody handles would end."""
+    told = tmp_path / "asked"
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            stage = Stage()
+            demo = demonstration(stage, tmp_path)
+            rest = stage.sleep
+
+            def sleep(seconds: float) -> None:
+                rest(seconds)
+                if demo.struck:
+                    signal.raise_signal(number)
+
+            demo.clock = Clock(now=lambda: stage.now, sleep=sleep)
+            demo.run()
+        except KeyboardInterrupt:
+            told.write_text("\n".join([*stage.asked, *stage.interrupted]))
+            status = 130
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
+    lines = told.read_text().splitlines()
+    assert lines[-3:] == ["chaos heal", "work", "retry"]
+
+
+def test_interrupted_command_of_chaos_is_told_too_and_ends_before_the_healing(tmp_path: Path) -> None:
+    def interrupt(title: str) -> None:
+        if title == "chaos" and not stage.interrupted:
+            raise KeyboardInterrupt
+
+    stage = Stage(on_wait=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        demonstration(stage, tmp_path).run()
+    assert "chaos" in stage.interrupted, "else it may strike after the healing has looked"
+    assert stage.asked[-1] == "chaos heal"
+
+
+def test_command_that_a_signal_ended_has_failed() -> None:
+    script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert Subprocess("work", [sys.executable, "-c", script], dict(os.environ), silent).wait(20) == 137
 
 
 @pytest.mark.parametrize(
