@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
 from warren.gate import leader_spread
 from warren.images import ImageRef, Policy, ensure_images
-from warren.journal import Journal
+from warren.journal import Fault, Journal
 from warren.objects.found import read_actual
 from warren.objects.writing import apply
 from warren.plan import plan
@@ -84,8 +84,9 @@ def up(context: Context, *, images_policy: Policy = "auto") -> UpReport:
         created = not context.runtime.has_data()
         _start(context, images)
         watch.lap("containers")
+        faults = _faults_of_before(context)
         _wait_for_gate(context)
-        _close_faults(context)
+        _close(context, faults)
         watch.lap("cluster formed")
         _apply_additions(context)
         balance_leaders(context)
@@ -201,10 +202,20 @@ def _wait_for_gate(context: Context) -> None:
         )
 
 
-def _close_faults(context: Context) -> None:
-    """The gate holds, so what a fault had taken down is back: later runs must not carry it."""
-    journal = Journal(context.state.journal, lambda: datetime.now(UTC), context.clock)
-    for fault in journal.close_all("cluster up"):
+def _journal(context: Context) -> Journal:
+    return Journal(context.state.journal, lambda: datetime.now(UTC), context.clock)
+
+
+def _faults_of_before(context: Context) -> tuple[Fault, ...]:
+    """Open faults whose act is over: only of these the gate tells whether they are. A later one may strike
+    right after its last look."""
+    with _journal(context).exclusive():
+        return _journal(context).open_faults()
+
+
+def _close(context: Context, faults: Sequence[Fault]) -> None:
+    """The gate holds, so what ``faults`` had taken down is back: later runs must not carry them."""
+    for fault in _journal(context).close(faults, "cluster up"):
         context.say(f"{fault.target}: back from the fault {fault.fault_id}")
 
 

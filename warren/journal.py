@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -183,11 +183,13 @@ class Journal:
         """Faults not healed, in the order of their injection."""
         return self.read().open
 
-    def close_all(self, healed_by: str) -> tuple[Fault, ...]:
-        """Close every open fault because something else than `chaos heal` has put the cluster back; return
-        them. Else each later run would carry a fault that is long over."""
+    def close(self, faults: Sequence[Fault], healed_by: str) -> tuple[Fault, ...]:
+        """Close those of ``faults`` that are still open because something else than `chaos heal` has put the
+        cluster back; return them. Else each later run would carry a fault that is long over."""
+        known = {fault.fault_id for fault in faults}
+        open_still = [fault for fault in self.open_faults() if fault.fault_id in known]
         evidence = {"healed_by": healed_by}
-        return tuple(self.append(fault, Phase.HEALED, evidence=evidence) for fault in self.open_faults())
+        return tuple(self.append(fault, Phase.HEALED, evidence=evidence) for fault in open_still)
 
     def faults_between(self, start: datetime, end: datetime) -> list[FaultRecord]:
         """The faults that were in force at any time from ``start`` to ``end`` (aware datetimes), as results

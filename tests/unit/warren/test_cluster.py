@@ -17,6 +17,7 @@ from warren import bundle, cluster
 from warren.context import Context, open_context
 from warren.errors import DeadlineError, NotReadyError, RefusedError
 from warren.images import ImageRef
+from warren.journal import Fault, Journal, Phase
 from warren.pki import Pki
 from warren.process import Completed
 from warren.reader import plain
@@ -526,3 +527,45 @@ def test_gate_that_falls_again_has_not_held() -> None:
     assert now == 7  # broken at 1 s, whole from 2 s to 7 s
     with pytest.raises(DeadlineError, match="whole for"):
         cluster.wait_ready(context, deadline_s=3, steady_s=5)
+
+
+def _fault(world: World, node: str) -> tuple[Journal, Fault]:
+    journal = Journal(world.root / "journal.jsonl", lambda: datetime.now(UTC))
+    return journal, Fault(fault_id=f"kill-{node}", name="kill", target=node)
+
+
+def test_faults_of_before_are_closed_once_the_gate_holds(world: World) -> None:
+    world.up()
+    journal, fault = _fault(world, "rmq2")
+    journal.append(fault, Phase.INJECTING)
+    world.up()
+    assert journal.open_faults() == ()
+    assert "rmq2: back from the fault kill-rmq2" in world.said
+
+
+def test_fault_that_strikes_right_after_the_last_look_stays_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.up()
+    journal, fault = _fault(world, "rmq3")
+    look = world.check
+
+    def struck_afterwards() -> None:
+        look()
+        if not journal.open_faults():
+            journal.append(fault, Phase.INJECTING)
+
+    monkeypatch.setattr(Context, "gate", SimpleNamespace(check=struck_afterwards))
+    world.up()
+    assert [each.target for each in journal.open_faults()] == ["rmq3"]
+
+
+def test_up_waits_for_a_fault_that_is_being_injected(world: World) -> None:
+    """Its node still runs, so the gate would hold, and the fault would be closed before it bites."""
+    world.up()
+    journal, fault = _fault(world, "rmq3")
+    with journal.exclusive():
+        journal.append(fault, Phase.INJECTING)
+        with pytest.raises(DeadlineError, match="another chaos command"):
+            world.up()
+    assert len(journal.open_faults()) == 1
