@@ -195,14 +195,23 @@ class Section:
         return value
 
     def text(self, key: str, default: str = _MISSING, *, pattern: str | None = None, hint: str = "") -> str:
+        """The text at ``key``. With a ``pattern`` it must match as a whole, and is left empty only where that
+        is the default."""
         value = str(self._typed(key, default, lambda v: isinstance(v, str), "text", ""))
-        if pattern is not None and value and not re.fullmatch(pattern, value):
+        if pattern is None:
+            return value
+        if value and not re.fullmatch(pattern, value):
             self.fault(key, f"{value!r} is not a valid name", hint or f"it must match {pattern}")
+        elif self._is_left_empty(key, default):
+            self.fault(key, "must not be empty", hint or f"it must match {pattern}")
         return value
+
+    def _is_left_empty(self, key: str, default: str) -> bool:
+        return bool(self.data.get(key) == "" != default)
 
     def choice(self, key: str, allowed: Collection[str], default: str = _MISSING) -> str:
         value = self.text(key, default)
-        if value and value not in allowed:
+        if value not in allowed and (value or self._is_left_empty(key, default)):
             close = difflib.get_close_matches(value, list(allowed), 1)
             remedy = f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(sorted(allowed))}"
             self.fault(key, f"'{value}' is not known", remedy)
