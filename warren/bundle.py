@@ -134,7 +134,7 @@ def _variables(material: Material) -> dict[str, Any]:
 
 def _hash(material: Material, name: str) -> str:
     """The bcrypt hash of a password, made once so that a rendering does not differ from the last."""
-    path = material.secrets.path(f"{name}.bcrypt")
+    path = material.secrets.path(secrets.hash_name(name))
     password = material.secrets.read(name).encode()
     if not path.exists() or not bcrypt.checkpw(password, path.read_bytes()):
         write_atomically(path, bcrypt.hashpw(password, bcrypt.gensalt(10)), mode=0o600)

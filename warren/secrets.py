@@ -21,6 +21,11 @@ SERVICE_ACCOUNTS = (PROMETHEUS_WEB, ALERTMANAGER_WEB, GRAFANA_ADMIN, VIEW)
 _BYTES = 24
 
 
+def hash_name(account: str) -> str:
+    """The name under which the hash of a service account's password is kept beside it."""
+    return f"{account}.bcrypt"
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """Reads and makes the secrets of one cluster."""

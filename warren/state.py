@@ -15,6 +15,8 @@ from typing import IO
 from warren.errors import NotReadyError
 
 _PRIVATE = 0o700
+#: The definitions of the first boot hold hashes of passwords, so they lie among the secrets.
+BOOT_DEFINITIONS = "boot-definitions.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class State:
     @property
     def boot_definitions(self) -> Path:
         """The definitions of the first boot, kept as they were: a changed file would be imported again."""
-        return self.root / "secrets" / "boot-definitions.json"
+        return self.secrets / BOOT_DEFINITIONS
 
     @property
     def journal(self) -> Path:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from warren import routing, topology_settings
+from warren import routing, topology_names, topology_settings
 from warren.topology import (
     CANARY_PREFIX,
     PUBLISHED_NODE_PORTS,
@@ -35,10 +35,13 @@ CANARY_RIGHT = f"^{re.escape(CANARY_PREFIX)}"
 def faults(topology: Topology) -> Iterator[Fault]:
     """Every fault between the parts of ``topology``, in the order of the file."""
     yield from _nodes(topology)
+    yield from topology_names.faults(topology)
     yield from _ports(topology)
     yield from _users(topology)
     yield from _drift(topology)
     yield from _images(topology)
+    if not topology.vhosts:
+        yield "vhosts", "none is given, and the canary flies in each", "give one: - name: /"
     yield from _unique("vhosts", "vhost", (vhost.name for vhost in topology.vhosts))
     yield from _unique("waivers", "waiver", (waiver.assertion for waiver in topology.waivers))
     for vhost in topology.vhosts:

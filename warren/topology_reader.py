@@ -38,6 +38,9 @@ _DEFAULT_PORTS = {"streams": 5551, "drift": 9422}
 _NAME = r"[a-z][a-z0-9-]{0,39}"
 _OBJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 _OBJECT_HINT = "letters, digits, dots, dashes and underscores; at most 200 of them"
+#: The common name of a user's certificate has 64 characters at most (RFC 5280, ub-common-name).
+_ACCOUNT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_ACCOUNT_HINT = "letters, digits, dots, dashes and underscores; at most 64 of them"
 _FILE = r"[a-z0-9][a-z0-9-]*\.yml"
 _FILE_HINT = "the bare name of a .yml file in the state's folder of secrets, such as receivers.yml"
 #: Below it an error of all traffic would not burn fast enough to page: 14.4 times the budget is all there is.
@@ -141,6 +144,8 @@ def _read_broker(section: Section) -> Broker:
 
 def _read_tls(section: Section) -> Tls:
     versions = section.texts("versions", ("tlsv1.3", "tlsv1.2"))
+    if not versions and section.data.get("versions") == []:
+        section.fault("versions", "names none", "use tlsv1.3 and tlsv1.2, or leave the key out")
     for version in versions:
         if version not in ("tlsv1.3", "tlsv1.2"):
             section.fault("versions", f"'{version}' is not allowed", "use tlsv1.3 and tlsv1.2 only")
@@ -174,7 +179,7 @@ def _read_drift(monitoring: Section) -> str:
     if "drift" not in monitoring.data:
         return ""
     section = monitoring.section("drift")
-    user = section.text("user")
+    user = section.text("user", pattern=_ACCOUNT, hint=_ACCOUNT_HINT)
     section.finish()
     return user
 
@@ -183,7 +188,7 @@ def _read_user(section: Section) -> User:
     role = section.choice("role", ("operator", "monitoring", "canary", "application"), "application")
     limits = {key: section.integer(key, -1, low=1) for key in ("max_connections", "max_channels")}
     return User(
-        name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
+        name=section.text("name", pattern=_ACCOUNT, hint=_ACCOUNT_HINT),
         tags=section.texts("tags", ()),
         role=role if role in ("operator", "monitoring", "canary") else "application",  # type: ignore[arg-type]
         max_connections=limits["max_connections"] if limits["max_connections"] > 0 else None,

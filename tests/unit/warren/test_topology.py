@@ -113,6 +113,87 @@ BAD: dict[str, tuple[Edit, str, str]] = {
         "unknown key",
     ),
     "key left out": (lambda d: d["cluster"].pop("name"), "cluster.name", "must be given"),
+    # Its state folder would be the one that holds all others: `destroy` would take them along.
+    "cluster without a name": (lambda d: d["cluster"].update(name=""), "cluster.name", "must not be empty"),
+    "node without a name": (
+        lambda d: d["cluster"]["nodes"][0].update(name=""),
+        "cluster.nodes[].name",
+        "must not be empty",
+    ),
+    "choice left empty": (
+        lambda d: _orders(d)["exchanges"][0].update(type=""),
+        "vhosts[/orders].exchanges[orders.direct].type",
+        "'' is not known",
+    ),
+    "retention left empty": (
+        lambda d: d["monitoring"].update(retention=""),
+        "monitoring.retention",
+        "must not be empty",
+    ),
+    "drift of nobody": (
+        lambda d: d["monitoring"].update(drift={"user": ""}),
+        "monitoring.drift.user",
+        "must not be empty",
+    ),
+    "node called as a service is": (
+        lambda d: d["cluster"]["nodes"][0].update(name="prometheus"),
+        "cluster.nodes[prometheus]",
+        "'prometheus' is taken",
+    ),
+    "node called as every machine is to itself": (
+        lambda d: d["cluster"]["nodes"][0].update(name="localhost"),
+        "cluster.nodes[localhost]",
+        "'localhost' is taken",
+    ),
+    "node that YAML takes for a truth value": (
+        lambda d: d["cluster"]["nodes"][0].update(name="no"),
+        "cluster.nodes[no]",
+        "other than a name",
+    ),
+    "cluster that YAML takes for nothing": (
+        lambda d: d["cluster"].update(name="null"),
+        "cluster.name",
+        "other than a name",
+    ),
+    "user whose password would be another secret": (
+        lambda d: d["users"].append({"name": "erlang-cookie"}),
+        "users[erlang-cookie]",
+        "of that name already",
+    ),
+    "user whose password would stand where the first definitions do": (
+        lambda d: d["users"].append({"name": "boot-definitions.json"}),
+        "users[boot-definitions.json]",
+        "of that name already",
+    ),
+    "user whose password would stand where receivers do": (
+        lambda d: (
+            d["monitoring"].update(receivers_file="mine.yml"),
+            d["users"].append({"name": "mine.yml"}),
+        ),
+        "users[mine.yml]",
+        "of that name already",
+    ),
+    "user whose name no certificate can carry": (
+        lambda d: d["users"].append({"name": "u" * 65}),
+        f"users[{'u' * 65}].name",
+        "is not a valid name",
+    ),
+    "no vhost, in which the canary could fly": (lambda d: d.update(vhosts=[]), "vhosts", "none is given"),
+    "no TLS version": (
+        lambda d: d["cluster"]["tls"].update(versions=[]),
+        "cluster.tls.versions",
+        "names none",
+    ),
+    "plugin of another form": (
+        lambda d: d["cluster"]["broker"]["plugins"].append("x]. y"),
+        "cluster.broker.plugins",
+        "'x]. y' is not a plugin's name",
+    ),
+    "without the plugin that is asked": (
+        lambda d: d["cluster"]["broker"]["plugins"].remove("rabbitmq_prometheus"),
+        "cluster.broker.plugins",
+        "rabbitmq_prometheus is missing",
+    ),
     "a share below which nothing would page": (
         lambda d: d["objectives"].update(confirm_success=0.9),
         "objectives.confirm_success",
