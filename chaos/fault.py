@@ -7,6 +7,7 @@ into the journal as facts, so that another process can heal after this one died.
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,11 +90,14 @@ def load(name: str) -> Fault:
 
 
 def arguments(name: str, fault: Fault, given: Mapping[str, float]) -> dict[str, float]:
-    """The fault's parameters with ``given`` taken in; raises BadInputError for one that it does not know."""
-    for key in given:
+    """The fault's parameters with ``given`` taken in; raises BadInputError for one that it does not know, and
+    for a value that is no amount."""
+    for key, value in given.items():
         if key not in fault.parameters:
             known = ", ".join(fault.parameters) or "none"
             raise BadInputError(f"fault {name}", f"has no parameter '{key}'", f"it takes: {known}")
+        if not 0 <= value < math.inf:
+            raise BadInputError(f"fault {name}", f"{key} cannot be {value:g}", "give a number of 0 or more")
     return {**fault.parameters, **given}
 
 
