@@ -131,5 +131,5 @@ def _numbers(settings: tuple[str, ...]) -> dict[str, float]:
 
 
 def _print(text: str, result: Any, json_path: Path | None) -> None:
+    click.echo(text)  # first, for a node may be down and its user must know it
     options.write_json(json_path, result)
-    click.echo(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warren.context import Context, open_context
-from warren.errors import BadInputError
+from warren.errors import BadInputError, NotReadyError
 
 
 def say(line: str) -> None:
@@ -30,15 +30,32 @@ def context(topology: Path | None = None) -> Context:
 
 def check_writable(path: Path | None) -> None:
     """Raise BadInputError when a result cannot be written to ``path``, before the work is done for it."""
-    if path is not None and not path.absolute().parent.is_dir():
+    if path is None:
+        return
+    if not path.absolute().parent.is_dir():
         raise BadInputError("--json", f"there is no folder {path.absolute().parent}", "make it first")
+    existed = path.exists()
+    if existed and not path.is_file():
+        return  # a pipe, say: to open it is to use it
+    try:
+        with path.open("a"):
+            pass
+    except OSError as error:
+        raise BadInputError(
+            "--json", f"{path} cannot be written: {error.strerror}", "give another file"
+        ) from error
+    if not existed:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path | None, result: Any) -> None:
-    """Write ``result`` where ``--json`` said, if it did."""
+    """Write ``result`` where ``--json`` said, if it did. Raises NotReadyError where that fails: the work is
+    done by now."""
     if path is None:
         return
     try:
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise BadInputError("--json", f"{path} cannot be written: {error.strerror}") from error
+        raise NotReadyError(
+            "--json", f"{path} cannot be written: {error.strerror}", "what was done stays done; see above"
+        ) from error

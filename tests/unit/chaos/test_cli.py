@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from chaos import fault as catalogue
 from chaos.cli import chaos
-from warren.errors import BadInputError, RefusedError
+from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.runtime.protocol import NodeState
 
 
@@ -100,10 +100,31 @@ def test_result_that_could_not_be_written_is_refused_before_the_act(
     assert ground.runtime.calls == []
 
 
+def test_result_that_cannot_be_written_any_more_does_not_hide_what_was_done(
+    ground: Any, call: Any, tmp_path: Path
+) -> None:
+    result = tmp_path / "fault.json"
+    ground.runtime.on("kill", result.mkdir)
+    done = call("kill", "rmq2", "--json", str(result))
+    assert "left as it is until: make chaos-heal" in done.output
+    assert isinstance(done.exception, NotReadyError), "the input was good, and something was changed"
+
+
 @pytest.mark.parametrize("setting", ["grace_s", "grace_s=long", "="])
 def test_bad_setting_is_wrong_usage(ground: Any, call: Any, setting: str) -> None:
     assert call("stop", "rmq2", "--set", setting).exit_code == 2
     assert ground.runtime.calls == []
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1"])
+def test_setting_that_is_no_amount_is_refused_before_anything_is_journaled(
+    ground: Any, call: Any, value: str
+) -> None:
+    refused = call("stop", "rmq2", "--set", f"grace_s={value}").exception
+    assert isinstance(refused, BadInputError)
+    assert "grace_s" in str(refused)
+    assert ground.runtime.calls == []
+    assert ground.journal.read().faults == ()
 
 
 def test_status_names_the_fault_and_the_way_back(ground: Any, call: Any) -> None:

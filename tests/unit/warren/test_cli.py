@@ -290,7 +290,25 @@ def test_result_file_in_a_missing_folder_is_refused_before_any_work(tmp_path: Pa
     with pytest.raises(BadInputError, match="there is no folder"):
         options.check_writable(tmp_path / "missing" / "out.json")
     options.check_writable(tmp_path / "out.json")
+    assert not list(tmp_path.iterdir()), "a look leaves nothing behind"
     options.check_writable(None)
+
+
+def test_file_that_may_not_be_written_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *args: object, **kwargs: object) -> object:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    (tmp_path / "old.json").write_text("{}")
+    options.check_writable(tmp_path / "old.json")
+    assert (tmp_path / "old.json").read_text() == "{}"
+    monkeypatch.setattr(Path, "open", refuse)
+    for name in ("new.json", "old.json"):
+        with pytest.raises(BadInputError, match="Read-only file system"):
+            options.check_writable(tmp_path / name)
+    os.mkfifo(tmp_path / "pipe")
+    options.check_writable(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize(
