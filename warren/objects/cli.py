@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -12,11 +11,11 @@ from warren.assertions.verify import check_waivers
 from warren.drift import page as drift_page
 from warren.drift.looking import look
 from warren.drift.model import DriftKind
-from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
+from warren.errors import EXIT_FAILED, EXIT_OK
 from warren.objects import planning
 from warren.objects.writing import command_for
 from warren.operate import options
-from warren.operate.cli import json_option
+from warren.operate.cli import confirm, json_option
 from warren.topology_reader import load
 
 topology_option = click.option(
@@ -116,15 +115,9 @@ def apply(path: Path | None, prune: bool, recreate: bool, yes: bool, json_path: 
     found = planning.current_plan(context)
     click.echo(planning.text(found))
     if found and not yes:
-        _ask()
+        confirm("Do this?", "warren topology apply")
     applied = planning.apply_now(context, prune=prune, recreate=recreate)
     left = planning.left_text([step.line for step in applied.left], command_for(applied.left))
     click.echo(f"{len(applied.done)} steps done" + (f"\n{left}" if left else ""))
     options.write_json(json_path, applied.as_result())
     return EXIT_FAILED if applied.left else EXIT_OK
-
-
-def _ask() -> None:
-    if not sys.stdin.isatty():
-        raise RefusedError("warren topology apply", "nobody is there to be asked", "add --yes")
-    click.confirm("Do this?", abort=True)

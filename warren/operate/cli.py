@@ -94,24 +94,26 @@ def destroy(topology: Path | None, yes: bool) -> None:
     """Remove containers, messages, secrets and run results."""
     context = options.context(topology)
     if not yes:
-        _confirm(access.destroy_question(context))
+        confirm(access.destroy_question(context), "warren cluster destroy")
     engine.destroy(context)
     click.echo(f"cluster '{context.topology.cluster}' is gone")
 
 
-def _confirm(question: str) -> None:
-    """Raise RefusedError unless the answer is yes; where nobody can answer, say how to answer beforehand."""
+def confirm(question: str, command: str) -> None:
+    """Raise RefusedError unless the answer is yes; where nobody can answer, say how to answer ``command``
+    beforehand."""
     try:
         agreed = click.confirm(question)
     except click.Abort as error:
         if sys.stdin.isatty():
             raise
-        remedy = "answer beforehand: warren cluster destroy --yes"
-        raise RefusedError(
-            "cluster destroy", "nobody is there to be asked; nothing was removed", remedy
-        ) from error
+        what, remedy = (
+            "nobody is there to be asked; nothing was changed",
+            f"answer beforehand: {command} --yes",
+        )
+        raise RefusedError(command, what, remedy) from error
     if not agreed:
-        raise RefusedError("cluster destroy", "not confirmed; nothing was removed")
+        raise RefusedError(command, "not confirmed; nothing was changed")
 
 
 @cluster.command("status")

@@ -273,17 +273,17 @@ def test_destroy_that_nobody_can_confirm_is_refused(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: PTH123, SIM115
     with pytest.raises(RefusedError, match="--yes"):
-        operate._confirm("Remove it?")
+        operate.confirm("Remove it?", "warren cluster destroy")
 
 
 @pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_destroy_is_done_only_on_a_yes(answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
     if agreed:
-        operate._confirm("Remove it?")
+        operate.confirm("Remove it?", "warren cluster destroy")
     else:
-        with pytest.raises(RefusedError, match="nothing was removed"):
-            operate._confirm("Remove it?")
+        with pytest.raises(RefusedError, match="nothing was changed"):
+            operate.confirm("Remove it?", "warren cluster destroy")
 
 
 def test_result_file_in_a_missing_folder_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -101,11 +103,25 @@ def test_apply_without_anybody_to_ask_is_refused(
     nothing = from_definitions({"users": []})
     passwords = {user.name: "p" for user in deployed.users}
     monkeypatch.setattr(planning, "current_plan", lambda context: plan(deployed, nothing, passwords))
-    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     code, out, err = warren("topology", "apply")
     assert code == 2
     assert "missing on the broker" in out
-    assert "add --yes" in err
+    assert "--yes" in err
+
+
+def test_apply_that_is_not_agreed_to_is_refused_and_not_an_interrupt(
+    warren: Run, monkeypatch: pytest.MonkeyPatch, deployed: Topology
+) -> None:
+    nothing = from_definitions({"users": []})
+    passwords = {user.name: "p" for user in deployed.users}
+    monkeypatch.setattr(planning, "current_plan", lambda context: plan(deployed, nothing, passwords))
+    answer = io.StringIO("n\n")
+    monkeypatch.setattr(answer, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdin", answer)
+    code, _, err = warren("topology", "apply")
+    assert code == 2
+    assert "nothing was changed" in err
 
 
 def test_plan_tells_the_objects_and_never_fails(
