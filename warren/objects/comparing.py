@@ -9,7 +9,7 @@ from warren.definitions import password_hash, password_matches, stable_salt
 from warren.errors import NotReadyError
 from warren.objects import wanted
 from warren.objects.found import Actual
-from warren.objects.model import FIXED, PLACE, BrokerObject, Key, Kind
+from warren.objects.model import FIXED, PLACE, BrokerObject, Key, Kind, depends_on
 from warren.objects.steps import Action, Difference, Plan, Step
 from warren.topology import Topology
 
@@ -95,18 +95,10 @@ def _lost_with_recreated(
     for one in desired.values():
         if one.key not in actual.objects or one.key in planned:
             continue
-        touched = {(one.vhost, kind, name) for kind, name in _depends_on(one)} & gone
+        touched = {(one.vhost, kind, name) for kind, name in depends_on(one)} & gone
         if touched:
             names = ", ".join(sorted(f"{kind} {name}" for _, kind, name in touched))
             yield Step(action=Action.RECREATE, target=one, note=f"goes with {names}")
-
-
-def _depends_on(one: BrokerObject) -> tuple[tuple[str, str], ...]:
-    if one.kind is Kind.BINDING:
-        return ("exchange", one.name[0]), (one.name[1], one.name[2])
-    if one.kind is Kind.TOPIC_PERMISSION:
-        return (("exchange", one.name[1]),)
-    return ()
 
 
 def _extras(desired: Mapping[Key, BrokerObject], actual: Actual) -> Iterator[Step]:
@@ -125,7 +117,7 @@ def _owners(one: BrokerObject) -> Iterator[Key]:
         yield Kind.VHOST, one.vhost, (one.vhost,)
     if one.kind in (Kind.USER_LIMIT, Kind.PERMISSION, Kind.TOPIC_PERMISSION):
         yield Kind.USER, "", (one.name[0],)
-    for kind, name in _depends_on(one):
+    for kind, name in depends_on(one):
         yield Kind(kind), one.vhost, (name,)
 
 

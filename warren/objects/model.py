@@ -101,6 +101,15 @@ def binding_name(
     return source, destination_type, destination, routing_key, canonical(dict(arguments))
 
 
+def depends_on(one: BrokerObject) -> tuple[tuple[str, str], ...]:
+    """Kind and name of the exchanges and queues with which the broker deletes ``one``."""
+    if one.kind is Kind.BINDING:
+        return ("exchange", one.name[0]), (one.name[1], one.name[2])
+    if one.kind is Kind.TOPIC_PERMISSION:
+        return (("exchange", one.name[1]),)
+    return ()
+
+
 #: Kinds for which no name is reserved: an account or a right that nobody asked for must never hide.
 _NEVER_RESERVED = frozenset({Kind.USER, Kind.USER_LIMIT, Kind.PERMISSION})
 #: Kinds whose names AMQP reserves to the broker when they begin with ``amq.``.

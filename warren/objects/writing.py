@@ -12,7 +12,7 @@ from warren.definitions import HASHING_ALGORITHM
 from warren.errors import RefusedError, WarrenError
 from warren.management import ManagementClient, NotFoundError
 from warren.objects import guard
-from warren.objects.model import BrokerObject, Kind
+from warren.objects.model import FIXED, BrokerObject, Kind, depends_on
 from warren.objects.steps import Action, Plan, Step
 
 
@@ -41,7 +41,8 @@ def apply(
     recreate: bool = False,
 ) -> Applied:
     """Carry out the steps that are allowed: additions always, changes unless ``additions_only``, removal of
-    what is extra with ``prune``, and deleting and declaring anew with ``recreate``.
+    what is extra with ``prune``, and deleting and declaring anew with ``recreate``. What is extra and would
+    go with a queue or exchange that is declared anew needs both.
 
     Whatever would be deleted is looked at first, and all of it, before anything is written: a queue that
     holds messages or has consumers is never deleted. Raises RefusedError naming what stands in the way
@@ -50,6 +51,8 @@ def apply(
     """
     allowed = _allowed(additions_only=additions_only, prune=prune, recreate=recreate)
     chosen = plan.of(*allowed)
+    if recreate and not prune:
+        _refuse_to_take_along(plan)
     guard.refuse_losses(client, chosen)
     for step in chosen:
         say(step.line)
@@ -69,6 +72,26 @@ def _allowed(*, additions_only: bool, prune: bool, recreate: bool) -> tuple[Acti
         return (Action.ADD,)
     optional = ((prune, Action.EXTRA), (recreate, Action.RECREATE))
     return (Action.ADD, Action.CHANGE, *(action for wanted, action in optional if wanted))
+
+
+def _refuse_to_take_along(plan: Plan) -> None:
+    """Raise RefusedError where the broker would delete what is extra along with what is declared anew."""
+    anew = {
+        (step.target.vhost, step.target.kind.value, step.target.name[0])
+        for step in plan.of(Action.RECREATE)
+        if step.target.kind in FIXED
+    }
+    lost = [
+        f"\n    {step.target.title}"
+        for step in plan.of(Action.EXTRA)
+        if any((step.target.vhost, *each) in anew for each in depends_on(step.target))
+    ]
+    if lost:
+        raise RefusedError(
+            "the running cluster",
+            f"declaring anew would take along what the topology does not have:{''.join(lost)}",
+            f"add it to the topology, or let it go: {command_for(plan.of(Action.RECREATE, Action.EXTRA))}",
+        )
 
 
 def command_for(left: tuple[Step, ...]) -> str:

@@ -355,6 +355,24 @@ def test_recreated_exchange_takes_its_bindings_and_topic_permissions_along(deplo
     assert lines(planned(deployed, broker)) == []
 
 
+def test_recreation_takes_nothing_along_that_only_prune_may_remove(deployed: Topology) -> None:
+    """The broker deletes a queue's bindings with it, and nobody would write this one again."""
+    broker = broker_of(deployed)
+    broker.row("queues", name="payments.wait-5s")["arguments"]["x-message-ttl"] = 7000
+    theirs = {"source": "orders.topic", "vhost": "/orders", "destination": "payments.wait-5s"}
+    broker.tables["bindings"].append(
+        {**theirs, "destination_type": "queue", "routing_key": "theirs", "arguments": {}}
+    )
+    found = planned(deployed, broker)
+    with pytest.raises(RefusedError, match="take along what the topology does not have") as refused:
+        carried_out(found, broker, recreate=True)
+    assert "binding orders.topic -> queue payments.wait-5s (theirs)" in refused.value.what
+    assert "--recreate --prune" in refused.value.remedy
+    assert broker.writes == []
+    carried_out(found, broker, recreate=True, prune=True)
+    assert lines(planned(deployed, broker)) == []
+
+
 def test_another_password_is_a_change_that_shows_no_password(deployed: Topology) -> None:
     broker = broker_of(deployed)
     broker.row("users", name="orders-shop")["password_hash"] = definitions.password_hash("x", b"1234")
