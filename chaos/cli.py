@@ -73,7 +73,7 @@ def _strike(
     order = engine.Order(
         fault=name,
         target=engine.Target(node=node, leader_of=leader_of, vhost=vhost),
-        args=_numbers(settings),
+        args=_settings(settings),
         majority_loss=majority_loss,
     )
     options.check_writable(json_path)
@@ -119,14 +119,13 @@ def _context(topology: Path | None) -> ChaosContext:
     return given or open_chaos(topology)
 
 
-def _numbers(settings: tuple[str, ...]) -> dict[str, float]:
+def _settings(settings: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for setting in settings:
-        key, _, value = setting.partition("=")
-        try:
-            found[key] = float(value)
-        except ValueError as error:
-            raise click.BadParameter(f"'{setting}' is not KEY=NUMBER", param_hint="--set") from error
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise click.BadParameter(f"'{setting}' is not KEY=VALUE", param_hint="--set")
+        found[key] = value
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -25,6 +25,9 @@ class Broker(Protocol):
     def queue_leader_by_tool(self, vhost: str, queue: str, *, node: str) -> str:
         """The same, read by the broker's own tools inside ``node``: slower, and it works while another
         node is frozen, when the management API waits for that one's answer."""
+
+    def alarms(self) -> Mapping[str, frozenset[str]]:
+        """Which resource alarms, ``memory`` and ``disk``, each running node has; up to 5 s old."""
 
     def quorum_critical(self, node: str) -> bool:
         """Whether a queue or the metadata store would lose its majority with ``node``."""
@@ -54,7 +57,14 @@ class ChaosContext:
 
     @property
     def site(self) -> Site:
-        return Site(runtime=self.runtime, clock=self.clock, now=self.now, say=self.say)
+        return Site(
+            runtime=self.runtime,
+            topology=self.topology,
+            alarms=self.broker.alarms,
+            clock=self.clock,
+            now=self.now,
+            say=self.say,
+        )
 
     @property
     def nodes(self) -> tuple[str, ...]:

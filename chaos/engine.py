@@ -26,12 +26,12 @@ _HOLD_POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be broken. ``args`` are the fault's own parameters; ``run_id`` and ``seed`` go to the
-    journal, so that a result can be joined to what was done."""
+    """What is to be broken. ``args`` are the fault's own parameters, as they were typed; ``run_id`` and
+    ``seed`` go to the journal, so that a result can be joined to what was done."""
 
     fault: str
     target: Target
-    args: Mapping[str, float] = field(default_factory=dict)
+    args: Mapping[str, str] = field(default_factory=dict)
     majority_loss: bool = False
     run_id: str | None = None
     seed: int | None = None
@@ -115,7 +115,7 @@ def _strike(
     with shielded(context.say, f"the act on {fault.target}"):
         fault = context.journal.append(fault, Phase.INJECTING, evidence=facts)
         begun.append(fault)
-        kind.inject(context.site, fault.target, fault.args)
+        kind.inject(context.site, fault)
         acted_at = iso(context.now())
     evidence = _prove(context, kind, fault)
     return context.journal.append(fault, Phase.INJECTED, acted_at=acted_at, evidence=evidence)

@@ -10,6 +10,7 @@ import importlib
 import math
 import pkgutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,17 +20,50 @@ from warren.console import Say
 from warren.errors import BadInputError, NotReadyError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState, Runtime
+from warren.topology import Topology
 from warren.wait import Clock
 
 #: JSON-ready findings, kept in the journal and shown to the user.
 Facts = Mapping[str, Any]
+#: A fault's own settings, as the journal keeps them.
+Args = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One setting of a fault: a number from ``low`` to ``high``, or one of ``choices``."""
+
+    default: float | str
+    help: str
+    low: float = 0.0
+    high: float = float("inf")
+    choices: tuple[str, ...] = ()
+
+    def read(self, where: str, text: str) -> float | str:
+        """``text`` as a value of it; raises BadInputError saying what would be one."""
+        if self.choices:
+            if text not in self.choices:
+                raise BadInputError(where, f"is '{text}'", f"one of: {', '.join(self.choices)}")
+            return text
+        try:
+            number = float(text)
+        except ValueError as error:
+            raise BadInputError(where, f"'{text}' is not a number") from error
+        if not (math.isfinite(number) and self.low <= number <= self.high):
+            limits = f"from {self.low:g} to {self.high:g}"
+            raise BadInputError(where, f"{text} is out of its limits", f"give a number {limits}")
+        return number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where faults act: the nodes' runtime, monotonic and wall time, and the line to the user."""
+    """Where faults act: the nodes' runtime, what the topology says of them, monotonic and wall time, and the
+    line to the user. ``alarms`` tells which nodes have which alarms, as the management API sees it; it raises
+    NotReadyError where that cannot be asked."""
 
     runtime: Runtime
+    topology: Topology
+    alarms: Callable[[], Mapping[str, frozenset[str]]]
     clock: Clock
     now: Callable[[], datetime]
     say: Say
@@ -47,8 +81,8 @@ class Fault(Protocol):
         """One line for `chaos list`: what is done, and how it is healed."""
 
     @property
-    def parameters(self) -> Mapping[str, float]:
-        """What may be set, with defaults; names carry their units."""
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What may be set; names of numbers carry their units."""
 
     @property
     def takes_down(self) -> bool:
@@ -61,7 +95,7 @@ class Fault(Protocol):
     def before(self, site: Site, target: str) -> Facts:
         """What the proof will be held against; journaled before the act."""
 
-    def inject(self, site: Site, target: str, args: Mapping[str, float]) -> None:
+    def inject(self, site: Site, fault: Journaled) -> None:
         """The act itself. Raises NotReadyError when it failed or its outcome is not known."""
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
@@ -89,16 +123,15 @@ def load(name: str) -> Fault:
     return fault
 
 
-def arguments(name: str, fault: Fault, given: Mapping[str, float]) -> dict[str, float]:
-    """The fault's parameters with ``given`` taken in; raises BadInputError for one that it does not know, and
-    for a value that is no amount."""
-    for key, value in given.items():
-        if key not in fault.parameters:
-            known = ", ".join(fault.parameters) or "none"
+def arguments(name: str, fault: Fault, given: Mapping[str, str]) -> dict[str, float | str]:
+    """The fault's settings with ``given`` taken in; raises BadInputError for a name or value that is none."""
+    settings = {key: each.default for key, each in fault.parameters.items()}
+    for key, text in given.items():
+        if key not in settings:
+            known = ", ".join(settings) or "none"
             raise BadInputError(f"fault {name}", f"has no parameter '{key}'", f"it takes: {known}")
-        if not 0 <= value < math.inf:
-            raise BadInputError(f"fault {name}", f"{key} cannot be {value:g}", "give a number of 0 or more")
-    return {**fault.parameters, **given}
+        settings[key] = fault.parameters[key].read(f"{name} {key}", text)
+    return settings
 
 
 def process_facts(site: Site, target: str) -> Facts:
@@ -119,6 +152,14 @@ def start_node(site: Site, target: str) -> Facts:
     site.runtime.start(target)
     expect_state(site, target, NodeState.RUNNING)
     return {"process_id_healed": site.runtime.process_id(target)}
+
+
+def alive_where(site: Site, probe: Callable[[str], bool]) -> tuple[str, ...]:
+    """The nodes that run or are frozen and for which ``probe`` holds, all asked at once."""
+    states = site.runtime.states()
+    nodes = [node for node, state in states.items() if state in (NodeState.RUNNING, NodeState.PAUSED)]
+    with ThreadPoolExecutor(max(1, len(nodes))) as pool:
+        return tuple(node for node, holds in zip(nodes, pool.map(probe, nodes), strict=True) if holds)
 
 
 def expect_state(site: Site, target: str, wanted: NodeState) -> NodeState:

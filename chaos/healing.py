@@ -61,8 +61,10 @@ def heal(context: ChaosContext, node: str | None = None) -> HealReport:
                 context.say(line)
             refuse_when_down(context.runtime.states(), reading.open)
             healed = _undo_all(context, [fault for fault in reading.open if node in (None, fault.target)])
+            done = {(fault.name, fault.target) for fault in healed.faults}
             found = _undo_all(
-                context, _residue(context, node, but={fault.target for fault, _ in healed.failed})
+                context,
+                _residue(context, node, but={fault.target for fault, _ in healed.failed}, done=done),
             )
         return _close(context, healed, found, begun_s)
 
@@ -131,12 +133,15 @@ def _attempt(context: ChaosContext, kind: Kind, fault: Fault, shield: Shield) ->
         raise
 
 
-def _residue(context: ChaosContext, node: str | None, *, but: set[str]) -> list[Fault]:
-    """What can be seen broken, as faults that nobody journaled."""
+def _residue(
+    context: ChaosContext, node: str | None, *, but: set[str], done: set[tuple[str, str]]
+) -> list[Fault]:
+    """What can be seen broken, as faults that nobody journaled. What is ``done`` (fault and target) was seen
+    to be healed a moment ago, by something fresher than what residue may look at."""
     found = []
     for name in names():
         for target in load(name).residue(context.site):
-            if node in (None, target) and target not in but:
+            if node in (None, target) and target not in but and (name, target) not in done:
                 context.say(f"{target}: found under '{name}' without a word of it in the journal")
                 found.append(
                     Fault(

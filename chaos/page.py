@@ -16,15 +16,27 @@ def list_text() -> str:
     lines = []
     for name in catalogue.names():
         fault = catalogue.load(name)
-        settings = ", ".join(f"{key}={value:g}" for key, value in fault.parameters.items())
-        lines.append(f"{name:<8} {fault.summary}{f' ({settings})' if settings else ''}")
+        lines.append(f"{name:<13} {fault.summary}")
+        lines += [f"{'':<15}{key}={_value(each)}  {each.help}" for key, each in fault.parameters.items()]
     return "\n".join(lines)
+
+
+def _value(parameter: catalogue.Parameter) -> str:
+    """The default first, then what else it may be."""
+    if not parameter.choices:
+        return f"{parameter.default:g}"
+    others = (each for each in parameter.choices if each != parameter.default)
+    return "|".join([str(parameter.default), *others])
 
 
 def list_dict() -> list[dict[str, Any]]:
     faults = {name: catalogue.load(name) for name in catalogue.names()}
     return [
-        {"name": name, "summary": fault.summary, "parameters": dict(fault.parameters)}
+        {
+            "name": name,
+            "summary": fault.summary,
+            "parameters": {key: each.default for key, each in fault.parameters.items()},
+        }
         for name, fault in faults.items()
     ]
 

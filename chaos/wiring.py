@@ -46,6 +46,13 @@ class ManagementBroker:
         found = re.search(r"leader=(\S+)", process.check(done).stdout)
         return _node_of(found[1] if found else None, vhost, queue)
 
+    def alarms(self) -> dict[str, frozenset[str]]:
+        found = {}
+        for node in self.management.nodes():
+            on = {"memory": node.mem_alarm, "disk": node.disk_alarm}
+            found[node.name.partition("@")[2]] = frozenset(each for each, rings in on.items() if rings)
+        return found
+
     def quorum_critical(self, node: str) -> bool:
         return not self.management.not_quorum_critical(node).passed
 

@@ -17,7 +17,8 @@ from typing import Any, Self
 
 from loadgen.progress import View
 from loadgen.roles import Act
-from warren.errors import NotReadyError, WarrenError
+from warren import alarms
+from warren.errors import WarrenError
 from warren.fault_record import FaultRecord
 from warren.results import iso
 from warren.runtime.protocol import Runtime
@@ -25,10 +26,6 @@ from warren.topology import Topology
 from warren.wait import until
 
 NAME = "memory-alarm"
-#: Below what any node uses.
-_ALMOST_NOTHING = ("absolute", "1MB")
-#: The broker's tool boots an Erlang machine of its own, on a busy machine slowly.
-_TOOL_S = 60.0
 _UNDO_DEADLINE_S = 120.0
 
 
@@ -36,29 +33,23 @@ class MemoryAlarm:
     """The alarm of one node. Raises NotReadyError when the broker's tool fails."""
 
     def __init__(self, runtime: Runtime, topology: Topology) -> None:
-        self._runtime = runtime
+        self._runtime, self._topology = runtime, topology
         self.node = topology.nodes[0].name
-        self._watermark = str(topology.broker.memory_watermark)
 
     def start(self) -> None:
         """Raise it."""
-        self._set(*_ALMOST_NOTHING)
+        alarms.provoke(self._runtime, self.node, "memory")
 
     def undo(self) -> None:
         """Lift it, whether it is on or not; tried again for two minutes."""
+        watermark = self._topology.broker.memory_watermark
         until(
-            lambda: self._set(self._watermark),
+            lambda: alarms.lift(self._runtime, self._topology, self.node, "memory"),
             what="the memory alarm to be lifted",
             deadline_s=_UNDO_DEADLINE_S,
             every_s=1.0,
-            remedy=f"warren cluster ctl {self.node} set_vm_memory_high_watermark {self._watermark}",
+            remedy=f"warren cluster ctl {self.node} set_vm_memory_high_watermark {watermark}",
         )
-
-    def _set(self, *watermark: str) -> None:
-        argv = ["rabbitmqctl", "set_vm_memory_high_watermark", *watermark]
-        done = self._runtime.execute(self.node, argv, timeout_s=_TOOL_S)
-        if done.returncode:
-            raise NotReadyError(self.node, f"the watermark was not set: {done.last_line()}")
 
 
 class Acting:

@@ -46,7 +46,7 @@ def own_recipe(root: Path, *, base: str | None) -> OwnRecipe:
     images, lock = root / "deploy" / "images", root / "requirements" / "runtime.lock"
     folder = images / NAME
     python = short_hash(
-        hash_files(root, [folder / "Dockerfile.python", lock]),
+        hash_files(root, [folder / "Dockerfile.python", images / "base" / "warren-install", lock]),
         base or base_hash(root),
         platform.machine(),
     )
@@ -85,6 +85,7 @@ def _build_dependencies(
     version = _python_version(recipe.base, builder)
     context = builder.fresh("python")
     shutil.copy(folder / "Dockerfile.python", context)
+    shutil.copy(folder.parent / "base" / "warren-install", context)
     lock = context / "image.lock"
     lock.write_text(for_python((root / "requirements" / "runtime.lock").read_text(encoding="utf-8"), version))
     builder.step(f"fetch the locked dependencies for Python {version}")

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from chaos.fault import Facts, Site, process_facts, prove_process_gone, start_node
+from chaos.fault import Facts, Parameter, Site, process_facts, prove_process_gone, start_node
 from warren.journal import Fault as Journaled
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
     summary: str = "SIGKILL the node; heal starts it again"
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     takes_down: bool = True
     is_silent: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         return process_facts(site, target)
 
-    def inject(self, site: Site, target: str, args: Mapping[str, float]) -> None:  # noqa: ARG002
-        site.runtime.kill(target)
+    def inject(self, site: Site, fault: Journaled) -> None:
+        site.runtime.kill(fault.target)
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
         return prove_process_gone(site, fault)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from chaos.fault import Facts, Site, expect_state, process_facts
+from chaos.fault import Facts, Parameter, Site, expect_state, process_facts
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState
@@ -18,15 +18,15 @@ from warren.runtime.protocol import NodeState
 @dataclass(frozen=True, slots=True)
 class Pause:
     summary: str = "freeze every process of the node; heal lets them go on"
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     takes_down: bool = True
     is_silent: bool = True
 
     def before(self, site: Site, target: str) -> Facts:
         return process_facts(site, target)
 
-    def inject(self, site: Site, target: str, args: Mapping[str, float]) -> None:  # noqa: ARG002
-        site.runtime.pause(target)
+    def inject(self, site: Site, fault: Journaled) -> None:
+        site.runtime.pause(fault.target)
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
         return {"state": expect_state(site, fault.target, NodeState.PAUSED).value}

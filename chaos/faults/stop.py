@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from chaos.fault import Facts, Site, process_facts, prove_process_gone, start_node
+from chaos.fault import Facts, Parameter, Site, process_facts, prove_process_gone, start_node
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState
@@ -20,22 +20,22 @@ GRACE_S = 60.0
 _SLACK_S = 5.0
 
 
-def _parameters() -> Mapping[str, float]:
-    return {"grace_s": GRACE_S}
+def _parameters() -> Mapping[str, Parameter]:
+    return {"grace_s": Parameter(default=GRACE_S, high=600, help="from SIGTERM to SIGKILL")}
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
     summary: str = "stop the node as an operator would (SIGTERM); heal starts it again"
-    parameters: Mapping[str, float] = field(default_factory=_parameters)
+    parameters: Mapping[str, Parameter] = field(default_factory=_parameters)
     takes_down: bool = True
     is_silent: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         return process_facts(site, target)
 
-    def inject(self, site: Site, target: str, args: Mapping[str, float]) -> None:
-        site.runtime.stop(target, grace_s=args["grace_s"])
+    def inject(self, site: Site, fault: Journaled) -> None:
+        site.runtime.stop(fault.target, grace_s=float(fault.args["grace_s"]))
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
         return prove_process_gone(site, fault)

@@ -30,6 +30,8 @@ _STATES = {
 }
 #: RabbitMQ asks for 50,000 at least; above 65,536 Erlang's port table would have to grow too.
 WANTED_OPEN_FILES = 65536
+#: The kernel's own default: a node that is over its share waits for the rest of this time.
+_CPU_PERIOD_US = 100_000
 #: How long the engine may take for one act on one container.
 _ACT_S = 60.0
 _COMPOSE_S = 240.0
@@ -93,6 +95,39 @@ class ComposeRuntime:
         interactive = ["--interactive"] if stdin is not None else []
         command = [self.engine.docker, "exec", *interactive, self.container(node), *argv]
         return self.run(command, timeout_s=timeout_s, stdin=stdin)
+
+    def in_network(
+        self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
+    ) -> Completed:
+        """In a container of its own that joins the node's network: the right to use the engine suffices."""
+        image = self._checked("inspect", "--format", "{{.Image}}", self.container("exporter")).stdout.strip()
+        interactive = ["--interactive"] if stdin is not None else []
+        command = [self.engine.docker, "run", "--rm", *interactive, "--pull", "never"]
+        command += ["--network", f"container:{self.container(node)}", "--user", "0:0", "--read-only"]
+        command += ["--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--security-opt", "no-new-privileges"]
+        command += ["--label", f"warren.cluster={self.topology.cluster}", "--label", "warren.role=helper"]
+        command += ["--entrypoint", argv[0], image, *argv[1:]]
+        return self.run(command, timeout_s=timeout_s, stdin=stdin)
+
+    def network_address(self, node: str) -> str:
+        template = "{{json .NetworkSettings.Networks}}"
+        done = self._checked("inspect", "--format", template, self.container(node))
+        found = json.loads(done.stdout).get(self.topology.cluster, {}).get("IPAddress")
+        if not found:
+            raise NotReadyError(node, "has no address: it does not run")
+        return str(found)
+
+    def cpu_limit(self, node: str) -> float:
+        template = "{{.HostConfig.CpuQuota}} {{.HostConfig.CpuPeriod}} {{.HostConfig.NanoCpus}}"
+        done = self._checked("inspect", "--format", template, self.container(node))
+        quota, period, nano = (int(each) for each in done.stdout.split())
+        if nano:
+            return nano / 1e9
+        return quota / (period or _CPU_PERIOD_US) if quota > 0 else 0.0
+
+    def limit_cpu(self, node: str, cores: float) -> None:
+        quota = str(round(cores * _CPU_PERIOD_US)) if cores else "-1"
+        self._act(node, "update", "--cpu-period", str(_CPU_PERIOD_US), "--cpu-quota", quota)
 
     def address(self, node: str, port: str) -> tuple[str, int]:
         return "127.0.0.1", self.topology.published_node(node, port)

@@ -7,14 +7,17 @@ and the next one finds the nodes as the dead one left them.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from threading import RLock
+from typing import Any, Literal
 
 from warren.errors import NotReadyError
 from warren.process import Completed
+from warren.runtime import fake_machine
 from warren.runtime.protocol import NodeState
 from warren.topology import PUBLISHED_NODE_PORTS
 
@@ -27,7 +30,7 @@ class Script:
     """What is to happen at one step: ``act`` runs ``before`` or ``after`` the step takes effect.
 
     ``after`` is the lost reply: the node has changed and the caller is told that it failed.
-    ``times`` counts down; None means every time.
+    ``times`` counts down; None means every time. The first ``skip`` times are let pass.
     """
 
     step: str
@@ -35,6 +38,7 @@ class Script:
     moment: Moment = "before"
     node: str | None = None
     times: int | None = 1
+    skip: int = 0
 
 
 @dataclass(slots=True)
@@ -51,10 +55,13 @@ class FakeRuntime:
     ignored_steps: set[str] = field(default_factory=set)
     _states: dict[str, NodeState] = field(init=False)
     _process_ids: dict[str, int] = field(init=False)
+    _machines: dict[str, dict[str, Any]] = field(init=False)
+    _lock: Any = field(init=False, default_factory=RLock)
 
     def __post_init__(self) -> None:
         self._states = dict.fromkeys(self.nodes, NodeState.RUNNING)
         self._process_ids = {node: _FIRST_PROCESS_ID + place for place, node in enumerate(self.nodes)}
+        self._machines = {node: fake_machine.fresh() for node in self.nodes}
 
     # What tests say.
 
@@ -66,9 +73,10 @@ class FakeRuntime:
         moment: Moment = "before",
         node: str | None = None,
         times: int | None = 1,
+        skip: int = 0,
     ) -> None:
-        """Run ``act`` at the next ``step`` (a method's name) on ``node``, or on any."""
-        self.scripts.append(Script(step=step, act=act, moment=moment, node=node, times=times))
+        """Run ``act`` at the next ``step`` (a method's name) on ``node``, or on any, but for ``skip``."""
+        self.scripts.append(Script(step=step, act=act, moment=moment, node=node, times=times, skip=skip))
 
     def fail(
         self,
@@ -91,6 +99,12 @@ class FakeRuntime:
         self._load()
         self._states[node] = state
         self._save()
+
+    def machine(self, node: str) -> dict[str, Any]:
+        """What is set on a node besides its state: see `warren.runtime.fake_machine`."""
+        with self._lock:
+            self._load()
+            return self._machines[node]
 
     # The protocol.
 
@@ -128,13 +142,29 @@ class FakeRuntime:
     def execute(
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
     ) -> Completed:
+        return self._tool("execute", node, argv, stdin, {NodeState.RUNNING})
+
+    def in_network(
+        self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
+    ) -> Completed:
+        return self._tool("in_network", node, argv, stdin, {NodeState.RUNNING, NodeState.PAUSED})
+
+    def network_address(self, node: str) -> str:
+        self._state(node)
+        return f"10.0.0.{list(self.nodes).index(node) + 2}"
+
+    def cpu_limit(self, node: str) -> float:
+        return float(self.machine(node)["cores"])
+
+    def limit_cpu(self, node: str, cores: float) -> None:
         self._load()
-        self.calls.append(("execute", node))
-        self._run("execute", node, "before")
-        if self._state(node) is not NodeState.RUNNING:
-            raise NotReadyError(node, "is not running")
-        nothing = Completed(argv=tuple(argv), returncode=0, stdout="", stderr="")
-        return self.replies.get(tuple(argv), nothing)
+        self.calls.append(("limit_cpu", node))
+        self._run("limit_cpu", node, "before")
+        self._state(node)
+        if "limit_cpu" not in self.ignored_steps:
+            self._machines[node]["cores"] = cores
+            self._save()
+        self._run("limit_cpu", node, "after")
 
     def address(self, node: str, port: str) -> tuple[str, int]:
         self._state(node)
@@ -149,6 +179,34 @@ class FakeRuntime:
 
     # How it works.
 
+    def _tool(
+        self, step: str, node: str, argv: Sequence[str], stdin: bytes | None, needs: set[NodeState]
+    ) -> Completed:
+        """Run a tool; what only looks is no call that acts, but for the broker's own tools. Several nodes may
+        be asked at once."""
+        with self._lock:
+            return self._answer(step, node, argv, stdin, needs)
+
+    def _answer(
+        self, step: str, node: str, argv: Sequence[str], stdin: bytes | None, needs: set[NodeState]
+    ) -> Completed:
+        self._load()
+        self._run(step, node, "before")
+        if self._state(node) not in needs:
+            raise NotReadyError(node, "is not running")
+        if tuple(argv) in self.replies:
+            self.calls.append((step, node))
+            return self.replies[tuple(argv)]
+        machine, before = self._machines[node], copy.deepcopy(self._machines[node])
+        done = fake_machine.answer(machine, argv, stdin)
+        if step == "execute" or {**machine, "asked": before["asked"]} != before:
+            self.calls.append((step, node))
+        if step in self.ignored_steps:
+            self._machines[node] = before
+        self._save()
+        self._run(step, node, "after")
+        return done
+
     def _change(
         self, step: str, node: str, changes: Mapping[NodeState, NodeState], *, new_process: bool = False
     ) -> None:
@@ -160,6 +218,8 @@ class FakeRuntime:
             raise NotReadyError(node, f"no such container to {step}")
         if step not in self.ignored_steps and state in changes:
             self._states[node] = changes[state]
+            if changes[state] is NodeState.STOPPED or new_process:
+                self._machines[node] = fake_machine.restarted(self._machines[node])
             if new_process:
                 self._process_ids[node] += len(self.nodes)
             self._save()
@@ -175,6 +235,9 @@ class FakeRuntime:
             if (script.step, script.moment) == (step, moment) and script.node in (None, node):
                 if script.times == 0:
                     continue
+                if script.skip:
+                    script.skip -= 1
+                    continue
                 if script.times is not None:
                     script.times -= 1
                 script.act()
@@ -184,10 +247,12 @@ class FakeRuntime:
             memory = json.loads(self.store.read_text(encoding="utf-8"))
             self._states = {node: NodeState(state) for node, state in memory["states"].items()}
             self._process_ids = memory["process_ids"]
+            self._machines = memory["machines"]
 
     def _save(self) -> None:
         if self.store is not None:
             states = {node: state.value for node, state in self._states.items()}
             self.store.write_text(
-                json.dumps({"states": states, "process_ids": self._process_ids}), encoding="utf-8"
+                json.dumps({"states": states, "process_ids": self._process_ids, "machines": self._machines}),
+                encoding="utf-8",
             )

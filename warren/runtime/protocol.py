@@ -53,6 +53,21 @@ class Runtime(Protocol):
     ) -> Completed:
         """Run a command inside a running node as the broker's own user."""
 
+    def in_network(
+        self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
+    ) -> Completed:
+        """Run ``nft`` or ``tc`` on the network of a node that runs or is frozen, with the right to change it
+        and no other. What it changes ends with the node's process. Not idempotent by itself."""
+
+    def network_address(self, node: str) -> str:
+        """The address (IPv4) by which the other nodes reach a node that runs or is frozen."""
+
+    def cpu_limit(self, node: str) -> float:
+        """How many cores a node may use; 0: as many as there are."""
+
+    def limit_cpu(self, node: str, cores: float) -> None:
+        """Let a node use no more than ``cores``; 0: as many as there are. Lasts until it is changed."""
+
     def address(self, node: str, port: str) -> tuple[str, int]:
         """Host and port at which this process reaches ``port`` (one of `Topology.node_ports`) of a node."""
 

@@ -20,6 +20,21 @@ from warren.topology import Node, Topology
 from warren.topology_reader import load
 from warren.wait import Clock
 
+#: By fault, the runtime's step that is its act, that of its proof, and that of its healing.
+STEPS = {
+    "kill": ("kill", "states", "start"),
+    "stop": ("stop", "states", "start"),
+    "pause": ("pause", "states", "unpause"),
+    "partition": ("in_network", "in_network", "in_network"),
+    "loss": ("in_network", "in_network", "in_network"),
+    "bandwidth": ("in_network", "in_network", "in_network"),
+    "cpu": ("limit_cpu", "execute", "limit_cpu"),
+    "memory-alarm": ("execute", "execute", "execute"),
+    "disk-alarm": ("execute", "execute", "execute"),
+}
+#: How often the step of the act is taken before it, to look.
+LOOKS = {"memory-alarm": 1, "disk-alarm": 1}
+
 _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -64,6 +79,11 @@ class FakeBroker:
     def queue_leader_by_tool(self, vhost: str, queue: str, *, node: str) -> str:
         self.tools.append(node)
         return self.queue_leader(vhost, queue)
+
+    def alarms(self) -> dict[str, frozenset[str]]:
+        self._answer()
+        running = (node for node, state in self.runtime.states().items() if state is NodeState.RUNNING)
+        return {node: frozenset(self.runtime.machine(node)["alarms"]) for node in running}
 
     def quorum_critical(self, node: str) -> bool:
         self._answer()
@@ -131,6 +151,12 @@ class Ground:
 
     def states(self) -> list[str]:
         return [state.value for state in self.runtime.states().values()]
+
+    def is_broken(self, node: str) -> bool:
+        """Whether anything that a fault does can be seen on ``node``."""
+        machine = self.runtime.machine(node)
+        done = any(machine[key] for key in ("alarms", "tables", "tbf", "cores"))
+        return done or self.runtime.states()[node] is not NodeState.RUNNING
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ import pytest
 import chaos.faults
 from chaos import fault as catalogue
 from chaos.fault import Site
+from chaos.healing import heal
 from warren.errors import BadInputError, NotReadyError
 from warren.journal import Fault, Phase
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
+
+from .conftest import STEPS
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def begun(name: str, site: Site, node: str = "rmq2") -> Fault:
         fault_id="f",
         name=name,
         target=node,
-        args=dict(kind.parameters),
+        args=catalogue.arguments(name, kind, {}),
         phase=Phase.INJECTING,
         begun_at=site.now().isoformat(),
         evidence=dict(kind.before(site, node)),
@@ -41,39 +45,55 @@ def test_every_file_is_a_fault_under_its_own_name() -> None:
 
 @pytest.mark.parametrize("name", catalogue.names())
 def test_fault_says_what_it_does_and_how_it_is_healed(name: str) -> None:
+    assert name in STEPS
     fault = catalogue.load(name)
     assert "heal" in fault.summary
     assert "\n" not in fault.summary
-    for parameter in fault.parameters:
-        assert parameter.endswith(("_s", "_ms", "_bytes", "_percent", "_count")), "names carry their units"
+    for key, parameter in fault.parameters.items():
+        assert parameter.help
+        units = ("_s", "_ms", "_bytes", "_percent", "_count", "_kbit")
+        assert parameter.choices or key.endswith(units), "names of numbers carry their units"
+        assert parameter.read("x", str(parameter.default)) == parameter.default
 
 
 @pytest.mark.parametrize("name", catalogue.names())
-def test_fault_is_proven_only_once_it_was_injected_and_gone_once_healed(name: str, site: Site) -> None:
+def test_fault_is_proven_only_once_it_was_injected_and_gone_once_healed(
+    name: str, ground: Any, site: Site
+) -> None:
     kind, fault = catalogue.load(name), begun(name, site)
     with pytest.raises(NotReadyError):
         kind.prove(site, fault)
-    kind.inject(site, "rmq2", fault.args)
+    kind.inject(site, fault)
     evidence = kind.prove(site, fault)
     assert evidence
-    assert site.state("rmq2") is not NodeState.RUNNING
-    assert site.state("rmq1") is NodeState.RUNNING
+    assert ground.is_broken("rmq2")
+    assert not ground.is_broken("rmq1")
     kind.heal(site, fault)
-    assert site.state("rmq2") is NodeState.RUNNING
+    assert not ground.is_broken("rmq2")
 
 
-@pytest.mark.parametrize("name", ["kill", "pause"])
-def test_healing_what_never_happened_changes_nothing(name: str, site: Site) -> None:
+@pytest.mark.parametrize("name", sorted(set(catalogue.names()) - {"stop"}))
+def test_healing_what_never_happened_changes_nothing(name: str, ground: Any, site: Site) -> None:
     before = site.runtime.process_id("rmq2")
     catalogue.load(name).heal(site, begun(name, site))
     assert site.runtime.process_id("rmq2") == before
-    assert site.state("rmq2") is NodeState.RUNNING
+    assert not ground.is_broken("rmq2")
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_fault_that_nobody_journaled_is_seen_and_put_back(name: str, ground: Any, site: Site) -> None:
+    catalogue.load(name).inject(site, begun(name, site))
+    assert [each for each in catalogue.names() if "rmq2" in catalogue.load(each).residue(site)]
+    report = heal(ground.context())
+    assert {fault.target for fault in report.found} == {"rmq2"}
+    assert not ground.is_broken("rmq2")
+    assert not [each for each in catalogue.names() if catalogue.load(each).residue(site)]
 
 
 @pytest.mark.parametrize("name", catalogue.names())
 def test_healing_twice_is_healing_once(name: str, site: Site) -> None:
     kind, fault = catalogue.load(name), begun(name, site)
-    kind.inject(site, "rmq2", fault.args)
+    kind.inject(site, fault)
     kind.heal(site, fault)
     process = site.runtime.process_id("rmq2")
     kind.heal(site, fault)
@@ -116,17 +136,19 @@ def test_stop_gives_the_node_the_grace_that_was_asked_for(ground: Any) -> None:
             self.grace_s = grace_s
 
     runtime = Recorder(["rmq1"])
-    site = Site(runtime=runtime, clock=ground.time.clock, now=ground.time.wall, say=print)
-    catalogue.load("stop").inject(site, "rmq1", {"grace_s": 7.0})
+    site = replace(ground.context().site, runtime=runtime)
+    catalogue.load("stop").inject(
+        site, Fault(fault_id="f", name="stop", target="rmq1", args={"grace_s": 7.0})
+    )
     assert runtime.grace_s == 7.0
 
 
-@pytest.mark.parametrize(("name", "undoing"), [("kill", "start"), ("stop", "start"), ("pause", "unpause")])
+@pytest.mark.parametrize(("name", "undoing"), [(name, steps[2]) for name, steps in STEPS.items()])
 def test_undoing_that_did_nothing_is_not_taken_for_healing(
     ground: Any, site: Site, name: str, undoing: str
 ) -> None:
     kind, fault = catalogue.load(name), begun(name, site)
-    kind.inject(site, "rmq2", fault.args)
+    kind.inject(site, fault)
     ground.runtime.ignored_steps = {undoing}
     with pytest.raises(NotReadyError):
         kind.heal(site, fault)
@@ -140,7 +162,22 @@ def test_unknown_fault_is_refused_with_the_names_there_are() -> None:
 
 def test_unknown_parameter_is_refused_with_the_names_there_are() -> None:
     stop = catalogue.load("stop")
-    assert catalogue.arguments("stop", stop, {"grace_s": 3.0}) == {"grace_s": 3.0}
+    assert catalogue.arguments("stop", stop, {"grace_s": "3"}) == {"grace_s": 3.0}
     with pytest.raises(BadInputError, match="no parameter 'grace'") as caught:
-        catalogue.arguments("stop", stop, {"grace": 3.0})
+        catalogue.arguments("stop", stop, {"grace": "3"})
     assert "grace_s" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("stop", {"grace_s": "long"}, "'long' is not a number"),
+        ("stop", {"grace_s": "nan"}, "out of its limits"),
+        ("loss", {"loss_percent": "101"}, "out of its limits"),
+        ("partition", {"how": "politely"}, "is 'politely'"),
+    ],
+)
+def test_value_that_is_none_is_refused_by_name(name: str, given: dict[str, str], said: str) -> None:
+    with pytest.raises(BadInputError, match=said) as caught:
+        catalogue.arguments(name, catalogue.load(name), given)
+    assert next(iter(given)) in caught.value.where

@@ -112,7 +112,7 @@ def test_absent_container_means_not_ready_and_not_refused(ground: Any) -> None:
         Order(fault="kill", target=Target(node="rmq2", vhost="/orders")),
         Order(fault="kill", target=Target(leader_of="no.such.queue")),
         Order(fault="kill", target=Target(leader_of="orders.work", vhost="/nowhere")),
-        Order(fault="kill", target=Target(node="rmq2"), args={"grace_s": 1.0}),
+        Order(fault="kill", target=Target(node="rmq2"), args={"grace_s": "1"}),
     ],
 )
 def test_bad_order_is_refused_whole(ground: Any, bad: Order) -> None:

@@ -1,0 +1,87 @@
+"""A node whose outgoing traffic is held to a rate: a queue that fills, then drops (``tbf`` of tc).
+
+What it sends to other nodes, to clients and to monitoring shares the rate; what it receives does not, but
+its acknowledgements do. https://man7.org/linux/man-pages/man8/tc-tbf.8.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaos.fault import Facts, Parameter, Site, alive_where
+from warren.errors import NotReadyError
+from warren.journal import Fault as Journaled
+from warren.process import Completed
+from warren.runtime.protocol import NodeState
+
+_INTERFACE = "eth0"
+#: Ours, and nobody else's: a queueing of another handle is never replaced by healing.
+_HANDLE = "57a1:"
+_TOOL_S = 30.0
+#: What may leave at once, at least: a packet of the largest size, and a tick's worth at a gigabit.
+_BURST_BYTES = 32_000
+_WAITS_MS = 400
+_GONE = ("Invalid handle", "Cannot find", "No such file")
+
+
+def _parameters() -> Mapping[str, Parameter]:
+    rate = Parameter(default=1000.0, low=8, high=10_000_000, help="thousand bits a second that may leave it")
+    return {"rate_kbit": rate}
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    summary: str = "hold what the node sends to a rate; heal takes the limit away"
+    parameters: Mapping[str, Parameter] = field(default_factory=_parameters)
+    takes_down: bool = True
+    is_silent: bool = True
+
+    def before(self, site: Site, target: str) -> Facts:
+        return {"address": site.runtime.network_address(target)}
+
+    def inject(self, site: Site, fault: Journaled) -> None:
+        rate = f"{float(fault.args['rate_kbit']):g}kbit"
+        limits = ("rate", rate, "burst", str(_BURST_BYTES), "latency", f"{_WAITS_MS}ms")
+        _checked(fault.target, _tc(site, fault.target, "qdisc", "replace", "dev", _INTERFACE, "root",
+                                   "handle", _HANDLE, "tbf", *limits))  # fmt: skip
+
+    def prove(self, site: Site, fault: Journaled) -> Facts:
+        found = _ours(site, fault.target)
+        if found is None or not found.get("overlimits"):
+            raise NotReadyError(fault.target, "nothing that it sent has met the limit yet")
+        return {"overlimits": found["overlimits"]}
+
+    def heal(self, site: Site, fault: Journaled) -> Facts:
+        if site.state(fault.target) is NodeState.STOPPED:
+            return {"limit": "ended with the node's process"}
+        gone = _tc(site, fault.target, "qdisc", "del", "dev", _INTERFACE, "root", "handle", _HANDLE)
+        if not gone.ok and not any(word in gone.stderr for word in _GONE):
+            _checked(fault.target, gone)
+        if _ours(site, fault.target) is not None:
+            raise NotReadyError(fault.target, "is still held to a rate")
+        return {"limit": "taken away"}
+
+    def residue(self, site: Site) -> tuple[str, ...]:
+        return alive_where(site, lambda node: _ours(site, node) is not None)
+
+
+def _ours(site: Site, node: str) -> dict[str, Any] | None:
+    done = _checked(node, _tc(site, node, "-s", "-j", "qdisc", "show", "dev", _INTERFACE))
+    shown: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+    return next((each for each in shown if each.get("handle") == _HANDLE), None)
+
+
+def _tc(site: Site, node: str, *argv: str) -> Completed:
+    return site.runtime.in_network(node, ["tc", *argv], timeout_s=_TOOL_S)
+
+
+def _checked(node: str, done: Completed) -> Completed:
+    if not done.ok:
+        raise NotReadyError(node, f"tc: {done.last_line()}")
+    return done
+
+
+FAULT = Bandwidth()

@@ -1,0 +1,85 @@
+"""What the fake's nodes know besides their state: alarms, packet filters, queueing and processor limits.
+
+Just as much of the broker's and the kernel's tools as faults use, each in its own words: `answer` takes what
+would be run and returns what it would print.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from warren.process import Completed
+
+#: What a node is to begin with; JSON-ready, since the fake keeps it in a file. ``asked`` makes counters grow.
+_FRESH: dict[str, Any] = {"alarms": [], "tables": {}, "tbf": None, "cores": 0.0, "asked": 0}
+_GONE = "Error: No such file or directory; did you mean something else?"
+
+
+def fresh() -> dict[str, Any]:
+    return {key: value.copy() if isinstance(value, (list, dict)) else value for key, value in _FRESH.items()}
+
+
+def restarted(machine: dict[str, Any]) -> dict[str, Any]:
+    """After the end of its process: what is set on the container stays, all else goes with the process."""
+    return {**fresh(), "cores": machine["cores"]}
+
+
+def answer(machine: dict[str, Any], argv: Sequence[str], stdin: bytes | None) -> Completed:
+    """What ``argv`` prints, once it has changed ``machine`` as it says; nothing and 0 for anything else."""
+    machine["asked"] += 1
+    text, failed = "", False
+    if argv[0] == "rabbitmqctl":
+        text = _broker(machine, argv[1:])
+    elif argv[0] == "nft":
+        text, failed = _filter(machine, argv[1:], (stdin or b"").decode())
+    elif argv[0] == "tc":
+        text, failed = _queueing(machine, argv[1:])
+    elif argv[:2] == ["sh", "-c"] and "cpu.stat" in argv[2]:
+        text = f"nr_periods 10\nnr_throttled {machine['asked'] if machine['cores'] else 0}\n"
+    out, error = ("", text) if failed else (text, "")
+    return Completed(argv=tuple(argv), returncode=int(failed), stdout=out, stderr=error)
+
+
+def _broker(machine: dict[str, Any], argv: Sequence[str]) -> str:
+    kind = {"set_vm_memory_high_watermark": "memory", "set_disk_free_limit": "disk"}.get(argv[0])
+    if kind is not None:
+        others = [each for each in machine["alarms"] if each != kind]
+        machine["alarms"] = [*others, kind] if argv[-1] in ("1MB", "1000TB") else others
+    elif argv[:1] == ["eval"] and "get_local_alarms" in argv[1]:
+        return str([f"{{{{resource_limit,{each},rabbit@here}},[]}}" for each in machine["alarms"]])
+    return ""
+
+
+def _filter(machine: dict[str, Any], argv: Sequence[str], script: str) -> tuple[str, bool]:
+    tables: dict[str, str] = machine["tables"]
+    if argv[0] == "-f":
+        for name in re.findall(r"^table inet (\w+) \{", script, re.MULTILINE):
+            tables[name] = script
+        return "", False
+    if argv[:2] == ["delete", "table"]:
+        return ("", False) if tables.pop(argv[3], None) is not None else (_GONE, True)
+    if argv[:3] == ["-j", "list", "tables"]:
+        return json.dumps(
+            {"nftables": [{"table": {"family": "inet", "name": name}} for name in tables]}
+        ), False
+    if argv[:3] == ["-j", "list", "table"] and argv[4] in tables:
+        counter = {"counter": {"packets": machine["asked"], "bytes": 60 * machine["asked"]}}
+        return json.dumps({"nftables": [{"rule": {"expr": [counter, {"drop": None}]}}]}), False
+    return _GONE, True
+
+
+def _queueing(machine: dict[str, Any], argv: Sequence[str]) -> tuple[str, bool]:
+    if argv[:2] == ["qdisc", "replace"]:
+        machine["tbf"] = argv[argv.index("handle") + 1]
+        return "", False
+    if argv[:2] == ["qdisc", "del"]:
+        found = machine["tbf"] == argv[argv.index("handle") + 1]
+        machine["tbf"] = None if found else machine["tbf"]
+        return ("", False) if found else ("Error: Invalid handle.", True)
+    shown = (
+        [{"kind": "tbf", "handle": machine["tbf"], "overlimits": machine["asked"]}] if machine["tbf"] else []
+    )
+    return json.dumps(shown), False
