@@ -52,6 +52,59 @@ def heal(cluster: ClusterUnderTest) -> str:
     return done.stdout
 
 
+#: Faults of a node that goes on running, with what makes them bite soon.
+RUNNING_ON = {
+    "partition": [],
+    "disk-alarm": [],
+    "memory-alarm": [],
+    "loss": ["--set", "loss_percent=50"],
+    "bandwidth": ["--set", "rate_kbit=64"],
+    "cpu": ["--set", "cores_count=0.05"],
+}
+SHORT = ("partition", "disk-alarm")
+
+
+@pytest.mark.parametrize(
+    "fault", [each if each in SHORT else pytest.param(each, marks=pytest.mark.full) for each in RUNNING_ON]
+)
+def test_fault_of_a_node_that_runs_on_bites_and_is_healed_without_the_journal(
+    cluster: ClusterUnderTest, journal: Journal, tmp_path: Path, fault: str
+) -> None:
+    result, process = tmp_path / "fault.json", cluster.runtime.process_id("rmq2")
+    done = cluster.warren(["chaos", fault, "rmq2", *RUNNING_ON[fault], "--json", str(result)])
+    assert done.returncode == 0, done.stderr
+    assert json.loads(result.read_text(encoding="utf-8"))["injected_at"]
+    again = cluster.warren(["chaos", fault, "rmq2"])
+    assert (again.returncode, "under the fault" in again.stderr) == (2, True)
+
+    lost = journal.path.with_name("journal.lost")
+    journal.path.rename(lost)
+    if fault.endswith("alarm"):  # seen by the management API, whose figures are refreshed every five seconds
+        cluster.wait_for(lambda: bool(cluster.management.alarms().reason), "the alarm to be seen", 30)
+    assert "was under" in heal(cluster)
+    lost.rename(journal.path)
+    heal(cluster)
+    assert not journal.open_faults()
+    assert cluster.runtime.process_id("rmq2") == process
+    cluster.context.gate.check()
+    unharmed = cluster.warren(["chaos", "heal"], timeout_s=300)
+    assert "nothing was broken" in unharmed.stdout
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("how", ["drop", "refuse"])
+@pytest.mark.parametrize("direction", ["in", "out"])
+@pytest.mark.parametrize("traffic", ["inter-node", "clients", "all"])
+def test_every_kind_of_partition_bites(
+    cluster: ClusterUnderTest, traffic: str, direction: str, how: str
+) -> None:
+    settings = [f"traffic={traffic}", f"direction={direction}", f"how={how}"]
+    options = [part for each in settings for part in ("--set", each)]
+    done = cluster.warren(["chaos", "partition", "rmq3", *options, "--for", "3s"], timeout_s=300)
+    assert done.returncode == 0, done.stderr
+    assert "healed of partition" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("fault", "broken"),
     [("kill", NodeState.STOPPED), ("stop", NodeState.STOPPED), ("pause", NodeState.PAUSED)],
