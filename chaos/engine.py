@@ -89,7 +89,7 @@ def _inject(context: ChaosContext, order: Order, fault_id: str) -> tuple[Fault, 
     try:
         with context.journal.exclusive():
             resolved = resolve(context, order.target)
-            refuse_unless_safe(context, kind, resolved.node, majority_loss=order.majority_loss)
+            refuse_unless_safe(context, order.fault, resolved.node, majority_loss=order.majority_loss)
             fault = Fault(
                 fault_id=fault_id,
                 name=order.fault,

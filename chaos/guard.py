@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaos.context import ChaosContext
-from chaos.fault import Fault, load
+from chaos.fault import load
 from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState
@@ -11,22 +11,24 @@ from warren.runtime.protocol import NodeState
 _OVERRIDE = "heal first (make chaos-heal), or give --majority-loss if that is what you want to see"
 
 
-def refuse_unless_safe(context: ChaosContext, fault: Fault, target: str, *, majority_loss: bool) -> None:
-    """Return if ``fault`` may strike ``target`` now.
+def refuse_unless_safe(context: ChaosContext, name: str, target: str, *, majority_loss: bool) -> None:
+    """Return if the fault called ``name`` may strike ``target`` now; another one may be at work there.
 
-    Raises RefusedError when the target is down or under a fault already, or when the nodes down would be
+    Raises RefusedError when the target is down or under this fault already, or when the nodes down would be
     more than a minority or a queue would lose its majority and ``majority_loss`` is false; NotReadyError
     when there is no such container, or the broker cannot be asked and ``majority_loss`` is false.
     """
     states = context.runtime.states()
     open_faults = context.journal.open_faults()
-    _refuse_unfit(target, states[target], open_faults)
-    if not fault.takes_down or majority_loss:
+    _refuse_unfit(name, target, states[target], open_faults)
+    if not load(name).takes_down or majority_loss:
         return
     down = {node for node, state in states.items() if state is not NodeState.RUNNING}
     down |= {each.target for each in open_faults if each.target in states and _takes_down(each)}
+    if target in down:  # by another fault: it is lost already
+        return
     bearable = (len(states) - 1) // 2
-    if len(down | {target}) > bearable:
+    if len(down) + 1 > bearable:
         raise RefusedError(
             target,
             f"{_named(down)} down or under a fault already: one more of {len(states)} takes the majority",
@@ -40,11 +42,11 @@ def refuse_unless_safe(context: ChaosContext, fault: Fault, target: str, *, majo
         )
 
 
-def _refuse_unfit(target: str, state: NodeState, open_faults: tuple[Journaled, ...]) -> None:
+def _refuse_unfit(name: str, target: str, state: NodeState, open_faults: tuple[Journaled, ...]) -> None:
     if state is NodeState.ABSENT:
         raise NotReadyError(target, "there is no such container", "bring the cluster up: make cluster-up")
     for fault in open_faults:
-        if fault.target == target:
+        if fault.target == target and (fault.name == name or state is not NodeState.RUNNING):
             raise RefusedError(
                 target, f"is under the fault {fault.fault_id} already", "heal it first: make chaos-heal"
             )

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chaos.engine import Order, Target, inject
+from chaos import fault as catalogue
+from chaos.engine import Order, Target, heal, inject
 from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.runtime.protocol import NodeState
 
@@ -88,10 +89,43 @@ def test_node_that_is_down_already_is_refused(ground: Any, state: NodeState, maj
     assert_untouched(ground)
 
 
-def test_node_under_a_fault_is_not_struck_again(ground: Any) -> None:
+def test_node_that_a_fault_took_down_is_not_struck_again(ground: Any) -> None:
     inject(ground.context(), order("pause", "rmq2"))
     with pytest.raises(RefusedError, match="under the fault pause-"):
         inject(ground.context(), order("kill", "rmq2", majority_loss=True))
+
+
+def test_fault_does_not_strike_the_same_node_twice(ground: Any) -> None:
+    inject(ground.context(), order("cpu", "rmq2"))
+    with pytest.raises(RefusedError, match="under the fault cpu-"):
+        inject(ground.context(), order("cpu", "rmq2", majority_loss=True))
+
+
+RUNS_ON = ("partition", "loss", "bandwidth", "cpu", "memory-alarm", "disk-alarm")
+
+
+@pytest.mark.parametrize("second", catalogue.names())
+@pytest.mark.parametrize("first", RUNS_ON)
+def test_two_faults_of_one_node_compose_and_are_both_healed(ground: Any, first: str, second: str) -> None:
+    if first == second:
+        return
+    inject(ground.context(), order(first, "rmq2"))
+    inject(ground.context(), order(second, "rmq2"))
+    assert [fault.name for fault in ground.journal.open_faults()] == [first, second]
+    report = heal(ground.context())
+    assert [fault.name for fault in report.healed] == [second, first]
+    assert report.found == ()
+    assert not ground.is_broken("rmq2")
+
+
+@pytest.mark.parametrize("first", RUNS_ON)
+def test_second_node_is_refused_while_another_suffers_what_takes_it_down(ground: Any, first: str) -> None:
+    inject(ground.context(), order(first, "rmq1"))
+    if catalogue.load(first).takes_down:
+        with pytest.raises(RefusedError, match="under a fault already"):
+            inject(ground.context(), order("kill", "rmq2"))
+    else:
+        inject(ground.context(), order("kill", "rmq2"))
 
 
 def test_absent_container_means_not_ready_and_not_refused(ground: Any) -> None:
