@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from chaos import engine, page
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
+from chaos.watchdog import keep_watch
 from chaos.wiring import open_chaos
 from warren.operate import options
 from warren.operate.cli import Duration, json_option, topology_option
@@ -111,6 +113,15 @@ def status(json_path: Path | None, topology: Path | None) -> None:
 def list_faults(json_path: Path | None) -> None:
     """Every fault there is."""
     _print(page.list_text(), page.list_dict(), json_path)
+
+
+@chaos.command(hidden=True)
+@click.argument("fault_id")
+@click.argument("within_s", type=float)
+@topology_option
+def watch(fault_id: str, within_s: float, topology: Path | None) -> None:
+    """Heal FAULT_ID once standard input is closed, if it is open then. Started by every held fault."""
+    keep_watch(_context(topology), fault_id, within_s=within_s, pipe=sys.stdin.fileno())
 
 
 def _context(topology: Path | None) -> ChaosContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -33,6 +34,13 @@ class Broker(Protocol):
         """Whether a queue or the metadata store would lose its majority with ``node``."""
 
 
+class Watch(Protocol):
+    """Watches over a fault that is held, and heals it where its holder dies."""
+
+    def __call__(self, fault_id: str, *, within_s: float) -> AbstractContextManager[None]:
+        """For as long as the context lasts; raises NotReadyError where there can be no watch."""
+
+
 class Gate(Protocol):
     """Waits until the whole cluster serves: all nodes run, every queue has a leader and its members."""
 
@@ -50,6 +58,7 @@ class ChaosContext:
     journal: Journal
     wait_ready: Gate
     spread_leaders: Callable[[], None]
+    watch: Watch
     clock: Clock
     now: Callable[[], datetime]
     fresh_id: Callable[[], str]

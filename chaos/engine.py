@@ -11,6 +11,7 @@ from chaos.guard import refuse_unless_safe
 from chaos.healing import HealReport, heal, heal_these
 from chaos.status import Status, status
 from chaos.target import LEADER_MOVED_DEADLINE_S, Resolved, Target, await_new_leader, resolve
+from chaos.watchdog import SLACK_S
 from warren.errors import BadInputError, DeadlineError, InconclusiveError, NotReadyError, WarrenError
 from warren.journal import Fault, Phase
 from warren.results import iso
@@ -56,14 +57,15 @@ def inject(context: ChaosContext, order: Order) -> Fault:
 def inject_for(context: ChaosContext, order: Order, *, hold_s: float) -> HealReport:
     """Break what ``order`` says, hold it for ``hold_s`` seconds, and heal it whatever comes between.
 
-    The hold ends early when another command heals the fault. Raises as `inject` and `heal` do;
+    The hold ends early when another command heals the fault; where this process dies the watchdog heals it.
+    Raises as `inject` and `heal` do;
     KeyboardInterrupt (^C, SIGTERM, SIGHUP) passes through after healing.
     """
     if hold_s <= 0:
         raise BadInputError("--for", f"{hold_s:g} s is no time at all", "give a time above zero, like 20s")
     fault_id = _new_id(context, order)
     fault, report = None, HealReport()
-    with terminate_as_interrupt():
+    with context.watch(fault_id, within_s=hold_s + SLACK_S), terminate_as_interrupt():
         try:
             fault, resolved = _inject(context, order, fault_id)
             end_s = context.clock.now() + hold_s

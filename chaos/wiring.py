@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from chaos.context import ChaosContext
+from chaos.watchdog import Watchdog
 from warren import cluster, process
 from warren.context import Context
 from warren.errors import NotReadyError
@@ -76,6 +78,7 @@ class ClusterGate:
 
 def chaos_context(context: Context) -> ChaosContext:
     """The parts of ``context`` that chaos needs; raises NotReadyError without an engine or a cluster."""
+    topology = context.topology_path.resolve()
     return ChaosContext(
         topology=context.topology,
         runtime=context.runtime,
@@ -83,6 +86,10 @@ def chaos_context(context: Context) -> ChaosContext:
         journal=Journal(context.state.journal, _now, context.clock),
         wait_ready=ClusterGate(context),
         spread_leaders=lambda: cluster.balance_leaders(context),
+        watch=Watchdog(
+            [sys.executable, "-m", "warren", "chaos", "watch", "--topology", str(topology)],
+            context.state.root / "watchdog.log",
+        ),
         clock=context.clock,
         now=_now,
         fresh_id=_fresh_id,

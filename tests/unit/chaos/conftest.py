@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,6 +125,7 @@ class Ground:
     time: FakeTime
     journal: Journal
     said: list[str] = field(default_factory=list)
+    watched: list[tuple[str, float]] = field(default_factory=list)
     spread_after: list[int] = field(default_factory=list)
     spread_trouble: WarrenError | None = None
     ids: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
@@ -137,11 +139,18 @@ class Ground:
             journal=self.journal,
             wait_ready=self.gate,
             spread_leaders=self.spread,
+            watch=self.watch,
             clock=self.time.clock,
             now=self.time.wall,
             fresh_id=lambda: f"{self.ids():04x}",
             say=self.said.append,
         )
+
+    @contextmanager
+    def watch(self, fault_id: str, *, within_s: float) -> Iterator[None]:
+        """Nobody watches; that it was asked for is noted."""
+        self.watched.append((fault_id, within_s))
+        yield
 
     def spread(self) -> None:
         """Note that leaders were spread, and when: how many gates had been passed by then."""

@@ -8,14 +8,19 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chaos.engine import Order, Target, heal, inject, inject_for
+from chaos.watchdog import Watchdog, keep_watch
+from warren.errors import NotReadyError
 from warren.journal import Journal
+from warren.wait import Clock
 
 from .conftest import LOOKS, STEPS
 
@@ -153,6 +158,93 @@ def test_sigkill_while_the_journal_is_written_is_healed(
     assert len(stored.journal.read().damage) == 1
     heal_after(stored)
     assert_whole(stored)
+
+
+def forked(ground: Any) -> Callable[..., AbstractContextManager[None]]:
+    """A watchdog that is a fork of this process: it does what the command does that is started for real."""
+
+    @contextmanager
+    def watch(fault_id: str, *, within_s: float) -> Iterator[None]:
+        reads, writes = os.pipe()
+        if os.fork() == 0:
+            os.close(writes)
+            signal.alarm(30)
+            ground.runtime.scripts.clear()
+            # By the real clock: the kernel may close the dead driver's pipe before it frees its lock.
+            journal = Journal(ground.journal.path, ground.time.wall)
+            try:
+                context = replace(ground.context(), journal=journal)
+                keep_watch(context, fault_id, within_s=within_s, pipe=reads)
+            finally:
+                os._exit(0)
+        os.close(reads)
+        yield
+        os.close(writes)
+
+    return watch
+
+
+def until_healed(ground: Any) -> None:
+    give_up = time.monotonic() + 10
+    while ground.journal.open_faults():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_sigkill_of_the_hold_is_healed_by_the_watchdog_alone(stored: Any, fault: str) -> None:
+    def sleep(duration_s: float) -> None:
+        stored.time.sleep(duration_s)
+        if stored.journal.open_faults()[0].is_proven:
+            die()
+
+    context = replace(stored.context(), watch=forked(stored), clock=Clock(now=stored.time.now, sleep=sleep))
+    assert os.WIFSIGNALED(in_child(lambda: inject_for(context, order(fault), hold_s=30)))
+    until_healed(stored)
+    assert_whole(stored)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_sigkill_of_the_act_is_healed_by_the_watchdog_alone(stored: Any, fault: str) -> None:
+    stored.runtime.on(ACTS[fault], die, moment="after", skip=LOOKS.get(fault, 0))
+    context = replace(stored.context(), watch=forked(stored))
+    assert os.WIFSIGNALED(in_child(lambda: inject_for(context, order(fault), hold_s=30)))
+    stored.runtime.scripts.clear()
+    until_healed(stored)
+    assert_whole(stored)
+
+
+def test_watchdog_ends_a_fault_whose_time_is_over_though_its_driver_lives(stored: Any) -> None:
+    left = inject(stored.context(), order("pause"))
+    reads, writes = os.pipe()
+    report = keep_watch(stored.context(), left.fault_id, within_s=0.01, pipe=reads)
+    os.close(reads)
+    os.close(writes)
+    assert report is not None
+    assert_whole(stored)
+
+
+def test_watchdog_leaves_alone_what_is_healed_and_what_is_anothers(stored: Any) -> None:
+    inject(stored.context(), order("pause"))
+    reads, writes = os.pipe()
+    os.close(writes)
+    assert keep_watch(stored.context(), "another", within_s=10, pipe=reads) is None
+    os.close(reads)
+    assert stored.is_broken("rmq2")
+
+
+def test_held_fault_is_watched_for_longer_than_it_is_held(ground: Any) -> None:
+    inject_for(ground.context(), order("pause"), hold_s=30)
+    ((fault_id, within_s),) = ground.watched
+    assert fault_id == ground.journal.read().faults[0].fault_id
+    assert within_s > 30
+
+
+def test_without_a_watch_nothing_is_broken(ground: Any, tmp_path: Path) -> None:
+    context = replace(ground.context(), watch=Watchdog(("/no/such/program",), tmp_path / "log"))
+    with pytest.raises(NotReadyError, match="cannot be started"):
+        inject_for(context, order("pause"), hold_s=30)
+    assert ground.runtime.calls == []
 
 
 def test_lock_of_a_dead_driver_is_free(stored: Any) -> None:
