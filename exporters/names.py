@@ -163,11 +163,15 @@ DELIVERY_LIMIT = _gauge(
     *_QUEUE,
 )
 LENGTH_RATIO = _gauge(
-    "warren_queue_length_limit_ratio", "Messages over the length limit; at 1 publishes are refused.", *_QUEUE
+    "warren_queue_length_limit_ratio",
+    "Messages ready or being dead-lettered, over the length limit, which counts no unacknowledged ones. At 1 "
+    "publishes are refused, or the oldest messages dropped, as the queue's overflow says.",
+    *_QUEUE,
 )
 BYTES_RATIO = _gauge(
     "warren_queue_bytes_limit_ratio",
-    "Bytes of messages over the limit in bytes; at 1 publishes are refused.",
+    "Bytes of messages ready or being dead-lettered, over the limit in bytes. At 1 publishes are refused, or "
+    "the oldest messages dropped.",
     *_QUEUE,
 )
 

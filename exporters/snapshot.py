@@ -41,9 +41,10 @@ _LINE = re.compile(
 #: The keys that `read_queue` and `dead_letter_targets` read; the rest of ten thousand queues is 10 MB.
 QUEUE_COLUMNS = (
     "vhost", "name", "type", "state", "exclusive", "owner_pid_details", "leader", "node", "members", "online",
-    "consumers", "consumer_capacity", "messages", "message_bytes", "messages_dlx", "message_bytes_dlx",
-    "delivery_limit", "arguments", "effective_policy_definition", "messages_ready_returned",
-    "messages_delayed", "next_delayed_at", "messages_by_priority", "single_active_consumer_tag",
+    "consumers", "consumer_capacity", "messages_ready", "message_bytes_ready", "messages_dlx",
+    "message_bytes_dlx", "delivery_limit", "arguments", "effective_policy_definition",
+    "messages_ready_returned", "messages_delayed", "next_delayed_at", "messages_by_priority",
+    "single_active_consumer_tag",
 )  # fmt: skip
 BINDING_COLUMNS = ("vhost", "source", "destination", "destination_type")
 
@@ -65,11 +66,11 @@ class QueueFacts:
     """One queue as the management API describes it; ``leader``, ``members``, ``online`` are host names.
 
     A figure that the API leaves out is None, never zero. ``messages_dlx`` are messages on their way to the
-    dead-letter exchange; ``messages`` does not count them. It does count ``messages_delayed``, which wait for
-    their delayed retry, the next of them until ``next_delayed_at_s`` (Unix time), and ``messages_returned``,
-    which were delivered before. ``single_active`` says whether a queue with a single active consumer has one
-    (None for any other queue). Of priorities a quorum queue gives those that hold messages; those without a
-    priority are in 4, as AMQP 1.0 has it.
+    dead-letter exchange; ``messages_ready`` does not count them. It does count ``messages_returned``, which
+    were delivered before. ``messages_delayed`` wait for their delayed retry, the next of them until
+    ``next_delayed_at_s`` (Unix time). ``single_active`` says whether a queue with a single active consumer
+    has one (None for any other queue). Of priorities a quorum queue gives those that hold messages; those
+    without a priority are in 4, as AMQP 1.0 has it.
     """
 
     vhost: str
@@ -82,8 +83,8 @@ class QueueFacts:
     online: tuple[str, ...]
     consumers: int | None
     consumer_capacity: float | None
-    messages: int | None
-    message_bytes: int | None
+    messages_ready: int | None
+    message_bytes_ready: int | None
     messages_dlx: int | None
     message_bytes_dlx: int | None
     delivery_limit: int | None
@@ -121,13 +122,14 @@ class QueueFacts:
 
     @property
     def length_ratio(self) -> float | None:
-        """Messages, those being dead-lettered included, over the length limit."""
-        return _ratio(self.messages, self.messages_dlx, self.limits.max_length)
+        """Messages ready or being dead-lettered, over the length limit, which counts no unacknowledged ones
+        (https://www.rabbitmq.com/docs/maxlength, ``rabbit_fifo:is_over_limit``)."""
+        return _ratio(self.messages_ready, self.messages_dlx, self.limits.max_length)
 
     @property
     def bytes_ratio(self) -> float | None:
-        """Bytes of messages, those being dead-lettered included, over the limit in bytes."""
-        return _ratio(self.message_bytes, self.message_bytes_dlx, self.limits.max_length_bytes)
+        """Bytes of the same messages over the limit in bytes."""
+        return _ratio(self.message_bytes_ready, self.message_bytes_dlx, self.limits.max_length_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +167,8 @@ def read_queue(row: Mapping[str, Any]) -> QueueFacts:
         online=tuple(_host(str(member)) for member in online),
         consumers=_whole(row.get("consumers")),
         consumer_capacity=_number(row.get("consumer_capacity")),
-        messages=_whole(row.get("messages")),
-        message_bytes=_whole(row.get("message_bytes")),
+        messages_ready=_whole(row.get("messages_ready")),
+        message_bytes_ready=_whole(row.get("message_bytes_ready")),
         messages_dlx=_whole(row.get("messages_dlx")),
         message_bytes_dlx=_whole(row.get("message_bytes_dlx")),
         delivery_limit=_limit(row.get("delivery_limit")),

@@ -35,8 +35,7 @@ def test_recorded_queue_is_read_whole(snapshot: Snapshot) -> None:
     assert work.members == work.online == ("rmq1", "rmq2", "rmq3")
     assert work.limits.dead_letter_exchange == "orders.dlx"
     assert work.delivery_limit == 20
-    assert work.length_ratio is not None
-    assert 0 < work.length_ratio < 0.01
+    assert (work.length_ratio, work.bytes_ratio) == (0, 0), "its six messages are all unacknowledged"
 
 
 def test_counters_are_read_by_queue_and_summed_over_exchanges() -> None:
@@ -169,7 +168,7 @@ def test_a_classic_queue_has_no_majority_to_lose() -> None:
 
 def test_what_the_api_leaves_out_is_none_and_not_nought() -> None:
     queue = read_queue(QUORUM)
-    assert (queue.messages, queue.consumers, queue.messages_dlx, queue.delivery_limit) == (None,) * 4
+    assert (queue.messages_ready, queue.consumers, queue.messages_dlx, queue.delivery_limit) == (None,) * 4
     assert (queue.length_ratio, queue.bytes_ratio, queue.consumer_capacity) == (None,) * 3
 
 
@@ -177,7 +176,7 @@ def test_the_lesser_of_argument_and_policy_is_the_limit() -> None:
     queue = read_queue(
         {
             **QUORUM,
-            "messages": 40,
+            "messages_ready": 40,
             "messages_dlx": 10,
             "arguments": {"x-max-length": 100, "x-message-ttl": 5000},
             "effective_policy_definition": {"max-length": 200, "message-ttl": 1000},
@@ -185,6 +184,20 @@ def test_the_lesser_of_argument_and_policy_is_the_limit() -> None:
     )
     assert (queue.limits.max_length, queue.limits.message_ttl_ms) == (100, 1000)
     assert queue.length_ratio == 0.5
+
+
+def test_a_limit_counts_what_is_ready_and_not_what_consumers_hold() -> None:
+    queue = read_queue(
+        {
+            **QUORUM,
+            "messages": 1000,
+            "messages_ready": 400,
+            "message_bytes": 5000,
+            "message_bytes_ready": 2000,
+            "arguments": {"x-max-length": 1000, "x-max-length-bytes": 4000},
+        }
+    )
+    assert (queue.length_ratio, queue.bytes_ratio) == (0.4, 0.5)
 
 
 def test_an_unlimited_delivery_limit_is_none() -> None:
