@@ -164,9 +164,9 @@ class Reading:
 
     ``published``: messages routed to the queue by publishers (AMQP 0-9-1 channels). ``acked``: messages that
     left it by an acknowledgement or by delivery to a consumer that does not acknowledge. ``delivered``: all
-    deliveries. ``unseen_departures``: messages may leave without being delivered (a message TTL).
-    ``unseen_arrivals``: the queue is a target of dead-lettering. ``refusing``: it is at its length limit, so
-    that publishes are counted which it refused.
+    deliveries. ``unseen_departures``: messages may leave without being delivered (a message TTL, or a length
+    limit at which the oldest are dropped). ``unseen_arrivals``: the queue is a target of dead-lettering.
+    ``refusing``: it is at its length limit, so that publishes are counted which it refused.
     """
 
     ready: float

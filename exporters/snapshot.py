@@ -51,7 +51,8 @@ BINDING_COLUMNS = ("vhost", "source", "destination", "destination_type")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What holds for a queue from its arguments and policies; None where nothing is set."""
+    """What holds for a queue from its arguments and policies; None where nothing is set. A full queue
+    ``refuses`` publishes, or else drops its oldest messages."""
 
     max_length: int | None = None
     max_length_bytes: int | None = None
@@ -59,6 +60,7 @@ class Limits:
     dead_letter_exchange: str | None = None
     dead_letter_routing_key: str | None = None
     target_group_size: int | None = None
+    refuses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +267,7 @@ def _limits(row: Mapping[str, Any]) -> Limits:
         dead_letter_exchange=name("dead-letter-exchange"),
         dead_letter_routing_key=name("dead-letter-routing-key"),
         target_group_size=least("target-group-size"),
+        refuses=(name("overflow") or "").startswith("reject-publish"),
     )
 
 

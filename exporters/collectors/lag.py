@@ -14,7 +14,7 @@ from warren.errors import NotReadyError
 
 #: A queue that is not seen for this long is forgotten with its curve; elections take seconds.
 _FORGET_S = 600.0
-#: From here on a queue may be refusing publishes between two refreshes of its length.
+#: From here on a queue may refuse publishes, or drop messages, between two refreshes of its length.
 _NEARLY_FULL = 0.95
 
 
@@ -85,6 +85,7 @@ def reading_of(facts: QueueFacts, read: Snapshot) -> Reading | None:
     ready, unacked = (_of_leader(facts, read, name) for name in (snapshot.READY, snapshot.UNACKED))
     if ready is None or unacked is None:
         return None
+    full = max(facts.length_ratio or 0.0, facts.bytes_ratio or 0.0) >= _NEARLY_FULL
     return Reading(
         ready=ready,
         unacked=unacked,
@@ -99,8 +100,8 @@ def reading_of(facts: QueueFacts, read: Snapshot) -> Reading | None:
             snapshot.GOT_AUTO,
         ),
         unseen_arrivals=facts.key in read.dead_letter_targets,
-        unseen_departures=facts.limits.message_ttl_ms is not None,
-        refusing=max(facts.length_ratio or 0.0, facts.bytes_ratio or 0.0) >= _NEARLY_FULL,
+        unseen_departures=facts.limits.message_ttl_ms is not None or (full and not facts.limits.refuses),
+        refusing=full and facts.limits.refuses,
     )
 
 

@@ -14,7 +14,7 @@ from exporters.broker import QueueFilter
 from exporters.collector import Scrape
 from exporters.exporter import Exporter
 from exporters.exposition import OneScrape
-from exporters.snapshot import PUBLISHED, READY, UNACKED, Snapshot
+from exporters.snapshot import PUBLISHED, READY, UNACKED, Snapshot, read_queue
 from warren.errors import BadInputError
 
 from .conftest import REACH, FakeBroker
@@ -140,6 +140,28 @@ def test_age_of_messages_that_come_and_go_by_expiry_is_absent(snapshot: Snapshot
     assert made.get_sample_value(names.AGE.name, labels) is None
     assert made.get_sample_value(names.AGE_AT_LEAST.name, labels) is None
     assert made.get_sample_value(names.ARRIVALS_SOURCE.name, {**labels, "source": "unknown"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("overflow", "source", "age_s"),
+    [({}, "published", 10), ({"x-overflow": "reject-publish"}, "conservation", 390)],
+)
+def test_a_full_queue_drops_its_oldest_unless_it_is_told_to_refuse_publishes(
+    snapshot: Snapshot, overflow: dict[str, str], source: str, age_s: float
+) -> None:
+    """100 messages a second come, nobody consumes, and there is room for those of ten seconds."""
+    key, lag = ("/v", "full"), collector.make("lag", REACH)
+    for now in range(0, 400, 5):
+        ready = min(1000, 100 * now)
+        row = {"vhost": key[0], "name": key[1], "type": "quorum", "messages_ready": ready}
+        queue = read_queue({**row, "arguments": {"x-max-length": 1000, **overflow}})
+        figures = {READY: {key: float(ready)}, UNACKED: {key: 0.0}, PUBLISHED: {key: 100.0 * now}}
+        counters = {"rmq1": {**{name: {} for name in snapshot.counters["rmq1"]}, **figures}}
+        read = replace(snapshot, at_s=float(now), queues=(queue,), counters=counters)
+        made = registry(lag.collect(Scrape(Still(read), 3.0)))
+    labels = {"vhost": key[0], "queue": key[1]}
+    assert made.get_sample_value(names.ARRIVALS_SOURCE.name, {**labels, "source": source}) == 1
+    assert made.get_sample_value(names.AGE.name, labels) == pytest.approx(age_s, abs=11)
 
 
 def test_a_queue_of_which_no_node_tells_the_length_is_absent(snapshot: Snapshot) -> None:
