@@ -45,8 +45,9 @@ class Exporter:
         collectors: Sequence[tuple[str, Collector]],
         *,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._broker, self._now = broker, now
+        self._broker, self._now, self._monotonic = broker, now, monotonic
         self._collectors = tuple(collectors)
         self._lock = Lock()
         self._told: dict[str, _Told] = {}
@@ -97,7 +98,7 @@ class Exporter:
             self._leaving.wait(collector.every_s)
 
     def _call(self, name: str, collector: Collector, scrape: Scrape) -> None:
-        began = self._now()
+        began_s = self._monotonic()
         families: list[Metric] = []
         try:
             families, up = list(collector.collect(scrape)), True
@@ -108,10 +109,9 @@ class Exporter:
             # A bug in one collector must not silence the others; in the background nobody else would say it.
             _log.exception("%s: a bug", name)
             up = False
-        ended = self._now()
         last = self._told.get(name)
-        at_s = ended if up else last.at_s if last else None
-        self._told[name] = _Told(families=families, up=up, took_s=max(0.0, ended - began), at_s=at_s)
+        at_s = self._now() if up else last.at_s if last else None
+        self._told[name] = _Told(families=families, up=up, took_s=self._monotonic() - began_s, at_s=at_s)
 
     def _of_collectors(self, told: dict[str, _Told]) -> Iterable[Metric]:
         up, took, last = (

@@ -69,6 +69,17 @@ def test_one_that_fails_costs_its_own_families_only(broker: FakeBroker, error: E
     assert value(exporter, names.COLLECTOR_SUCCESS, collector="bad") is None
 
 
+def test_how_long_a_collector_took_does_not_jump_with_the_clock(broker: FakeBroker) -> None:
+    """Somebody sets the time an hour forward in the middle; the work took two seconds."""
+    wall, monotonic = iter([4600.0, 4600.0]), iter([10.0, 12.0])
+    exporter = Exporter(broker, [("a", Made())], now=lambda: next(wall), monotonic=lambda: next(monotonic))
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(OneScrape(exporter.scrape(3.0)))
+    of = {"collector": "a"}
+    assert registry.get_sample_value(names.COLLECTOR_DURATION.name, of) == 2
+    assert registry.get_sample_value(names.COLLECTOR_SUCCESS.name, of) == 4600
+
+
 def test_background_work_goes_on_between_scrapes_and_ends_with_the_exporter(broker: FakeBroker) -> None:
     slow = Made(every_s=3600)
     with Exporter(broker, [("slow", slow)], now=lambda: 1700.0) as exporter:
