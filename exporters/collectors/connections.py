@@ -50,8 +50,8 @@ class ConnectionsCollector:
             for row in self._management.get("vhost-limits")
             if row["value"].get(_LIMIT, -1) >= 0
         }
+        vhosts = [row["name"] for row in self._management.get("vhosts", query={"columns": "name"})]
         counts = Counter((row["vhost"], row.get("state", _NEW)) for row in rows if row.get("vhost"))
-        vhosts = {vhost for vhost, _ in counts} | set(limits)
         counts.update({(vhost, state): 0 for vhost in vhosts for state in STATES})
         connections, greatest = family(names.CONNECTIONS), family(names.CONNECTIONS_LIMIT)
         for key, count in sorted(counts.items()):

@@ -22,10 +22,11 @@ LIMITS = [
 
 
 class Api:
-    """Answers two paths and nothing else, in the form of a live 4.3.6."""
+    """Answers three paths and nothing else, in the form of a live 4.3.6."""
 
     def __init__(self, rows: list[dict[str, Any]], limits: list[dict[str, Any]]) -> None:
-        self.answers = {("connections",): rows, ("vhost-limits",): limits}
+        vhosts = [{"name": name} for name in ("/orders", "/users", "/free", "/new")]
+        self.answers = {("connections",): rows, ("vhost-limits",): limits, ("vhosts",): vhosts}
         self.asked: list[Mapping[str, str] | None] = []
 
     def get(self, *path: str, query: Mapping[str, str] | None = None) -> Any:
@@ -70,7 +71,7 @@ def test_connections_are_counted_by_virtual_host_and_state() -> None:
     assert [count("/orders", state) for state in ("running", "flow", "blocking", "blocked")] == [2, 0, 0, 1]
     assert [count("/users", state) for state in ("running", "flow", "starting")] == [0, 1, 1]
     assert count("/orders", "starting") is None
-    assert api.asked == [{"columns": "vhost,state"}, None]
+    assert api.asked == [{"columns": "vhost,state"}, None, {"columns": "name"}]
 
 
 def test_only_a_virtual_host_with_a_limit_has_one() -> None:
@@ -81,9 +82,11 @@ def test_only_a_virtual_host_with_a_limit_has_one() -> None:
     assert registry.get_sample_value(limit, {"vhost": "/free"}) is None
 
 
-def test_a_virtual_host_without_connections_has_none_and_that_is_known() -> None:
+@pytest.mark.parametrize("vhost", ["/orders", "/users", "/free", "/new"])
+def test_a_virtual_host_without_connections_has_none_and_that_is_known(vhost: str) -> None:
+    """Whether it has a limit of connections, another limit, one that is lifted, or none at all."""
     registry = collected(Api([], LIMITS))
-    assert registry.get_sample_value(names.CONNECTIONS.name, {"vhost": "/orders", "state": "blocked"}) == 0
+    assert registry.get_sample_value(names.CONNECTIONS.name, {"vhost": vhost, "state": "blocked"}) == 0
 
 
 def test_without_the_management_api_nothing_is_told() -> None:
