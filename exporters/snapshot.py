@@ -7,7 +7,7 @@ counted for it. https://www.rabbitmq.com/docs/http-api-reference, https://www.ra
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -214,32 +214,36 @@ def _add(by_queue: dict[QueueKey, float], key: QueueKey, value: float) -> None:
 
 
 def dead_letter_targets(
-    queues: Iterable[QueueFacts], bindings: Sequence[Mapping[str, Any]]
+    queues: Iterable[QueueFacts], bindings: Iterable[Mapping[str, Any]]
 ) -> frozenset[QueueKey]:
     """Every queue that dead-lettering may reach by these bindings, whatever the key and the reason."""
     reached: set[QueueKey] = set()
+    exchanges: set[tuple[str, str]] = set()
     for queue in queues:
         exchange = queue.limits.dead_letter_exchange
         if exchange == "":
             reached.add((queue.vhost, queue.limits.dead_letter_routing_key or queue.name))
         elif exchange is not None:
-            reached |= _reached(queue.vhost, exchange, bindings)
-    return frozenset(reached)
+            exchanges.add((queue.vhost, exchange))
+    return frozenset(reached | _reached(exchanges, bindings))
 
 
-def _reached(vhost: str, exchange: str, bindings: Sequence[Mapping[str, Any]]) -> set[QueueKey]:
+def _reached(exchanges: set[tuple[str, str]], bindings: Iterable[Mapping[str, Any]]) -> set[QueueKey]:
+    """Queues behind any of ``exchanges`` (virtual host, name), through other exchanges too."""
+    onward: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for binding in bindings:
+        onward.setdefault((binding["vhost"], binding["source"]), []).append(binding)
     reached: set[QueueKey] = set()
-    seen, ahead = {exchange}, [exchange]
+    seen, ahead = set(exchanges), list(exchanges)
     while ahead:
         source = ahead.pop()
-        for binding in bindings:
-            if binding["vhost"] != vhost or binding["source"] != source:
-                continue
+        for binding in onward.get(source, ()):
+            target = (source[0], str(binding["destination"]))
             if binding["destination_type"] == "queue":
-                reached.add((vhost, str(binding["destination"])))
-            elif binding["destination"] not in seen:
-                seen.add(str(binding["destination"]))
-                ahead.append(str(binding["destination"]))
+                reached.add(target)
+            elif target not in seen:
+                seen.add(target)
+                ahead.append(target)
     return reached
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -224,6 +226,31 @@ def test_dead_lettering_by_the_default_exchange_goes_to_the_queue_of_the_key() -
         {**QUORUM, "arguments": {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "attic"}}
     )
     assert dead_letter_targets([queue], []) == {("/v", "attic")}
+
+
+class Counted(list[dict[str, object]]):
+    """Bindings that know how often they were gone through."""
+
+    rounds = 0
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        self.rounds += 1
+        return super().__iter__()
+
+
+def test_bindings_are_gone_through_once_for_all_queues_that_dead_letter() -> None:
+    """One policy may give ten thousand queues the same exchange; each is bound to the default one too."""
+    queues = [
+        read_queue({**QUORUM, "name": f"q{number}", "arguments": {"x-dead-letter-exchange": "dlx"}})
+        for number in range(100)
+    ]
+    bindings = Counted(
+        {"vhost": "/v", "source": source, "destination": f"q{number}", "destination_type": "queue"}
+        for number in range(100)
+        for source in ("", "dlx" if number < 2 else "other")
+    )
+    assert dead_letter_targets(queues, bindings) == {("/v", "q0"), ("/v", "q1")}
+    assert bindings.rounds == 1
 
 
 def test_a_cycle_of_exchanges_ends() -> None:
