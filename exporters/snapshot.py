@@ -46,6 +46,9 @@ QUEUE_COLUMNS = (
     "messages_ready_returned", "messages_delayed", "next_delayed_at", "messages_by_priority",
     "single_active_consumer_tag",
 )  # fmt: skip
+#: States of a queue whose process does not run; ``node`` names where it was
+#: (``rabbit_mgmt_wm_queues:list_queues``).
+_AWAY = frozenset({"down", "stopped", "crashed"})
 BINDING_COLUMNS = ("vhost", "source", "destination", "destination_type")
 
 
@@ -153,16 +156,16 @@ class Snapshot:
 
 def read_queue(row: Mapping[str, Any]) -> QueueFacts:
     """One element of ``/api/queues``. Erlang names are cut to the host, which is what targets are called."""
-    leader = row.get("leader") or (row.get("node") if row.get("type") == "classic" else None)
-    members = row.get("members") or (
-        [row["node"]] if row.get("node") and row.get("type") == "classic" else []
-    )
-    online = row.get("online", members if row.get("type") == "classic" else [])
+    state, kind = str(row.get("state", "unknown")), str(row.get("type", "classic"))
+    alone = [row["node"]] if row.get("node") and kind == "classic" else []
+    leader = row.get("leader") or next(iter(alone), None)
+    members = row.get("members") or alone
+    online = row.get("online", [] if state in _AWAY else alone)
     return QueueFacts(
         vhost=str(row["vhost"]),
         name=str(row["name"]),
-        type=str(row.get("type", "classic")),
-        state=str(row.get("state", "unknown")),
+        type=kind,
+        state=state,
         exclusive=bool(row.get("exclusive")) or row.get("owner_pid_details") is not None,
         leader=_host(str(leader)) if leader else None,
         members=tuple(_host(str(member)) for member in members),

@@ -168,6 +168,14 @@ def test_a_classic_queue_has_no_majority_to_lose() -> None:
     assert queue.critical_members == ()
 
 
+@pytest.mark.parametrize(
+    ("state", "online"), [("running", ("a",)), ("down", ()), ("stopped", ()), ("crashed", ())]
+)
+def test_a_classic_queue_runs_nowhere_while_its_node_is_away(state: str, online: tuple[str, ...]) -> None:
+    queue = read_queue({"vhost": "/v", "name": "q", "type": "classic", "node": "rabbit@a", "state": state})
+    assert (queue.members, queue.online) == (("a",), online)
+
+
 def test_what_the_api_leaves_out_is_none_and_not_nought() -> None:
     queue = read_queue(QUORUM)
     assert (queue.messages_ready, queue.consumers, queue.messages_dlx, queue.delivery_limit) == (None,) * 4
