@@ -23,6 +23,7 @@ from exporters.snapshot import (
     QueueFacts,
     QueueKey,
     Snapshot,
+    critical_queues,
     dead_letter_targets,
     read_counters,
     read_queue,
@@ -144,6 +145,7 @@ class HttpsBroker:
             fresh=fresh,
             dead_letter_targets=known[2] if known else frozenset(),
             counters=read,
+            critical=critical_queues(known[1]) if known else {},
             left_out=left_out,
             errors=tuple(dict.fromkeys(errors)),
         )

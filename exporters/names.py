@@ -126,8 +126,8 @@ UNDER_REPLICATED = _gauge(
 )
 CRITICAL = _gauge(
     "warren_node_quorum_critical_queues",
-    "Queues and streams that would lose their majority if this node stopped now. Do not restart a node that "
-    "is not at 0.",
+    "Queues and streams, whether or not the filters let them through, that would lose their majority if this "
+    "node stopped now. Do not restart a node that is not at 0.",
     "member",
 )
 RETURNED = _gauge(

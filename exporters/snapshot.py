@@ -7,6 +7,7 @@ counted for it. https://www.rabbitmq.com/docs/http-api-reference, https://www.ra
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,7 +142,8 @@ class QueueFacts:
 class Snapshot:
     """What one scrape knows. ``at_s`` is monotonic. ``queues`` is None where no node's management API has
     answered lately; ``fresh`` says whether it did in this scrape. ``counters`` holds the nodes whose rates
-    were read, by metric (without prefix) and queue; lengths may be missing."""
+    were read, by metric (without prefix) and queue; lengths may be missing. ``critical`` says of a node how
+    many queues would lose their majority without it: of all queues, those too that no filter lets through."""
 
     at_s: float
     duration_s: float
@@ -149,6 +151,7 @@ class Snapshot:
     queues: tuple[QueueFacts, ...] | None
     dead_letter_targets: frozenset[QueueKey]
     counters: Mapping[str, Mapping[str, ByQueue]]
+    critical: Mapping[str, int] = field(default_factory=dict)
     fresh: bool = True
     left_out: int = 0
     errors: tuple[str, ...] = field(default=())
@@ -184,6 +187,11 @@ def read_queue(row: Mapping[str, Any]) -> QueueFacts:
         messages_by_priority=_by_priority(row.get("messages_by_priority")),
         single_active=_single_active(row),
     )
+
+
+def critical_queues(queues: Iterable[QueueFacts]) -> Counter[str]:
+    """How many of ``queues`` each node is critical for; nodes that are for none may be missing."""
+    return Counter(member for queue in queues for member in queue.critical_members)
 
 
 def read_counters(text: str) -> dict[str, dict[QueueKey, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 
 from prometheus_client.core import Metric
@@ -63,9 +62,8 @@ class QueuesCollector:
 def _critical(snapshot: Snapshot) -> Metric:
     """For every node, 0 too: only then does an alert on it end."""
     filled = family(names.CRITICAL)
-    counts = Counter(member for queue in snapshot.queues or () for member in queue.critical_members)
     for node in snapshot.nodes:
-        filled.add_metric([node], counts[node])
+        filled.add_metric([node], snapshot.critical.get(node, 0))
     return filled
 
 

@@ -36,6 +36,7 @@ class StubNode:
     hides_lengths: bool = False
     asked: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
+    queues: list[dict[str, object]] = field(default_factory=lambda: recorded("queues.json"))
     port: int = 0
 
 
@@ -71,7 +72,7 @@ def handler_of(stub: StubNode) -> type[BaseHTTPRequestHandler]:
                 return
             answers = {
                 "/metrics/detailed": part(recorded("rmq1.txt"), lengths="coarse" in self.path),
-                "/api/queues": json.dumps(asked_for(recorded("queues.json"), self.path)),
+                "/api/queues": json.dumps(asked_for(stub.queues, self.path)),
                 "/api/bindings": json.dumps(asked_for(recorded("bindings.json"), self.path)),
             }
             body = answers[path].encode()
@@ -119,7 +120,11 @@ def stubs(pki: Pki) -> Iterator[tuple[StubNode, StubNode]]:
 @pytest.fixture
 def broker_of(pki: Pki, stubs: tuple[StubNode, StubNode]) -> Callable[..., HttpsBroker]:
     def make(
-        *, password: str = PASSWORD, authority: str = "cluster", now: Callable[[], float] = time.monotonic
+        *,
+        password: str = PASSWORD,
+        authority: str = "cluster",
+        now: Callable[[], float] = time.monotonic,
+        include: str = ".*",
     ) -> HttpsBroker:
         nodes = [
             Node(host=host, management_port=stub.port, metrics_port=stub.port)
@@ -129,7 +134,7 @@ def broker_of(pki: Pki, stubs: tuple[StubNode, StubNode]) -> Callable[..., Https
             nodes,
             credentials=Credentials(username="monitoring", password=password),
             ca=pki.authority(authority).certificate,
-            queue_filter=QueueFilter(),
+            queue_filter=QueueFilter(include=include),
             deadline_s=1.5,
             now=now,
         )
@@ -148,6 +153,16 @@ def test_a_scrape_reads_every_node_and_the_queues_once(
     assert ("/orders", "orders.failed") in snapshot.dead_letter_targets
     assert snapshot.errors == ()
     assert [stub.asked.count("/api/queues") for stub in stubs] == [1, 0]
+
+
+def test_a_node_is_critical_for_queues_that_no_filter_lets_through_too(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
+) -> None:
+    """Who reads it is about to stop that node."""
+    stubs[0].queues = [{**row, "online": ["rabbit@rmq1", "rabbit@rmq2"]} for row in stubs[0].queues]
+    snapshot = broker_of(include="/none:.*").snapshot(1.5)
+    assert snapshot.queues == ()
+    assert snapshot.critical == {"rmq1": 5, "rmq2": 5}
 
 
 def test_a_silent_node_costs_its_own_counters_and_no_more_than_the_deadline(

@@ -14,7 +14,7 @@ from exporters.broker import QueueFilter
 from exporters.collector import Scrape
 from exporters.exporter import Exporter
 from exporters.exposition import OneScrape
-from exporters.snapshot import PUBLISHED, READY, UNACKED, Snapshot, read_queue
+from exporters.snapshot import PUBLISHED, READY, UNACKED, Snapshot, critical_queues, read_queue
 from warren.errors import BadInputError
 
 from .conftest import REACH, FakeBroker
@@ -82,7 +82,8 @@ def test_nodes_that_may_not_stop_are_told_with_those_that_may(snapshot: Snapshot
         replace(queue, online=("rmq1", "rmq2")) if queue.key == ("/orders", "orders.work") else queue
         for queue in snapshot.queues
     )
-    made = scrape(FakeBroker(replace(snapshot, queues=queues)), "queues")
+    critical_now = replace(snapshot, queues=queues, critical=critical_queues(queues))
+    made = scrape(FakeBroker(critical_now), "queues")
     critical = {node: made.get_sample_value(names.CRITICAL.name, {"member": node}) for node in snapshot.nodes}
     assert critical == {"rmq1": 1, "rmq2": 1, "rmq3": 0}
     assert made.get_sample_value(names.UNDER_REPLICATED.name, WORK) == 1
