@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -87,6 +88,8 @@ class HttpsBroker:
     """Reads over HTTPS, verified against ``ca``, as ``credentials`` (a user tagged ``monitoring`` is enough).
 
     Each management attempt gets a third of ``deadline_s``, so that two silent nodes leave time for another.
+    Of each thing only one reading goes on at a time: one that outlasts its scrape, as of a node that answers
+    drop by drop, is waited for by the next, and takes no worker from the others.
     """
 
     def __init__(
@@ -113,10 +116,11 @@ class HttpsBroker:
         )
         timeout = urllib3.Timeout(total=deadline_s)
         self._pools = {
-            node.host: node_pool(_endpoint(node, node.metrics_port), ca=ca, timeout=timeout, maxsize=4)
+            node.host: node_pool(_endpoint(node, node.metrics_port), ca=ca, timeout=timeout, maxsize=2)
             for node in nodes
         }
-        self._executor = ThreadPoolExecutor(max_workers=4 * len(nodes) + 2, thread_name_prefix="scrape")
+        self._executor = ThreadPoolExecutor(max_workers=2 * len(nodes) + 1, thread_name_prefix="scrape")
+        self._under_way: dict[object, Future[Any]] = {}
         self._known: tuple[float, list[QueueFacts], frozenset[QueueKey]] | None = None
         self._bindings: list[dict[str, Any]] = []
         self._bindings_at_s: float | None = None
@@ -125,11 +129,11 @@ class HttpsBroker:
     def snapshot(self, deadline_s: float) -> Snapshot:
         start = self._now()
         parts = {
-            (node, families): self._executor.submit(self._counters, node, families)
+            (node, families): self._begun((node, families), partial(self._counters, node, families))
             for node in self._nodes
             for families in (RATES, LENGTHS)
         }
-        queues = self._executor.submit(self._queues)
+        queues = self._begun("queues", self._queues)
         started: list[Future[Any]] = [*parts.values(), queues]
         wait(started, timeout=deadline_s)
         errors: list[str] = []
@@ -149,6 +153,12 @@ class HttpsBroker:
             left_out=left_out,
             errors=tuple(dict.fromkeys(errors)),
         )
+
+    def _begun(self, what: object, read: Callable[[], Any]) -> Future[Any]:
+        last = self._under_way.get(what)
+        if last is None or last.done():
+            last = self._under_way[what] = self._executor.submit(read)
+        return last
 
     def _counters(self, node: str, families: tuple[str, ...]) -> dict[str, dict[QueueKey, float]]:
         path = "/metrics/detailed?" + urlencode({"family": families}, doseq=True)

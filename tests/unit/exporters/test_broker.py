@@ -29,11 +29,14 @@ PASSWORD = "s3cret"
 
 @dataclass
 class StubNode:
-    """Answers as a node's two listeners do; ``silent`` accepts and says nothing until it is released."""
+    """Answers as a node's two listeners do; ``silent`` accepts and says nothing until it is released, what
+    ``drips`` comes byte by byte, and what ``breaks`` is refused with 500."""
 
     silent: threading.Event = field(default_factory=threading.Event)
     refuses: bool = False
     hides_lengths: bool = False
+    drips: str = ""
+    breaks: str = ""
     asked: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     queues: list[dict[str, object]] = field(default_factory=lambda: recorded("queues.json"))
@@ -70,6 +73,9 @@ def handler_of(stub: StubNode) -> type[BaseHTTPRequestHandler]:
             if stub.refuses or self.headers.get("Authorization") != right:
                 self.send_error(401)
                 return
+            if stub.breaks and path.startswith(stub.breaks):
+                self.send_error(500)
+                return
             answers = {
                 "/metrics/detailed": part(recorded("rmq1.txt"), lengths="coarse" in self.path),
                 "/api/queues": json.dumps(asked_for(stub.queues, self.path)),
@@ -79,6 +85,8 @@ def handler_of(stub: StubNode) -> type[BaseHTTPRequestHandler]:
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            while stub.drips and path.startswith(stub.drips) and not stub.released.wait(0.05):
+                self.wfile.write(b"#")
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
@@ -175,6 +183,23 @@ def test_a_silent_node_costs_its_own_counters_and_no_more_than_the_deadline(
     assert set(snapshot.counters) == {"127.0.0.1"}
     assert snapshot.queues is not None
     assert any(error.startswith("localhost:") for error in snapshot.errors)
+
+
+@pytest.mark.parametrize(("what", "readings"), [("/metrics/detailed", 2), ("/api/queues", 1)])
+def test_a_node_that_answers_drop_by_drop_takes_no_workers_from_the_others(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode], what: str, readings: int
+) -> None:
+    """No read of its socket ever takes long, so no time-out of a read ends it; the next scrape waits on."""
+    stubs[0].drips = what
+    broker = broker_of()
+    for _ in range(3):
+        broker.snapshot(0.1)
+    assert "127.0.0.1" in broker.snapshot(1.5).counters
+    assert stubs[0].asked.count(what) == readings
+    stubs[0].released.set()
+    after = broker.snapshot(1.5)
+    assert "localhost" in after.counters
+    assert after.fresh
 
 
 def test_rates_are_read_while_lengths_keep_the_broker_waiting(
