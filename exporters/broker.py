@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -124,7 +123,6 @@ class HttpsBroker:
         self._known: tuple[float, list[QueueFacts], frozenset[QueueKey]] | None = None
         self._bindings: list[dict[str, Any]] = []
         self._bindings_at_s: float | None = None
-        self._bindings_lock = Lock()
 
     def snapshot(self, deadline_s: float) -> Snapshot:
         start = self._now()
@@ -138,7 +136,8 @@ class HttpsBroker:
         wait(started, timeout=deadline_s)
         errors: list[str] = []
         read = _merged({key: _result(future, key[0], errors) for key, future in parts.items()})
-        fresh = _result(queues, "management API", errors) is not None
+        complaints = _result(queues, "management API", errors)
+        errors += complaints or ()
         known = self._known if self._known and start - self._known[0] <= _KNOWN_FOR_S else None
         shown, left_out = self._filter.apply(known[1]) if known else ((), 0)
         return Snapshot(
@@ -146,7 +145,7 @@ class HttpsBroker:
             duration_s=self._now() - start,
             nodes=self._nodes,
             queues=shown if known else None,
-            fresh=fresh,
+            fresh=complaints is not None,
             dead_letter_targets=known[2] if known else frozenset(),
             counters=read,
             critical=critical_queues(known[1]) if known else {},
@@ -170,17 +169,25 @@ class HttpsBroker:
             raise NotReadyError(node, f"its metrics endpoint answers {response.status}")
         return read_counters(response.data.decode())
 
-    def _queues(self) -> bool:
+    def _queues(self) -> list[str]:
+        """Know them anew; what had to be left as it was is said."""
         facts = [read_queue(row) for row in self._management.rows("queues", columns=QUEUE_COLUMNS)]
-        self._known = (self._now(), facts, dead_letter_targets(facts, self._fresh_bindings()))
-        return True
+        complaints = self._read_bindings()
+        self._known = (self._now(), facts, dead_letter_targets(facts, self._bindings))
+        return complaints
 
-    def _fresh_bindings(self) -> list[dict[str, Any]]:
-        with self._bindings_lock:
-            if self._bindings_at_s is None or self._now() - self._bindings_at_s >= _BINDINGS_EVERY_S:
-                self._bindings = self._management.rows("bindings", columns=BINDING_COLUMNS)
-                self._bindings_at_s = self._now()
-            return self._bindings
+    def _read_bindings(self) -> list[str]:
+        """Raises NotReadyError where they were never read: then nobody knows what is dead-lettered where."""
+        if self._bindings_at_s is not None and self._now() - self._bindings_at_s < _BINDINGS_EVERY_S:
+            return []
+        try:
+            self._bindings = self._management.rows("bindings", columns=BINDING_COLUMNS)
+        except NotReadyError as error:
+            if self._bindings_at_s is None:
+                raise
+            return [f"bindings are not read anew: {error}"]
+        self._bindings_at_s = self._now()
+        return []
 
 
 def _merged(

@@ -240,6 +240,23 @@ def test_queues_are_known_for_two_minutes_after_the_management_api_fell_silent(
     assert broker.snapshot(1.5).queues is None
 
 
+def test_queues_are_read_on_while_their_bindings_are_not_to_be_had(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
+) -> None:
+    clock = [0.0]
+    broker = broker_of(now=lambda: clock[0])
+    before = broker.snapshot(1.5)
+    for stub in stubs:
+        stub.breaks = "/api/bindings"
+        stub.queues = [{**row, "state": "minority"} for row in stub.queues]
+    clock[0] = 61.0
+    after = broker.snapshot(1.5)
+    assert after.fresh
+    assert {queue.state for queue in after.queues or ()} == {"minority"}
+    assert after.dead_letter_targets == before.dead_letter_targets
+    assert any("bindings" in error for error in after.errors)
+
+
 def test_a_wrong_password_is_said_without_showing_it(broker_of: Callable[..., HttpsBroker]) -> None:
     snapshot = broker_of(password="wr0ng-one").snapshot(1.5)
     assert (snapshot.queues, dict(snapshot.counters)) == (None, {})
