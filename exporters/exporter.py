@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from threading import Event, Lock, Thread
 from types import TracebackType
@@ -34,7 +35,8 @@ class _Told:
 
 
 class Exporter:
-    """All collectors over one broker. Scrapes are answered one at a time, since collectors keep state.
+    """All collectors over one broker. They keep state, so one scrape is done at a time; who asks meanwhile
+    is told what that one finds.
 
     As a context manager it runs the background collectors; without, they are silent.
     """
@@ -50,6 +52,7 @@ class Exporter:
         self._broker, self._now, self._monotonic = broker, now, monotonic
         self._collectors = tuple(collectors)
         self._lock = Lock()
+        self._under_way: Future[list[Metric]] | None = None
         self._told: dict[str, _Told] = {}
         self._leaving = Event()
         self._threads: list[Thread] = []
@@ -73,15 +76,33 @@ class Exporter:
             thread.join(_LEAVE_S)
 
     def scrape(self, deadline_s: float) -> list[Metric]:
-        """Every family there is; a collector that fails costs its own families only."""
+        """Every family there is; a collector that fails costs its own families only.
+
+        Raises NotReadyError where the scrape of somebody else does not end within ``deadline_s`` seconds.
+        """
         with self._lock:
-            scrape = Scrape(self._broker, deadline_s)
-            for name, collector in self._collectors:
-                if collector.every_s == 0:
-                    self._call(name, collector, scrape)
-            told = {name: self._told[name] for name, _ in self._collectors if name in self._told}
-            families = [each for last in told.values() for each in last.families]
-            self._let_go()
+            others = self._under_way
+            if others is None:
+                ours = self._under_way = Future()
+        if others is not None:
+            return _outcome(others, deadline_s)
+        try:
+            ours.set_result(self._scrape(deadline_s))
+        except BaseException as error:
+            ours.set_exception(error)
+            raise
+        finally:
+            self._under_way = None
+        return ours.result()
+
+    def _scrape(self, deadline_s: float) -> list[Metric]:
+        scrape = Scrape(self._broker, deadline_s)
+        for name, collector in self._collectors:
+            if collector.every_s == 0:
+                self._call(name, collector, scrape)
+        told = {name: self._told[name] for name, _ in self._collectors if name in self._told}
+        families = [each for last in told.values() for each in last.families]
+        self._let_go()
         about = [] if scrape.read is None else list(_about(scrape.read))
         return [*about, *self._of_collectors(told), *families]
 
@@ -124,6 +145,13 @@ class Exporter:
             if said.at_s is not None:
                 last.add_metric([name], said.at_s)
         return up, took, last
+
+
+def _outcome(scrape: Future[list[Metric]], deadline_s: float) -> list[Metric]:
+    try:
+        return scrape.result(deadline_s)
+    except TimeoutError as error:
+        raise NotReadyError("exporter", "another scrape takes longer than this one may") from error
 
 
 class _NoScrape:

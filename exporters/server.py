@@ -84,7 +84,12 @@ def application(
         if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             return _send(start, "405 Method Not Allowed", "text/plain; charset=utf-8", b"only GET\n")
         if path == "/metrics":
-            families = exporter.scrape(_deadline_s(environ, deadline_s))
+            try:
+                families = exporter.scrape(_deadline_s(environ, deadline_s))
+            except NotReadyError as error:
+                return _send(
+                    start, "503 Service Unavailable", "text/plain; charset=utf-8", f"{error}\n".encode()
+                )
             body, content_type = encode(families, environ.get("HTTP_ACCEPT", ""))
             return _send(start, "200 OK", content_type, *body)
         if path == "/-/healthy":

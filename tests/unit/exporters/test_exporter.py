@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,6 +16,7 @@ from exporters import names
 from exporters.collector import Scrape, gauge
 from exporters.exporter import Exporter
 from exporters.exposition import OneScrape
+from exporters.snapshot import Snapshot
 from warren.errors import NotReadyError
 
 from .conftest import FakeBroker
@@ -78,6 +82,54 @@ def test_how_long_a_collector_took_does_not_jump_with_the_clock(broker: FakeBrok
     of = {"collector": "a"}
     assert registry.get_sample_value(names.COLLECTOR_DURATION.name, of) == 2
     assert registry.get_sample_value(names.COLLECTOR_SUCCESS.name, of) == 4600
+
+
+@dataclass
+class SlowBroker:
+    """Answers when it is let to."""
+
+    answer: Snapshot
+    asked: threading.Event = field(default_factory=threading.Event)
+    may: threading.Event = field(default_factory=threading.Event)
+    reads: int = 0
+
+    def snapshot(self, deadline_s: float) -> Snapshot:
+        self.reads += 1
+        self.asked.set()
+        assert self.may.wait(deadline_s)
+        return self.answer
+
+
+def test_two_who_scrape_at_once_are_told_the_same_and_neither_waits_twice(snapshot: Snapshot) -> None:
+    """A node is frozen, so that each reading takes the whole deadline; both Prometheus wait no longer."""
+    broker = SlowBroker(snapshot)
+    exporter = Exporter(broker, [("a", Made(reads=True))])
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(exporter.scrape, 5.0)
+        assert broker.asked.wait(5)
+        second = pool.submit(exporter.scrape, 5.0)
+        time.sleep(0.05)
+        broker.may.set()
+        told = [{family.name for family in each.result(5)} for each in (first, second)]
+    assert names.SCRAPED_QUEUES.name in told[0]
+    assert told[0] == told[1]
+    assert broker.reads == 1
+    exporter.scrape(5.0)
+    assert broker.reads == 2
+
+
+def test_who_waits_for_the_scrape_of_another_waits_no_longer_than_its_own_deadline(
+    snapshot: Snapshot,
+) -> None:
+    broker = SlowBroker(snapshot)
+    exporter = Exporter(broker, [("a", Made(reads=True))])
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(exporter.scrape, 5.0)
+        assert broker.asked.wait(5)
+        with pytest.raises(NotReadyError, match="another scrape"):
+            exporter.scrape(0.01)
+        broker.may.set()
+        assert first.result(5)
 
 
 def test_background_work_goes_on_between_scrapes_and_ends_with_the_exporter(broker: FakeBroker) -> None:

@@ -108,6 +108,17 @@ def test_a_scrape_ends_before_prometheus_gives_up(served: Served) -> None:
     assert served.broker.deadlines == [1.5, 3.0, 3.0]
 
 
+def test_a_scrape_that_comes_to_nothing_is_no_empty_answer(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_exporter: Exporter, _deadline_s: float) -> None:
+        raise NotReadyError("exporter", "another scrape takes longer than this one may")
+
+    monkeypatch.setattr(Exporter, "scrape", fails)
+    with pytest.raises(URLError, match="503"):
+        served.get("/metrics")
+
+
 def test_a_taken_address_is_named(served: Served, tmp_path: Path) -> None:
     pair = served.pki.leaf("cluster", "exporter")
     tls = TlsFiles(certificate=pair.certificate, key=pair.key, client_ca=pair.certificate)
