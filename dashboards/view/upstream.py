@@ -109,10 +109,11 @@ class Upstream:
         response = self._pool.request("GET", url, preload_content=False, redirect=False)
         try:
             body = response.read(LARGEST_ANSWER_BYTES + 1, decode_content=True)
+            if len(body) > LARGEST_ANSWER_BYTES:
+                response.close()  # while it has its connection: the rest would be read for the next answer
         finally:
             response.release_conn()
         if len(body) > LARGEST_ANSWER_BYTES:
-            response.close()
             return _fault(
                 502, "too_large", "the answer is larger than 8 MiB; ask for less time or fewer series"
             )

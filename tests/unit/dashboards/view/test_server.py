@@ -382,6 +382,35 @@ def test_answer_beyond_the_limit_is_refused(
     assert (reply.status, reply.json["errorType"]) == (502, "too_large")
 
 
+class KeptPrometheus(FakePrometheus):
+    """Keeps its connections, as the real one does, and has a long answer."""
+
+    protocol_version = "HTTP/1.1"
+
+    def reply(self, path: str, query: str) -> tuple[int, bytes]:
+        if query == "long":
+            return 200, b'{"status":"success","data":"' + b"x" * 12_000 + b'"}'
+        return super().reply(path, query)
+
+
+def test_what_was_not_read_of_an_answer_is_not_taken_for_the_next_one(
+    config: ViewConfig, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "LARGEST_ANSWER_BYTES", 1000)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), KeptPrometheus)
+    server.daemon_threads = True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files / "prometheus.pem", files / "prometheus.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    for kept in running(server):
+        asked = upstream.Upstream(
+            replace(config.prometheus, url=f"https://127.0.0.1:{kept.server_address[1]}")
+        )
+        assert asked.get("query", "query=up").status == 200
+        assert json.loads(asked.get("query", "query=long").body)["errorType"] == "too_large"
+        assert asked.get("query", "query=up").status == 200
+
+
 def test_unreachable_prometheus_is_named(config: ViewConfig, files: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
