@@ -59,6 +59,9 @@ ALERTMANAGER = Api(
 #: A hundred series of 1,500 points take about 3 MiB, and several answers are held at a time.
 LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
 _TIMEOUT = urllib3.Timeout(connect=3.0, read=30.0)
+#: Connections to one server, and how long a question waits for one of them.
+_MOST_CONNECTIONS = 8
+_TURN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ class Upstream:
         if config.user and config.password_file:
             headers |= urllib3.make_headers(basic_auth=f"{config.user}:{read_secret(config.password_file)}")
         self._pool = urllib3.PoolManager(
-            maxsize=8,
+            maxsize=_MOST_CONNECTIONS,
             block=True,
             headers=headers,
             timeout=_TIMEOUT,
@@ -100,13 +103,15 @@ class Upstream:
             return self._ask(url)
         except urllib3.exceptions.NewConnectionError as error:  # a subclass of the time-outs, which it is not
             return _fault(502, "unreachable", f"{place} cannot be reached: {_reason(error)}")
+        except urllib3.exceptions.EmptyPoolError:
+            return _fault(504, "timeout", f"{place} is busy with other questions of this preview")
         except urllib3.exceptions.TimeoutError:
             return _fault(504, "timeout", f"{place} did not answer in time")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             return _fault(502, "unreachable", f"{place} cannot be asked: {_reason(error)}")
 
     def _ask(self, url: str) -> Answer:
-        response = self._pool.request("GET", url, preload_content=False, redirect=False)
+        response = self._pool.request("GET", url, preload_content=False, redirect=False, pool_timeout=_TURN_S)
         try:
             body = response.read(LARGEST_ANSWER_BYTES + 1, decode_content=True)
             if len(body) > LARGEST_ANSWER_BYTES:

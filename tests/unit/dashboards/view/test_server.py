@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import bcrypt
 import pytest
+import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -409,6 +411,23 @@ def test_what_was_not_read_of_an_answer_is_not_taken_for_the_next_one(
         assert asked.get("query", "query=up").status == 200
         assert json.loads(asked.get("query", "query=long").body)["errorType"] == "too_large"
         assert asked.get("query", "query=up").status == 200
+
+
+def test_a_frozen_prometheus_keeps_nobody_waiting_behind_those_who_wait(
+    config: ViewConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It accepts and says nothing; a page asks more than there are connections, and another page too."""
+    monkeypatch.setattr(upstream, "_TIMEOUT", urllib3.Timeout(connect=1.0, read=1.0))
+    monkeypatch.setattr(upstream, "_TURN_S", 0.2, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as frozen, ThreadPoolExecutor(24) as pool:
+        url = f"http://127.0.0.1:{frozen.getsockname()[1]}"
+        asked = upstream.Upstream(replace(config.prometheus, url=url, ca_file=None))
+        began = time.monotonic()
+        answers = list(pool.map(lambda _: asked.get("query", "query=up"), range(24)))
+        took_s = time.monotonic() - began
+    assert {answer.status for answer in answers} == {504}
+    assert took_s < 2
+    assert sum(b"busy with other questions" in answer.body for answer in answers) == 16
 
 
 def test_unreachable_prometheus_is_named(config: ViewConfig, files: Path) -> None:
