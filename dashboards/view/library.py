@@ -36,6 +36,12 @@ class Listing:
         return sorted(rows, key=lambda row: (str(row["title"]), str(row["uid"])))
 
 
+def _are_panels(panels: object) -> bool:
+    return isinstance(panels, list) and all(
+        isinstance(one, dict) and _are_panels(one.get("panels") or []) for one in panels
+    )
+
+
 def _count(panels: list[dict[str, Any]]) -> int:
     return sum(_count(one.get("panels") or []) if one.get("type") == "row" else 1 for one in panels)
 
@@ -62,6 +68,8 @@ def _read_into(path: Path, dashboards: dict[str, dict[str, Any]]) -> str | None:
     uid = content.get("uid") if isinstance(content, dict) else None
     if not isinstance(uid, str) or not _UID.fullmatch(uid):
         return "has no uid of letters, digits, - and _"
+    if not _are_panels(content.get("panels") or []) or not isinstance(content.get("tags") or [], list):
+        return "has panels or tags of another form than a dashboard's"
     if uid in dashboards:
         return f"has the uid {uid}, which another file has too"
     dashboards[uid] = content

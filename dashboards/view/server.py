@@ -123,8 +123,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self._admitted():
+            self._send(*self._answer())
+
+    def _answer(self) -> tuple[int, bytes, str]:
+        try:
             url = urlsplit(self.path)
-            self._send(*self.server.site.answer(url.path, url.query))
+            return self.server.site.answer(url.path, url.query)
+        except Exception:
+            _log.exception("no answer to a request: a bug")
+            return _json(500, {"error": "this preview failed over it: a bug, which its log tells of"})
 
     def _admitted(self) -> bool:
         if self.server.gate.admits(self.headers.get("Authorization")):

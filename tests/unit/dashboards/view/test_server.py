@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 from dashboards.view import server as server_module
 from dashboards.view import upstream
 from dashboards.view.config import Backend, Credential, ViewConfig
+from dashboards.view.library import read_dashboards
 from dashboards.view.probe import probe
 from dashboards.view.server import SECURITY_HEADERS, ViewServer, make_server, serve
 from warren.errors import BadInputError, NotReadyError
@@ -310,6 +311,32 @@ def test_dashboards_are_listed_and_faulty_files_named(server: ViewServer, files:
     assert [(one["uid"], one["panels"]) for one in listing["dashboards"]] == [("one", 1)]
     assert [fault.split(":")[0] for fault in listing["faults"]] == ["again.json", "broken.json"]
     assert ask(server, files, "/api/dashboards/one").json["dashboard"] == DASHBOARD
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"panels": "none"}, {"panels": ["one"]}, {"panels": [{"type": "row", "panels": 3}]}, {"tags": 3}],
+)
+def test_a_file_that_is_almost_a_dashboard_costs_none_of_the_others(
+    tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    (tmp_path / "one.json").write_text(json.dumps(DASHBOARD), encoding="utf-8")
+    (tmp_path / "two.json").write_text(json.dumps({"uid": "two", "panels": [], **wrong}), encoding="utf-8")
+    listing = read_dashboards(tmp_path)
+    assert [one["uid"] for one in listing.summaries()] == ["one"]
+    assert [fault.split(":")[0] for fault in listing.faults] == ["two.json"]
+
+
+def test_a_bug_is_answered_and_logged(
+    server: ViewServer, files: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: str) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(server.site, "answer", fails)
+    reply = ask(server, files, "/api/dashboards")
+    assert (reply.status, "a bug" in reply.json["error"]) == (500, True)
+    assert "ZeroDivisionError: ours" in caplog.text
 
 
 def test_pages_and_the_installed_uplot_are_served(server: ViewServer, files: Path) -> None:
