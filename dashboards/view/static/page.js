@@ -106,8 +106,8 @@ function refreshControls(state, parts) {
   parts.back.hidden = state.depth === 0;
 }
 
-async function choose(state, parts, variable, value) {
-  variable.value = value;
+async function choose(state, parts, { name }, value) {
+  state.variables = state.variables.map((one) => (one.name === name ? { ...one, value } : one));
   await readVariables(state);
   remember(state);
   await rebuilt(state, parts);

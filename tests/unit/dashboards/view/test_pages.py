@@ -292,6 +292,17 @@ def test_choice_outlives_a_prometheus_that_is_away_and_the_page_mends_itself() -
     assert all("a\\\\.b" not in one for one in queries)
 
 
+#: Later by more than the variables are asked again after; a choice of the queue `c`.
+LATER = "const clock = Date.now; Date.now = () => clock() + 31000;"
+CHOOSE = """const boxes = byId('app').querySelectorAll('input').filter((one) => one.attributes.type === 'checkbox');
+      boxes[2].dispatch('change', { target: { checked: true } }); await settle();"""
+
+
+def test_choice_is_kept_on_a_page_that_has_been_open_for_long(board: Browser) -> None:
+    script = f"{LATER} press('r'); await settle(); {CHOOSE} return location.search;"
+    assert board.run(script).endswith("var-queue=c")
+
+
 def test_marks_can_be_switched_off_and_are_not_asked_for_then(board: Browser) -> None:
     script = """const asks = () => asked.filter((one) => one.includes('fault_active')).length;
       const before = asks(); press('r'); await settle(); const on = asks();
