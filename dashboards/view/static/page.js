@@ -27,7 +27,7 @@ export async function dashboardPage(root, uid, theme) {
   const [{ dashboard }, settings, { dashboards }] = await Promise.all([`dashboards/${encodeURIComponent(uid)}`, "settings", "dashboards"].map((path) => getJson(`/api/${path}`)));
   document.title = `${dashboard.title} - preview`;
   const off = new Set(definitionsOf(dashboard).filter(({ enable }) => enable === false).map(({ name }) => name));
-  const state = { dashboard, settings, theme, ...fromAddress(dashboard), variables: [], marks: [], off, depth: history.state?.depth ?? 0, resolved: null, timer: null };
+  const state = { dashboard, settings, theme, ...fromAddress(dashboard), variables: [], marks: [], off, begun: {}, due: false, depth: history.state?.depth ?? 0, resolved: null, timer: null };
   const parts = layout(root, state);
   state.resolved = resolveRange(state.range, Date.now() / 1000);
   await readVariables(state);
@@ -80,9 +80,19 @@ function contextOf(state, parts) {
     query: (panel, scope, signal) => runTargets(BASE, panel, scope, signal), inspect: ({ panel, title, answers }) => openInspector({ panel, title, answers, theme: state.theme }) };
 }
 
+/** Whether nothing of the kind has begun since; an answer that comes late must not undo what came after its question. */
+function latest(state, kind) {
+  const mine = (state.begun[kind] || 0) + 1;
+  state.begun[kind] = mine;
+  return () => state.begun[kind] === mine;
+}
+
 async function readVariables(state) {
+  const wanted = latest(state, "variables");
   const asked = { ...state.asked, ...Object.fromEntries(state.variables.map(({ name, value }) => [name, value])) };
-  state.variables = await resolveVariables(state.dashboard, { base: BASE, range: state.resolved, asked, previous: state.variables, datasource: "prometheus" });
+  const variables = await resolveVariables(state.dashboard, { base: BASE, range: state.resolved, asked, previous: state.variables, datasource: "prometheus" });
+  if (!wanted()) return;
+  state.variables = variables;
   state.readAt = Date.now();
 }
 
@@ -191,15 +201,20 @@ function markToggles(state, parts) {
 
 /** Everything that shows time, in one go: marks first, since panels paint them. */
 async function update(state, parts, { quiet = false } = {}) {
+  const wanted = latest(state, "update");
+  state.due ||= !quiet;
   state.resolved = resolveRange(state.range, Date.now() / 1000);
   await freshVariables(state, parts);
   const scope = { ...state.resolved, scrapeS: state.settings.scrape_interval_s, variables: state.variables };
   const { marks, errors } = await annotationMarks(state.dashboard, BASE, scope, { off: state.off }).catch((error) => ({ marks: state.marks, errors: [["marks", error.message]] }));
+  if (!wanted()) return;
   state.marks = marks;
   const said = once([...state.variables.filter(({ error }) => error).map(({ label, error }) => [label, error]), ...errors]);
   parts.errors.hidden = said.length === 0;
   parts.errors.textContent = said.join("\n");
-  if (quiet) state.board.redraw(); else await state.board.load();
+  const due = state.due;
+  state.due = false;
+  if (due) await state.board.load(); else state.board.redraw();
   parts.updated.textContent = `updated ${new Date().toLocaleTimeString("en-GB")}`;
 }
 

@@ -292,15 +292,35 @@ def test_choice_outlives_a_prometheus_that_is_away_and_the_page_mends_itself() -
     assert all("a\\\\.b" not in one for one in queries)
 
 
-#: Later by more than the variables are asked again after; a choice of the queue `c`.
+#: Later by more than the variables are asked again after; a choice of the queue `c`; an answer that is held.
 LATER = "const clock = Date.now; Date.now = () => clock() + 31000;"
-CHOOSE = """const boxes = byId('app').querySelectorAll('input').filter((one) => one.attributes.type === 'checkbox');
+CHOOSE = """const inputs = byId('app').querySelectorAll('input');
+      const boxes = inputs.filter((one) => one.attributes.type === 'checkbox');
       boxes[2].dispatch('change', { target: { checked: true } }); await settle();"""
+HOLD = """const whole = fetch; let letGo = null;
+      const hold = (part) => { fetch = (address) => (!letGo && decodeURIComponent(address).includes(part)
+        ? new Promise((done) => { letGo = () => done(whole(address)); }) : whole(address)); };"""
 
 
 def test_choice_is_kept_on_a_page_that_has_been_open_for_long(board: Browser) -> None:
     script = f"{LATER} press('r'); await settle(); {CHOOSE} return location.search;"
     assert board.run(script).endswith("var-queue=c")
+
+
+def test_choice_is_kept_that_is_made_while_the_variables_are_asked_again(board: Browser) -> None:
+    script = f"""{LATER} {HOLD} hold('/values'); press('r'); await settle(); {CHOOSE}
+      letGo(); await settle(); asked.length = 0; press('r'); await settle();
+      return [location.search, asked.filter((one) => one.includes('timeseries_metric'))];"""
+    address, queries = board.run(script)
+    assert address.endswith("var-queue=c")
+    assert queries
+    assert all("a\\\\.b" not in one for one in queries)
+
+
+def test_marks_of_a_range_that_was_left_do_not_come_after_those_of_the_present_one(board: Browser) -> None:
+    script = f"""{HOLD} hold('fault_active'); press('['); await settle(); press('['); await settle();
+      letGo(); await settle(); charts[0].cursor.idx = 0; charts[0].hover(); return tooltips();"""
+    assert "fault" in board.run(script)[0]
 
 
 def test_marks_can_be_switched_off_and_are_not_asked_for_then(board: Browser) -> None:
