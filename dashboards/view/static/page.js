@@ -1,7 +1,7 @@
 // The page of one dashboard: its state in the URL, its clock, its keys.
 
 import { annotationMarks, definitionsOf } from "./annotations.js";
-import { banner, getJson, header, keepTheme } from "./shell.js";
+import { banner, getJson, header, keepTheme, latest } from "./shell.js";
 import { chosen, fromAddress, rangeQuery, remember } from "./address.js";
 import { clear, h } from "./dom.js";
 import { closeOnClick, closeOr, listenToKeys, openHelp } from "./keys.js";
@@ -80,15 +80,8 @@ function contextOf(state, parts) {
     query: (panel, scope, signal) => runTargets(BASE, panel, scope, signal), inspect: ({ panel, title, answers }) => openInspector({ panel, title, answers, theme: state.theme }) };
 }
 
-/** Whether nothing of the kind has begun since; an answer that comes late must not undo what came after its question. */
-function latest(state, kind) {
-  const mine = (state.begun[kind] || 0) + 1;
-  state.begun[kind] = mine;
-  return () => state.begun[kind] === mine;
-}
-
 async function readVariables(state) {
-  const wanted = latest(state, "variables");
+  const wanted = latest(state.begun, "variables");
   const asked = { ...state.asked, ...Object.fromEntries(state.variables.map(({ name, value }) => [name, value])) };
   const variables = await resolveVariables(state.dashboard, { base: BASE, range: state.resolved, asked, previous: state.variables, datasource: "prometheus" });
   if (!wanted()) return;
@@ -201,7 +194,7 @@ function markToggles(state, parts) {
 
 /** Everything that shows time, in one go: marks first, since panels paint them. */
 async function update(state, parts, { quiet = false } = {}) {
-  const wanted = latest(state, "update");
+  const wanted = latest(state.begun, "update");
   state.due ||= !quiet;
   state.resolved = resolveRange(state.range, Date.now() / 1000);
   await freshVariables(state, parts);

@@ -3,7 +3,7 @@
 import { ALERT_KINDS, alertsPage } from "./alerts.js";
 import { RULE_KINDS, rulesPage } from "./rules.js";
 import { TARGET_KINDS, targetsPage } from "./targets.js";
-import { banner, getJson, header, keepTheme } from "./shell.js";
+import { banner, getJson, header, keepTheme, latest } from "./shell.js";
 import { clear, h } from "./dom.js";
 import { closeOnClick, listenToKeys, openHelp } from "./keys.js";
 import { fill, filterBar, holds } from "./listing.js";
@@ -54,12 +54,16 @@ export async function listPage(root, path, theme) {
   const main = h("main", { class: "page" });
   const updated = h("span", { class: "faint updated" });
   let current = theme;
+  const begun = {};
   const show = async () => {
+    const wanted = latest(begun, "show");
     try {
-      fill(main, await draw({ base: BASE, settings, now: Date.now() / 1000, filter: { words: filter?.words() ?? "", kind: filter?.kind() ?? "" } }));
+      const content = await draw({ base: BASE, settings, now: Date.now() / 1000, filter: { words: filter?.words() ?? "", kind: filter?.kind() ?? "" } });
+      if (!wanted()) return;
+      fill(main, content);
       updated.textContent = still ? "" : `updated ${new Date().toLocaleTimeString("en-GB")}`;
     } catch (error) {
-      fill(main, [h("p", { class: "error", role: "alert" }, error.message)]);
+      if (wanted()) fill(main, [h("p", { class: "error", role: "alert" }, error.message)]);
     }
   };
   const filter = kinds && filterBar(kinds, show);

@@ -45,6 +45,13 @@ export function header(title, ...controls) {
   h("div", { class: "controls" }, controls));
 }
 
+/** Begins one of a kind; the function returned says whether none has begun since. An answer that comes late must not undo what came after its question. */
+export function latest(begun, kind) {
+  const mine = (begun[kind] || 0) + 1;
+  begun[kind] = mine;
+  return () => begun[kind] === mine;
+}
+
 export async function getJson(path) {
   const response = await fetch(location.origin + path, { credentials: "same-origin" });
   const answer = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));

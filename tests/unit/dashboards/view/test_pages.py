@@ -200,6 +200,13 @@ def test_search_and_choice_narrow_a_page_and_stand_in_its_address(
     assert address == query
 
 
+def test_page_shows_what_was_sought_last_whichever_answer_comes_last() -> None:
+    script = f"""{HOLD} hold('/targets'); const field = byId('app').querySelectorAll('input')[0];
+      const seek = async (words) => {{ field.value = words; field.dispatch('input'); await settle(); }};
+      await seek('slow'); await seek('nothing'); letGo(); await settle(); return byId('app').textContent;"""
+    assert "No target is like that." in listed("/targets").run(script)
+
+
 def test_alerts_page_goes_on_without_alertmanager_and_says_why() -> None:
     browser = Browser("page", "pages")
     script = """globalThis.setInterval = () => 0; const whole = fetch;
