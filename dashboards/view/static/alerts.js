@@ -12,6 +12,7 @@ export const ALERT_KINDS = [["", "Firing and pending"], ["firing", "Firing"], ["
 
 const COLUMNS = [["State", 8], ["Labels", 24], ["Since", 14], ["Value", 7], ["Says", 27], ["Heard", 20]];
 const SILENCE_COLUMNS = [["State", 8], ["Matches", 34], ["Why", 28], ["By", 12], ["Ends", 18]];
+const MOST_ROWS = 500;
 const GRAVITY = { critical: 0, page: 0, warning: 1, info: 2 };
 
 /** GET of Alertmanager's API through this server. Throws its words. */
@@ -33,10 +34,20 @@ async function managerState(configured) {
   }
 }
 
-/** The alert as Alertmanager has it: it carries Prometheus' external labels besides. */
+const INDEXES = new WeakMap();
+
+/** The alert as Alertmanager has it: it carries Prometheus' external labels besides, so of those that fit it is the one with the fewest. */
 export function counterpart(alert, others) {
-  const wanted = Object.entries(alert.labels);
-  return others.find(({ labels: has }) => wanted.every(([key, value]) => has[key] === value));
+  const keys = Object.keys(alert.labels).sort();
+  const face = (has) => JSON.stringify(keys.map((key) => has[key]));
+  if (!INDEXES.has(others)) INDEXES.set(others, new Map());
+  const index = INDEXES.get(others); // there may be thousands of alerts, and few kinds of them
+  const kind = JSON.stringify(keys);
+  if (!index.has(kind)) {
+    const fewestLast = [...others].sort((a, b) => Object.keys(b.labels).length - Object.keys(a.labels).length);
+    index.set(kind, new Map(fewestLast.map((one) => [face(one.labels), one])));
+  }
+  return index.get(kind).get(face(alert.labels));
 }
 
 /** Whether an alert is heard: {text, good}. */
@@ -62,12 +73,12 @@ function cells(alert, manager, now) {
     alert.value === undefined ? "" : formatValue(sampleNumber(alert.value), "short"), alert.annotations.description || "", h("span", { class: MARK[kind] }, text)];
 }
 
-function group([name, alerts], manager, now) {
+function group([name, alerts, shown], manager, now) {
   const firing = alerts.filter((one) => one.state === "firing").length;
   const [{ labels: first, annotations }] = alerts;
   const counted = [firing && `${firing} firing`, alerts.length - firing && `${alerts.length - firing} pending`].filter(Boolean).join(", ");
   return { head: [h("strong", {}, name), " ", severity(first.severity), h("span", { class: "faint" }, ` ${counted}`), h("div", { class: "plain" }, annotations.summary || ""), runbook(annotations.runbook_url)],
-    rows: alerts.map((one) => cells(one, manager, now)) };
+    rows: shown.map((one) => cells(one, manager, now)) };
 }
 
 function matcherText({ name, value, isRegex, isEqual }) {
@@ -93,9 +104,25 @@ function notice({ known, error }) {
 }
 
 function wanted(alert, { words, kind }, manager) {
-  const firing = alert.state === "firing";
-  const fits = { firing, loud: firing && !["silenced", "inhibited"].includes(heard(alert, manager).kind), critical: (GRAVITY[alert.labels.severity] ?? 1) === 0 };
-  return (!kind || fits[kind]) && holds(words, ...Object.values(alert.labels), ...Object.values(alert.annotations));
+  const firing = () => alert.state === "firing";
+  const fits = { firing, loud: () => firing() && !["silenced", "inhibited"].includes(heard(alert, manager).kind), critical: () => (GRAVITY[alert.labels.severity] ?? 1) === 0 };
+  return (!kind || fits[kind]()) && holds(words, ...Object.values(alert.labels), ...Object.values(alert.annotations));
+}
+
+/** [[name, its alerts, those of them for which there is room]]. */
+function groupsOf(alerts) {
+  const groups = new Map();
+  for (const one of alerts) {
+    const { alertname } = one.labels;
+    if (!groups.has(alertname)) groups.set(alertname, []);
+    groups.get(alertname).push(one);
+  }
+  let room = MOST_ROWS;
+  return [...groups].map(([name, all]) => {
+    const shown = all.slice(0, room);
+    room -= shown.length;
+    return [name, all, shown];
+  });
 }
 
 export async function alertsPage({ base, filter, now, settings }) {
@@ -104,7 +131,8 @@ export async function alertsPage({ base, filter, now, settings }) {
     || (GRAVITY[a.labels.severity] ?? 1) - (GRAVITY[b.labels.severity] ?? 1) || a.activeAt.localeCompare(b.activeAt));
   const firing = order.filter((one) => one.state === "firing").length;
   const shown = order.filter((one) => wanted(one, filter, manager));
-  const groups = new Map(shown.map(({ labels: { alertname } }) => [alertname, shown.filter((one) => one.labels.alertname === alertname)]));
+  const groups = groupsOf(shown);
+  const more = shown.length - MOST_ROWS;
   return [h("p", { class: firing ? "lead bad" : "lead" }, `${firing ? `${firing} firing, ${order.length - firing} pending.` : `Nothing is firing${order.length ? `; ${order.length} pending` : ""}.`}${shown.length < order.length ? ` ${shown.length} shown.` : ""}`),
-    notice(manager), shown.length > 0 && table(COLUMNS, [...groups].map((one) => group(one, manager, now))), !shown.length && h("p", { class: "faint" }, order.length ? "No alert is like that." : "No alert is active."), silenceSection(manager, now)];
+    notice(manager), shown.length > 0 && table(COLUMNS, groups.map((one) => group(one, manager, now))), more > 0 && h("p", { class: "faint" }, `and ${more} more: search for them`), !shown.length && h("p", { class: "faint" }, order.length ? "No alert is like that." : "No alert is active."), silenceSection(manager, now)];
 }

@@ -172,6 +172,11 @@ def held(status: dict[str, Any]) -> dict[str, Any]:
     return {"labels": labels, "status": full, "receivers": [{"name": "night"}]}
 
 
+def more(alert: dict[str, Any]) -> dict[str, Any]:
+    """Another alert of the same rule, which says more: of one consumer of the queue."""
+    return {**alert, "labels": {**alert["labels"], "consumer": "c"}}
+
+
 @pytest.mark.parametrize(
     ("alert", "manager", "kind"),
     [
@@ -179,6 +184,8 @@ def held(status: dict[str, Any]) -> dict[str, Any]:
         (ALERT, {"known": True, "alerts": [held({"silencedBy": ["gone"]})], "silences": []}, "silenced"),
         (ALERT, {"known": True, "alerts": [held({"inhibitedBy": ["x"]})], "silences": []}, "inhibited"),
         (ALERT, {"known": True, "alerts": [], "silences": []}, "missing"),
+        (ALERT, {"known": True, "alerts": [more(held({"silencedBy": ["x"]})), held({})], "silences": []},
+         "sent"),
         (OTHER, {"known": True, "alerts": [held({})], "silences": []}, "missing"),
         (ALERT, {"known": False, "alerts": [], "silences": []}, "unknown"),
         ({**ALERT, "state": "pending"}, {"known": True, "alerts": [held({})], "silences": []}, "pending"),
