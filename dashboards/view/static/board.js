@@ -1,6 +1,6 @@
 // One dashboard on the page: its sections and panels, refreshed, zoomed and re-themed together.
 
-import { clear, h } from "./dom.js";
+import { clear, h, keepFocus } from "./dom.js";
 import { createPanel } from "./panel.js";
 import { expandRepeats, sectionsOf, titleOf } from "./dashboard.js";
 
@@ -10,11 +10,11 @@ export function createBoard(host, dashboard, ctx) {
   const closed = new Set(sections.filter(({ row }) => row?.collapsed).map(({ row }) => row.id));
   const state = { panels: [], near: new Set(), closed, stale: new Set(), solo: null };
   const watcher = new IntersectionObserver((entries) => entries.forEach((entry) => seen(state, entry)), { rootMargin: "300px" });
-  const build = () => {
+  const build = () => keepFocus(host, () => {
     demolish(state, watcher);
     fillBoard(host, state, watcher, expandRepeats(sections, ctx.variables()), ctx, build);
     showSolo(host, state);
-  };
+  });
   build();
   return { rebuild: build, load: () => loadAll(state), redraw: () => state.panels.filter(({ loaded }) => loaded).forEach((panel) => panel.redraw()),
     destroy: () => { demolish(state, watcher); watcher.disconnect(); clear(host); }, elements: () => state.panels.map(({ el }) => el), panelOf: (node) => state.panels.find(({ el }) => node && el.contains(node)),

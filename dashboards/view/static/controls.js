@@ -1,6 +1,6 @@
 // The bar over a dashboard: variables, time range, refresh, theme.
 
-import { clear, h } from "./dom.js";
+import { clear, h, keepFocus } from "./dom.js";
 import { dateTimeText, parseTime, PRESETS, rangeText, REFRESHES } from "./time.js";
 
 const ALL = "$__all";
@@ -49,6 +49,10 @@ function optionsOf({ options, label }, chosen, box, sought) {
 
 /** Draws the variables; onChange(variable, value). An open list stays open over a redraw, and what was searched in it. */
 export function renderVariables(host, variables, onChange) {
+  keepFocus(host, () => fillVariables(host, variables, onChange));
+}
+
+function fillVariables(host, variables, onChange) {
   const open = host.querySelector("details[open]")?.dataset.variable;
   const sought = host.querySelector("details[open] input[type=search]")?.value || "";
   clear(host).append(...variables.filter(({ hide, type }) => hide !== 2 && type !== "datasource" && type !== "constant").map((variable) => {

@@ -28,3 +28,23 @@ export function clear(node) {
   node.replaceChildren();
   return node;
 }
+
+const FOCUSABLE = "a, button, input, select, summary, [tabindex]";
+
+const kindOf = (node) => [node.tagName, node.getAttribute("class"), node.parentElement?.getAttribute("class")].join();
+
+/** Draws anew what is in `host`. The focus goes to its like of the same text, or in the same place: who works by keyboard is not sent back to the top of the page. */
+export function keepFocus(host, draw) {
+  const was = document.activeElement;
+  if (!was || !host.contains(was)) { draw(); return; }
+  const kind = kindOf(was);
+  const all = () => [...host.querySelectorAll(FOCUSABLE)].filter((node) => kindOf(node) === kind);
+  const at = all().indexOf(was);
+  draw();
+  if (host.contains(was)) return;
+  const like = (node) => node?.textContent === was.textContent;
+  const now = all();
+  const next = like(now[at]) ? now[at] : now.find(like) || now[at];
+  next?.focus({ preventScroll: true });
+  if (typeof was.selectionStart === "number") next?.setSelectionRange?.(was.selectionStart, was.selectionEnd);
+}

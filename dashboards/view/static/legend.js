@@ -1,12 +1,16 @@
 // Legends: a list of buttons, or a real table where values are asked for. A click shows one series alone, ctrl-click hides one.
 
-import { clear, h } from "./dom.js";
+import { clear, h, keepFocus } from "./dom.js";
 import { displayText } from "./fields.js";
 import { aboutSeries, arrows, linksOf } from "./links.js";
 import { reduce, reducerLabel } from "./reduce.js";
 
 /** entries: [{name, color, values, config, hidden, dashed}]; onToggle(name, alone); place() is what links take along. */
-export function renderLegend(host, { entries, options, theme, place, onToggle }) {
+export function renderLegend(host, drawn) {
+  keepFocus(host, () => fillLegend(host, drawn));
+}
+
+function fillLegend(host, { entries, options, theme, place, onToggle }) {
   clear(host);
   if (!entries.length || options.showLegend === false || options.displayMode === "hidden") { host.hidden = true; return; }
   host.hidden = false;

@@ -1,6 +1,6 @@
 // What the pages beside the dashboards are made of: tables, labels, states, moments, and a filter over their rows.
 
-import { clear, h } from "./dom.js";
+import { clear, h, keepFocus } from "./dom.js";
 import { dateTimeText } from "./time.js";
 
 /** One table over all groups, so that their columns agree: headings [[text, width in percent]], groups [{head, rows: [[cell]]}]. */
@@ -67,5 +67,5 @@ export function filterBar(kinds, onChange) {
 }
 
 export function fill(host, content) {
-  clear(host).append(...content.flat().filter(Boolean));
+  keepFocus(host, () => clear(host).append(...content.flat().filter(Boolean)));
 }

@@ -3,7 +3,7 @@
 import { annotationMarks, definitionsOf } from "./annotations.js";
 import { banner, getJson, header, keepTheme, latest } from "./shell.js";
 import { chosen, fromAddress, rangeQuery, remember } from "./address.js";
-import { clear, h } from "./dom.js";
+import { clear, h, keepFocus } from "./dom.js";
 import { closeOnClick, closeOr, listenToKeys, openHelp } from "./keys.js";
 import { createBoard } from "./board.js";
 import { linksOf } from "./links.js";
@@ -98,12 +98,16 @@ async function freshVariables(state, parts) {
   const face = (key) => JSON.stringify(state.variables.map((one) => [one.value, key === "all" && [one.options, one.error]]));
   const [all, values] = [face("all"), face("values")];
   await readVariables(state);
-  if (face("all") !== all) refreshControls(state, parts);
+  if (face("all") !== all) showVariables(state, parts); // and not the picker, in which somebody may be writing
   if (face("values") !== values || failed) state.board.rebuild();
 }
 
-function refreshControls(state, parts) {
+function showVariables(state, parts) {
   renderVariables(parts.variables, state.variables, (variable, value) => choose(state, parts, variable, value));
+}
+
+function refreshControls(state, parts) {
+  showVariables(state, parts);
   renderTimePicker(parts.times, { range: state.range, utc: state.dashboard.timezone === "utc", onRange: (range) => setRange(state, parts, range) });
   clear(parts.refresh).append(refreshSelect(state.refresh, (value) => { state.refresh = value; remember(state); schedule(state, parts); }));
   parts.back.hidden = state.depth === 0;
@@ -187,9 +191,9 @@ function flip(state, parts) {
 /** A switch for each kind of mark: faults, alerts, runs. */
 function markToggles(state, parts) {
   const toggle = (name) => { if (!state.off.delete(name)) state.off.add(name); markToggles(state, parts); return update(state, parts, { quiet: true }); };
-  clear(parts.marks).append(...definitionsOf(state.dashboard).filter(({ hide }) => !hide).map(({ name, iconColor }) =>
-    h("button", { type: "button", "aria-pressed": String(!state.off.has(name)), title: `Marks on the charts: ${name}`, onclick: () => toggle(name) },
-      h("span", { class: "swatch", style: { "--swatch": namedColor(iconColor || "red", state.theme) } }), name)));
+  const button = ({ name, iconColor }) => h("button", { type: "button", "aria-pressed": String(!state.off.has(name)), title: `Marks on the charts: ${name}`, onclick: () => toggle(name) },
+    h("span", { class: "swatch", style: { "--swatch": namedColor(iconColor || "red", state.theme) } }), name);
+  keepFocus(parts.marks, () => clear(parts.marks).append(...definitionsOf(state.dashboard).filter(({ hide }) => !hide).map(button)));
 }
 
 /** Everything that shows time, in one go: marks first, since panels paint them. */

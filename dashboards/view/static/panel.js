@@ -1,7 +1,7 @@
 // One panel on the page: heading, state (loading, no data, error, each saying why), and the drawing inside.
 
 import { bounded, mostSeries } from "./limits.js";
-import { clear, h, svg } from "./dom.js";
+import { clear, h, keepFocus, svg } from "./dom.js";
 import { drawBarGauge } from "./bargauge.js";
 import { drawGauge } from "./gauge.js";
 import { drawHeatmap } from "./heatmap.js";
@@ -36,7 +36,7 @@ export function createPanel(panel, ctx) {
     el: parts.el, panel, key, inspect,
     get loaded() { return state.loaded; },
     load: () => load(state),
-    redraw: () => { drop(state); show(state); },
+    redraw: () => keepFocus(parts.body, () => { drop(state); show(state); }),
     destroy: () => { observer.disconnect(); state.abort?.abort(); drop(state); },
   };
 }
@@ -133,7 +133,7 @@ function show(state) {
   if (empty) return noData(state);
   state.note.hidden = true;
   state.el.classList.remove("failed");
-  if (state.handle) state.handle.update(view);
+  if (state.handle) keepFocus(state.body, () => state.handle.update(view));
   else state.handle = draw(clear(state.body), view);
   return undefined;
 }

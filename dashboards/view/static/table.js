@@ -1,7 +1,7 @@
 // The table panel: a real table, sorted by its headings, with cells coloured or drawn as bars where the JSON says so.
 
 import { alpha, inkOn } from "./theme.js";
-import { clear, h } from "./dom.js";
+import { clear, h, keepFocus } from "./dom.js";
 import { dateTimeText } from "./time.js";
 import { displayNameOf, displayValue, fieldConfigOf, shareOf } from "./fields.js";
 import { linked, linksOf } from "./links.js";
@@ -14,7 +14,7 @@ export function drawTable(host, view) {
   const state = { view, sort: view.panel.options.sortBy?.[0] || null };
   const root = h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": view.panel.title });
   host.append(root);
-  const redraw = () => render(root, state, redraw);
+  const redraw = () => keepFocus(root, () => render(root, state, redraw));
   redraw();
   return { update: (next) => { state.view = next; redraw(); }, resize: () => {}, destroy: () => clear(host) };
 }

@@ -16,6 +16,7 @@ class Node {
     for (const node of nodes.flat()) { if (node instanceof Node) node.parent = this; this.children.push(node); }
   }
 
+  get parentElement() { return this.parent; }
   before(...nodes) { this.parent.append(...nodes); }
   replaceChildren(...nodes) { this.children = []; this.append(...nodes); }
   remove() { if (this.parent) this.parent.children = this.parent.children.filter((node) => node !== this); }
@@ -33,15 +34,15 @@ class Node {
   showModal() {}
   scrollIntoView() {}
   querySelector(selector) { return this.querySelectorAll(selector)[0] || null; }
+  /** Of selectors those of a tag, a class or an attribute, and lists of them. */
+  matches(selector) {
+    return selector.split(", ").some((one) => {
+      const [, tag, css, name] = /^(\w*)(?:\.([\w-]+))?(?:\[([\w-]+)\])?$/.exec(one) || [null, one];
+      return (!tag || this.tagName === tag.toUpperCase()) && (!css || (this.attributes.class || "").split(" ").includes(css)) && (!name || name in this.attributes);
+    });
+  }
   querySelectorAll(selector) {
-    const css = /^\.([\w-]+)$/.exec(selector)?.[1];
-    const found = [];
-    for (const child of this.children) {
-      if (!(child instanceof Node)) continue;
-      if (css ? (child.attributes.class || "").split(" ").includes(css) : child.tagName === selector.toUpperCase()) found.push(child);
-      found.push(...child.querySelectorAll(selector));
-    }
-    return found;
+    return this.children.filter((child) => child instanceof Node).flatMap((child) => [...(child.matches(selector) ? [child] : []), ...child.querySelectorAll(selector)]);
   }
 
   get textContent() { return this.children.map((child) => (child instanceof Node ? (child.hidden ? "" : child.textContent) : String(child))).join(" "); }

@@ -348,6 +348,36 @@ def test_choice_is_kept_that_is_made_while_the_variables_are_asked_again(board: 
     assert all("a\\\\.b" not in one for one in queries)
 
 
+@pytest.mark.parametrize(
+    ("find", "act"),
+    [
+        ("legend()", "press('r');"),
+        ("legend()", "legend().dispatch('click');"),
+        ("byId('app').querySelectorAll('.marks')[0].children[0]", "was.dispatch('click');"),
+        ("byId('app').querySelectorAll('th')[1].children[0]", "was.dispatch('click');"),
+        ("byId('app').querySelectorAll('.row-head')[0].children[0]", "was.dispatch('click');"),
+        ("byId('app').querySelectorAll('.multi-list')[0].querySelectorAll('input')[2]",
+         "was.dispatch('change', { target: { checked: true } });"),
+    ],
+)  # fmt: skip
+def test_keyboard_keeps_its_place_where_something_is_drawn_anew(board: Browser, find: str, act: str) -> None:
+    script = f"""const find = () => {find}; const was = find(); was.focus(); {act} await settle();
+      return [was === find(), document.activeElement === find()];"""
+    assert board.run(script) == [False, True]
+
+
+def test_time_that_is_being_typed_outlives_a_new_queue(board: Browser) -> None:
+    script = f"""{LATER} const whole = fetch; const times = () => byId('app').querySelectorAll('.times')[0];
+      const said = {{ status: 'success', data: ['a.b', 'c', 'new'] }};
+      const answer = {{ ok: true, text: async () => JSON.stringify(said) }};
+      fetch = (address) => (address.includes('/values') ? Promise.resolve(answer) : whole(address));
+      const was = times(); press('r'); await settle();
+      return [was === times(), byId('app').querySelectorAll('.multi-list')[0].textContent];"""
+    same, options = board.run(script)
+    assert same
+    assert "new" in options
+
+
 def test_marks_of_a_range_that_was_left_do_not_come_after_those_of_the_present_one(board: Browser) -> None:
     script = f"""{HOLD} hold('fault_active'); press('['); await settle(); press('['); await settle();
       letGo(); await settle(); charts[0].cursor.idx = 0; charts[0].hover(); return tooltips();"""
