@@ -26,6 +26,7 @@ from loadgen.scenario import Scenario
 from loadgen.spec import LoadSpec
 from loadgen.specify import Foreign, Order, foreign_spec, lab_spec, users_of
 from loadgen.watch import watching
+from loadgen.whereshown import where_shown
 from warren import checkout
 from warren.context import Context
 from warren.errors import BadInputError
@@ -77,6 +78,7 @@ def run_in_lab(
         result = counting.end(result)
     if scenario.renews:
         result = leftovers.check(result, context.management, context.clock)
+    result = dataclasses.replace(result, dashboards=where_shown(context, scenario))
     keep(result, folder, report)
     if acting is not None and acting.error is not None:
         raise acting.error

@@ -14,6 +14,7 @@ from typing import Any
 from loadgen.collect import Totals
 from loadgen.curve import SECOND_NS
 from loadgen.measured import Measured
+from warren.dashboards_record import together
 from warren.results import Availability, Ledger, LoadResult, Rates, ThresholdOutcome, Verdict
 
 _EXAMPLES = 10
@@ -64,6 +65,7 @@ def joined(
         },
         thresholds=tuple(_named(each.name, one) for each in parts for one in each.result.thresholds),
         parts=tuple(_told(each) for each in parts),
+        dashboards=together(each.dashboards for each in results),
     )
 
 

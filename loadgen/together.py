@@ -29,6 +29,7 @@ from loadgen.scenario import Scenario
 from loadgen.spec import LoadSpec
 from loadgen.specify import Order
 from loadgen.watch import watching
+from loadgen.whereshown import where_shown
 from warren.context import Context
 from warren.errors import BadInputsError, NotReadyError
 from warren.journal import Journal
@@ -263,5 +264,6 @@ def _finished(
     result = launch.with_faults(context, left_by(going.box, going.folder), began)
     if found.renews:
         result = leftovers.check(result, context.management, context.clock)
+    result = dataclasses.replace(result, dashboards=where_shown(context, found))
     launch.keep(result, going.folder, report)
     return summing.Part(name=going.part.name, result=result, measured=measured.read(going.folder))

@@ -12,9 +12,10 @@ from typing import Any
 
 from dashboards.view.assets import STATIC, uplot_folder
 from dashboards.view.bundle import bundle
-from report import sections
+from report import links, sections
 from report.columns import columns_of
 from report.markup import Markup, element, joined
+from report.times import parse_time
 from warren.errors import BadInputError, NotReadyError
 from warren.results import LoadResult
 
@@ -85,10 +86,11 @@ def _content(result: Mapping[str, Any]) -> Markup:
         Markup('<div id="charts"></div>'),
     )
     parts = (
-        sections.heading(result), sections.tiles(result), sections.faults(result), charts,
-        sections.parts(result), sections.phases(result), sections.ledger(result), sections.latency(result),
-        sections.oracles(result), sections.reconciliation(result), sections.totals(result),
-        sections.parameters(result), sections.repeat(result), Markup('<section id="boards"></section>'),
+        sections.heading(result), sections.tiles(result), links.section(result), sections.faults(result),
+        charts, sections.parts(result), sections.phases(result), sections.ledger(result),
+        sections.latency(result), sections.oracles(result), sections.reconciliation(result),
+        sections.totals(result), sections.parameters(result), sections.repeat(result),
+        Markup('<section id="boards"></section>'),
     )  # fmt: skip
     bar = element(
         "p", "Report of a Warren load run. Charts are drawn by the dashboards' preview.", class_="banner"
@@ -99,8 +101,8 @@ def _content(result: Mapping[str, Any]) -> Markup:
 def data_json(result: Mapping[str, Any], recording: Mapping[str, Any] | None) -> str:
     """What the charts are drawn from; no ``<`` in it, so that no text can end the script element."""
     content = {
-        "started_s": sections.parse_time(result["started_at"]).timestamp(),
-        "ended_s": sections.parse_time(result["ended_at"]).timestamp(),
+        "started_s": parse_time(result["started_at"]).timestamp(),
+        "ended_s": parse_time(result["ended_at"]).timestamp(),
         "series": columns_of(result.get("series") or ()),
         "faults": [_fault(fault) for fault in result.get("faults") or ()],
         "recording": recording,
@@ -112,8 +114,8 @@ def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
     healed = fault.get("healed_at")
     return {
         "text": f"{fault['name']} {fault['target']}",
-        "from": sections.parse_time(fault["injected_at"]).timestamp(),
-        "to": sections.parse_time(healed).timestamp() if healed else None,
+        "from": parse_time(fault["injected_at"]).timestamp(),
+        "to": parse_time(healed).timestamp() if healed else None,
     }
 
 

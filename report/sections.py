@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from report import words
+from report import links, words
 from report.markup import Markup, element, joined, table
+from report.times import parse_time
 from warren.fault_record import unhealed
 
 Result = Mapping[str, Any]
@@ -54,11 +54,6 @@ def _span(result: Result) -> str:
     began, ended = (parse_time(result[key]) for key in ("started_at", "ended_at"))
     length = words.seconds((ended - began).total_seconds())
     return f"{began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S} UTC ({length}) · {result['run_id']}"
-
-
-def parse_time(text: str) -> datetime:
-    """An ISO-8601 time in UTC, as results hold it."""
-    return datetime.fromisoformat(text)
 
 
 def tiles(result: Result) -> Markup:
@@ -161,7 +156,7 @@ def faults(result: Result) -> Markup | None:
         healed = parse_time(fault["healed_at"]) if fault.get("healed_at") else None
         lasted = words.seconds((healed - injected).total_seconds()) if healed else None
         rows.append((
-            f"{fault['name']} {fault['target']}",
+            links.fault(result, fault, f"{fault['name']} {fault['target']}"),
             f"{injected:%H:%M:%S}",
             f"+{(injected - began).total_seconds():.1f} s",
             lasted or unhealed(fault.get("healing_at")),

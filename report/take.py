@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from report.recording import record, span_of
-from report.sections import parse_time
+from report.times import parse_time
 from warren import checkout
 from warren.context import Context
 from warren.json_file import read_object

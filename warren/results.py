@@ -16,6 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from warren import dashboards_record
+from warren.dashboards_record import DashboardsRecord
 from warren.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK, BadInputError
 from warren.fault_record import FaultRecord
 from warren.json_file import read_object
@@ -204,7 +206,7 @@ class ThresholdOutcome:
 class LoadResult:
     """One run. ``oracles`` maps a check's name to ``{"passed": bool, …figures}``; ``reconciliation`` holds
     the broker's own counts beside ``traffic``, None where they were not to be had; ``parts`` names the runs
-    of a composite, each with its verdict."""
+    of a composite, each with its verdict; ``dashboards`` where they were, None where that is not known."""
 
     run_id: str
     profile: str
@@ -228,6 +230,7 @@ class LoadResult:
     parts: tuple[Mapping[str, Any], ...] = ()
     traffic: Traffic = field(default_factory=Traffic)
     reconciliation: Mapping[str, Any] | None = None
+    dashboards: DashboardsRecord | None = None
 
     @property
     def exit_code(self) -> int:
@@ -270,6 +273,7 @@ def _load_result(raw: Mapping[str, Any]) -> LoadResult:
         "traffic": _pick(Traffic, raw.get("traffic", {})),
         "faults": tuple(_pick(FaultRecord, fault) for fault in raw.get("faults", ())),
         "parts": tuple(raw.get("parts", ())),
+        "dashboards": dashboards_record.read(raw.get("dashboards")),
         "thresholds": tuple(_pick(ThresholdOutcome, each) for each in raw.get("thresholds", ())),
     }
     return _pick(LoadResult, {**raw, **nested})

@@ -11,6 +11,7 @@ from typing import Any
 from warren import secrets
 from warren.cluster import UpReport
 from warren.context import Context
+from warren.dashboards_record import served_at
 from warren.errors import EXIT_NOT_READY, EXIT_OK, NotReadyError, WarrenError
 from warren.journal import Journal
 from warren.management import NodeInfo, QueueInfo
@@ -219,7 +220,7 @@ def dashboards_place(context: Context) -> DashboardsPlace:
             "a preview: Grafana's image was not to be had; to ask again: WARREN_IMAGES=pull make cluster-up"
         )
     return DashboardsPlace(
-        url=f"https://localhost:{context.topology.published(service)}",
+        url=served_at(context.topology, service),
         user=user,
         password_file=context.state.secrets / secret,
         kind=kind,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from warren.dashboards_record import DashboardsRecord
 from warren.errors import BadInputError
 from warren.fault_record import FaultRecord
 from warren.results import (
@@ -42,6 +43,9 @@ def full_result() -> LoadResult:
         availability=Availability(confirm_gap_max_s=0.4, failed_publishes=1),
         faults=(FaultRecord(name="kill", target="rmq1", injected_at="2026-01-02T03:04:30.000Z"),),
         oracles={"tries": {"passed": True, "judged": 2}},
+        dashboards=DashboardsRecord(
+            url="https://localhost:1", service="view", cluster="lab", queues={"/": ("a", "b")}
+        ),
     )
 
 
