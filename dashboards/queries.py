@@ -21,6 +21,8 @@ STREAMS = 'job=~"($job)-streams",cluster=~"$cluster"'
 EXPORTER = 'job="exporter",cluster=~"$cluster"'
 #: Figures of what Warren tries from outside: TLS listeners, and messages of its own.
 PROBE = 'job="probe",cluster=~"$cluster"'
+#: All of Warren's own that watch, about themselves.
+WATCHERS = 'job=~"exporter|probe|drift",cluster=~"$cluster"'
 #: Figures of a load run.
 LOAD = 'job="load",cluster=~"$cluster",profile=~"$profile",run_id=~"$run"'
 #: One or more queues, chosen by variable.

@@ -182,10 +182,7 @@ def _cluster() -> Section:
                 "Good: all with one node away, and 0 some seconds after it is back. A queue without a "
                 "majority stands still.",
                 "short",
-                Query(
-                    expr=f"sum({names.MEMBERS.name}{{{EXPORTER}}} > bool {names.ONLINE.name}{{{EXPORTER}}})",
-                    legend="a member is missing",
-                ),
+                Query(expr=f"sum({names.UNDER_REPLICATED.name}{{{EXPORTER}}})", legend="a member is missing"),
                 Query(expr=_without_majority(), legend="no majority"),
                 width=8,
                 steps=True,

@@ -8,6 +8,7 @@ from dashboards.queries import EXPORTER, NODE, NOT_FAILED, ONE_NODE, RECORDED, a
 from dashboards.sections.consensus import connections, consensus
 from dashboards.sections.flights import flights
 from dashboards.sections.traffic import declared, incoming, outgoing
+from dashboards.sections.watchers import watchers
 from exporters import names
 
 
@@ -26,6 +27,7 @@ def board() -> Board:
             connections(),
             declared(),
             consensus(),
+            watchers(),
         ),
     )
 

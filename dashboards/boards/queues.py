@@ -7,6 +7,7 @@ from dashboards.figures import AGE, DEPTH, DEPTH_OBJECTIVE, LAG_OBJECTIVE, NAME,
 from dashboards.house import ORANGE, RED, Board, Column, Query, Section, lines, number, table
 from dashboards.queries import ACKED, DELIVERED, PUBLISHED, RECORDED, most, promised, queue_gauge, recorded
 from dashboards.sections.trouble import shape, trouble
+from dashboards.sections.waiting import waiting
 from exporters import names
 
 _IN, _OUT, _ACKED = recorded(PUBLISHED), recorded(DELIVERED), recorded(ACKED)
@@ -19,7 +20,7 @@ def board() -> Board:
         description="Which queue falls behind, how far, and why? Panels over time draw the twenty queues "
         "that came highest within the time range; choose a queue for its own figures alone.",
         variables=(JOB, CLUSTER, VHOST, QUEUE),
-        sections=(_now(), _lag(), _rates(), trouble(), shape(), _vhosts()),
+        sections=(_now(), _lag(), _rates(), trouble(), waiting(), shape(), _vhosts()),
     )
 
 

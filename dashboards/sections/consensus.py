@@ -6,6 +6,9 @@ from dashboards.house import Query, Section, lines
 from dashboards.queries import EXPORTER, NODE, ONE_NODE, RECORDED, WAL_BYTES, elections, total_rate
 from exporters import names
 
+_BY_VHOST = f"sum by (vhost) ({names.CONNECTIONS.name}{{{EXPORTER}}})"
+_LIMIT = f"max by (vhost) ({names.CONNECTIONS_LIMIT.name}{{{EXPORTER}}})"
+
 
 def connections() -> Section:
     return Section(
@@ -42,6 +45,29 @@ def connections() -> Section:
                 Query(expr=total_rate("rabbitmq_channels_opened_total", NODE), legend="opened"),
                 Query(expr=total_rate("rabbitmq_channels_closed_total", NODE), legend="closed"),
             ),
+            lines(
+                "Connections by state",
+                "What the broker says of its connections. Good: running, and flow for moments under load. "
+                "Blocking and blocked are an alarm: nothing that they publish is taken. See "
+                "docs/runbooks/publishers-blocked.md.",
+                "short",
+                Query(expr=f"sum by (state) ({names.CONNECTIONS.name}{{{EXPORTER}}})", legend="{{state}}"),
+                stacked=True,
+            ),
+            lines(
+                "Connections by virtual host",
+                "Dashed, how many the virtual host may have, drawn once it has a quarter of them. Good: "
+                "steady, far below the dashed line; at it new connections are refused. See "
+                "docs/runbooks/connections-near-limit.md.",
+                "short",
+                Query(expr=_BY_VHOST, legend="{{vhost}}"),
+                Query(
+                    expr=f"{_LIMIT} and on (vhost) ({_BY_VHOST} * 4 > {_LIMIT})",
+                    legend="{{vhost}} limit",
+                    may_be_empty="a limit is drawn once its virtual host has come up to a quarter of it",
+                ),
+                dashed="limit$",
+            ),
         ),
     )
 
@@ -62,13 +88,11 @@ def consensus() -> Section:
             ),
             lines(
                 "Queues without all members",
-                "Queues of which at least one member is not running. Good: 0. They go on with a majority,"
-                " and stand still without one. See docs/runbooks/queue-under-replicated.md.",
+                "Queues of which a member does not run, or that have fewer than their policy wants. Good: 0. "
+                "They go on with a majority, and stand still without one. See "
+                "docs/runbooks/queue-under-replicated.md.",
                 "short",
-                Query(
-                    expr=f"sum({names.MEMBERS.name}{{{EXPORTER}}} > bool {names.ONLINE.name}{{{EXPORTER}}})",
-                    legend="a member is missing",
-                ),
+                Query(expr=f"sum({names.UNDER_REPLICATED.name}{{{EXPORTER}}})", legend="a member is missing"),
                 Query(
                     expr=f"sum({names.ONLINE.name}{{{EXPORTER}}} * 2"
                     f" <= bool {names.MEMBERS.name}{{{EXPORTER}}})",
@@ -88,6 +112,15 @@ def consensus() -> Section:
                 steps=True,
             ),
             lines(
+                "Queues that a node's loss would stop",
+                "Queues and streams that would lose their majority if this node stopped now. Good: 0 at the "
+                "node that you are about to restart; wait until it is. See docs/runbooks/quorum-critical.md.",
+                "short",
+                Query(expr=f"max by (member) ({names.CRITICAL.name}{{{EXPORTER}}})", legend="{{member}}"),
+                width=8,
+                steps=True,
+            ),
+            lines(
                 "Slowest commit",
                 "Greatest time from a command to its commit in any quorum queue that a node leads. Good: "
                 "milliseconds. Rising means a slow disk, a slow link or a busy node.",
@@ -96,6 +129,7 @@ def consensus() -> Section:
                     expr=f'rabbitmq_raft_max_commit_latency_seconds{{{ONE_NODE},ra_system="quorum_queues"}}',
                     legend="{{node}}",
                 ),
+                width=8,
             ),
             lines(
                 "Write-ahead log",
@@ -103,6 +137,7 @@ def consensus() -> Section:
                 " Every message is written on each member.",
                 "Bps",
                 Query(expr=f'{WAL_BYTES}{{{RECORDED},node=~"$node"}}', legend="{{node}}"),
+                width=8,
             ),
         ),
     )

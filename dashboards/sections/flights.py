@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.house import GREEN, ORANGE, RED, Panel, Query, Section, lines, states
-from dashboards.queries import PROBE, quantile
+from dashboards.queries import PROBE, quantile, total_rate
 from exporters import names
 
 _PAIR = "vhost, from, to"
@@ -44,6 +44,7 @@ def flights() -> Section:
                 )
                 for share, name in ((0.5, "p50"), (0.99, "p99"))
             ),
+            *_itself(),
         ),
     )
 
@@ -67,4 +68,47 @@ def _latency(words: str, metric: names.MetricName, share: float, name: str) -> P
         "s",
         Query(expr=quantile(share, metric.name, PROBE, by=_PAIR), legend=_LEGEND),
         height=7,
+    )
+
+
+def _itself() -> tuple[Panel, ...]:
+    """What the canary does, which is traffic of the broker too."""
+    return (
+        lines(
+            "Tries by how they ended",
+            "Tries per second of all pairs. Good: ok alone, steady. Any other says how far a message came, "
+            "not connected to not delivered: docs/runbooks/canary-vhost.md.",
+            "ops",
+            Query(expr=total_rate(names.CANARY_FLIGHTS.name, PROBE, by="outcome"), legend="{{outcome}}"),
+            width=6,
+            height=7,
+        ),
+        lines(
+            "The canary's own messages",
+            "Per second; they are in the broker's counts as well. Good: published, confirmed and delivered "
+            "together. Stale are those that an earlier, failed try had left.",
+            "mps",
+            Query(expr=total_rate(names.CANARY_MESSAGES.name, PROBE, by="event"), legend="{{event}}"),
+            width=6,
+            height=7,
+        ),
+        lines(
+            "The canary's connections",
+            "Connections that it holds open. Good: one for each node and virtual host, a flat line. Fewer "
+            "are nodes that it cannot reach.",
+            "short",
+            Query(expr=f"max({names.CANARY_CONNECTIONS.name}{{{PROBE}}})", legend="open"),
+            steps=True,
+            width=6,
+            height=7,
+        ),
+        lines(
+            "Connections opened by the canary",
+            "Per second. Good: 0. A rate that stays is connections that do not last: the node's log says "
+            "why.",
+            "ops",
+            Query(expr=total_rate(names.CANARY_CONNECTED.name, PROBE), legend="opened"),
+            width=6,
+            height=7,
+        ),
     )

@@ -26,7 +26,7 @@ VALUES = {
     "job": "rabbitmq",
 }
 #: Jobs of the scrape configuration, where a selector leaves the reader no choice of it.
-FIXED_JOBS = {"exporter", "probe", "drift", "load"}
+FIXED_JOBS = {"exporter", "probe", "drift", "load", "exporter|probe|drift"}
 #: Names that a live 4.3.6 and Prometheus itself serve and that boards or rules use.
 BROKER = Path(__file__).parent / "broker_metrics.txt"
 OWN = {
