@@ -7,13 +7,14 @@ when it is not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from grafanalib import core
 
 from dashboards import links
 from dashboards.drawn import Heatmap, Table
+from dashboards.present import still_there
 
 #: Every query asks the data source that the reader chose.
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -143,7 +144,11 @@ def number(
     none: str = "",
     decimals: int | None = None,
 ) -> Panel:
-    """Present values, large. ``limits`` colour them from their value on; ``none`` is shown for no value."""
+    """Present values, large. ``limits`` colour them from their value on; ``none`` is shown for no value.
+
+    With ``graph`` the way there is drawn below. What has no value at the end of the time range is not there:
+    see `dashboards.present`.
+    """
     look = {
         "format": unit,
         "reduceCalc": "lastNotNull",
@@ -155,8 +160,11 @@ def number(
         "noValue": none or None,
     }
     return Panel(
-        title=title, description=description, queries=queries, width=width, height=height,
-        draw=core.Stat, look=look,
+        title=title, description=description, width=width, height=height, draw=core.Stat, look=look,
+        queries=tuple(
+            replace(one, expr=still_there(one.expr)) if graph else replace(one, instant=True)
+            for one in queries
+        ),
     )  # fmt: skip
 
 

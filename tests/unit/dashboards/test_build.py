@@ -130,10 +130,11 @@ def test_panel_numbers_are_unique(dashboards_json: list[Json]) -> None:
         assert len(numbers) == len(set(numbers))
 
 
-def test_only_tables_ask_for_the_present_alone(panels: list[tuple[str, Json]]) -> None:
+def test_tables_and_figures_without_a_line_ask_for_the_present_alone(panels: list[tuple[str, Json]]) -> None:
     for where, panel in panels:
+        alone = panel["type"] == "table" or panel["options"].get("graphMode") == "none"
         for target in panel["targets"]:
-            assert target["instant"] is (panel["type"] == "table"), where
+            assert target["instant"] is alone, where
             assert target["range"] is not target["instant"], where
 
 

@@ -8,7 +8,8 @@ from dashboards.figures import budget_left
 from dashboards.gaps import confirm_gap
 from dashboards.marks import FAULTS, every
 from dashboards.mend import Json, annotation
-from dashboards.queries import TERM, answers, elections, most
+from dashboards.present import still_there
+from dashboards.queries import LOAD, TERM, answers, elections, most, total_rate
 from dashboards.resolve import resolve
 from loadgen import names as load
 
@@ -88,6 +89,23 @@ def test_a_run_is_marked_while_it_is_scraped(tmp_path: Path) -> None:
     run = made(marks()["Load run"]["expr"])
     check(tmp_path, run, series, [('{profile="work",run_id="r"}', 1)], at="1m")
     check(tmp_path, run, series, [], at="3m")
+
+
+@needs_promtool
+def test_a_figure_ends_with_what_it_is_of(tmp_path: Path) -> None:
+    """A query for one moment stands here for the last point of a range, where both are the same."""
+    sent = made(still_there(total_rate(load.PUBLISHED, LOAD)))
+    lasting = {f"{load.PUBLISHED}{{{RUN}}}": "0+50x200"}
+    ended = {f"{load.PUBLISHED}{{{RUN}}}": "0+50x60 stale"}
+    check(tmp_path, sent, lasting, [("{}", 10)], at="10m")
+    check(tmp_path, sent, ended, [("{}", 10)], at="5m")
+    check(tmp_path, sent, ended, [], at="10m")
+
+
+@needs_promtool
+def test_of_several_figures_those_that_are_still_there_stay(tmp_path: Path) -> None:
+    series = {'m{node="a"}': "1x200", 'm{node="b"}': "2x60 stale"}
+    check(tmp_path, made(still_there("m")), series, [('m{node="a"}', 1)], at="10m")
 
 
 @needs_promtool

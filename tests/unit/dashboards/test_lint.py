@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from dashboards import links
 from dashboards.house import Board
 from dashboards.mend import Json
+from dashboards.present import is_still_there, still_there
 
 from .conftest import panels_of
 
@@ -94,6 +97,30 @@ def test_panel_units_rule(panels: Panels) -> None:
     known = {"none", "short", "ops", "mps", "s", "bytes", "Bps", "percentunit"}
     for where, panel in panels:
         assert panel["fieldConfig"]["defaults"]["unit"] in known, where
+
+
+def stale(panels: Panels) -> list[str]:
+    """Panels of one large figure that would show a figure of before where there is none any more."""
+    return [
+        where
+        for where, panel in panels
+        if panel["type"] in ("stat", "gauge", "bargauge")
+        for target in panel["targets"]
+        if not target["instant"] and not is_still_there(target["expr"])
+    ]
+
+
+def test_no_figure_is_of_a_time_that_is_over(panels: Panels) -> None:
+    assert stale(panels) == []
+    assert {panel["type"] for _, panel in panels} & {"stat", "gauge", "bargauge"}
+
+
+@pytest.mark.parametrize("kind", ["stat", "gauge", "bargauge"])
+@pytest.mark.parametrize(
+    "expr", ["sum(a)", "sum(a) and last_over_time((sum(a))[5m:5s])", still_there("a") + " or b"]
+)
+def test_figure_that_would_be_of_a_time_that_is_over_is_caught(kind: str, expr: str) -> None:
+    assert stale([("here", {"type": kind, "targets": [{"instant": False, "expr": expr}]})]) == ["here"]
 
 
 def test_panel_no_targets_rule(panels: Panels) -> None:

@@ -364,3 +364,22 @@ def test_no_module_writes_markup_or_evaluates_text() -> None:
     )
     for path in STATIC.glob("*.js"):
         assert not banned.search(path.read_text(encoding="utf-8")), path.name
+
+
+def test_figure_of_one_moment_has_its_value_and_no_past(modules: Any) -> None:
+    """What asks for the end of the time range alone: no value of before can be taken for it."""
+    asked = {"refId": "A", "legendFormat": "sent"}
+    (found,) = modules.call(
+        "frames", "toSeries", asked, {"resultType": "vector", "result": [{"metric": {}, "value": [100, "7"]}]}
+    )
+    assert (found["name"], found["values"], found["times"]) == ("sent", [7], [100])
+    assert modules.call("reduce", "reduce", found["values"], "lastNotNull") == 7
+    assert modules.call("values", "ageOf", found, "lastNotNull") is None
+    assert modules.call("frames", "toSeries", asked, {"resultType": "vector", "result": []}) == []
+
+
+def test_figure_over_a_range_is_asked_at_the_same_end_as_its_line(modules: Any) -> None:
+    """`@ end()` and ``$__interval`` of a panel are those of the grid that its answer is drawn on."""
+    scope = {"from": 0, "to": 3601, "points": 700, "scrapeS": 5, "variables": []}
+    plan = modules.call("query", "targetPlan", {"expr": "m"}, {}, scope)
+    assert plan["builtins"]["__interval"] == f"{plan['stepS']}s"
