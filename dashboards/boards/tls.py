@@ -56,7 +56,8 @@ def _now() -> Section:
             number(
                 "Listeners",
                 "TLS listeners that showed a certificate at the last look, and those that there should be. "
-                "Good: the same number. What does not answer is in the table Answers.",
+                "Good: the same number. What does not answer is in the table Answers; see "
+                "docs/runbooks/listener-silent.md.",
                 "none",
                 Query(expr=f"sum({names.TLS_SUCCESS.name}{{{PROBE}}})", legend="answer"),
                 Query(expr=f"count({names.TLS_SUCCESS.name}{{{PROBE}}})", legend="expected"),
@@ -265,7 +266,7 @@ def _differences() -> Section:
             states(
                 "Listener shows a certificate",
                 "Whether each listener showed one at each look. Good: unbroken green. Red while its node is "
-                "up is a listener that is closed, frozen or speaks no TLS.",
+                "up is a listener that is closed, frozen or speaks no TLS: docs/runbooks/listener-silent.md.",
                 Query(expr=_by_listener(names.TLS_SUCCESS), legend="{{member}} {{listener}}"),
                 {"1": ("shows it", GREEN), "0": ("does not", RED)},
             ),

@@ -49,6 +49,20 @@ def a_certificate_of_another_authority(cluster: ClusterUnderTest) -> Began:
 
 
 @contextmanager
+def a_listener_is_closed(cluster: ClusterUnderTest) -> Began:
+    """That of AMQPS on the last node; who is connected stays, and the node answers everybody else."""
+    node = cluster.topology.nodes[-1].name
+    listener = "rabbit_networking:ranch_ref_of_protocol('amqp/ssl')"
+    began = now_s()
+    evaluate(cluster, node, f"ok = ranch:suspend_listener({listener}).")
+    try:
+        yield began
+    finally:
+        evaluate(cluster, node, f"ok = ranch:resume_listener({listener}).")
+        cluster.wait_ready()
+
+
+@contextmanager
 def _another_certificate(
     cluster: ClusterUnderTest,
     *,

@@ -211,6 +211,10 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         critical("WarrenCertificateNotTrusted", 150, 200, member="rmq3", listener="amqps"),
         warning("WarrenTlsNodesDiffer", 240, 240, listener="amqps"),
     ),
+    _one(
+        causes_of_probes.a_listener_is_closed,
+        warning("WarrenListenerSilent", 150, 200, member="rmq3", listener="amqps"),
+    ),
     # Drift, where it is watched.
     _alone(
         causes_of_probes.somebody_changes_a_policy, warning("WarrenTopologyDrift", 150, 150, kind="policy")
