@@ -1,8 +1,8 @@
-"""What several boards ask of a queue, by virtual host and queue, of the queues that the reader chose."""
+"""What several boards ask, of each queue that the reader chose, by virtual host and queue, and of all."""
 
 from __future__ import annotations
 
-from dashboards.queries import RECORDED, objective, queue_gauge
+from dashboards.queries import EXPORTER, NOT_FAILED, RECORDED, objective, queue_gauge
 from exporters import names
 
 #: How a line of one queue is called.
@@ -12,7 +12,24 @@ AGE = f"({queue_gauge(names.AGE.name)} or {queue_gauge(names.AGE_AT_LEAST.name)}
 DEPTH = f"({queue_gauge(names.READY.name)} + {queue_gauge(names.UNACKED.name)})"
 LAG_OBJECTIVE = objective("warren_objective_lag_seconds")
 DEPTH_OBJECTIVE = objective("warren_objective_depth")
+#: How many queues are late, and how many are too long, of those to which something is promised.
+LATE = f"sum({AGE} > bool {LAG_OBJECTIVE})"
+TOO_LONG = f"sum({DEPTH} > bool {DEPTH_OBJECTIVE})"
 NOTHING_NEAR = "an objective is drawn once its queue has come up to a quarter of it"
+
+#: Queues of the whole cluster that stand still.
+WITHOUT_MAJORITY = f"sum({names.ONLINE.name}{{{EXPORTER}}} * 2 <= bool {names.MEMBERS.name}{{{EXPORTER}}})"
+#: How many queues each node leads.
+LED = f"count by (leader) ({names.LEADER.name}{{{EXPORTER}}})"
+#: Of all queues that somebody is meant to empty: messages, and the age of the oldest, or what it is at least.
+READY_OF_ALL = f"sum({names.READY.name}{{{EXPORTER},{NOT_FAILED}}})"
+UNACKED_OF_ALL = f"sum({names.UNACKED.name}{{{EXPORTER},{NOT_FAILED}}})"
+OLDEST_OF_ALL = (
+    f"max({names.AGE.name}{{{EXPORTER},{NOT_FAILED}}} or "
+    f"{names.AGE_AT_LEAST.name}{{{EXPORTER},{NOT_FAILED}}})"
+)
+#: Alerts that fire; of none there is no series.
+FIRING = f'count(ALERTS{{alertstate="firing",{RECORDED}}}) or vector(0)'
 
 #: Share that is promised where the topology promises none, by objective.
 SHARES = {"lag": 0.99, "confirm_success": 0.999}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards import marks
 from dashboards.choices import CLUSTER, JOB
+from dashboards.figures import FIRING, OLDEST_OF_ALL, WITHOUT_MAJORITY
 from dashboards.gaps import confirm_gap
 from dashboards.house import (
     GREEN,
@@ -17,11 +18,11 @@ from dashboards.house import (
     number,
     states,
 )
+from dashboards.panels import backlog, leaders
 from dashboards.queries import (
     EXPORTER,
     LOAD,
     NODE,
-    NOT_FAILED,
     RECORDED,
     answers,
     elections,
@@ -44,11 +45,6 @@ def board() -> Board:
         variables=(JOB, CLUSTER, PROFILE, RUN),
         sections=(_now(), _timelines(), clients(), ledger(), _cluster()),
     )
-
-
-def _without_majority() -> str:
-    online, members = (f"{metric.name}{{{EXPORTER}}}" for metric in (names.ONLINE, names.MEMBERS))
-    return f"sum({online} * 2 <= bool {members})"
 
 
 def _now() -> Section:
@@ -78,7 +74,7 @@ def _now() -> Section:
                 "Good: those that the fault should raise, and 0 once it is healed. Each has a page under "
                 "docs/runbooks.",
                 "none",
-                Query(expr=f'count(ALERTS{{alertstate="firing",{RECORDED}}}) or vector(0)', legend="alerts"),
+                Query(expr=FIRING, legend="alerts"),
                 limits=((1, ORANGE),),
                 graph=False,
             ),
@@ -87,7 +83,7 @@ def _now() -> Section:
                 "Queues that stand still. Good: 0, with one node of three away as well. See "
                 "docs/runbooks/queue-quorum-lost.md.",
                 "none",
-                Query(expr=_without_majority(), legend="queues"),
+                Query(expr=WITHOUT_MAJORITY, legend="queues"),
                 limits=((1, RED),),
                 graph=False,
             ),
@@ -183,39 +179,27 @@ def _cluster() -> Section:
                 "majority stands still.",
                 "short",
                 Query(expr=f"sum({names.UNDER_REPLICATED.name}{{{EXPORTER}}})", legend="a member is missing"),
-                Query(expr=_without_majority(), legend="no majority"),
+                Query(expr=WITHOUT_MAJORITY, legend="no majority"),
                 width=8,
                 steps=True,
             ),
-            lines(
+            leaders(
                 "Where leaders are",
                 "Queues that each node leads. Good: even before and, some time after the healing, again: "
                 "docs/runbooks/leaders-unbalanced.md.",
-                "short",
-                Query(expr=f"count by (leader) ({names.LEADER.name}{{{EXPORTER}}})", legend="{{leader}}"),
                 width=8,
-                stacked=True,
-                steps=True,
             ),
-            lines(
+            backlog(
                 "Backlog of all queues",
                 "Messages in queues that are not failed queues. Good: a hill beside the fault that is gone "
                 "soon after. One that stays is consumers that did not come back.",
-                "short",
-                Query(expr=f"sum({names.READY.name}{{{EXPORTER},{NOT_FAILED}}})", legend="ready"),
-                Query(expr=f"sum({names.UNACKED.name}{{{EXPORTER},{NOT_FAILED}}})", legend="unacknowledged"),
-                width=8,
             ),
             lines(
                 "Oldest message of all queues",
                 "Greatest age in a queue that is not a failed queue. Good: as long as the fault at most, and "
                 "back to seconds soon after.",
                 "s",
-                Query(
-                    expr=f"max({names.AGE.name}{{{EXPORTER},{NOT_FAILED}}} or "
-                    f"{names.AGE_AT_LEAST.name}{{{EXPORTER},{NOT_FAILED}}})",
-                    legend="age",
-                ),
+                Query(expr=OLDEST_OF_ALL, legend="age"),
                 width=8,
             ),
             lines(

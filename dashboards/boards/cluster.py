@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, NODES
+from dashboards.figures import FIRING, OLDEST_OF_ALL
 from dashboards.house import GREEN, ORANGE, RED, Board, Query, Section, lines, number, states
-from dashboards.queries import EXPORTER, NODE, NOT_FAILED, ONE_NODE, RECORDED, answers, total_rate
+from dashboards.queries import NODE, ONE_NODE, answers, total_rate
 from dashboards.sections.consensus import connections, consensus
 from dashboards.sections.flights import flights
 from dashboards.sections.traffic import declared, incoming, outgoing
 from dashboards.sections.watchers import watchers
-from exporters import names
 
 
 def board() -> Board:
@@ -63,7 +63,7 @@ def _now() -> Section:
                 "Warren's alerts that fire now. Good: 0. Each has a page under docs/runbooks.",
                 "none",
                 Query(
-                    expr=f'count(ALERTS{{alertstate="firing",{RECORDED}}}) or vector(0)',
+                    expr=FIRING,
                     legend="alerts",
                 ),
                 limits=((1, ORANGE),),
@@ -81,11 +81,7 @@ def _now() -> Section:
                 "Greatest age of an unacknowledged message in any queue, failed queues left out, since "
                 "nothing empties those by itself. Good: below the objectives on the board Queues.",
                 "s",
-                Query(
-                    expr=f"max({names.AGE.name}{{{EXPORTER},{NOT_FAILED}}} or "
-                    f"{names.AGE_AT_LEAST.name}{{{EXPORTER},{NOT_FAILED}}})",
-                    legend="age",
-                ),
+                Query(expr=OLDEST_OF_ALL, legend="age"),
             ),
             number(
                 "Published",

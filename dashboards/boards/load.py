@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, QUEUE, VHOST
 from dashboards.house import RED, Board, Query, Section, heat, lines, number
+from dashboards.panels import backlog
 from dashboards.queries import EXPORTER, LOAD, NODE, NOT_FAILED, RECORDED, quantile, rate, total_rate
 from dashboards.runs import PROFILE, RUN
 from dashboards.sections.objectives import objectives
@@ -209,14 +210,10 @@ def _broker() -> Section:
                 Query(expr=total_rate("rabbitmq_global_messages_delivered_total", NODE), legend="delivered"),
                 width=8,
             ),
-            lines(
+            backlog(
                 "Backlog",
                 "Messages in queues that are not failed queues. Good: flat while the run sends, 0 after "
                 "its drain.",
-                "short",
-                Query(expr=f"sum({names.READY.name}{{{EXPORTER},{NOT_FAILED}}})", legend="ready"),
-                Query(expr=f"sum({names.UNACKED.name}{{{EXPORTER},{NOT_FAILED}}})", legend="unacknowledged"),
-                width=8,
             ),
             lines(
                 "Oldest message",

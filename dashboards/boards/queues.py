@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, QUEUE, VHOST
-from dashboards.figures import AGE, DEPTH, DEPTH_OBJECTIVE, LAG_OBJECTIVE, NAME, NOTHING_NEAR
+from dashboards.figures import AGE, DEPTH, LAG_OBJECTIVE, LATE, TOO_LONG
 from dashboards.house import ORANGE, RED, Board, Column, Query, Section, lines, number, table
-from dashboards.queries import ACKED, DELIVERED, PUBLISHED, RECORDED, most, promised, queue_gauge, recorded
+from dashboards.panels import against_promise, by_queue
+from dashboards.queries import ACKED, DELIVERED, PUBLISHED, RECORDED, queue_gauge, recorded
 from dashboards.sections.trouble import shape, trouble
 from dashboards.sections.waiting import waiting
 from exporters import names
@@ -33,7 +34,7 @@ def _now() -> Section:
                 "Queues whose oldest message is older than their owner promised. Good: 0. The table below"
                 " says which; see docs/runbooks/queue-lag.md.",
                 "none",
-                Query(expr=f"sum({AGE} > bool {LAG_OBJECTIVE})", legend="queues"),
+                Query(expr=LATE, legend="queues"),
                 limits=((1, RED),),
                 width=6,
                 graph=False,
@@ -43,7 +44,7 @@ def _now() -> Section:
                 "Queues with more messages than their owner promised. Good: 0. See docs/runbooks/queue-"
                 "depth.md.",
                 "none",
-                Query(expr=f"sum({DEPTH} > bool {DEPTH_OBJECTIVE})", legend="queues"),
+                Query(expr=TOO_LONG, legend="queues"),
                 limits=((1, RED),),
                 width=6,
                 graph=False,
@@ -104,51 +105,35 @@ def _lag() -> Section:
     return Section(
         title="Lag",
         panels=(
-            lines(
+            against_promise(
                 "Age of the oldest message",
                 "How long the oldest unacknowledged message has waited; dashed, what the owner promised. "
                 "Good: below its dashed line. Above it: more consumers, or find out why they are slow.",
                 "s",
-                Query(expr=most(AGE), legend=NAME),
-                Query(
-                    expr=promised("warren_objective_lag_seconds", AGE),
-                    legend=f"{NAME} objective",
-                    may_be_empty=NOTHING_NEAR,
-                ),
-                dashed="objective$",
-                height=9,
-                to_queue=True,
+                AGE,
+                "warren_objective_lag_seconds",
             ),
-            lines(
+            against_promise(
                 "Depth",
                 "Messages ready and unacknowledged; dashed, what the owner promised. Good: steady, below "
                 "its dashed line. A line that only rises has too few consumers, or none.",
                 "short",
-                Query(expr=most(DEPTH), legend=NAME),
-                Query(
-                    expr=promised("warren_objective_depth", DEPTH),
-                    legend=f"{NAME} objective",
-                    may_be_empty=NOTHING_NEAR,
-                ),
-                dashed="objective$",
-                height=9,
-                to_queue=True,
+                DEPTH,
+                "warren_objective_depth",
             ),
-            lines(
+            by_queue(
                 "Time until empty",
                 "Depth over the net rate of the last minute. Good: short. A queue that does not shrink "
                 "has no line.",
                 "s",
-                Query(expr=most(queue_gauge(names.DRAIN.name)), legend=NAME),
-                to_queue=True,
+                queue_gauge(names.DRAIN.name),
             ),
-            lines(
+            by_queue(
                 "Delivered and waiting for an acknowledgement",
                 "Messages with consumers. Good: below consumers times prefetch. A flat top there is the "
                 "prefetch; a queue that sticks to it has consumers that do not acknowledge.",
                 "short",
-                Query(expr=most(queue_gauge(names.UNACKED.name)), legend=NAME),
-                to_queue=True,
+                queue_gauge(names.UNACKED.name),
             ),
         ),
     )
@@ -158,49 +143,44 @@ def _rates() -> Section:
     return Section(
         title="Rates",
         panels=(
-            lines(
+            by_queue(
                 "In",
                 "Messages per second that publishers put into each queue (AMQP 0-9-1; dead-lettering is "
                 "not counted by the broker). Good: what the applications mean to send.",
                 "mps",
-                Query(expr=most(_IN), legend=NAME),
+                _IN,
                 width=8,
-                to_queue=True,
             ),
-            lines(
+            by_queue(
                 "Out",
                 "Messages per second delivered to consumers. Good: follows In.",
                 "mps",
-                Query(expr=most(_OUT), legend=NAME),
+                _OUT,
                 width=8,
-                to_queue=True,
             ),
-            lines(
+            by_queue(
                 "Acknowledged",
                 "Messages per second that consumers finished. Good: follows Out. Less than Out for long "
                 "is consumers that reject, or that hold messages.",
                 "mps",
-                Query(expr=most(_ACKED), legend=NAME),
+                _ACKED,
                 width=8,
-                to_queue=True,
             ),
-            lines(
+            by_queue(
                 "Net flow",
                 "In less acknowledged: above 0 the queue grows. Good: around 0. Does not count what is "
                 "dead-lettered.",
                 "mps",
-                Query(expr=most(f"{_IN} - {_ACKED}"), legend=NAME),
+                f"{_IN} - {_ACKED}",
                 least=None,
-                to_queue=True,
             ),
-            lines(
+            by_queue(
                 "Consumers",
                 "Consumers subscribed to each queue. Good: as many as the application runs. 0 beside a "
                 "growing queue is docs/runbooks/no-consumers.md.",
                 "short",
-                Query(expr=most(queue_gauge(names.CONSUMERS.name)), legend=NAME),
+                queue_gauge(names.CONSUMERS.name),
                 steps=True,
-                to_queue=True,
             ),
         ),
     )

@@ -7,18 +7,18 @@ the metadata store's (Khepri). What is shown of the queues is recorded from ``/m
 from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, NODES, QUEUE, VHOST
+from dashboards.figures import NAME, WITHOUT_MAJORITY
 from dashboards.house import ORANGE, RED, Board, Column, Query, Section, lines, number, table
+from dashboards.panels import by_node, by_queue, leaders, of_node
 from dashboards.queries import (
     BEHIND,
     COMMIT_LATENCY,
     COMMITS,
     DROPPED_SENDS,
-    EXPORTER,
     LOG_ENTRIES,
     NODE_COMMITS,
     OBJECTIVE,
     ONE_NODE,
-    RECORDED,
     SEGMENT_BYTES,
     SNAPSHOTS_INSTALLED,
     SNAPSHOTS_SENT,
@@ -35,7 +35,6 @@ from dashboards.queries import (
 from dashboards.sections.metadata import metadata
 from exporters import names
 
-_NAME = "{{vhost}} {{queue}}"
 #: Entries beyond which a member's log is long: it reads them again after a restart.
 _LONG_LOG = 5000
 
@@ -51,10 +50,6 @@ def board() -> Board:
     )
 
 
-def _of_node(name: str) -> str:
-    return f'{name}{{{RECORDED},node=~"$node"}}'
-
-
 def _now() -> Section:
     behind = f"max by (vhost, queue) ({BEHIND}{{{OBJECTIVE}}})"
     return Section(
@@ -66,8 +61,7 @@ def _now() -> Section:
                 "docs/runbooks/queue-quorum-lost.md.",
                 "none",
                 Query(
-                    expr=f"sum({names.ONLINE.name}{{{EXPORTER}}} * 2"
-                    f" <= bool {names.MEMBERS.name}{{{EXPORTER}}})",
+                    expr=WITHOUT_MAJORITY,
                     legend="queues",
                 ),
                 limits=((1, RED),),
@@ -136,47 +130,40 @@ def _agreement() -> Section:
     return Section(
         title="Agreement of the queues",
         panels=(
-            lines(
+            by_queue(
                 "Elections by queue",
                 "Elections since the time range began, as steps. Good: flat lines at 0. A step beside a "
                 "fault is what consensus is for; steps without one are nodes that do not hear each other in "
                 "time.",
                 "short",
-                Query(expr=most(elections(OBJECTIVE)), legend=_NAME),
+                elections(OBJECTIVE),
                 steps=True,
-                to_queue=True,
             ),
-            lines(
+            leaders(
                 "Leaders by node, over time",
                 "Queues that each node leads. Good: about even. After a node was away, all leaders are "
                 "elsewhere: docs/runbooks/leaders-unbalanced.md.",
-                "short",
-                Query(expr=f"count by (leader) ({names.LEADER.name}{{{EXPORTER}}})", legend="{{leader}}"),
-                stacked=True,
-                steps=True,
             ),
-            lines(
+            by_queue(
                 "Commits by queue",
                 "Log entries that a majority has, per second: a publish, a delivery and an acknowledgement "
                 "are each part of some. Good: follows the traffic of the queue.",
                 "ops",
-                Query(expr=most(recorded(COMMITS)), legend=_NAME),
-                to_queue=True,
+                recorded(COMMITS),
             ),
-            lines(
+            by_node(
                 "Commits by node",
                 "Log entries that the members on each node have committed, per second. Good: the same on all "
                 "nodes, for each has a member of every queue.",
                 "ops",
-                Query(expr=_of_node(NODE_COMMITS), legend="{{node}}"),
+                (NODE_COMMITS, ""),
             ),
-            lines(
+            by_queue(
                 "Commit latency by queue",
                 "From a command's writing to its commit, as the slowest member says. Good: milliseconds. "
                 "One queue alone is a busy queue; all of them a slow disk, link or processor.",
                 "s",
-                Query(expr=most(recorded(COMMIT_LATENCY)), legend=_NAME),
-                to_queue=True,
+                recorded(COMMIT_LATENCY),
             ),
             lines(
                 "Commit latency over all queues",
@@ -198,21 +185,19 @@ def _logs() -> Section:
     return Section(
         title="Logs and members of the queues",
         panels=(
-            lines(
+            by_queue(
                 "Written and not committed",
                 "Entries that a member has written and that it does not yet know on a majority. Good: near "
                 "0, or as many as are on their way. One that stays high has no majority that keeps up.",
                 "short",
-                Query(expr=most(recorded(UNCOMMITTED)), legend=_NAME),
-                to_queue=True,
+                recorded(UNCOMMITTED),
             ),
-            lines(
+            by_queue(
                 "Length of logs",
                 "Entries since the last snapshot, of the member with most. Good: about the queue's length. "
                 "One that rises while the queue is short holds an old message that nobody acknowledges.",
                 "short",
-                Query(expr=most(recorded(LOG_ENTRIES)), legend=_NAME),
-                to_queue=True,
+                recorded(LOG_ENTRIES),
             ),
             lines(
                 "Members behind",
@@ -225,24 +210,24 @@ def _logs() -> Section:
                         f'max by (node, vhost, queue) ({BEHIND}{{{OBJECTIVE},node=~"$node"}})',
                         by="node, vhost, queue",
                     ),
-                    legend=f"{{{{node}}}} {_NAME}",
+                    legend=f"{{{{node}}}} {NAME}",
                 ),
                 to_queue=True,
             ),
-            lines(
+            by_node(
                 "Snapshots to and by members",
                 "Snapshots per second that leaders sent because a member was too far behind for its log, and "
                 "that members put in. Good: 0. Some follow a node that comes back.",
                 "ops",
-                Query(expr=_of_node(SNAPSHOTS_SENT), legend="{{node}} sent"),
-                Query(expr=_of_node(SNAPSHOTS_INSTALLED), legend="{{node}} installed"),
+                (SNAPSHOTS_SENT, "sent"),
+                (SNAPSHOTS_INSTALLED, "installed"),
             ),
-            lines(
+            by_node(
                 "Sends dropped",
                 "Messages of consensus per second that were not sent because the link to the peer was full. "
                 "Good: 0. Above it, a link or the peer's node is too slow, and its members fall behind.",
                 "ops",
-                Query(expr=_of_node(DROPPED_SENDS), legend="{{node}}"),
+                (DROPPED_SENDS, ""),
             ),
             lines(
                 "Most segments of a queue",
@@ -263,34 +248,34 @@ def _write_ahead() -> Section:
     return Section(
         title="Write-ahead log of the queues",
         panels=(
-            lines(
+            by_node(
                 "Written to the write-ahead log",
                 "Bytes per second, of all queues of a node. Good: follows the traffic. Every message is "
                 "written on each member.",
                 "Bps",
-                Query(expr=_of_node(WAL_BYTES), legend="{{node}}"),
+                (WAL_BYTES, ""),
             ),
-            lines(
+            by_node(
                 "Written to segments",
                 "Bytes per second that were still needed when a file of the write-ahead log was full. Good: "
                 "little: queues that are emptied in time never get there.",
                 "Bps",
-                Query(expr=_of_node(SEGMENT_BYTES), legend="{{node}}"),
+                (SEGMENT_BYTES, ""),
             ),
-            lines(
+            by_node(
                 "Entries and batches",
                 "Entries per second in the write-ahead log, and the batches in which they went to disk. "
                 "Good: follows the traffic. Batches bound the commit latency: each waits for the disk.",
                 "ops",
-                Query(expr=_of_node(WAL_WRITES), legend="{{node}} entries"),
-                Query(expr=_of_node(WAL_BATCHES), legend="{{node}} batches"),
+                (WAL_WRITES, "entries"),
+                (WAL_BATCHES, "batches"),
             ),
             lines(
                 "Entries in a batch",
                 "Good: more under load, which is how the log keeps up. 1 under load is publishers that wait "
                 "for each confirm.",
                 "short",
-                Query(expr=f"{_of_node(WAL_WRITES)} / ({_of_node(WAL_BATCHES)} > 0)", legend="{{node}}"),
+                Query(expr=f"{of_node(WAL_WRITES)} / ({of_node(WAL_BATCHES)} > 0)", legend="{{node}}"),
             ),
         ),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dashboards.figures import WITHOUT_MAJORITY
 from dashboards.house import Query, Section, lines
+from dashboards.panels import leaders
 from dashboards.queries import EXPORTER, NODE, ONE_NODE, RECORDED, WAL_BYTES, elections, total_rate
 from exporters import names
 
@@ -76,15 +78,11 @@ def consensus() -> Section:
     return Section(
         title="Queues and consensus",
         panels=(
-            lines(
+            leaders(
                 "Leaders by node",
                 "Queues whose leader is on each node. Good: about even. After a node was away all leaders"
                 " are elsewhere: rabbitmq-queues rebalance quorum.",
-                "short",
-                Query(expr=f"count by (leader) ({names.LEADER.name}{{{EXPORTER}}})", legend="{{leader}}"),
                 width=8,
-                stacked=True,
-                steps=True,
             ),
             lines(
                 "Queues without all members",
@@ -94,8 +92,7 @@ def consensus() -> Section:
                 "short",
                 Query(expr=f"sum({names.UNDER_REPLICATED.name}{{{EXPORTER}}})", legend="a member is missing"),
                 Query(
-                    expr=f"sum({names.ONLINE.name}{{{EXPORTER}}} * 2"
-                    f" <= bool {names.MEMBERS.name}{{{EXPORTER}}})",
+                    expr=WITHOUT_MAJORITY,
                     legend="no majority",
                 ),
                 width=8,

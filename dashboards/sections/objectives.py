@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dashboards.figures import AGE, LAG_OBJECTIVE, NAME, NOTHING_NEAR, budget_left, lag_kept
-from dashboards.house import ORANGE, RED, Column, Query, Section, lines, number, table
-from dashboards.queries import LOAD, most, promised
+from dashboards.figures import AGE, LAG_OBJECTIVE, LATE, budget_left, lag_kept
+from dashboards.house import ORANGE, RED, Column, Query, Section, number, table
+from dashboards.panels import against_promise, by_queue
+from dashboards.queries import LOAD
 from loadgen import names as load
 
 _AGE_PROMISED = f"({AGE} and on (vhost, queue) {LAG_OBJECTIVE})"
@@ -45,7 +46,7 @@ def objectives() -> Section:
                 "Queues whose oldest message is older now than was promised. Good: 0. See "
                 "docs/runbooks/queue-lag.md.",
                 "none",
-                Query(expr=f"sum({AGE} > bool {LAG_OBJECTIVE})", legend="queues"),
+                Query(expr=LATE, legend="queues"),
                 limits=((1, RED),),
                 width=6,
                 graph=False,
@@ -58,30 +59,22 @@ def objectives() -> Section:
                 limits=((0.5, ORANGE), (1, RED)),
                 width=6,
             ),
-            lines(
+            against_promise(
                 "Lag and its objective",
                 "Age of the oldest message of each queue with an objective; dashed, the objective. Good: "
                 "below its dashed line. Above it: more consumers, or find out why they are slow.",
                 "s",
-                Query(expr=most(_AGE_PROMISED), legend=NAME),
-                Query(
-                    expr=promised("warren_objective_lag_seconds", _AGE_PROMISED),
-                    legend=f"{NAME} objective",
-                    may_be_empty=NOTHING_NEAR,
-                ),
-                dashed="objective$",
-                height=9,
-                to_queue=True,
+                _AGE_PROMISED,
+                "warren_objective_lag_seconds",
             ),
-            lines(
+            by_queue(
                 "Of the lag objective",
                 "The oldest message's age over what was promised; dashed, all of it. Good: below 100 %. This "
                 "compares queues whose promises differ.",
                 "percentunit",
-                Query(expr=most(f"{AGE} / {LAG_OBJECTIVE}"), legend=NAME),
+                f"{AGE} / {LAG_OBJECTIVE}",
                 limits=((1, RED),),
                 height=9,
-                to_queue=True,
             ),
             table(
                 "Error budgets of queues",

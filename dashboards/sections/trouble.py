@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboards.figures import NAME
 from dashboards.house import ORANGE, RED, Column, Query, Section, lines, table
+from dashboards.panels import by_queue
 from dashboards.queries import (
     BEHIND,
     EXPORTER,
@@ -11,7 +11,6 @@ from dashboards.queries import (
     POLLED,
     QUEUE,
     REDELIVERED,
-    most,
     queue_gauge,
     recorded,
 )
@@ -32,46 +31,37 @@ def trouble() -> Section:
     return Section(
         title="Trouble",
         panels=(
-            lines(
+            by_queue(
                 "Redelivered",
                 "Messages per second delivered a second time or more: a consumer died, timed out or put "
                 "them back. Good: 0, but for retries by dead-lettering, which arrive flagged as well.",
                 "mps",
-                Query(expr=most(recorded(REDELIVERED)), legend=NAME),
+                recorded(REDELIVERED),
                 width=8,
-                to_queue=True,
             ),
-            lines(
+            by_queue(
                 "On their way to the dead-letter exchange",
                 "Messages that left the queue and that no dead-letter queue has confirmed yet. Good: 0 or"
                 " briefly more. A number that stays has a full or missing target: docs/runbooks/dead-"
                 "letter-backlog.md.",
                 "short",
-                Query(expr=most(queue_gauge(names.DLX.name)), legend=NAME),
+                queue_gauge(names.DLX.name),
                 width=8,
-                to_queue=True,
             ),
-            lines(
+            by_queue(
                 "Held by a consumer",
                 "Messages delivered and not yet acknowledged, for each consumer. Good: below the "
                 "prefetch. At the prefetch all the time, consumers are slower than the queue.",
                 "short",
-                Query(
-                    expr=most(
-                        f"{queue_gauge(names.UNACKED.name)} / ({queue_gauge(names.CONSUMERS.name)} > 0)"
-                    ),
-                    legend=NAME,
-                ),
+                f"{queue_gauge(names.UNACKED.name)} / ({queue_gauge(names.CONSUMERS.name)} > 0)",
                 width=8,
-                to_queue=True,
             ),
-            lines(
+            by_queue(
                 "Fetched one by one",
                 "Messages per second fetched with basic.get, by queue. Good: 0. A fetch is a round trip for "
                 "each message: let the client consume.",
                 "mps",
-                Query(expr=most(recorded(POLLED)), legend=NAME),
-                to_queue=True,
+                recorded(POLLED),
             ),
             lines(
                 "States of queues",
@@ -92,33 +82,30 @@ def shape() -> Section:
     return Section(
         title="Members, leaders and limits",
         panels=(
-            lines(
+            by_queue(
                 "Members running",
                 "Replicas that run. Good: 3 of 3. 2 of 3 goes on; 1 of 3 stands still until another comes"
                 " back.",
                 "short",
-                Query(expr=most(queue_gauge(names.ONLINE.name)), legend=NAME),
+                queue_gauge(names.ONLINE.name),
                 steps=True,
                 width=8,
-                to_queue=True,
             ),
-            lines(
+            by_queue(
                 "Of the length limit",
                 "Messages, those being dead-lettered included, over the queue's length limit. Good: below"
                 " 80 %. At 100 % publishes are refused.",
                 "percentunit",
-                Query(expr=most(queue_gauge(names.LENGTH_RATIO.name)), legend=NAME),
+                queue_gauge(names.LENGTH_RATIO.name),
                 width=8,
-                to_queue=True,
             ),
-            lines(
+            by_queue(
                 "Of the limit in bytes",
                 "Bytes of messages over the queue's limit in bytes. Good: below 80 %. At 100 % publishes "
                 "are refused.",
                 "percentunit",
-                Query(expr=most(queue_gauge(names.BYTES_RATIO.name)), legend=NAME),
+                queue_gauge(names.BYTES_RATIO.name),
                 width=8,
-                to_queue=True,
             ),
             table(
                 "Leaders",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dashboards.figures import NAME
 from dashboards.house import GREEN, RED, Column, Panel, Query, Section, lines, table
-from dashboards.queries import EXPORTER, QUEUE, most, queue_gauge
+from dashboards.panels import by_queue
+from dashboards.queries import EXPORTER, QUEUE, queue_gauge
 from exporters import names
 
 #: The priority of messages that name none: https://www.rabbitmq.com/docs/quorum-queues#priorities
@@ -35,27 +35,25 @@ def _by_priority() -> Panel:
 
 
 def _returned() -> Panel:
-    return lines(
+    return by_queue(
         "Came back and wait again",
         "Messages that wait, were delivered before and came back; part of the depth. Good: 0 or briefly "
         "more. A number that stays is consumers that put back what they cannot do: see Redelivered.",
         "short",
-        Query(expr=most(queue_gauge(names.RETURNED.name)), legend=NAME),
+        queue_gauge(names.RETURNED.name),
         width=8,
-        to_queue=True,
     )
 
 
 def _delayed() -> Panel:
-    return lines(
+    return by_queue(
         "Waiting for a delayed retry",
         "Messages that the queue itself holds back until their retry is due; when the next one is, the table "
         "below says. Good: 0 where no policy delays retries, else what failed lately. A line that only rises "
         "is work that fails each time.",
         "short",
-        Query(expr=most(queue_gauge(names.DELAYED.name)), legend=NAME),
+        queue_gauge(names.DELAYED.name),
         width=8,
-        to_queue=True,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -41,47 +41,36 @@ PROMPT = {
 
 
 @contextmanager
-def a_queue_without_consumers(cluster: ClusterUnderTest) -> Began:
+def _left_there(cluster: ClusterUnderTest, exchange: str, key: str, count: int, queue: str) -> Began:
+    """So many messages to the queue of /users that ``exchange`` and ``key`` lead to, and gone after."""
     began = now_s()
-    publish(cluster, USERS, "users.direct", "user.email", 1)
+    publish(cluster, USERS, exchange, key, count)
     try:
         yield began
     finally:
-        purge(cluster, USERS, EMAIL)
+        purge(cluster, USERS, queue)
+
+
+def a_queue_without_consumers(cluster: ClusterUnderTest) -> AbstractContextManager[float]:
+    return _left_there(cluster, "users.direct", "user.email", 1, EMAIL)
 
 
 @contextmanager
 def an_almost_full_queue(cluster: ClusterUnderTest) -> Began:
-    with scratch_queue(cluster, USERS, SCRATCH, max_length=10, overflow="reject-publish"):
-        began = now_s()
-        publish(cluster, USERS, "", SCRATCH, 9)
-        try:
-            yield began
-        finally:
-            purge(cluster, USERS, SCRATCH)
+    full = scratch_queue(cluster, USERS, SCRATCH, max_length=10, overflow="reject-publish")
+    with full, _left_there(cluster, "", SCRATCH, 9, SCRATCH) as began:
+        yield began
 
 
-@contextmanager
-def more_than_is_promised(cluster: ClusterUnderTest) -> Began:
+def more_than_is_promised(cluster: ClusterUnderTest) -> AbstractContextManager[float]:
     promised = cluster.topology.vhost(USERS).queue(REPORT).objective
     assert promised is not None
     assert promised.depth is not None
-    began = now_s()
-    publish(cluster, USERS, "users.direct", "user.report", promised.depth + 1)
-    try:
-        yield began
-    finally:
-        purge(cluster, USERS, REPORT)
+    return _left_there(cluster, "users.direct", "user.report", promised.depth + 1, REPORT)
 
 
-@contextmanager
-def a_message_waits(cluster: ClusterUnderTest) -> Began:
-    began = now_s()
-    publish(cluster, USERS, "users.direct", "user.payment-confirmed", 1)
-    try:
-        yield began
-    finally:
-        purge(cluster, USERS, CONFIRMATION)
+def a_message_waits(cluster: ClusterUnderTest) -> AbstractContextManager[float]:
+    return _left_there(cluster, "users.direct", "user.payment-confirmed", 1, CONFIRMATION)
 
 
 @contextmanager
@@ -203,14 +192,8 @@ def a_message_is_thrown_away(cluster: ClusterUnderTest) -> Began:
         yield began
 
 
-@contextmanager
-def a_failed_queue_fills(cluster: ClusterUnderTest) -> Began:
-    began = now_s()
-    publish(cluster, USERS, "users.dlx", "", 40)
-    try:
-        yield began
-    finally:
-        purge(cluster, USERS, "users.failed")
+def a_failed_queue_fills(cluster: ClusterUnderTest) -> AbstractContextManager[float]:
+    return _left_there(cluster, "users.dlx", "", 40, "users.failed")
 
 
 @contextmanager
