@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from grafanalib import core
@@ -112,6 +113,7 @@ def lines(
     look = {
         "unit": unit,
         "valueMin": least,
+        "axisSoftMax": 1 if unit == "percentunit" else None,  # a share of 1 % must not look like a full one
         "drawStyle": "line",
         "lineInterpolation": "stepAfter" if steps else "linear",
         "fillOpacity": 30 if stacked else 0 if to_queue else 8,  # twenty fills on each other hide the lines
@@ -143,8 +145,10 @@ def number(
     graph: bool = True,
     none: str = "",
     decimals: int | None = None,
+    apart: Mapping[str, Thresholds] = MappingProxyType({}),
 ) -> Panel:
-    """Present values, large. ``limits`` colour them from their value on; ``none`` is shown for no value.
+    """Present values, large. ``limits`` colour them from their value on, ``apart`` those of one legend in
+    their place; ``none`` is shown for no value.
 
     With ``graph`` the way there is drawn below. What has no value at the end of the time range is not there:
     see `dashboards.present`.
@@ -158,6 +162,7 @@ def number(
         "color": {"mode": "thresholds"},
         "decimals": decimals,
         "noValue": none or None,
+        "overrides": [_apart(legend, of_it) for legend, of_it in apart.items()],
     }
     return Panel(
         title=title, description=description, width=width, height=height, draw=core.Stat, look=look,
@@ -293,6 +298,11 @@ def _column(column: Column) -> dict[str, Any]:
             {"id": "custom.cellOptions", "value": {"type": "color-text"}},
         ]
     return {"matcher": {"id": "byName", "options": column.heading}, "properties": properties}
+
+
+def _apart(legend: str, limits: Thresholds) -> dict[str, Any]:
+    properties = [{"id": "thresholds", "value": thresholds(limits)}]
+    return {"matcher": {"id": "byName", "options": legend}, "properties": properties}
 
 
 def _dashed(pattern: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ _STARTED_S = 30
 #: Faults in force, by kind and target. Served once something tells Prometheus of them; nothing is marked
 #: before that, and the node that does not answer is marked all the same.
 FAULTS = f"(max by (fault, target) (warren_fault_active{{{RECORDED}}}) > 0)"
+#: How many; nothing where nothing is told of faults, which is no proof that there are none.
+IN_FORCE = f"sum(max by (fault, target) (warren_fault_active{{{RECORDED}}}) > bool 0)"
 
 
 def every() -> list[dict[str, Any]]:

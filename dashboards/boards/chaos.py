@@ -34,6 +34,7 @@ from exporters import names
 from loadgen import names as load
 
 _NO_FAULT = "faults are drawn while one is in force and something tells Prometheus of it"
+_NOT_TOLD = "off by default: something must serve warren_fault_active, which says nothing by being absent"
 _BY_RUN = "profile, run_id"
 
 
@@ -56,17 +57,19 @@ def _now() -> Section:
                 "Nodes that do not answer. Good: 0, or those that the game takes away. See "
                 "docs/runbooks/node-down.md.",
                 "none",
-                Query(expr=f"count({answers()} == 0) or vector(0)", legend="nodes"),
+                Query(expr=f"sum({answers()} == bool 0)", legend="nodes"),
                 limits=((1, RED),),
                 graph=False,
             ),
             number(
                 "Faults in force",
-                "Faults that Warren has injected and not yet healed. Good: 0 after a game. `warren chaos "
-                "heal` undoes them all.",
+                "Faults that Warren has injected and not yet healed, where something tells Prometheus of "
+                "them; `warren chaos status` knows them always. Good: 0 after a game. `warren chaos heal` "
+                "undoes them all.",
                 "none",
-                Query(expr=f"count({marks.FAULTS}) or vector(0)", legend="faults"),
+                Query(expr=marks.IN_FORCE, legend="faults", may_be_empty=_NOT_TOLD),
                 limits=((1, ORANGE),),
+                none="not told",
                 graph=False,
             ),
             number(
@@ -175,8 +178,8 @@ def _cluster() -> Section:
             ),
             lines(
                 "Queues that miss members",
-                "Good: all with one node away, and 0 some seconds after it is back. A queue without a "
-                "majority stands still.",
+                "Good: as many as there are while a node is away, and 0 some seconds after it is back. One "
+                "without a majority stands still.",
                 "short",
                 Query(expr=f"sum({names.UNDER_REPLICATED.name}{{{EXPORTER}}})", legend="a member is missing"),
                 Query(expr=WITHOUT_MAJORITY, legend="no majority"),

@@ -38,11 +38,12 @@ def _now() -> Section:
         panels=(
             number(
                 "Nodes",
-                "Nodes that answer Prometheus, and nodes that there should be. Good: the same number. "
-                "When they differ, see docs/runbooks/node-down.md.",
+                "Nodes that answer Prometheus, and those that should and do not. Good: none away. See "
+                "docs/runbooks/node-down.md.",
                 "none",
                 Query(expr=f"sum({answers()})", legend="answer"),
-                Query(expr=f"count({answers()})", legend="expected"),
+                Query(expr=f"sum({answers()} == bool 0)", legend="away"),
+                apart={"away": ((1, RED),)},
                 graph=False,
             ),
             number(
@@ -82,6 +83,7 @@ def _now() -> Section:
                 "nothing empties those by itself. Good: below the objectives on the board Queues.",
                 "s",
                 Query(expr=OLDEST_OF_ALL, legend="age"),
+                none="not known",
             ),
             number(
                 "Published",
@@ -147,7 +149,7 @@ def _nodes() -> Section:
             ),
             lines(
                 "Open files",
-                "File descriptors over their limit. Good: below 0.8. Nearer to 1 the node refuses "
+                "File descriptors over their limit. Good: below 80 %. Nearer to 100 % the node refuses "
                 "connections: raise nofile or find who opens connections.",
                 "percentunit",
                 Query(
@@ -155,6 +157,7 @@ def _nodes() -> Section:
                     legend="{{node}}",
                 ),
                 width=8,
+                limits=((0.8, ORANGE),),
             ),
             lines(
                 "Scheduler run queue",

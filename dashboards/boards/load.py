@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, QUEUE, VHOST
+from dashboards.figures import OLDEST_OF_ALL
 from dashboards.house import RED, Board, Query, Section, heat, lines, number
 from dashboards.panels import backlog
-from dashboards.queries import EXPORTER, LOAD, NODE, NOT_FAILED, RECORDED, quantile, rate, total_rate
+from dashboards.queries import LOAD, NODE, RECORDED, quantile, rate, total_rate
 from dashboards.runs import PROFILE, RUN
 from dashboards.sections.objectives import objectives
-from exporters import names
 from loadgen import names as load
 
 _RUN = "{{profile}}"
@@ -34,12 +34,14 @@ def _now() -> Section:
                 "Messages per second sent for the first time. Good: the rate that the run asked for.",
                 "mps",
                 Query(expr=total_rate(load.PUBLISHED, LOAD), legend="published"),
+                none="no run",
             ),
             number(
                 "Confirmed",
                 "Messages per second that the broker confirmed. Good: as Published.",
                 "mps",
                 Query(expr=total_rate(load.CONFIRMED, LOAD), legend="confirmed"),
+                none="no run",
             ),
             number(
                 "Consumed",
@@ -47,20 +49,23 @@ def _now() -> Section:
                 "message goes to.",
                 "mps",
                 Query(expr=total_rate(load.CONSUMED, LOAD), legend="consumed"),
+                none="no run",
             ),
             number(
                 "Confirm p99",
                 "99 of 100 messages were confirmed within this time of when they were meant to be sent. "
                 "Good: below what the publishing application may wait.",
                 "s",
-                Query(expr=quantile(0.99, load.CONFIRM_LATENCY, LOAD), legend="p99"),
+                Query(expr=f"{quantile(0.99, load.CONFIRM_LATENCY, LOAD)} >= 0", legend="p99"),
+                none="nothing measured",
             ),
             number(
                 "End to end p99",
                 "99 of 100 messages reached a consumer within this time of when they were meant to be "
                 "sent. Good: below what the receiving application may wait.",
                 "s",
-                Query(expr=quantile(0.99, load.END_TO_END_LATENCY, LOAD), legend="p99"),
+                Query(expr=f"{quantile(0.99, load.END_TO_END_LATENCY, LOAD)} >= 0", legend="p99"),
+                none="nothing measured",
             ),
             number(
                 "Failed publishes",
@@ -68,6 +73,7 @@ def _now() -> Section:
                 "none",
                 Query(expr=f"sum({load.FAILED_PUBLISHES}{{{LOAD}}})", legend="failed"),
                 limits=((1, RED),),
+                none="no run",
                 graph=False,
             ),
         ),
@@ -220,7 +226,7 @@ def _broker() -> Section:
                 "Greatest age of an unacknowledged message in a queue that is not a failed queue. Good: "
                 "seconds.",
                 "s",
-                Query(expr=f"max({names.AGE.name}{{{EXPORTER},{NOT_FAILED}}})", legend="age"),
+                Query(expr=OLDEST_OF_ALL, legend="age"),
                 width=8,
             ),
         ),

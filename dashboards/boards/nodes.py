@@ -28,6 +28,10 @@ def _versioned(metric: str) -> str:
     return f"max by (node) ({metric}) * on (node) group_left (rabbitmq_version, erlang_version) {versions}"
 
 
+#: From where on a share of a limit is drawn as near.
+_NEAR = ((0.8, ORANGE),)
+
+
 def _share(used: str, limit: str) -> str:
     return f"{used}{{{ONE_NODE}}} / {limit}{{{ONE_NODE}}}"
 
@@ -189,18 +193,19 @@ def _limits() -> Section:
         panels=(
             *(
                 lines(
-                    title, f"Of the limit. {text}", "percentunit",
-                    Query(expr=_share(used, limit), legend="{{node}}"), width=8,
+                    title, f"Share of the limit. {text}", "percentunit",
+                    Query(expr=_share(used, limit), legend="{{node}}"), width=8, limits=_NEAR,
                 )
                 for title, used, limit, text in shares
             ),
             lines(
                 "File descriptors",
-                "Open ones, of the limit. Good: below 80 %. Nearer to 100 % the node refuses connections: "
-                "raise nofile, or find who opens connections.",
+                "Share of the limit that is open. Good: below 80 %. Nearer to 100 % the node refuses "
+                "connections: raise nofile, or find who opens connections.",
                 "percentunit",
                 Query(expr=files, legend="{{node}}"),
                 width=8,
+                limits=_NEAR,
             ),
             lines(
                 "Tables on disk",

@@ -82,7 +82,7 @@ def _now() -> Section:
                 "Members of the chosen queues that are more than a thousand entries behind. Good: 0. Above "
                 "it, a member catches up after a restart, or its node is too slow: see the table below.",
                 "none",
-                Query(expr=f"count({BEHIND}{{{OBJECTIVE}}} > 1000) or vector(0)", legend="members"),
+                Query(expr=f"sum({BEHIND}{{{OBJECTIVE}}} > bool 1000)", legend="members"),
                 limits=((1, ORANGE),),
                 width=6,
                 graph=False,
@@ -92,9 +92,7 @@ def _now() -> Section:
                 "Chosen queues with more than 5,000 entries in a member's log. Good: those with as many "
                 "messages. Others hold an old message that nobody acknowledges, which keeps all after it.",
                 "none",
-                Query(
-                    expr=f"count({LOG_ENTRIES}{{{OBJECTIVE}}} > {_LONG_LOG}) or vector(0)", legend="queues"
-                ),
+                Query(expr=f"sum({LOG_ENTRIES}{{{OBJECTIVE}}} > bool {_LONG_LOG})", legend="queues"),
                 limits=((1, ORANGE),),
                 width=6,
                 graph=False,
@@ -170,8 +168,8 @@ def _agreement() -> Section:
                 "How the chosen queues' latencies are spread, and the greatest by node. Good: the lines near "
                 "each other. A median that rises is a node's trouble, not a queue's.",
                 "s",
-                Query(expr=f"quantile(0.5, {recorded(COMMIT_LATENCY)})", legend="half of the queues"),
-                Query(expr=f"quantile(0.95, {recorded(COMMIT_LATENCY)})", legend="19 of 20 queues"),
+                Query(expr=f"quantile(0.5, {recorded(COMMIT_LATENCY)})", legend="half of the queues below"),
+                Query(expr=f"quantile(0.95, {recorded(COMMIT_LATENCY)})", legend="19 of 20 queues below"),
                 Query(
                     expr=f'rabbitmq_raft_max_commit_latency_seconds{{{ONE_NODE},ra_system="quorum_queues"}}',
                     legend="{{node}} greatest",

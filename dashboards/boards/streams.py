@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, NODES
-from dashboards.house import ORANGE, Board, Query, Section, lines, number
+from dashboards.house import Board, Query, Section, lines, number
 from dashboards.queries import MEMORY, NODE, ONE_NODE, STREAMS, most, total_rate
 
 _STREAM = f'{NODE},protocol="stream"'
@@ -75,8 +75,8 @@ def _now() -> Section:
             ),
             number(
                 "Errors since boot",
-                "Errors of the stream protocol since each node's start, of every kind. Good: 0, or no longer "
-                "growing; see below which kind.",
+                "Errors of the stream protocol since each node's start, of every kind. Good: no longer "
+                "growing; when and of which kind they were is below.",
                 "none",
                 Query(
                     expr=" + ".join(
@@ -84,7 +84,6 @@ def _now() -> Section:
                     ),
                     legend="errors",
                 ),
-                limits=((1, ORANGE),),
                 graph=False,
             ),
         ),

@@ -55,16 +55,16 @@ def _now() -> Section:
         panels=(
             number(
                 "Listeners",
-                "TLS listeners that showed a certificate at the last look, and those that there should be. "
-                "Good: the same number. What does not answer is in the table Answers; see "
-                "docs/runbooks/listener-silent.md.",
+                "TLS listeners that showed a certificate at the last look, and those that did not. Good: "
+                "none silent. Which and why is in the table Answers; see docs/runbooks/listener-silent.md.",
                 "none",
                 Query(expr=f"sum({names.TLS_SUCCESS.name}{{{PROBE}}})", legend="answer"),
-                Query(expr=f"count({names.TLS_SUCCESS.name}{{{PROBE}}})", legend="expected"),
+                Query(expr=f"sum({names.TLS_SUCCESS.name}{{{PROBE}}} == bool 0)", legend="silent"),
+                apart={"silent": ((1, RED),)},
                 graph=False,
             ),
             number(
-                "First to expire",
+                "Days to the first expiry",
                 "Days until the first certificate of any chain expires; from then on clients refuse that "
                 "listener. Good: more than 30. See docs/runbooks/certificate-expires.md.",
                 "none",
@@ -118,8 +118,8 @@ def _certificates() -> Section:
         panels=(
             table(
                 "Certificates",
-                "One row a listener. Sort by Days left to find what expires first. Chain counts the first to "
-                "expire of all that were sent, and of the authority's. An empty Trusted was not judged: no "
+                "One row a listener. Sort by Days left to find what expires first. That of the chain is "
+                "of all that were sent, and of the authority's. An empty Trusted was not judged: no "
                 "authority was given, or the listener speaks old versions only.",
                 _LISTENER,
                 (
@@ -130,7 +130,7 @@ def _certificates() -> Section:
                         limits=_DAYS,
                     ),
                     Column(
-                        heading="Chain",
+                        heading="Days left of chain",
                         expr=f"floor({_days_left(names.TLS_CHAIN_NOT_AFTER)})",
                         unit="none",
                         limits=_DAYS,
@@ -253,7 +253,7 @@ def _differences() -> Section:
         title="Over time",
         panels=(
             lines(
-                "Kinds of listener",
+                "Variants among the nodes",
                 "Different sets of issuer, versions and suites among the nodes of each listener. Good: 1. "
                 "More while certificates are renewed node by node; see docs/runbooks/tls-nodes-differ.md.",
                 "none",

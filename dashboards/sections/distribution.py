@@ -11,8 +11,8 @@ _LINKS = f"{ONE_NODE},{_TOOLS}"
 _NAME = "{{node}} to {{peer}}"
 
 
-def _count(state: str) -> str:
-    return f"count(erlang_vm_dist_node_state{{{NODE},{_TOOLS}}}{state}) or vector(0)"
+def _count(state: int) -> str:
+    return f"sum(erlang_vm_dist_node_state{{{NODE},{_TOOLS}}} == bool {state})"
 
 
 def links() -> Section:
@@ -21,13 +21,13 @@ def links() -> Section:
         panels=(
             number(
                 "Links",
-                "Links of each node to each other, by state. Good: as many established as there are (nodes "
-                "times peers), none connecting or waiting. See docs/runbooks/node-down.md.",
+                "Links of each node to each other, by state. Good: nodes times their peers established (6 of "
+                "three nodes), none connecting or waiting. See docs/runbooks/nodes-disconnected.md.",
                 "none",
-                Query(expr=_count(""), legend="all"),
-                Query(expr=_count(" == 3"), legend="established"),
-                Query(expr=_count(" == 2"), legend="connecting"),
-                Query(expr=_count(" == 1"), legend="waiting"),
+                Query(expr=_count(3), legend="established"),
+                Query(expr=_count(2), legend="connecting"),
+                Query(expr=_count(1), legend="waiting"),
+                apart={"connecting": ((1, ORANGE),), "waiting": ((1, RED),)},
                 width=6,
                 height=7,
                 graph=False,

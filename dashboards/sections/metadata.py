@@ -35,7 +35,8 @@ def metadata() -> Section:
             ),
             lines(
                 "Metadata store: commit latency",
-                "Good: milliseconds.",
+                "From a declaration's writing to its commit. Good: milliseconds. Seconds are a slow disk or "
+                "link, and clients that wait for what they declare.",
                 "s",
                 Query(expr=f"rabbitmq_raft_commit_latency_seconds{{{_KHEPRI}}}", legend="{{node}}"),
                 width=8,
@@ -54,7 +55,8 @@ def metadata() -> Section:
             ),
             lines(
                 "Metadata store: length of log",
-                "Entries since the last snapshot. Good: some thousands at most.",
+                "Entries since the last snapshot, read again at a restart. Good: some thousands at most. "
+                "One that only rises takes no snapshots: see the node's log.",
                 "short",
                 Query(
                     expr=f"rabbitmq_raft_last_written_index{{{_KHEPRI}}}"

@@ -19,15 +19,16 @@ def incoming() -> Section:
         panels=(
             lines(
                 "Into the cluster",
-                "Messages per second published and confirmed. Good: both lines together. A gap that stays"
-                " is publishing without confirms, or publishers that wait for a confirm.",
+                "Messages per second published, confirmed and put into queues. Good: confirmed with "
+                "published; put into queues is above both where a message goes to several. A gap between "
+                "the first two that stays is publishing without confirms, or publishers that wait for one.",
                 "mps",
                 counted("received", "published"),
                 counted("confirmed", "confirmed"),
                 counted("routed", "put into queues"),
             ),
             lines(
-                "Waiting for a confirm",
+                "Confirms that lag behind",
                 "Messages per second published by clients that want a confirm, less those confirmed. Good: "
                 "around 0. Above it for long, queues take in slower than publishers send: see the board "
                 "Quorum and Raft.",
@@ -73,7 +74,7 @@ def incoming() -> Section:
                 height=8,
             ),
             number(
-                "Publishers",
+                "Publishers and consumers",
                 "Channels that have published, and consumers, over the cluster. Good: what the "
                 "applications run. 0 publishers beside an alarm is a blocked cluster.",
                 "short",
@@ -131,7 +132,7 @@ def outgoing() -> Section:
                 "Dead-lettered",
                 "Messages per second that left their queue for its dead-letter exchange, by reason. Good:"
                 " what the applications reject on purpose; delivery limit means crashing consumers, "
-                "maxlen a full queue.",
+                "maxlen a full queue. Taken by their target: those that at-least-once has confirmed.",
                 "mps",
                 *(
                     counted(f"dead_lettered_{reason}", reason.replace("_", " "))

@@ -98,6 +98,7 @@ def shape() -> Section:
                 "percentunit",
                 queue_gauge(names.LENGTH_RATIO.name),
                 width=8,
+                limits=((0.8, ORANGE), (1, RED)),
             ),
             by_queue(
                 "Of the limit in bytes",
@@ -106,6 +107,7 @@ def shape() -> Section:
                 "percentunit",
                 queue_gauge(names.BYTES_RATIO.name),
                 width=8,
+                limits=((0.8, ORANGE), (1, RED)),
             ),
             table(
                 "Leaders",

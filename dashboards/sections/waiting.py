@@ -76,8 +76,8 @@ def _table() -> Panel:
     return table(
         "What waits, and for whom",
         "One row a queue. Sort by Next retry in to find those that are late (below 0), by Single active to "
-        "find queues that let nobody consume. An empty field is of a queue that has no such thing; Ready to "
-        "take is measured of classic queues only.",
+        "find queues that let nobody consume. An empty field is of a queue that has no such thing; how "
+        "ready consumers are is measured of classic queues only.",
         {"vhost": "Virtual host", "queue": "Queue"},
         (
             Column(heading="Came back", expr=queue_gauge(names.RETURNED.name), unit="short"),
@@ -98,7 +98,7 @@ def _table() -> Panel:
                 may_be_empty="a topology need not have a queue with a single active consumer",
             ),
             Column(
-                heading="Ready to take",
+                heading="Consumers ready",
                 expr=queue_gauge(names.CAPACITY.name),
                 unit="percentunit",
                 may_be_empty="the broker measures it of classic queues only",

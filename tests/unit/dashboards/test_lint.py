@@ -123,6 +123,35 @@ def test_figure_that_would_be_of_a_time_that_is_over_is_caught(kind: str, expr: 
     assert stale([("here", {"type": kind, "targets": [{"instant": False, "expr": expr}]})]) == ["here"]
 
 
+def test_no_figure_is_0_where_nothing_is_known(panels: Panels) -> None:
+    """``count(x > y) or vector(0)`` is 0 without x, too. Only of alerts that fire is there rightly none."""
+    for where, panel in panels:
+        for target in panel["targets"]:
+            assert "or vector(0)" not in target["expr"] or "ALERTS" in target["expr"], where
+
+
+def test_share_is_drawn_beside_the_whole(panels: Panels) -> None:
+    """Else a share of one percent, alone in its panel, reaches up to the top of it."""
+    shares = [
+        panel["fieldConfig"]["defaults"]
+        for _, panel in panels
+        if panel["type"] == "timeseries" and panel["fieldConfig"]["defaults"]["unit"] == "percentunit"
+    ]
+    assert len(shares) > 5
+    assert all(each["custom"]["axisSoftMax"] == 1 for each in shares)
+
+
+def test_figures_that_are_coloured_apart_are_there(panels: Panels) -> None:
+    found = 0
+    for where, panel in panels:
+        if panel["type"] == "stat":
+            legends = [target["legendFormat"] for target in panel["targets"]]
+            for each in panel["fieldConfig"]["overrides"]:
+                assert each["matcher"]["options"] in legends, where
+                found += 1
+    assert found > 2
+
+
 def test_panel_no_targets_rule(panels: Panels) -> None:
     for where, panel in panels:
         assert panel["targets"], where
