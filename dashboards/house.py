@@ -13,18 +13,15 @@ from typing import Any
 
 from grafanalib import core
 
-from dashboards import links
+from dashboards import links, looks
 from dashboards.drawn import Heatmap, Table
+from dashboards.looks import Thresholds, limited, thresholds
 from dashboards.present import still_there
 
 #: Every query asks the data source that the reader chose.
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 #: Counters refreshed every five seconds are rightly absent for so long after a restart: lines are joined.
 _JOIN_GAPS_MS = 20_000
-
-GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "text"
-
-Thresholds = Sequence[tuple[float, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +100,12 @@ def lines(
     steps: bool = False,
     dashed: str = "",
     limits: Thresholds = (),
+    colors: Mapping[str, str] = MappingProxyType({}),
     to_queue: bool = False,
 ) -> Panel:
     """Lines over time. ``dashed`` is a pattern of legends drawn as a dashed limit without fill; ``limits``
-    are drawn as dashed lines of their colour. ``to_queue`` leads from a line to its queue's own figures."""
+    are drawn as dashed lines of their colour. ``colors`` are of legends that are good or bad by themselves.
+    ``to_queue`` leads from a line to its queue's own figures."""
     defaults: dict[str, Any] = {"custom": {"spanNulls": _JOIN_GAPS_MS}}
     if to_queue:
         defaults["links"] = [links.queue_of_series()]
@@ -125,7 +124,10 @@ def lines(
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "thresholdsStyleMode": "dashed" if limits else "off",
         "thresholds": thresholds(limits)["steps"],
-        "overrides": [_dashed(dashed)] if dashed else [],
+        "overrides": [
+            *(looks.coloured(legend, color) for legend, color in colors.items()),
+            *([looks.dashed(dashed)] if dashed else []),
+        ],
         "extraJson": {"fieldConfig": {"defaults": defaults}},
     }
     return Panel(
@@ -162,7 +164,7 @@ def number(
         "color": {"mode": "thresholds"},
         "decimals": decimals,
         "noValue": none or None,
-        "overrides": [_apart(legend, of_it) for legend, of_it in apart.items()],
+        "overrides": [limited(legend, of_it) for legend, of_it in apart.items()],
     }
     return Panel(
         title=title, description=description, width=width, height=height, draw=core.Stat, look=look,
@@ -272,16 +274,6 @@ def table(
     )  # fmt: skip
 
 
-def thresholds(limits: Thresholds) -> dict[str, Any]:
-    """Steps from a neutral or green base up; grafanalib's default of no steps breaks Grafana's tables."""
-    base = GREEN if limits else BLUE
-    steps: list[dict[str, Any]] = [{"color": base, "value": None}]
-    if limits and limits[0][0] == float("-inf"):
-        steps, limits = [{"color": limits[0][1], "value": None}], limits[1:]
-    steps += [{"color": color, "value": value} for value, color in limits]
-    return {"mode": "absolute", "steps": steps}
-
-
 def reference(place: int) -> str:
     """The letter by which Grafana calls the query at ``place``."""
     return chr(ord("A") + place)
@@ -298,17 +290,3 @@ def _column(column: Column) -> dict[str, Any]:
             {"id": "custom.cellOptions", "value": {"type": "color-text"}},
         ]
     return {"matcher": {"id": "byName", "options": column.heading}, "properties": properties}
-
-
-def _apart(legend: str, limits: Thresholds) -> dict[str, Any]:
-    properties = [{"id": "thresholds", "value": thresholds(limits)}]
-    return {"matcher": {"id": "byName", "options": legend}, "properties": properties}
-
-
-def _dashed(pattern: str) -> dict[str, Any]:
-    properties = [
-        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 6]}},
-        {"id": "custom.fillOpacity", "value": 0},
-        {"id": "custom.stacking", "value": {"mode": "none", "group": "A"}},
-    ]
-    return {"matcher": {"id": "byRegexp", "options": f"/{pattern}/"}, "properties": properties}

@@ -6,18 +6,8 @@ from dashboards import marks
 from dashboards.choices import CLUSTER, JOB
 from dashboards.figures import FIRING, OLDEST_OF_ALL, WITHOUT_MAJORITY
 from dashboards.gaps import confirm_gap
-from dashboards.house import (
-    GREEN,
-    GREY,
-    ORANGE,
-    RED,
-    Board,
-    Query,
-    Section,
-    lines,
-    number,
-    states,
-)
+from dashboards.house import Board, Query, Section, lines, number, states
+from dashboards.looks import GREEN, GREY, ORANGE, RED
 from dashboards.panels import backlog, leaders
 from dashboards.queries import (
     EXPORTER,

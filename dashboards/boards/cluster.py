@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, NODES
 from dashboards.figures import FIRING, OLDEST_OF_ALL
-from dashboards.house import GREEN, ORANGE, RED, Board, Query, Section, lines, number, states
+from dashboards.house import Board, Query, Section, lines, number, states
+from dashboards.looks import GREEN, ORANGE, RED
 from dashboards.queries import NODE, ONE_NODE, answers, total_rate
 from dashboards.sections.consensus import connections, consensus
 from dashboards.sections.flights import flights

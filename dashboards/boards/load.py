@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, QUEUE, VHOST
 from dashboards.figures import OLDEST_OF_ALL
-from dashboards.house import RED, Board, Query, Section, heat, lines, number
+from dashboards.house import Board, Query, Section, heat, lines, number
+from dashboards.looks import RED
 from dashboards.panels import backlog
 from dashboards.queries import LOAD, NODE, RECORDED, quantile, rate, total_rate
 from dashboards.runs import PROFILE, RUN

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, NODES
-from dashboards.house import ORANGE, RED, Board, Column, Query, Section, lines, number, table
+from dashboards.house import Board, Column, Query, Section, lines, number, table
+from dashboards.looks import ORANGE, RED
 from dashboards.queries import NODE, ONE_NODE, RECORDED, rate, total_rate
 from dashboards.sections.distribution import links, traffic
 from dashboards.sections.memory import allocators, memory

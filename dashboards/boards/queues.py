@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, QUEUE, VHOST
 from dashboards.figures import AGE, DEPTH, LAG_OBJECTIVE, LATE, TOO_LONG
-from dashboards.house import ORANGE, RED, Board, Column, Query, Section, lines, number, table
+from dashboards.house import Board, Column, Query, Section, lines, number, table
+from dashboards.looks import ORANGE, RED
 from dashboards.panels import against_promise, by_queue
 from dashboards.queries import ACKED, DELIVERED, PUBLISHED, RECORDED, queue_gauge, recorded
 from dashboards.sections.trouble import shape, trouble

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, NODES, QUEUE, VHOST
 from dashboards.figures import NAME, WITHOUT_MAJORITY
-from dashboards.house import ORANGE, RED, Board, Column, Query, Section, lines, number, table
+from dashboards.house import Board, Column, Query, Section, lines, number, table
+from dashboards.looks import ORANGE, RED
 from dashboards.panels import by_node, by_queue, leaders, of_node
 from dashboards.queries import (
     BEHIND,

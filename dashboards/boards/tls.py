@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB
-from dashboards.house import (
-    GREEN,
-    ORANGE,
-    RED,
-    Board,
-    Column,
-    Query,
-    Section,
-    Thresholds,
-    lines,
-    number,
-    states,
-    table,
-)
+from dashboards.house import Board, Column, Query, Section, lines, number, states, table
+from dashboards.looks import GREEN, ORANGE, RED, Thresholds
 from dashboards.queries import PROBE
 from dashboards.sections.drift import drift
 from exporters import names

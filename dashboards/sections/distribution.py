@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dashboards.house import GREEN, GREY, ORANGE, RED, Query, Section, lines, number, states
+from dashboards.house import Query, Section, lines, number, states
+from dashboards.looks import GREEN, GREY, ORANGE, RED
 from dashboards.queries import NODE, ONE_NODE, rate
 
 #: Command-line tools are nodes of the distribution as well, for as long as they run.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dashboards.house import ORANGE, RED, Column, Panel, Query, Section, lines, number, table
+from dashboards.house import Column, Panel, Query, Section, lines, number, table
+from dashboards.looks import ORANGE, RED
 from exporters import names
 
 #: Figures of the process that watches for drift.

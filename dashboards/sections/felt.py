@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dashboards.gaps import confirm_gap
-from dashboards.house import RED, Column, Query, Section, lines, table
+from dashboards.house import Column, Query, Section, lines, table
+from dashboards.looks import RED
 from dashboards.queries import LOAD, quantile, total_rate
 from loadgen import names as load
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dashboards.house import GREEN, ORANGE, RED, Panel, Query, Section, lines, states
+from dashboards.house import Panel, Query, Section, lines, states
+from dashboards.looks import GREEN, ORANGE, RED
 from dashboards.queries import PROBE, quantile, total_rate
 from exporters import names
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dashboards.figures import AGE, LAG_OBJECTIVE, LATE, budget_left, lag_kept
-from dashboards.house import ORANGE, RED, Column, Query, Section, number, table
+from dashboards.house import Column, Query, Section, number, table
+from dashboards.looks import ORANGE, RED
 from dashboards.panels import against_promise, by_queue
 from dashboards.queries import LOAD
 from loadgen import names as load

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dashboards.house import ORANGE, RED, Column, Query, Section, lines, table
+from dashboards.house import Column, Query, Section, lines, table
+from dashboards.looks import ORANGE, RED
 from dashboards.panels import by_queue
 from dashboards.queries import (
     BEHIND,

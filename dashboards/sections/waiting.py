@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dashboards.house import GREEN, RED, Column, Panel, Query, Section, lines, table
+from dashboards.house import Column, Panel, Query, Section, lines, table
+from dashboards.looks import GREEN, RED
 from dashboards.panels import by_queue
 from dashboards.queries import EXPORTER, QUEUE, queue_gauge
 from exporters import names

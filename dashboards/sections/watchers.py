@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dashboards.house import GREEN, ORANGE, RED, Query, Section, lines, states
+from dashboards.house import Query, Section, lines, states
+from dashboards.looks import GREEN, ORANGE, RED
 from dashboards.queries import EXPORTER, WATCHERS
 from exporters import names
 
