@@ -192,7 +192,7 @@ def test_drain_that_waited_in_vain_leaves_what_is_missing_lost(tmp_path: Path) -
     assert (found.verdict, found.ledger.lost) == (Verdict.FAILED, 1)
 
 
-#: A publisher that was blocked hears of its message when it is told to end, and the message comes later still.
+#: A publisher that was blocked hears of its message when it is told to end; the message comes later still.
 _CONFIRMS_AT_THE_END = """
 import threading
 from pathlib import Path
