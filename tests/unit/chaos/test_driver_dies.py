@@ -339,9 +339,10 @@ def test_signal_that_comes_twice_does_not_stop_the_healing_before_it_begins(
 @pytest.mark.parametrize("fault", FAULTS)
 def test_signal_that_comes_twice_does_not_keep_an_unproven_act(stored: Any, fault: str) -> None:
     def arm() -> None:
-        stored.runtime.on("states", lambda: signal.raise_signal(signal.SIGTERM), times=2)
+        stored.runtime.on(PROOFS[fault], lambda: signal.raise_signal(signal.SIGTERM))
+        stored.runtime.on("states", lambda: signal.raise_signal(signal.SIGTERM))
 
-    stored.runtime.on(fault, arm, moment="after")
+    stored.runtime.on(ACTS[fault], arm, moment="after", skip=LOOKS.get(fault, 0))
     assert os.waitstatus_to_exitcode(in_child(lambda: inject(stored.context(), order(fault)))) == 130
     assert_whole(stored)
 
