@@ -83,7 +83,7 @@ def chaos_context(context: Context) -> ChaosContext:
         topology=context.topology,
         runtime=context.runtime,
         broker=ManagementBroker(context.management, context.runtime),
-        journal=Journal(context.state.journal, _now, context.clock),
+        journal=Journal(context.state.journal, _now, context.clock, told=context.state.open_faults),
         wait_ready=ClusterGate(context),
         spread_leaders=lambda: cluster.balance_leaders(context),
         watch=Watchdog(

@@ -9,16 +9,16 @@ from typing import Any
 
 from dashboards.house import DATASOURCE
 from dashboards.queries import NODE, RECORDED, answers
+from exporters import names as exported
 from loadgen import names as load
 
 #: For how long a start is marked, in seconds: long enough to be seen within a wide time range too.
 _STARTED_S = 30
 
-#: Faults in force, by kind and target. Served once something tells Prometheus of them; nothing is marked
-#: before that, and the node that does not answer is marked all the same.
-FAULTS = f"(max by (fault, target) (warren_fault_active{{{RECORDED}}}) > 0)"
+#: Faults in force, by kind and target.
+FAULTS = f"(max by (fault, target) ({exported.FAULT_ACTIVE.name}{{{RECORDED}}}) > 0)"
 #: How many; nothing where nothing is told of faults, which is no proof that there are none.
-IN_FORCE = f"sum(max by (fault, target) (warren_fault_active{{{RECORDED}}}) > bool 0)"
+IN_FORCE = f"max({exported.FAULTS_OPEN.name}{{{RECORDED}}})"
 
 
 def every() -> list[dict[str, Any]]:

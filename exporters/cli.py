@@ -111,6 +111,12 @@ def exporter() -> None:
 )
 @click.option("--topology", type=_FILE, default=None, help="Topology file that drift compares with.")
 @click.option(
+    "--faults",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="File of open faults, for the collector faults.",
+)
+@click.option(
     "--user",
     required=True,
     help="Broker user: tagged monitoring, for all kinds of drift administrator, or with the canary's rights.",
@@ -170,6 +176,7 @@ def serve(
     vhosts: tuple[str, ...],
     listeners: tuple[str, ...],
     topology: Path | None,
+    faults: Path | None,
     user: str,
     password_file: Path,
     client_cert: Path | None,
@@ -207,6 +214,7 @@ def serve(
         topology=topology,
         listeners=parse_listeners(listeners),
         inter_node_ca=inter_node_ca,
+        faults=faults,
     )
     broker = HttpsBroker(
         reach.nodes,

@@ -69,7 +69,7 @@ class Reach:
     """What a collector may reach, and as whom. ``topology`` is the file that drift compares with, and
     ``vhosts`` are those that the canary flies in; ``timeout_s`` bounds one attempt of background work.
     ``listeners`` are those that certificates looks at besides the nodes', ``inter_node_ca`` is the authority
-    of the nodes among themselves."""
+    of the nodes among themselves. ``faults`` is the file in which chaos says what is broken."""
 
     nodes: tuple[Node, ...]
     credentials: Credentials
@@ -79,6 +79,7 @@ class Reach:
     topology: Path | None = None
     listeners: tuple[Listener, ...] = ()
     inter_node_ca: Path | None = None
+    faults: Path | None = None
 
 
 class Scrape:

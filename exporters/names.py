@@ -329,6 +329,16 @@ CONNECTIONS_LIMIT = _gauge(
     "vhost",
 )
 
+# faults
+FAULT_ACTIVE = _gauge(
+    "warren_fault_active",
+    "1 while chaos has a fault open: from when it is about to act until the cluster is whole again. Absent "
+    "otherwise.",
+    "fault",
+    "target",
+)
+FAULTS_OPEN = _gauge("warren_faults_open", "Faults that chaos has injected and not yet healed. 0: none.")
+
 ALL: tuple[MetricName, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, MetricName)
 )

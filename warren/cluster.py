@@ -203,7 +203,8 @@ def _wait_for_gate(context: Context) -> None:
 
 
 def _journal(context: Context) -> Journal:
-    return Journal(context.state.journal, lambda: datetime.now(UTC), context.clock)
+    state = context.state
+    return Journal(state.journal, lambda: datetime.now(UTC), context.clock, told=state.open_faults)
 
 
 def _faults_of_before(context: Context) -> tuple[Fault, ...]:

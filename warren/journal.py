@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +21,7 @@ from typing import Any
 from warren.errors import NotReadyError
 from warren.fault_record import FaultRecord
 from warren.results import iso
+from warren.state import write_atomically
 from warren.wait import Clock, until
 
 #: How long a command waits for another one that is just breaking or healing something.
@@ -109,11 +110,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The journal at ``path``; made on the first write. ``now`` is wall time, ``clock`` monotonic."""
+    """The journal at ``path``; made on the first write. ``now`` is wall time, ``clock`` monotonic.
+
+    ``told`` is a file that says after each line which faults are open, for whoever may not read the journal
+    itself: ``{"schema": 1, "open": [{"fault", "target", "since"}, …]}``. Trouble with it stops nothing.
+    """
 
     path: Path
     now: Callable[[], datetime]
     clock: Clock = field(default_factory=Clock)
+    told: Path | None = None
 
     def append(
         self,
@@ -153,7 +159,19 @@ class Journal:
             raise NotReadyError(
                 str(self.path), f"the journal cannot be written: {problem.strerror}"
             ) from problem
+        self._tell()
         return _take_in(fault, line)
+
+    def _tell(self) -> None:
+        if self.told is None:
+            return
+        faults = [
+            {"fault": each.name, "target": each.target, "since": each.injected_at or each.begun_at}
+            for each in self.open_faults()
+        ]
+        text = json.dumps({"schema": 1, "open": faults}) + "\n"
+        with suppress(OSError):
+            write_atomically(self.told, text.encode(), mode=0o644)
 
     def read(self) -> Reading:
         """Every fault in the order of its first line. A missing journal reads as an empty one.

@@ -54,6 +54,16 @@ class State:
         return self.root / "targets"
 
     @property
+    def faults(self) -> Path:
+        """The exporter reads here which faults are open; no secrets, readable by all."""
+        return self.root / "faults"
+
+    @property
+    def open_faults(self) -> Path:
+        """What the journal keeps for the exporter: see `warren.journal.Journal`."""
+        return self.faults / "open.json"
+
+    @property
     def rendered(self) -> Path:
         """What the last ``up`` rendered, to look at; no secrets."""
         return self.root / "rendered"
@@ -118,8 +128,9 @@ def open_state(cluster: str, env: Mapping[str, str]) -> State:
             folder.chmod(_PRIVATE)
         if not (state.root / "id").exists():
             write_atomically(state.root / "id", uuid.uuid4().hex.encode(), mode=0o600)
-        state.targets.mkdir(exist_ok=True)
-        state.targets.chmod(0o755)
+        for shown in (state.targets, state.faults):
+            shown.mkdir(exist_ok=True)
+            shown.chmod(0o755)
     except OSError as error:
         raise NotReadyError(
             str(state.root),

@@ -23,8 +23,7 @@ from dashboards.sections.felt import clients, ledger
 from exporters import names
 from loadgen import names as load
 
-_NO_FAULT = "faults are drawn while one is in force and something tells Prometheus of it"
-_NOT_TOLD = "off by default: something must serve warren_fault_active, which says nothing by being absent"
+_NO_FAULT = "faults are drawn while one is in force"
 _BY_RUN = "profile, run_id"
 
 
@@ -53,11 +52,10 @@ def _now() -> Section:
             ),
             number(
                 "Faults in force",
-                "Faults that Warren has injected and not yet healed, where something tells Prometheus of "
-                "them; `warren chaos status` knows them always. Good: 0 after a game. `warren chaos heal` "
-                "undoes them all.",
+                "Faults that Warren has injected and not yet healed, as the exporter tells them; `warren "
+                "chaos status` knows them always. Good: 0 after a game. `warren chaos heal` undoes them all.",
                 "none",
-                Query(expr=marks.IN_FORCE, legend="faults", may_be_empty=_NOT_TOLD),
+                Query(expr=marks.IN_FORCE, legend="faults"),
                 limits=((1, ORANGE),),
                 none="not told",
                 graph=False,

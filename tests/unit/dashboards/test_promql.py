@@ -40,13 +40,12 @@ OWN = {
     "warren_objective_depth",
     "warren_objective_share",
     "warren_objective_end_to_end_seconds",
-    "warren_fault_active",
     "warren_failed_queue_info",
     "ALERTS",
     "up",
 }
 #: What rules make, which has no job.
-MADE = ("ALERTS", "warren_objective_", "warren_fault_active", "cluster_")
+MADE = ("ALERTS", "warren_objective_", "cluster_")
 #: Of Prometheus and Alertmanager themselves, as the lab's versions serve them (3.5.3 and 0.33.1).
 PROMETHEUS = {
     "prometheus_rule_evaluation_failures_total",
