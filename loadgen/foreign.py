@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from loadgen import address
 from loadgen.specify import Foreign
 from warren.connection import Credentials, Endpoint
 from warren.errors import BadInputError, NotReadyError
@@ -31,18 +31,9 @@ def places(urls: str) -> tuple[tuple[Endpoint, ...], set[str]]:
     """The endpoints and the one scheme of comma-separated ``urls``; raises as `foreign` does."""
     endpoints, schemes = [], set()
     for url in urls.split(","):
-        parts = urlsplit(url.strip())
-        if parts.password is not None or parts.username is not None:
-            raise BadInputError(
-                f"--url {parts.scheme}://…@{parts.hostname}",
-                "holds an account",
-                "give --user and --password-file",
-            )
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise BadInputError(f"--url {url}", "is not amqps://host[:port] or amqp://host[:port]")
-        schemes.add(parts.scheme)
-        port = parts.port or _PORTS[parts.scheme]
-        endpoints.append(Endpoint(name=parts.hostname, host=parts.hostname, port=port))
+        scheme, endpoint = address.read(url, _PORTS, form="amqps://host[:port] or amqp://host[:port]")
+        schemes.add(scheme)
+        endpoints.append(endpoint)
     if len(schemes) > 1:
         raise BadInputError("--url", "mixes amqp and amqps", "give URLs of one scheme")
     return tuple(endpoints), schemes
@@ -54,5 +45,6 @@ def _authority(ca_file: Path | None) -> str:
         return ""
     try:
         return ca_file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise NotReadyError(str(ca_file), f"cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not PEM text"
+        raise NotReadyError(str(ca_file), f"cannot be read: {reason}") from error

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from loadgen import address
 from warren.errors import BadInputError, NotReadyError
 from warren.https import HttpEndpoint
 from warren.management import ManagementClient
@@ -27,6 +27,7 @@ HEADER = "t_s,rate_per_s"
 _GONE = ("ack", "deliver_no_ack", "get_no_ack")
 
 _HTTPS_PORT = 15671
+_FORM = "https://host[:port]: passwords go over verified TLS only"
 _TIMEOUT_S = 10.0
 
 #: Messages that have come to each queue so far.
@@ -114,15 +115,9 @@ def foreign(urls: str, *, user: str, password: str, ca_file: Path | None) -> Man
     authorities verify it. Raises BadInputError, naming the URL without an account, for anything else."""
     endpoints = []
     for url in urls.split(","):
-        parts = urlsplit(url.strip())
-        if parts.username is not None or parts.password is not None:
-            where = f"--url {parts.scheme}://…@{parts.hostname}"
-            raise BadInputError(where, "holds an account", "give --user and --password-file")
-        if parts.scheme != "https" or not parts.hostname:
-            what = "is not https://host[:port]: passwords go over verified TLS only"
-            raise BadInputError(f"--url {url}", what)
-        name = parts.hostname
-        endpoints.append(HttpEndpoint(node=name, host=name, port=parts.port or _HTTPS_PORT, server_name=name))
+        _, found = address.read(url, {"https": _HTTPS_PORT}, form=_FORM)
+        name = found.host
+        endpoints.append(HttpEndpoint(node=name, host=name, port=found.port, server_name=name))
     authorities = ca_file or Path(
         ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
     )

@@ -211,7 +211,23 @@ def test_plain_amqp_has_no_authority() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["amqps://u:s3cret@a.example", "amqps://u@a.example", "http://a", "a:5671", "amqps://a,amqp://b"]
+    "url",
+    [
+        "amqps://u:s3cret@a.example",
+        "amqps://u@a.example",
+        "http://a",
+        "a:5671",
+        "amqps://a,amqp://b",
+        "u:s3cret@a.example:5671",
+        "amqps:u:s3cret@a",
+        "amqps://u:s3cret@a:x",
+        "amqps://u:s3cret@[a",
+        "amqp://a:x",
+        "amqp://a:99999",
+        "amqp://[a",
+        "amqps://a/production",
+        "amqps://a?heartbeat=9",
+    ],
 )
 def test_other_urls_are_refused_and_no_password_is_repeated(url: str) -> None:
     with pytest.raises(BadInputError) as caught:
