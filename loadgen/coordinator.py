@@ -20,7 +20,7 @@ from loadgen.replacing import Replacements
 from loadgen.spec import ConsumerSpec, LoadSpec, PublisherSpec
 from loadgen.suspicion import Suspicion
 from loadgen.telling import Emit, Telling
-from warren.errors import NotReadyError
+from warren.errors import NotReadyError, StoppedError
 
 #: What is started together with others waits for the last of them.
 _HOLD_DEADLINE_S = 300.0
@@ -241,7 +241,7 @@ class Run:
         while not all(self._fleet.members[name].ready for name in names):
             self._listen()
             if self._interrupts.count:
-                raise NotReadyError("load", "interrupted before the run began")
+                raise StoppedError("load", "interrupted before the run began")
             if time.monotonic() > end:
                 late = next(each for each in self._fleet.members.values() if not each.ready)
                 last, limit_s = late.last_error or "nothing", self.spec.ready_deadline_s

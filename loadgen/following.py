@@ -9,7 +9,7 @@ from typing import Any
 from loadgen.container import Container
 from loadgen.interrupts import on_interrupt
 from loadgen.progress import View
-from warren.errors import EXIT_BAD_INPUT, BadInputError, NotReadyError, WarrenError
+from warren.errors import BadInputError, NotReadyError, StoppedError, WarrenError
 from warren.results import LoadResult, read_result
 
 
@@ -44,7 +44,8 @@ def follow(box: Container, view: View, interrupted: Callable[[], None] | None = 
 
 def error_of(event: Mapping[str, Any]) -> WarrenError:
     """What a coordinator reported as the error that ended it."""
-    kinds = {EXIT_BAD_INPUT: BadInputError, NotReadyError.exit_code: NotReadyError}
+    known: tuple[type[WarrenError], ...] = (BadInputError, NotReadyError, StoppedError)
+    kinds = {each.exit_code: each for each in known}
     kind = kinds.get(int(event["exit_code"]), WarrenError)
     return kind(str(event["where"]), str(event["what"]), str(event["remedy"]))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from warren.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK
+from warren.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK, StoppedError
 from warren.results import LoadResult, Verdict
 
 SCHEMA = 1
@@ -21,6 +21,8 @@ LOWEST_PER_S, HIGHEST_PER_S = 1.0, 1_000_000.0
 #: Publishing may end this share of its time later than planned, and so many seconds for the last confirms;
 #: later than that, the rate was not held but paid off at the end.
 _LATE_SHARE, _LATE_S = 0.02, 0.5
+
+_INTERRUPTED = "interrupted"
 
 #: Does one run at a rate (messages per second).
 Try = Callable[[float], LoadResult]
@@ -107,7 +109,7 @@ class Sweep:
     def exit_code(self) -> int:
         """0 found; 1 messages were lost on the way; 4 no rate passed, or not steadily; 130 ^C."""
         trials = (*self.search, *self.points)
-        if any(each.interrupted for each in trials):
+        if any(each.interrupted for each in trials) or self.stopped == _INTERRUPTED:
             return EXIT_INTERRUPTED
         if any(each.lost for each in trials):
             return EXIT_FAILED
@@ -199,11 +201,15 @@ class Sweeper:
         return trial.passed
 
     def _once(self, rate: float, share: float | None, what: str) -> Trial:
-        trial = trial_of(self._attempt(round(rate, 3)), rate=round(rate, 3), share=share)
+        try:
+            result = self._attempt(round(rate, 3))
+        except StoppedError as error:
+            raise _StopError(_INTERRUPTED) from error
+        trial = trial_of(result, rate=round(rate, 3), share=share)
         self._tell(what, trial)
         if trial.lost or trial.interrupted:
             (self._points if share is not None else self._search).append(trial)
-            raise _StopError(f"{trial.lost} messages were lost" if trial.lost else "interrupted")
+            raise _StopError(f"{trial.lost} messages were lost" if trial.lost else _INTERRUPTED)
         return trial
 
 

@@ -71,6 +71,12 @@ class DeadlineError(NotReadyError):
     """A wait passed its deadline; ``what`` carries the last error seen."""
 
 
+class StoppedError(WarrenError):
+    """The user interrupted before there was anything to judge."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
 class RefusedError(BadInputError):
     """What was asked is understood and refused because it would do harm; nothing was changed."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from loadgen import coordinator, engine
+from loadgen import coordinator, engine, following
 from loadgen.coordinator import Run
 from loadgen.interrupts import Interrupts
 from loadgen.replacing import Replacements
@@ -21,7 +21,7 @@ from loadgen.roster import consumers, expectation, publishers
 from loadgen.spec import ConsumerRole, ConsumerSpec, LoadSpec, PublisherRole
 from loadgen.verdict import Timing, conclude
 from warren.connection import Credentials, Endpoint
-from warren.errors import NotReadyError
+from warren.errors import NotReadyError, WarrenError
 from warren.results import LoadResult, Verdict, iso
 
 #: A worker that reads its spec, then does what the test appends for its role.
@@ -248,6 +248,15 @@ def test_publisher_that_dies_is_remembered(tmp_path: Path) -> None:
     rig = Rig(tmp_path, script)
     rig.go()
     assert rig.run.publisher_died
+
+
+def test_interrupt_before_the_run_begins_is_told_as_such(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "time.sleep(60)")
+    rig.interrupts(2, None)
+    with pytest.raises(WarrenError, match="interrupted before the run began") as caught:
+        rig.go()
+    told = {"where": "load", "what": "w", "remedy": "", "exit_code": caught.value.exit_code}
+    assert (caught.value.exit_code, following.error_of(told).exit_code) == (130, 130)
 
 
 def test_interrupt_tells_publishers_to_stop(tmp_path: Path) -> None:

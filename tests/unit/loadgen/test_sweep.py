@@ -13,7 +13,7 @@ from loadgen import scenario, sweep, sweeping, verdict
 from loadgen.collect import Totals
 from loadgen.sweep import Plan, Sweep, Sweeper, Trial
 from loadgen.verdict import Timing
-from warren.errors import BadInputError, BadInputsError
+from warren.errors import BadInputError, BadInputsError, StoppedError
 from warren.results import Latencies, Ledger, LoadResult, Percentiles, PhaseFigures, Rates, Verdict
 
 SLOW = "p99_end_to_end_s < 0.2"
@@ -172,6 +172,18 @@ def test_interrupt_ends_the_sweep_with_what_there_is() -> None:
     assert found.exit_code == 130
     assert found.stopped == "interrupted"
     assert [each.rate_per_s for each in found.search] == [500, 1000]
+
+
+def test_interrupt_while_a_run_is_begun_keeps_what_was_found_before() -> None:
+    system = System(1000)
+
+    def attempt(rate: float) -> LoadResult:
+        if rate > 1000:
+            raise StoppedError("load", "interrupted before the run began")
+        return system(rate)
+
+    found = swept(attempt)
+    assert (found.stopped, found.exit_code, len(found.search)) == ("interrupted", 130, 2)
 
 
 def test_lower_rate_that_does_not_pass_makes_the_answer_doubtful() -> None:
