@@ -28,7 +28,7 @@ from loadgen.pipes import say
 from loadgen.spec import LoadSpec, from_plain
 from loadgen.telling import Emit
 from loadgen.verdict import Timing, conclude
-from warren.errors import EXIT_BUG, WarrenError
+from warren.errors import EXIT_BUG, WarrenError, machine_trouble
 from warren.results import LoadResult, write_result
 
 
@@ -93,11 +93,12 @@ def execute() -> int:
         spec = from_plain(LoadSpec, json.loads(sys.stdin.readline()))
         result = run(spec, emit=say, interrupts=interrupts, released=_input_ended)
         write_result(result, Path(spec.folder) / "result.json")
-    except WarrenError as error:
-        say({"type": "error", "where": error.where, "what": error.what, "remedy": error.remedy,
-               "exit_code": error.exit_code})  # fmt: skip
-        return error.exit_code
     except Exception as error:
+        told = error if isinstance(error, WarrenError) else machine_trouble(error)
+        if told is not None:
+            say({"type": "error", "where": told.where, "what": told.what, "remedy": told.remedy,
+                   "exit_code": told.exit_code})  # fmt: skip
+            return told.exit_code
         say({"type": "error", "where": "load", "what": f"{type(error).__name__}: {error}", "remedy": "",
                "exit_code": EXIT_BUG})  # fmt: skip
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import errno
 import importlib
 import os
 import sys
@@ -15,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import warren
-from warren.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_NOT_READY, WarrenError
+from warren.errors import EXIT_BUG, EXIT_INTERRUPTED, WarrenError, machine_trouble
 
 #: Command -> (where it is, one line for the list of commands, which is shown without importing it).
 GROUPS = {
@@ -32,17 +31,6 @@ GROUPS = {
 
 #: What the shell says of a program that SIGPIPE has ended.
 _EXIT_PIPE = 141
-#: What the machine may refuse at any moment, anywhere: not a bug, and what to try.
-_TROUBLES = {
-    errno.ENOSPC: "make room on that disk (df -h), then try again",
-    errno.EDQUOT: "make room within your quota, then try again",
-    errno.EACCES: "see whose it is: ls -ld; or set WARREN_STATE to a folder that you can write",
-    errno.EPERM: "see whose it is: ls -ld; or set WARREN_STATE to a folder that you can write",
-    errno.EROFS: "that disk is read-only: set WARREN_STATE to a folder that you can write",
-    errno.EMFILE: "allow more open files: ulimit -n 4096",
-    errno.ENFILE: "the machine has no open files left: end other programs",
-    errno.ENOMEM: "the machine has no memory left: end other programs",
-}
 
 
 class LazyGroup(click.Group):
@@ -124,12 +112,11 @@ def _run(arguments: list[str]) -> int:
 
 def _machine_trouble(error: Exception) -> int | None:
     """Say what the machine lacks where ``error`` is of that kind, and return its exit code; else None."""
-    remedy = _TROUBLES.get(error.errno or 0) if isinstance(error, OSError) else None
-    if remedy is None or not isinstance(error, OSError):
+    trouble = machine_trouble(error)
+    if trouble is None:
         return None
-    where = error.filename or "this machine"
-    click.echo(f"warren: {where}: {error.strerror}\n  try: {remedy}", err=True)
-    return EXIT_NOT_READY
+    click.echo(f"warren: {trouble}", err=True)
+    return trouble.exit_code
 
 
 def _report_bug() -> int:

@@ -5,6 +5,7 @@ Engines raise these; only ``warren.cli`` turns them into a message and an exit s
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 #: The run was done and its verdict passed.
@@ -21,6 +22,18 @@ EXIT_INCONCLUSIVE = 4
 EXIT_BUG = 70
 #: Interrupted by the user.
 EXIT_INTERRUPTED = 130
+
+#: What the machine may refuse at any moment, anywhere: not a bug, and what to try.
+_TROUBLES = {
+    errno.ENOSPC: "make room on that disk (df -h), then try again",
+    errno.EDQUOT: "make room within your quota, then try again",
+    errno.EACCES: "see whose it is: ls -ld; or set WARREN_STATE to a folder that you can write",
+    errno.EPERM: "see whose it is: ls -ld; or set WARREN_STATE to a folder that you can write",
+    errno.EROFS: "that disk is read-only: set WARREN_STATE to a folder that you can write",
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+    errno.ENFILE: "the machine has no open files left: end other programs",
+    errno.ENOMEM: "the machine has no memory left: end other programs",
+}
 
 
 class WarrenError(Exception):
@@ -85,3 +98,11 @@ class InconclusiveError(WarrenError):
     """No verdict can be drawn from what happened."""
 
     exit_code = EXIT_INCONCLUSIVE
+
+
+def machine_trouble(error: BaseException) -> NotReadyError | None:
+    """What the machine lacks where ``error`` is of that kind, with what to try; None where it is another."""
+    remedy = _TROUBLES.get(error.errno or 0) if isinstance(error, OSError) else None
+    if remedy is None or not isinstance(error, OSError):
+        return None
+    return NotReadyError(str(error.filename or "this machine"), str(error.strerror), remedy)

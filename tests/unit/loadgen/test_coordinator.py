@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import io
+import json
 import shutil
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ from loadgen.coordinator import Run
 from loadgen.interrupts import Interrupts
 from loadgen.replacing import Replacements
 from loadgen.roster import consumers, expectation, publishers
-from loadgen.spec import ConsumerRole, ConsumerSpec, LoadSpec, PublisherRole
+from loadgen.spec import ConsumerRole, ConsumerSpec, LoadSpec, PublisherRole, to_plain
 from loadgen.verdict import Timing, conclude
 from warren.connection import Credentials, Endpoint
 from warren.errors import NotReadyError, WarrenError
@@ -257,6 +261,30 @@ def test_interrupt_before_the_run_begins_is_told_as_such(tmp_path: Path) -> None
         rig.go()
     told = {"where": "load", "what": "w", "remedy": "", "exit_code": caught.value.exit_code}
     assert (caught.value.exit_code, following.error_of(told).exit_code) == (130, 130)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "exit_code", "word"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 3, "No space left"),
+        (ValueError("x"), 70, "ValueError"),
+    ],
+)
+def test_full_disk_ends_a_run_as_trouble_of_the_machine_and_not_as_a_bug(
+    monkeypatch: pytest.MonkeyPatch, trouble: Exception, exit_code: int, word: str
+) -> None:
+    def run(*_: Any, **__: Any) -> None:
+        raise trouble
+
+    said: list[Mapping[str, Any]] = []
+    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(engine, "say", said.append)
+    monkeypatch.setattr(engine.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(to_plain(SPEC)) + "\n"))
+    with suppress(ValueError):
+        assert engine.execute() == exit_code
+    assert (said[-1]["type"], said[-1]["exit_code"]) == ("error", exit_code)
+    assert word in said[-1]["what"]
 
 
 def test_interrupt_tells_publishers_to_stop(tmp_path: Path) -> None:
