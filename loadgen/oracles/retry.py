@@ -31,14 +31,17 @@ Message = tuple[int, int]
 
 def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Totals) -> Mapping[str, Any]:
     """``tries``, and ``delays`` with one entry a rung: count, errors in seconds, early ones; ``cost``: what a
-    payment takes of deliveries and of the clients' publishes, nothing to be judged."""
+    payment takes of deliveries and of the clients' publishes, nothing to be judged. Where several roles
+    retry, ``tries`` and ``delays`` end with the name of each."""
     found: dict[str, Any] = {}
-    for role in (each for each in spec.takers if each.does == "work" and each.delays_s):
+    roles = [each for each in spec.takers if each.does == "work" and each.delays_s]
+    judged = 0
+    for role in roles:
         events = [event for queue, event in evidence.events(Kind.TRIED, Kind.REJECTED) if queue == role.queue]
-        found["tries"] = _tries(spec, evidence, expected, role, events)
-        found["delays"] = _delays(role, events)
-        found["cost"] = _cost(totals, found["tries"]["judged"])
-    return found
+        tries, whose = _tries(spec, evidence, expected, role, events), f"_{role.name}" * (len(roles) > 1)
+        judged += tries["judged"]
+        found |= {f"tries{whose}": tries, f"delays{whose}": _delays(role, events)}
+    return {**found, "cost": _cost(totals, judged)} if roles else found
 
 
 def _cost(totals: Totals, payments: int) -> Mapping[str, Any]:

@@ -123,6 +123,19 @@ def test_payments_that_climb_as_planned_hold() -> None:
     assert found["delays"]["step_3"]["error_max_s"] == 0
 
 
+def test_each_of_two_roles_that_retry_is_judged() -> None:
+    other = ConsumerRole(name="d", user="u", queue="audit", failures=(0.0, 1.0), tries=2, delays_s=(5.0,))
+    both = dataclasses.replace(RETRY, consumers=(*RETRY.consumers, other))
+    evidence, events = climbed()
+    events.remove(next(event for event in reversed(events) if event.kind is Kind.TRIED and event.aux == 2))
+    expected = Expectation(destinations={0: ("work", "audit")})
+    found = oracles.check(both, with_log(evidence, events), expected, Totals())
+    passed = {name: check["passed"] for name, check in found.items()}
+    assert passed == {
+        "tries_c": False, "delays_c": True, "tries_d": True, "delays_d": True, "cost": None,
+    }  # fmt: skip
+
+
 def test_what_a_payment_costs_is_told(climbed_totals: Totals) -> None:
     found = checked(RETRY, with_log(*climbed()), climbed_totals)["cost"]
     assert found == {"passed": None, "deliveries_per_payment": 2.5, "publishes_per_payment": 1.25}
