@@ -237,6 +237,17 @@ def test_inversion_fails_the_profile() -> None:
     assert (found["inversions"]["passed"], found["inversions"]["count"]) == (False, 1)
 
 
+def test_class_that_says_no_priority_is_above_one_that_says_a_low_one() -> None:
+    """https://www.rabbitmq.com/docs/quorum-queues#priorities: without one, a message counts as of 4."""
+    classes = (MessageClass(name="bulk", priority=1), MessageClass(name="plain"))
+    roles = tuple(dataclasses.replace(each, classes=classes) for each in PRIORITY.publishers)
+    totals = Totals()
+    for name, value_s in (("bulk", 5.0), ("plain", 0.01)):
+        record(totals.histograms[f"end_to_end.{name}"], int(value_s * 1e9))
+    found = checked(dataclasses.replace(PRIORITY, publishers=roles), with_log(Evidence(), []), totals)
+    assert found["waiting_time_s"]["passed"] is True
+
+
 def test_inversion_after_a_redelivery_is_legal() -> None:
     found = checked(PRIORITY, served(flag=1), waits(5, 0.01))["inversions"]
     assert (found["passed"], found["count"], found["legal_after_redelivery"]) == (True, 0, 1)
