@@ -58,6 +58,8 @@ class Worker(Voice):
         self._closing = False
         self._was_ready = False
         self._renewing = False
+        #: Why the connection was given up, where that was done here.
+        self._why = ""
         self._job: Job
 
     def run(self, job: Job) -> None:
@@ -81,9 +83,11 @@ class Worker(Voice):
 
     def reopen(self, why: str) -> None:
         """Give the connection up and connect elsewhere."""
-        self.say("note", text=why)
         if self._connection is not None and self._connection.is_open:
+            self._why = why
             self._connection.close(200, "reconnecting")
+        else:
+            self.say("note", text=why)
 
     def renew(self, what: Renews) -> bool:
         """Close the connection as planned and connect to the next node, or close the channel and open
@@ -170,7 +174,7 @@ class Worker(Voice):
         if self._closing or self.ended:
             self.ended = True
             return
-        what = describe(error)
+        what, self._why = self._why or describe(error), ""
         where = str(self._link.endpoints[self._at])
         if not self._was_ready and _is_refusal(error):
             self.say("refused", where=where, what=what)
