@@ -27,9 +27,17 @@ _PERFTEST = struct.Struct(">Iq")
 #: No run reaches this number: a larger one is a damaged message.
 _SEQ_LIMIT = 1 << 36
 _NUMBER_BITS = 32
+#: No publisher is faster by far; and a consumer that slept may be so many messages behind the clock.
+_FASTEST_PER_S, _AHEAD = 250_000, 1 << 24
 
 #: What a body says of itself: publisher, class, number, intended time of sending in nanoseconds.
 Read = tuple[int, int, int, int]
+
+
+def numbered_by(elapsed_ns: int) -> int:
+    """How many messages one publisher cannot have numbered so long after the start. A larger number is
+    damage: believed, a single flipped bit would make a bitmap of gigabytes of it."""
+    return _AHEAD + max(0, elapsed_ns) * _FASTEST_PER_S // 1_000_000_000
 
 
 def least_bytes(layout: Layout) -> int:

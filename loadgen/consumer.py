@@ -11,7 +11,7 @@ from typing import Any
 from pika.channel import Channel
 
 from loadgen import death, plan, wire
-from loadgen.codec import codec
+from loadgen.codec import codec, numbered_by
 from loadgen.curve import SECOND_NS, Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
@@ -44,6 +44,7 @@ class Consumer:
         self._dead: dict[tuple[str, str, int], Bitmap] = {}
         self._highest = [-1] * spec.publishers
         self._codec = codec(spec.body, nonce=spec.nonce, publishers=spec.publishers)
+        self._limit = self._codec.limit
         self._size, self._rest = 0, b""
         self._connection: Connection | None = None
         self._channel: Channel | None = None
@@ -98,6 +99,7 @@ class Consumer:
     def command(self, name: str) -> None:
         if name == "start":
             self._codec.begin(self._worker.t0_ns + self._worker.body_clock_ns)
+            self._bound()
             self._gaps.begin(self._worker.t0_ns)
         elif name == "finish":
             self._finish = True
@@ -163,9 +165,7 @@ class Consumer:
         publisher, kind, seq, intended_ns = found
         if len(payload) != self._size:
             self._size, self._rest = len(payload), self._codec.rest(len(payload))
-        unsound = (
-            publisher >= self._spec.publishers or seq >= self._codec.limit or kind >= len(self._by_class)
-        )
+        unsound = publisher >= self._spec.publishers or seq >= self._limit or kind >= len(self._by_class)
         if unsound or not payload.endswith(self._rest):
             self._strange(delivery, now, Kind.UNREADABLE)
             return
@@ -316,7 +316,12 @@ class Consumer:
         self._unacked = 0
         self._free_since_ns = time.monotonic_ns()
 
+    def _bound(self) -> None:
+        """Which numbers are believed until the next tick."""
+        self._limit = min(self._codec.limit, numbered_by(time.monotonic_ns() - self._worker.t0_ns))
+
     def tick(self) -> dict[str, Any]:
+        self._bound()
         counts = {key: value for key, value in self._counts.items() if value}
         self._counts = dict.fromkeys(self._counts, 0)
         histograms = {

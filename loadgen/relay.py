@@ -17,6 +17,7 @@ from typing import Any
 from pika.channel import Channel
 
 from loadgen import body, wire
+from loadgen.codec import numbered_by
 from loadgen.curve import SECOND_NS, Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
@@ -29,7 +30,6 @@ from loadgen.worker import Worker
 _FAR_NS = 3600 * SECOND_NS
 #: How long a nacked message waits before it is published again.
 _NACK_PAUSE_NS = 200_000_000
-_SEQ_LIMIT = 1 << 36
 #: A relay's own publishes and their answers are counted apart from the publishers'.
 _COUNTS = (
     "consumed", "settled", "redelivered", "foreign", "duplicates",
@@ -152,7 +152,7 @@ class Relay:
             self._strange(delivery, now, Kind.FOREIGN)
             return
         known = stamp.publisher < self._spec.publishers and stamp.kind < len(self._by_class)
-        if not known or stamp.seq >= _SEQ_LIMIT:
+        if not known or stamp.seq >= numbered_by(now - self._worker.t0_ns):
             self._strange(delivery, now, Kind.UNREADABLE)
             return
         passing = self._router.passing(delivery, stamp, now, self._worker.body_clock_ns)

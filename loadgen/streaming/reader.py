@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgen import stream
-from loadgen.codec import codec
+from loadgen.codec import codec, numbered_by
 from loadgen.curve import SECOND_NS, Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
@@ -49,6 +49,7 @@ class Reader:
         self._done: list[Bitmap | None] = [None] * spec.publishers
         self._highest = [-1] * spec.publishers
         self._codec = codec(spec.body, nonce=spec.nonce, publishers=spec.publishers)
+        self._limit = self._codec.limit
         self._size, self._rest = 0, b""
         self._connection: Connection | None = None
         self._offsets = stream.Offsets(spec.from_epoch_s)
@@ -100,6 +101,7 @@ class Reader:
     def command(self, name: str) -> None:
         if name == "start":
             self._codec.begin(self._worker.t0_ns + self._worker.body_clock_ns)
+            self._bound()
             self._gaps.begin(self._worker.t0_ns)
         elif name == "finish":
             now = time.monotonic_ns()
@@ -203,7 +205,7 @@ class Reader:
         publisher, kind, seq, _ = found
         if len(body) != self._size:
             self._size, self._rest = len(body), self._codec.rest(len(body))
-        sound = publisher < self._spec.publishers and seq < self._codec.limit and kind < len(self._by_class)
+        sound = publisher < self._spec.publishers and seq < self._limit and kind < len(self._by_class)
         if not sound or not body.endswith(self._rest):
             self._strange(now, Kind.UNREADABLE)
             return
@@ -240,7 +242,12 @@ class Reader:
         self._counts["foreign"] += 1
         self._log.add(kind, 0, 0, now)
 
+    def _bound(self) -> None:
+        """Which numbers are believed until the next tick."""
+        self._limit = min(self._codec.limit, numbered_by(time.monotonic_ns() - self._worker.t0_ns))
+
     def tick(self) -> dict[str, Any]:
+        self._bound()
         counts = {key: value for key, value in self._counts.items() if value}
         self._counts = dict.fromkeys(self._counts, 0)
         histograms = {

@@ -211,6 +211,13 @@ def test_message_of_another_run_is_acked_and_never_judged(rig: Rig) -> None:
     assert rig.connection.settled == [("ack", 1, False)]
 
 
+def test_number_that_the_run_has_come_to_is_believed(rig: Rig) -> None:
+    rig.clock.now += 3600 * SECOND_NS
+    rig.job.command("start")
+    rig.deliver(500_000_000)
+    assert rig.done() == [500_000_000]
+
+
 def test_message_whose_rest_was_damaged_is_unreadable_and_not_done(rig: Rig) -> None:
     stamp = body.Stamp(NONCE, 0, 0, 0, 4, 0, 0)
     sound = body.encode(stamp, 40)
@@ -232,10 +239,12 @@ def test_message_of_something_else_is_foreign(rig: Rig, payload: bytes) -> None:
         body.Stamp(NONCE, 7, 0, 0, 0, 0, 0),
         body.Stamp(NONCE, 0, 9, 0, 0, 0, 0),
         body.Stamp(NONCE, 0, 0, 0, 2**40, 0, 0),
+        body.Stamp(NONCE, 0, 0, 0, 2**35, 0, 0),
     ],
-    ids=["publisher", "class", "number"],
+    ids=["publisher", "class", "number", "number_that_nobody_has_come_to_yet"],
 )
 def test_message_of_ours_that_cannot_be_is_noted(rig: Rig, stamp: body.Stamp) -> None:
+    rig.job.command("start")
     rig.deliver(0, payload=body.encode(stamp, 40))
     assert [event.kind for event in rig.events()] == [Kind.UNREADABLE]
 
