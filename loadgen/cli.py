@@ -86,6 +86,7 @@ def list_profiles(profile: str | None) -> None:
 def run(profile: str, **given: Any) -> int:
     """Run PROFILE and judge it. Exit code: 0 passed, 1 failed, 4 inconclusive, 130 interrupted."""
     options.check_writable(given["json_path"])
+    elsewhere.check_options(given)
     context = options.context(given["topology"])
     if profile in composite.names():
         view = progress.view(Console(stderr=True), title=f"load {profile}", quiet=given["quiet"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from loadgen import address
 from loadgen.specify import Foreign
@@ -10,6 +12,22 @@ from warren.connection import Credentials, Endpoint
 from warren.errors import BadInputError, NotReadyError
 
 _PORTS = {"amqps": 5671, "amqp": 5672}
+
+
+#: Options that say how another cluster is reached.
+_ONLY_THERE = ("user", "password_file", "ca_file", "vhost")
+
+
+def check_options(given: Mapping[str, Any], *, only_there: Sequence[str] = _ONLY_THERE) -> None:
+    """Raise BadInputError for an option that would be passed over: one for another cluster without ``url``,
+    and one that cannot be done there beside it."""
+    if not given["url"]:
+        for name in (each for each in only_there if given.get(each) is not None):
+            what = "is for another cluster, and there is no --url"
+            raise BadInputError(f"--{name.replace('_', '-')}", what, "give the --url too, or leave it out")
+    elif given.get("purge"):
+        what = "empties queues over the management API, of which --url does not tell"
+        raise BadInputError("--purge", what, "empty them there, and leave it out")
 
 
 def foreign(urls: str, *, user: str, password: str, vhost: str | None, ca_file: Path | None) -> Foreign:

@@ -120,6 +120,7 @@ def sweep_profile(profile: str, json_path: Path | None, topology: Path | None, *
     Exit code: 0 found, 1 messages were lost, 4 no rate passed or not steadily, 130 interrupted.
     """
     options.check_writable(json_path)
+    foreign.check_options(given)
     context = options.context(topology)
     asked = sweeping.asked(
         profile, settings=given["settings"], thresholds=given["thresholds"], duration_s=given["duration"]
@@ -165,6 +166,7 @@ def _tell(what: str, trial: sweep.Trial) -> None:
 @topology_option
 def record_queues(queues: tuple[str, ...], out: Path, topology: Path | None, **given: Any) -> int:
     """Sample how fast messages come to QUEUEs, as a curve that a profile's replay phase follows."""
+    foreign.check_options(given, only_there=("user", "password_file", "ca_file"))
     if given["every_s"] < record.SHORTEST_S:
         raise BadInputError("--every", f"{given['every_s']:g} s is shorter than the broker's own 5 s")
     client = _management(given) if given["url"] else options.context(topology).management

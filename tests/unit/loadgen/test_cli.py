@@ -38,6 +38,30 @@ def test_password_in_an_address_is_refused_first_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (["run", "work", "--vhost", "/production"], "--vhost"),
+        (["run", "mixed", "--vhost", "/production"], "--vhost"),
+        (["run", "work", "--user", "me"], "--user"),
+        (["run", "work", "--ca-file", "ca.pem"], "--ca-file"),
+        (["run", "work", "--purge", "--url", "amqps://a", "--user", "me"], "--purge"),
+        (["sweep", "work", "--password-file", "pw"], "--password-file"),
+        (["sweep", "work", "--purge", "--url", "amqps://a"], "--purge"),
+        (["record", "q", "--vhost", "/", "--for", "1m", "--out", "x.csv", "--user", "me"], "--user"),
+    ],
+)
+def test_option_that_would_be_passed_over_is_refused(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], where: str
+) -> None:
+    """With --vhost alone, a run would have gone to the lab and to the profile's own virtual host."""
+    for name in ("run_in_lab", "run_here"):
+        monkeypatch.setattr(launch, name, lambda *_args, **_kwargs: pytest.fail("it began"))
+    refused = CliRunner().invoke(cli.load, arguments).exception
+    assert isinstance(refused, BadInputError)
+    assert refused.where == where
+
+
+@pytest.mark.parametrize(
     ("options", "where"),
     [
         (["--prefetch", "5"], "--prefetch"),
