@@ -80,7 +80,7 @@ check-grafana: setup-dev ## the dashboards against Grafana's own types (needs np
 
 bench: cluster-up ## Warren beside PerfTest, cell by cell, on the same cluster; hours, and it can be resumed
 	$(WARREN) bench
-	$(WARREN) bench scrapes
+	$(WARREN) bench scrapes --queues 4000
 	$(WARREN) bench ledger
 
 docs: setup ## write the reference pages of docs/ anew

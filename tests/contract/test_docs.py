@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from warren import checkout, rules
 from warren.cli import root
+from warren.topology import Topology
 
 ROOT = checkout.ROOT
 #: Written by people; what the code writes is held against the code elsewhere, and linked to all the same.
@@ -149,6 +151,25 @@ def test_every_make_target_that_a_message_names_is_there() -> None:
     found = {goal for source in SOURCES for text in texts_of(source) for goal in goals(text) if "-" in goal}
     assert found
     assert found - targets() == set()
+
+
+def test_every_command_that_a_target_calls_is_there() -> None:
+    called = re.findall(
+        r"^\t\$\(WARREN\) (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(called) > 10
+    words = [re.sub(r"\$\((\w+)\)", r"\1", each) for each in called]
+    assert [fault for each in words for fault in faults_of(each)] == []
+
+
+def test_make_bench_makes_no_more_queues_than_the_labs_nodes_hold(deployed: Topology) -> None:
+    """It would end there, and the ledger's part with it."""
+    scrapes = importlib.import_module("loadgen.bench.scrapes")
+    command = re.search(
+        r"bench scrapes(?: --queues (\d+))?$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
+    )
+    assert command
+    scrapes.refuse_what_does_not_fit(deployed, int(command[1] or 10_000), "classic")
 
 
 # -- options, variables, paths, links ----------------------------------------------------------------------
