@@ -1,7 +1,7 @@
 """The Ansible inventory that follows from the topology: the nodes and the variables that every role reads.
 
 Addresses are not the topology's to know: an operator gives them in a file of his own beside the generated one
-(``ansible/inventory/README.md``). No secrets.
+(``ansible/README.md``). No secrets.
 """
 
 from __future__ import annotations

@@ -203,6 +203,17 @@ def test_every_path_of_the_checkout_in_a_page_is_there(page: Path) -> None:
     assert missing == []
 
 
+def test_every_page_that_the_code_refers_to_is_there() -> None:
+    named = {
+        match[0]
+        for source in SOURCES
+        for match in PATH.finditer(source.read_text(encoding="utf-8"))
+        if match[0].endswith(".md") and not set("<{*") & set(match[0])
+    }
+    assert named
+    assert [each for each in sorted(named) if not (ROOT / each).is_file()] == []
+
+
 def anchors(page: Path) -> set[str]:
     """As GitHub makes them: https://docs.github.com/en/get-started/writing-on-github"""
     heads = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
@@ -235,6 +246,12 @@ def test_every_profile_that_a_page_runs_is_there(page: Path) -> None:
         for word in re.findall(r"\b(?:load (?:run|sweep)|PROFILE=) ?([a-z][a-z-]*)\b(?![./])", piece)
     }
     assert named - known == set()
+
+
+def test_every_profile_that_the_readme_lists_is_there() -> None:
+    (line,) = re.findall(r"warren load list {2,}(.*)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    named = set(line.split(", ")) - {"…"}
+    assert named - {path.stem for path in (ROOT / "loadgen" / "scenarios").glob("*.yml")} == set()
 
 
 @functools.cache

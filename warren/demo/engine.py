@@ -29,7 +29,7 @@ AFTER_FAULT: Mapping[str, tuple[str, ...]] = {"priority": ("--duration", "20s")}
 #: Half of the work profile's time, and how long the node stays dead: the run outlasts the healing, so that
 #: its page shows both ends of the fault.
 KILL_AFTER_S, DEAD_FOR_S = 40.0, 8.0
-#: A run waits up to 135 s for what the broker may hold back of a dead node, and may start an image build.
+#: A run waits up to 150 s for what the broker may hold back of a dead node, and may start an image build.
 _START_DEADLINE_S, _RUN_DEADLINE_S = 120.0, 420.0
 _HEAL_DEADLINE_S = 300.0
 
