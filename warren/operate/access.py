@@ -36,16 +36,29 @@ def text(context: Context, user: str, client: str) -> str:
     ]
     facts = {
         "hosts": ",".join(hosts),
-        "port": str(context.topology.published_node(context.topology.nodes[0].name, "amqps")),
         "vhost": vhosts[0] if vhosts else "/",
         "user": account.name,
         "ca": str(context.cluster_ca),
         "password_file": str(context.secrets.path(account.name)),
         "certificate": str(certificate.certificate),
         "key": str(certificate.key),
-        "management": f"https://localhost:{management}",
+        "management": f"https://localhost:{management}/api/whoami",
     }
-    return _SNIPPETS[client].format(**facts).strip()
+    if context.topology.tls.client_certificate == "required" and client == "pika":
+        client = "pika with certificate"
+    quoted = {name: _in_shell(fact) for name, fact in facts.items()}
+    texts = {f"{name}_text": _in_text(fact) for name, fact in facts.items()}
+    return _SNIPPETS[client].format(**quoted, **texts, name=account.name).strip()
+
+
+def _in_shell(fact: str) -> str:
+    """Between single quotes, where a shell changes nothing; a folder may be called anything."""
+    return "'" + fact.replace("'", "'\\''") + "'"
+
+
+def _in_text(fact: str) -> str:
+    """As a literal of Python or Java."""
+    return '"' + fact.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _account(context: Context, name: str) -> User:
@@ -94,14 +107,14 @@ def logs(context: Context, service: str, *, lines: int) -> str:
 
 _SHELL = """
 # The password is in a file of its own: read it, do not print it.
-export RABBITMQ_HOSTS='{hosts}'
-export RABBITMQ_VHOST='{vhost}'
-export RABBITMQ_USER='{user}'
-export RABBITMQ_PASSWORD_FILE='{password_file}'
-export RABBITMQ_CA='{ca}'
+export RABBITMQ_HOSTS={hosts}
+export RABBITMQ_VHOST={vhost}
+export RABBITMQ_USER={user}
+export RABBITMQ_PASSWORD_FILE={password_file}
+export RABBITMQ_CA={ca}
 # Only where the topology asks clients for certificates:
-export RABBITMQ_CLIENT_CERT='{certificate}'
-export RABBITMQ_CLIENT_KEY='{key}'
+export RABBITMQ_CLIENT_CERT={certificate}
+export RABBITMQ_CLIENT_KEY={key}
 """
 
 _PIKA = """
@@ -109,15 +122,18 @@ import ssl
 from pathlib import Path
 import pika
 
-tls = ssl.create_default_context(cafile="{ca}")
-password = Path("{password_file}").read_text().strip()
+tls = ssl.create_default_context(cafile={ca_text})
+password = Path({password_file_text}).read_text().strip()
 connection = pika.BlockingConnection([
     pika.ConnectionParameters(
-        host, int(port), "{vhost}", pika.PlainCredentials("{user}", password),
+        host, int(port), {vhost_text}, pika.PlainCredentials({user_text}, password),
         ssl_options=pika.SSLOptions(tls, host))
-    for host, port in (each.split(":") for each in "{hosts}".split(","))
+    for host, port in (each.split(":") for each in {hosts_text}.split(","))
 ])
 """
+_PIKA_WITH_CERTIFICATE = _PIKA.replace(
+    "password =", "tls.load_cert_chain({certificate_text}, {key_text})\npassword ="
+)
 
 _JAVA = """
 // keytool -importcert -noprompt -alias warren -storetype PKCS12 -storepass changeit \\
@@ -130,16 +146,22 @@ tls.init(null, managers.getTrustManagers(), null);
 ConnectionFactory factory = new ConnectionFactory();
 factory.useSslProtocol(tls);
 factory.enableHostnameVerification();
-factory.setVirtualHost("{vhost}");
-factory.setUsername("{user}");
-factory.setPassword(Files.readString(Path.of("{password_file}")).strip());
-Connection connection = factory.newConnection(Address.parseAddresses("{hosts}"));
+factory.setVirtualHost({vhost_text});
+factory.setUsername({user_text});
+factory.setPassword(Files.readString(Path.of({password_file_text})).strip());
+Connection connection = factory.newConnection(Address.parseAddresses({hosts_text}));
 """
 
 _CURL = """
 # curl reads the account from standard input, so that the password is in no process list
-printf 'user = "{user}:%s"' "$(cat '{password_file}')" |
-  curl --config - --cacert '{ca}' '{management}/api/whoami'
+printf 'user = "{name}:%s"' "$(cat {password_file})" |
+  curl --config - --cacert {ca} {management}
 """
 
-_SNIPPETS = {"shell": _SHELL, "pika": _PIKA, "java": _JAVA, "curl": _CURL}
+_SNIPPETS = {
+    "shell": _SHELL,
+    "pika": _PIKA,
+    "pika with certificate": _PIKA_WITH_CERTIFICATE,
+    "java": _JAVA,
+    "curl": _CURL,
+}

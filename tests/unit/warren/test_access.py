@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,6 +69,58 @@ def test_shell_variables_can_be_evaluated(lab: Any) -> None:
 
 def test_pika_snippet_is_python(lab: Any) -> None:
     ast.parse(access.text(lab, "orders-worker", "pika"))
+
+
+@pytest.fixture
+def oddly_placed(lab: Any, tmp_path: Path) -> Any:
+    """A state folder whose name means something to shells, Python and Java."""
+    folder = tmp_path / """Zoë's "own" $HOME \\ {x}"""
+    lab.state = open_state("warren", {"WARREN_STATE": str(folder)})
+    (lab.state.secrets / "orders-worker").write_text(PASSWORD)
+    lab.secrets, lab.pki = Secrets(lab.state.secrets), Pki(lab.state.pki, None)  # type: ignore[arg-type]
+    lab.cluster_ca = lab.state.pki / "cluster-ca.pem"
+    return lab
+
+
+def test_snippets_keep_the_name_of_any_folder(oddly_placed: Any, tmp_path: Path) -> None:
+    lab = oddly_placed
+    ask = '\nprintf "%s\\n" "$RABBITMQ_CA"; cat "$RABBITMQ_PASSWORD_FILE"'
+    done = subprocess.run(
+        ["sh", "-euc", access.text(lab, "orders-worker", "shell") + ask],
+        capture_output=True, text=True, check=True, timeout=10,
+    )  # fmt: skip
+    assert done.stdout == f"{lab.cluster_ca}\n{PASSWORD}"
+    words = [
+        node.value
+        for node in ast.walk(ast.parse(access.text(lab, "orders-worker", "pika")))
+        if isinstance(node, ast.Constant)
+    ]
+    assert {str(lab.cluster_ca), str(lab.state.secrets / "orders-worker")} <= set(words)
+    fake = tmp_path / "curl"
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"; cat\n')
+    fake.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    called = subprocess.run(
+        ["sh", "-euc", access.text(lab, "orders-worker", "curl")],
+        capture_output=True, text=True, check=True, env=env, timeout=10,
+    )  # fmt: skip
+    assert str(lab.cluster_ca) in called.stdout.splitlines()
+    assert f'user = "orders-worker:{PASSWORD}"' in called.stdout
+    java = access.text(lab, "orders-worker", "java")
+    quoted = str(lab.state.secrets / "orders-worker").replace("\\", "\\\\").replace('"', '\\"')
+    assert f'Path.of("{quoted}")' in java
+    (line,) = [line for line in java.splitlines() if "-file" in line]
+    assert shlex.split(line.removeprefix("//"))[-1] == str(lab.cluster_ca)
+
+
+def test_pika_snippet_shows_a_certificate_where_the_broker_asks_for_one(lab: Any) -> None:
+    assert "load_cert_chain" not in access.text(lab, "orders-worker", "pika")
+    asked = replace(lab.topology, tls=replace(lab.topology.tls, client_certificate="required"))
+    lab.topology = asked
+    pair = lab.pki.leaf("clients", "orders-worker")
+    text = access.text(lab, "orders-worker", "pika")
+    assert f'tls.load_cert_chain("{pair.certificate}", "{pair.key}")' in text
+    ast.parse(text)
 
 
 def test_curl_snippet_gives_the_password_on_standard_input_only(lab: Any, tmp_path: Path) -> None:
