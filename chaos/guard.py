@@ -8,7 +8,8 @@ from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState
 
-_OVERRIDE = "heal first (make chaos-heal), or give --majority-loss if that is what you want to see"
+_ANYWAY = "give --majority-loss if that is what you want to see"
+_OVERRIDE = f"heal first (make chaos-heal), or {_ANYWAY}"
 
 
 def refuse_unless_safe(context: ChaosContext, name: str, target: str, *, majority_loss: bool) -> None:
@@ -27,6 +28,8 @@ def refuse_unless_safe(context: ChaosContext, name: str, target: str, *, majorit
     down |= {each.target for each in open_faults if each.target in states and _takes_down(each)}
     if target in down:  # by another fault: it is lost already
         return
+    if len(states) == 1:
+        raise RefusedError(target, "is the only node: nothing would serve", _ANYWAY)
     bearable = (len(states) - 1) // 2
     if len(down) + 1 > bearable:
         raise RefusedError(

@@ -52,6 +52,12 @@ def test_exactly_a_minority_may_be_down(make_ground: Callable[..., Any], count: 
     assert ground.states().count("stopped") == bearable
 
 
+def test_only_node_is_told_as_such(make_ground: Callable[..., Any]) -> None:
+    with pytest.raises(RefusedError, match="rmq1: is the only node") as caught:
+        inject(make_ground(1).context(), order("kill", "rmq1"))
+    assert "heal first" not in caught.value.remedy
+
+
 def test_fault_that_the_journal_still_has_open_counts_as_down(ground: Any) -> None:
     inject(ground.context(), order("kill", "rmq1"))
     ground.runtime.put("rmq1", NodeState.RUNNING)  # somebody started it; nobody knows whether it is whole
