@@ -11,6 +11,8 @@ from typing import Any
 
 from warren.topology import Binding, Policy, Queue, Vhost
 
+#: Every vhost has it, and it knows each queue by its name: https://www.rabbitmq.com/docs/exchanges
+DEFAULT_EXCHANGE = ""
 #: Policy keys that are a queue argument with an ``x-`` in front. https://www.rabbitmq.com/docs/policies
 _APPLIES = {
     "all": ("quorum", "classic", "stream"),
@@ -75,7 +77,7 @@ def route(
     An exchange that follows no binding hands on to its alternate exchange, where its arguments name one
     (https://www.rabbitmq.com/docs/ae).
     """
-    if exchange == "":
+    if exchange == DEFAULT_EXCHANGE:
         return frozenset(queue.name for queue in vhost.queues if queue.name == routing_key)
     exchanges = {each.name: each for each in vhost.exchanges}
     reached: set[str] = set()
@@ -141,7 +143,7 @@ def dead_letter_targets(vhost: Vhost, queue: Queue) -> Iterator[Queue]:
     exchange = settings.get("dead-letter-exchange")
     if exchange is None:
         return
-    if exchange == "":  # the default exchange: the key is the name of a queue
+    if exchange == DEFAULT_EXCHANGE:  # the key is the name of a queue
         key = settings.get("dead-letter-routing-key")
         yield from (each for each in vhost.queues if each.name == key)
         return

@@ -207,7 +207,7 @@ def _policy(path: str, policy: Policy, vhost: Vhost, exchanges: dict[str, str]) 
             "mend or drop the policy",
         )
     exchange = policy.definition.get("dead-letter-exchange")
-    if isinstance(exchange, str) and exchange not in exchanges:
+    if isinstance(exchange, str) and exchange not in (*exchanges, routing.DEFAULT_EXCHANGE):
         yield f"{path}.definition.dead-letter-exchange", f"no exchange '{exchange}' here", _known(exchanges)
 
 
@@ -286,8 +286,13 @@ def _queue(path: str, vhost: Vhost, queue: Queue) -> Iterator[Fault]:
         ]
     except (re.error, OverflowError, RecursionError):
         return  # told at the policy
-    exchange = settings.get("dead-letter-exchange")
-    if exchange is not None and exchange not in {each.name for each in vhost.exchanges}:
+    exchange, name = settings.get("dead-letter-exchange"), settings.get("dead-letter-routing-key")
+    if exchange == routing.DEFAULT_EXCHANGE:
+        names = [each.name for each in vhost.queues]
+        if name is not None and name not in names:
+            yield path, f"dead-letters by name, and there is no queue '{name}' in this vhost", _known(names)
+            return
+    elif exchange is not None and exchange not in {each.name for each in vhost.exchanges}:
         known = _known(each.name for each in vhost.exchanges)
         yield path, f"dead-letters into exchange '{exchange}', which is not in this vhost", known
         return

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warren.errors import BadInputError, BadInputsError
+from warren.routing import dead_letter_targets
 from warren.topology import Shares, Topology
 from warren.topology_reader import LATENCY_BOUNDS_S, load, loads
 
@@ -96,6 +97,19 @@ def test_name_that_is_not_there_names_those_that_are(deployed: Topology) -> None
         with pytest.raises(BadInputError) as raised:
             find("none")
         assert wanted in raised.value.remedy
+
+
+def test_dead_letters_may_go_to_a_queue_by_its_name(data: dict[str, Any], read: Reader) -> None:
+    """By the default exchange, which every vhost has: https://www.rabbitmq.com/docs/dlx."""
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "attic"}
+    few = {"x-max-length": 10, "x-max-length-bytes": 1000}
+    _orders(data)["queues"] += [{"name": "attic"}, {"name": "mine", "arguments": {**arguments, **few}}]
+    vhost = read(data).vhost("/orders")
+    assert [each.name for each in dead_letter_targets(vhost, vhost.queue("mine"))] == ["attic"]
+    _orders(data)["queues"][-1]["arguments"]["x-dead-letter-routing-key"] = "atttic"
+    (fault,) = _refused(read, data)
+    assert fault.where.endswith("vhosts[/orders].queues[mine]")
+    assert "no queue 'atttic'" in fault.what
 
 
 def test_disk_limit_is_never_below_the_memory_watermark(deployed: Topology) -> None:
