@@ -217,8 +217,8 @@ class Builder:
         """
         open_modes(context)
         options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
-        proxy = self._environ.get("http_proxy")
-        options += ["--build-arg", f"http_proxy={proxy}"] if proxy else []
+        if self._environ.get("http_proxy"):  # by name alone: its value may hold a password
+            options += ["--build-arg", "http_proxy"]
         argv = [self._docker, "build", "--network", "host", "--tag", tag, "--file", str(context / dockerfile)]
         done = self._follow(
             [*argv, *options, str(context)],

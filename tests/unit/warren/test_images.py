@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -287,6 +288,31 @@ def test_hash_follows_names_contents_and_executable_bits(tmp_path: Path) -> None
     file.rename(file.with_name("other"))
     hashes.append(hash_files(tmp_path, [file.parent]))
     assert len(set(hashes)) == 4
+
+
+def test_password_of_a_proxy_stands_in_no_argument(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    seen: list[list[str]] = []
+
+    def follow(argv: Sequence[str], **more: Any) -> Completed:
+        seen.append(list(argv))
+        return registry.follow(argv, **more)
+
+    builder = Builder(
+        docker="docker",
+        run=registry.run,
+        follow=follow,
+        say=lambda line: None,
+        clock=Clock(),
+        scratch=tmp_path / "scratch",
+        root=registry.root,
+        environ={"http_proxy": "http://ann:secret@proxy:3128"},
+    )
+    builder.begin("x")
+    builder.docker_build(builder.fresh("x"), "warren/x:1", {"BASE": "b"})
+    (argv,) = seen
+    assert argv[argv.index("http_proxy") - 1] == "--build-arg", "the engine's client reads it where we do"
+    assert not any("secret" in word for word in argv)
 
 
 def test_package_of_another_series_is_refused_with_the_key_to_change(tmp_path: Path) -> None:
