@@ -72,7 +72,8 @@ check: setup-dev ## linters, types, generated files, the wheel
 	$(WARREN) topology render --check
 	$(RUN) warren.reference --check
 	cd ansible && ansible-playbook --syntax-check site.yml && ansible-lint --offline --profile production
-	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh
+	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh \
+		deploy/images/perftest/perftest
 	deploy/setup/wheel.sh
 
 check-grafana: setup-dev ## the dashboards against Grafana's own types (needs npm)
