@@ -116,7 +116,8 @@ def apply(path: Path | None, prune: bool, recreate: bool, yes: bool, json_path: 
     click.echo(planning.text(found))
     if found and not yes:
         confirm("Do this?", "warren topology apply")
-    applied = planning.apply_now(context, prune=prune, recreate=recreate)
+    agreed = None if yes else found
+    applied = planning.apply_now(context, prune=prune, recreate=recreate, agreed=agreed)
     left = planning.left_text([step.line for step in applied.left], command_for(applied.left))
     click.echo(f"{len(applied.done)} steps done" + (f"\n{left}" if left else ""))
     options.write_json(json_path, applied.as_result())

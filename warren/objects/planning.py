@@ -6,6 +6,7 @@ import secrets as random
 from collections.abc import Iterable
 
 from warren.context import Context
+from warren.errors import RefusedError
 from warren.objects.comparing import plan
 from warren.objects.found import read_actual
 from warren.objects.steps import Action, Plan
@@ -25,11 +26,29 @@ def current_plan(context: Context) -> Plan:
     return plan(context.topology, read_actual(context.management), passwords(context, make=False))
 
 
-def apply_now(context: Context, *, prune: bool, recreate: bool) -> Applied:
-    """Compare again and carry out, one command at a time; `warren.objects.writing.apply` has the rules."""
+def apply_now(context: Context, *, prune: bool, recreate: bool, agreed: Plan | None = None) -> Applied:
+    """Compare again and carry out, one command at a time; `warren.objects.writing.apply` has the rules.
+
+    Raises RefusedError where that takes steps which are not in ``agreed`` (None: whatever it takes).
+    """
     with context.state.lock("warren topology apply"):
         found = plan(context.topology, read_actual(context.management), passwords(context, make=True))
+        if agreed is not None:
+            _refuse_unseen(found, agreed)
         return apply(found, context.management, say=context.say, prune=prune, recreate=recreate)
+
+
+def _refuse_unseen(found: Plan, agreed: Plan) -> None:
+    """Steps are told apart by what they do to what, not by counters or salts that change meanwhile."""
+    seen = [(step.action, step.target.key, step.differences) for step in agreed.steps]
+    lines = [
+        f"\n    {step.line}"
+        for step in found.steps
+        if (step.action, step.target.key, step.differences) not in seen
+    ]
+    if lines:
+        what = f"has changed since the plan was shown; nothing was changed:{''.join(lines)}"
+        raise RefusedError("the running cluster", what, "look again: warren topology apply")
 
 
 def passwords(context: Context, *, make: bool) -> dict[str, str]:

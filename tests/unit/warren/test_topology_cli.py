@@ -13,11 +13,12 @@ import pytest
 import yaml
 
 from tests.drift_cluster import RecordedCluster
+from tests.unit.warren.test_plan import broker_of
 from tests.unit.warren.test_plan import passwords as passwords_of
 from warren import cli
 from warren.context import Context
 from warren.objects import planning
-from warren.objects.found import from_definitions
+from warren.objects.found import from_definitions, read_actual
 from warren.plan import plan
 from warren.secrets import Secrets
 from warren.state import open_state, write_atomically
@@ -122,6 +123,35 @@ def test_apply_that_is_not_agreed_to_is_refused_and_not_an_interrupt(
     code, _, err = warren("topology", "apply")
     assert code == 2
     assert "nothing was changed" in err
+
+
+def test_apply_does_only_what_was_shown_and_agreed_to(
+    warren: Run, monkeypatch: pytest.MonkeyPatch, deployed: Topology
+) -> None:
+    """While somebody reads the plan, a queue is made that --prune would remove."""
+    broker = broker_of(deployed)
+    broker.row("policies", name="orders-work")["priority"] = 77
+    broker.row("users", name="monitoring")["tags"] = ["management"]
+    monkeypatch.setattr(Context, "management", broker)
+    monkeypatch.setattr(planning, "passwords", lambda context, make: passwords_of(deployed))
+
+    class Reader(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, *size: int) -> str:
+            broker._queue("/orders", "theirs", {"durable": True, "auto_delete": False, "arguments": {}})
+            return "y\n"
+
+    monkeypatch.setattr(sys, "stdin", Reader())
+    code, out, err = warren("topology", "apply", "--prune")
+    assert code == 2
+    assert "theirs" not in out
+    assert "queue theirs in /orders" in err
+    assert broker.writes == []
+    code, *_ = warren("topology", "apply", "--prune", "--yes")
+    assert code == 0
+    assert planning.plan(deployed, read_actual(broker), passwords_of(deployed)).steps == ()  # type: ignore[arg-type]
 
 
 def test_plan_tells_the_objects_and_never_fails(
