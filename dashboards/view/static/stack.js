@@ -15,10 +15,12 @@ export function stack(entries, columns) {
   const drawn = [...columns];
   const bands = [];
   for (const [group, members] of groups) {
+    const known = columns[members[0]].map((_, index) => members.some((at) => typeof columns[at][index] === "number"));
     const totals = group.startsWith("percent") ? sums(members.map((at) => columns[at])) : null;
     let below = null;
     members.forEach((at, place) => {
       drawn[at] = columns[at].map((value, index) => {
+        if (!known[index]) return value; // a gap, as in Grafana, and not nought
         const share = totals ? (totals[index] ? (value ?? 0) / totals[index] : 0) : value ?? 0;
         return share + (below ? below[index] : 0);
       });

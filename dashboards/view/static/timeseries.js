@@ -84,6 +84,7 @@ function render(state, plotHost, legendHost, redraw) {
   const signature = JSON.stringify([shown.map(({ name, config, color }) => [name, config, color]), ctx.theme().name, ctx.utc()]);
   state.entries = shown;
   state.columns = columns;
+  state.drawn = stacked.columns;
   state.times = times;
   if (state.chart && signature === state.signature) { state.chart.setData(times, stacked.columns); return; }
   state.chart?.destroy();
@@ -170,10 +171,10 @@ function tip(state, u, index, point) {
   const { panel, ctx } = state.view;
   const options = panel.options.tooltip || {};
   if (options.mode === "none") return;
-  let rows = state.entries.map((entry, at) => ({ entry, value: state.columns[at][index], focused: u.series[at + 1]._focus === true }))
+  let rows = state.entries.map((entry, at) => ({ entry, value: state.columns[at][index], drawn: state.drawn[at][index] }))
     .filter(({ value, entry }) => value !== null && value !== undefined && !entry.config.custom.hideFrom?.tooltip);
   if (options.sort === "desc" || options.sort === "asc") rows.sort((a, b) => (options.sort === "desc" ? b.value - a.value : a.value - b.value));
-  const near = nearest(rows, u, point);
+  const near = nearest(rows, u);
   if (options.mode === "single" && near) rows = [near];
   const marks = ctx.marks().filter((mark) => state.times[index] >= mark.from && state.times[index] <= (mark.to ?? mark.from));
   showTooltip({ ...point, heading: [dateTimeText(state.times[index], ctx.utc()), ...marksText(marks)].join(" · "),
@@ -191,7 +192,7 @@ export function marksText(marks) {
 function nearest(rows, u) {
   let best = null;
   for (const row of rows) {
-    const distance = Math.abs(u.valToPos(row.value, scaleKey(row.entry.config)) - u.cursor.top);
+    const distance = Math.abs(u.valToPos(row.drawn, scaleKey(row.entry.config)) - u.cursor.top);
     if (!best || distance < best.distance) best = { row, distance };
   }
   return best?.row || null;

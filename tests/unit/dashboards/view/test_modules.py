@@ -278,6 +278,15 @@ def test_stacked_series_add_up_from_below(modules: Any) -> None:
     assert made["bands"] == [{"series": [2, 1]}]
 
 
+@pytest.mark.parametrize("mode", ["normal", "percent"])
+def test_stack_of_which_nothing_is_known_is_a_gap_and_not_nought(modules: Any, mode: str) -> None:
+    """As in Grafana; a missed scrape must not read as if all queues were empty."""
+    entry = {"config": {"custom": {"stacking": {"mode": mode}}}}
+    made = modules.call("stack", "stack", [entry, entry], [[2, None, 0], [2, None, None]])
+    whole = 4 if mode == "normal" else 1
+    assert made["columns"] == [[whole / 2, None, 0], [whole, None, 0]]
+
+
 def test_annotation_runs_end_at_a_gap(modules: Any) -> None:
     result = [{"metric": {"node": "rmq2"}, "values": [[0, "1"], [10, "1"], [20, "0"], [50, "1"]]}]
     definition = {"name": "Faults", "titleFormat": "kill {{node}}", "iconColor": "red"}

@@ -124,6 +124,18 @@ def test_pointer_over_a_chart_opens_one_tooltip(board: Browser) -> None:
     assert "9 s" in shown[0]
 
 
+def test_tooltip_names_the_part_of_a_stack_that_the_pointer_is_at() -> None:
+    """Both are 9; the second is drawn upon the first, up to 18, and the pointer is at 20."""
+    answers = json.loads((HERE / "answers.json").read_text(encoding="utf-8"))
+    dashboard = answers["/api/dashboards/sample"]["dashboard"]
+    dashboard["panels"][0]["options"] = {"tooltip": {"mode": "single"}}
+    dashboard["panels"][0]["fieldConfig"]["defaults"]["custom"] = {"stacking": {"mode": "normal"}}
+    browser = Browser("page", dashboard=dashboard)
+    script = """await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.dark);
+      await settle(); charts[0].hover(); return tooltips();"""
+    assert browser.run(script)[0].split()[-3:] == ["c", "9", "s"]
+
+
 def test_legend_shows_a_series_alone_and_brings_the_others_back(board: Browser) -> None:
     script = """const seen = [columns()];
       for (const _ of [1, 2]) { legend().dispatch('click'); seen.push(columns()); } return seen;"""
