@@ -20,7 +20,7 @@ from exporters.snapshot import Snapshot
 from warren.errors import NotReadyError
 
 _log = logging.getLogger(__name__)
-#: How long leaving waits for background work that is under way; its thread dies with the process anyway.
+#: How long leaving waits for all background work that is under way; its threads die with the process anyway.
 _LEAVE_S = 5.0
 
 
@@ -72,8 +72,9 @@ class Exporter:
         traceback: TracebackType | None,
     ) -> None:
         self._leaving.set()
+        end_s = time.monotonic() + _LEAVE_S
         for thread in self._threads:
-            thread.join(_LEAVE_S)
+            thread.join(max(0.0, end_s - time.monotonic()))
 
     def scrape(self, deadline_s: float) -> list[Metric]:
         """Every family there is; a collector that fails costs its own families only.

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
+from exporters import exporter as exporter_module
 from exporters import names
 from exporters.collector import Scrape, gauge
 from exporters.exporter import Exporter
@@ -154,6 +155,28 @@ def test_background_work_may_not_ask_for_a_scrape(broker: FakeBroker) -> None:
             pass
         assert value(exporter, names.COLLECTOR_UP, collector="wrong") == 0
     assert broker.deadlines == []
+
+
+def test_leaving_waits_once_and_not_for_each_that_hangs(
+    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporter_module, "_LEAVE_S", 0.3)
+    ends, hanging = threading.Event(), [threading.Event() for _ in range(5)]
+
+    class Hangs(Made):
+        def collect(self, scrape: Scrape) -> Iterable[Metric]:
+            hanging[self.calls].set()
+            ends.wait(10)
+            return []
+
+    made = [Hangs(every_s=3600) for _ in hanging]
+    for number, each in enumerate(made):
+        each.calls = number
+    with Exporter(broker, [(f"hangs {number}", each) for number, each in enumerate(made)]):
+        assert all(each.wait(5) for each in hanging)
+        began = time.monotonic()
+    assert time.monotonic() - began < 1
+    ends.set()
 
 
 def test_nothing_runs_in_the_background_of_an_exporter_that_was_not_entered(broker: FakeBroker) -> None:
