@@ -57,7 +57,9 @@ class LagCollector:
     def _one(
         self, key: QueueKey, reading: Reading, at_s: float, families: Mapping[names.MetricName, Family]
     ) -> None:
-        arrivals = self._queues.setdefault(key, QueueArrivals())
+        arrivals = self._queues.get(key)
+        if arrivals is None:
+            arrivals = self._queues[key] = QueueArrivals()
         self._seen_s[key] = at_s
         age: Age = arrivals.record(at_s, reading)
         families[names.READY].add_metric(key, reading.ready)
