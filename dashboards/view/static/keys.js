@@ -27,9 +27,10 @@ export function closeOnClick() {
   });
 }
 
-/** Closes an open list or description; where there is none, does something else. */
+/** Closes an open list or description; where there is none, does something else. A focus inside goes to what opened it: it would be lost. */
 export function closeOr(otherwise) {
   const open = document.querySelector(OPEN);
-  if (open) open.removeAttribute("open");
-  else otherwise();
+  if (!open) { otherwise(); return; }
+  if (open.contains(document.activeElement)) open.querySelector("summary").focus();
+  open.removeAttribute("open");
 }

@@ -378,6 +378,14 @@ def test_keyboard_keeps_its_place_where_something_is_drawn_anew(board: Browser, 
     assert board.run(script) == [False, True]
 
 
+def test_list_that_escape_closes_gives_the_focus_to_what_opened_it(board: Browser) -> None:
+    script = """const list = byId('app').querySelectorAll('.multi')[0];
+      document.querySelector = (selector) => (selector.includes('dialog') ? null : list);
+      list.setAttribute('open', ''); list.querySelectorAll('input')[1].focus(); press('Escape');
+      return [list.getAttribute('open'), document.activeElement === list.querySelector('summary')];"""
+    assert board.run(script) == [None, True]
+
+
 def test_time_that_is_being_typed_outlives_a_new_queue(board: Browser) -> None:
     script = f"""{LATER} const whole = fetch; const times = () => byId('app').querySelectorAll('.times')[0];
       const said = {{ status: 'success', data: ['a.b', 'c', 'new'] }};
