@@ -52,8 +52,8 @@ export function displayNameOf(field, config) {
   if (!config.displayName) return field.name;
   return config.displayName
     .replace(/\$\{__field\.labels\.(\w+)\}/g, (_, label) => field.labels?.[label] ?? "")
-    .replace(/\$\{__field\.(?:display)?[nN]ame\}/g, field.name)
-    .replace(/\$\{__series\.name\}/g, field.name);
+    .replace(/\$\{__field\.(?:display)?[nN]ame\}/g, () => field.name)
+    .replace(/\$\{__series\.name\}/g, () => field.name);
 }
 
 /** Thresholds as [{from, color}], lowest first; grafanalib's empty or textual forms are accepted. */

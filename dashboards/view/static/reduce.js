@@ -21,7 +21,7 @@ const REDUCERS = {
   mean: (values) => { const known = numbers(values); return known.length ? sum(known) / known.length : null; },
   sum: (values) => (numbers(values).length ? sum(numbers(values)) : null),
   count: (values) => values.length,
-  range: (values) => REDUCERS.max(values) - REDUCERS.min(values),
+  range: (values) => (numbers(values).length ? REDUCERS.max(values) - REDUCERS.min(values) : null),
   delta: increases,
   diff: (values) => { const known = numbers(values); return known.length ? known.at(-1) - known[0] : null; },
   median: (values) => quantile(values, 0.5),

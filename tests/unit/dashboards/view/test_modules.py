@@ -271,6 +271,17 @@ def test_repeated_panel_moves_those_below_it(modules: Any) -> None:
     assert modules.call("dashboard", "titleOf", shown[1], variables) == "b"
 
 
+@pytest.mark.parametrize("name", ["pay$$", "a$&b", "$1", "plain"])
+def test_queue_is_called_by_its_name_whatever_is_in_it(modules: Any, name: str) -> None:
+    for template in ("${__field.name}", "${__series.name}", "${__field.displayName}"):
+        assert modules.call("fields", "displayNameOf", {"name": name}, {"displayName": template}) == name
+
+
+def test_range_of_nothing_is_not_nought(modules: Any) -> None:
+    assert modules.call("reduce", "reduce", [None, None], "range") is None
+    assert modules.call("reduce", "reduce", [3, None, 5], "range") == 2
+
+
 def test_stacked_series_add_up_from_below(modules: Any) -> None:
     entry = {"config": {"custom": {"stacking": {"mode": "normal"}}}}
     made = modules.call("stack", "stack", [entry, entry], [[1, None], [2, 3]])
