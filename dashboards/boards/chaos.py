@@ -7,7 +7,7 @@ from dashboards.choices import CLUSTER, JOB
 from dashboards.figures import FIRING, OLDEST_OF_ALL, WITHOUT_MAJORITY
 from dashboards.gaps import confirm_gap
 from dashboards.house import Board, Query, Section, lines, number, states
-from dashboards.looks import GREEN, GREY, ORANGE, RED
+from dashboards.looks import GREEN, ORANGE, RED
 from dashboards.panels import backlog, leaders
 from dashboards.queries import (
     EXPORTER,
@@ -79,7 +79,7 @@ def _now() -> Section:
                 graph=False,
             ),
             number(
-                "Since the last confirm",
+                "Since a confirm",
                 "Seconds since the run that waits longest last had a confirm, to the scrape; 300 stands for "
                 "that and more. Good: one or two scrapes. The exact gap is in the run's result.",
                 "s",
@@ -131,7 +131,7 @@ def _timelines() -> Section:
                 "When each alert was pending and fired. Good: soon after the fault, and gone soon after its "
                 "healing. One that does not come is a rule to mend; one that stays is damage that is left.",
                 Query(expr=alerts, legend="{{alertname}}"),
-                {"0": ("quiet", GREEN), "1": ("pending", GREY), "2": ("firing", RED)},
+                {"0": ("quiet", GREEN), "1": ("pending", ORANGE), "2": ("firing", RED)},
                 width=12,
                 height=8,
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards.figures import WITHOUT_MAJORITY
 from dashboards.house import Query, Section, lines
+from dashboards.looks import BLUE, GREEN, ORANGE, RED
 from dashboards.panels import leaders
 from dashboards.queries import EXPORTER, NODE, ONE_NODE, RECORDED, WAL_BYTES, elections, total_rate
 from exporters import names
@@ -54,6 +55,7 @@ def connections() -> Section:
                 "docs/runbooks/publishers-blocked.md.",
                 "short",
                 Query(expr=f"sum by (state) ({names.CONNECTIONS.name}{{{EXPORTER}}})", legend="{{state}}"),
+                colors={"running": GREEN, "flow": BLUE, "blocking": ORANGE, "blocked": RED},
                 stacked=True,
             ),
             lines(

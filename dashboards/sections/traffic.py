@@ -74,7 +74,7 @@ def incoming() -> Section:
                 height=8,
             ),
             number(
-                "Publishers and consumers",
+                "Clients",
                 "Channels that have published, and consumers, over the cluster. Good: what the "
                 "applications run. 0 publishers beside an alarm is a blocked cluster.",
                 "short",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.house import Column, Query, Section, lines, table
-from dashboards.looks import ORANGE, RED
+from dashboards.looks import GREEN, ORANGE, RED
 from dashboards.panels import by_queue
 from dashboards.queries import (
     BEHIND,
@@ -54,7 +54,7 @@ def trouble() -> Section:
                 "Messages delivered and not yet acknowledged, for each consumer. Good: below the "
                 "prefetch. At the prefetch all the time, consumers are slower than the queue.",
                 "short",
-                f"{queue_gauge(names.UNACKED.name)} / ({queue_gauge(names.CONSUMERS.name)} > 0)",
+                f"{queue_gauge(names.UNACKED.name)} / clamp_min({queue_gauge(names.CONSUMERS.name)}, 1)",
                 width=8,
             ),
             by_queue(
@@ -72,6 +72,7 @@ def trouble() -> Section:
                 Query(
                     expr=f"count by (state) ({names.STATE.name}{{{EXPORTER},{QUEUE}}})", legend="{{state}}"
                 ),
+                colors={"running": GREEN, "minority": RED, "down": RED, "stopped": RED, "crashed": RED},
                 steps=True,
                 stacked=True,
             ),

@@ -147,11 +147,12 @@ function badge(state, errors, view) {
   state.badge.setAttribute("aria-label", said.join("; "));
 }
 
-function message(state, heading, detail, failed) {
+function message(state, heading, detail, failed, large = false) {
   drop(state);
   state.body.hidden = true;
   state.note.hidden = false;
   state.el.classList.toggle("failed", failed);
+  state.note.classList.toggle("large", large);
   clear(state.note).append(h("strong", {}, heading), detail && h("p", {}, detail));
 }
 
@@ -163,7 +164,9 @@ function fail(state, text, heading = "Not drawn") {
 
 function noData(state) {
   const { description, fieldConfig: { defaults }, type } = state.panel;
+  const word = type === "stat" || type === "gauge" ? defaults.noValue : "";
+  if (word) return message(state, word, "", false, true); // what the panel says of nothing stands where its figure would
   const queries = [...new Set(state.answers.map(({ answer }) => answer.query))];
-  message(state, defaults.noValue && type === "stat" ? defaults.noValue : "No data", [description && h("span", { class: "no-data-about" }, description),
+  return message(state, "No data", [description && h("span", { class: "no-data-about" }, description),
     h("span", {}, queries.length === 1 ? "Prometheus answered this query with no series: " : "Prometheus answered these queries with no series: ", h("code", {}, queries.join("\n")))], false);
 }

@@ -20,12 +20,15 @@ GENERATED = HERE.parents[3] / "dashboards" / "generated"
 class Browser:
     """One page: the stand-ins, the modules, and what became of them."""
 
-    def __init__(self, *modules: str, dashboard: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *modules: str, dashboard: dict[str, Any] | None = None, found: dict[str, Any] | None = None
+    ) -> None:
         self._engine = MiniRacer()
         stage = (HERE / "page.js").read_text(encoding="utf-8")
         answers = json.loads((HERE / "answers.json").read_text(encoding="utf-8"))
         if dashboard:
             answers["/api/dashboards/sample"] = {"dashboard": dashboard}
+        answers |= found or {}
         self._engine.eval(f"{stage}\nserve({json.dumps(answers)});\n{bundle((_STATIC, STATIC), *modules)}")
 
     def run(self, script: str) -> Any:
@@ -73,6 +76,24 @@ def test_each_of_our_dashboards_is_drawn_whole(path: Path) -> None:
     )
     assert len(filled) == sum(panel["type"] != "row" for panel in dashboard["panels"])
     assert all(filled)
+
+
+NOTHING = {"status": "success", "data": {"resultType": "vector", "result": []}}
+
+
+def test_figure_of_nothing_says_its_own_word_for_that_and_one_without_a_word_why() -> None:
+    """The boards' own: of the end of the range, where there is no run."""
+    dashboard = json.loads((GENERATED / "warren-load.json").read_text(encoding="utf-8"))
+    wanted = {"Failed publishes": "no run", "Queues over their objective": "nothing promised"}
+    panels = [panel for panel in dashboard["panels"] if panel["title"] in wanted]
+    panels.append({**panels[0], "id": 99, "title": "Other", "fieldConfig": {"defaults": {}, "overrides": []}})
+    browser = Browser("page", dashboard={**dashboard, "panels": panels}, found={"/query": NOTHING})
+    browser.run("await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.dark);")
+    script = "await settle(); return byId('app').querySelectorAll('.panel-note').map((n) => n.textContent);"
+    first, other, second = browser.run(script)  # as they lie on the board
+    assert [first.strip(), second.strip()] == list(wanted.values())
+    assert other.startswith("No data")
+    assert "answered this query with no series" in other
 
 
 def test_queues_of_a_table_lead_to_their_own_figures() -> None:
