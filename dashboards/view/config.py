@@ -32,9 +32,15 @@ _OPTIONAL = (
     "alertmanager_ca_file",
     "alertmanager_user",
     "alertmanager_password_file",
+    "long_term_url",
+    "long_term_ca_file",
+    "long_term_user",
+    "long_term_password_file",
     "runbooks_dir",
     "scrape_interval_s",
 )
+#: Servers that need not be there; keys of one that is not named by its address are faults.
+_ASKED_BESIDES = ("alertmanager", "long_term")
 _BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 _HIGHEST_PORT = 65535
 
@@ -50,7 +56,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """A server that the preview asks (Prometheus, Alertmanager); ``ca_file`` verifies an https address."""
+    """A server that the preview asks; ``ca_file`` verifies an https address."""
 
     url: str
     ca_file: Path | None = None
@@ -63,7 +69,8 @@ class ViewConfig:
     """All that the preview's server needs. ``listen_port`` 0 takes a free port.
 
     Without ``alertmanager`` the page of alerts cannot say which are silenced; without ``runbooks_dir`` it
-    names an alert's runbook and cannot show it.
+    names an alert's runbook and cannot show it. ``long_term`` has Prometheus' API for queries and keeps its
+    series for longer: the boards may be drawn from either.
     """
 
     listen_host: str
@@ -74,6 +81,7 @@ class ViewConfig:
     prometheus: Backend
     dashboards_dir: Path
     alertmanager: Backend | None = None
+    long_term: Backend | None = None
     runbooks_dir: Path | None = None
     scrape_interval_s: float = 15.0
 
@@ -100,6 +108,7 @@ def _build(raw: Mapping[str, Any], base: Path) -> ViewConfig:
         prometheus=_backend(raw, base, "prometheus"),
         dashboards_dir=base / raw["dashboards_dir"],
         alertmanager=_backend(raw, base, "alertmanager") if "alertmanager_url" in raw else None,
+        long_term=_backend(raw, base, "long_term") if "long_term_url" in raw else None,
         runbooks_dir=base / raw["runbooks_dir"] if "runbooks_dir" in raw else None,
         scrape_interval_s=float(raw.get("scrape_interval_s", 15.0)),
     )
@@ -149,15 +158,16 @@ def _faults(raw: Mapping[str, Any], where: str) -> list[BadInputError]:
 def _backend_faults(raw: Mapping[str, Any], where: str) -> list[BadInputError]:
     faults = [
         BadInputError(f"{where}:{name}_user", f"goes with {name}_password_file; one is missing")
-        for name in ("prometheus", "alertmanager")
+        for name in ("prometheus", *_ASKED_BESIDES)
         if (f"{name}_user" in raw) != (f"{name}_password_file" in raw)
     ]
-    if "alertmanager_url" not in raw:
-        faults += [
-            BadInputError(f"{where}:{key}", "needs alertmanager_url")
-            for key in sorted(raw)
-            if key.startswith("alertmanager_")
-        ]
+    faults += [
+        BadInputError(f"{where}:{key}", f"needs {name}_url")
+        for name in _ASKED_BESIDES
+        if f"{name}_url" not in raw
+        for key in sorted(raw)
+        if key.startswith(f"{name}_")
+    ]
     return faults
 
 

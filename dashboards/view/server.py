@@ -18,7 +18,7 @@ from dashboards.view.assets import Asset, load_assets
 from dashboards.view.config import ViewConfig
 from dashboards.view.credentials import Gate
 from dashboards.view.library import RUNBOOK, read_dashboards, read_runbooks
-from dashboards.view.upstream import ALERTMANAGER, PROMETHEUS, Upstream
+from dashboards.view.upstream import ALERTMANAGER, LONG_TERM, PROMETHEUS, Upstream
 from warren.errors import BadInputError, NotReadyError
 
 #: Seconds that a client may be silent, in the handshake, in a request and between two.
@@ -56,8 +56,15 @@ class Site:
         """Read the passwords and CAs of what is asked; raise BadInputError where one cannot be read."""
         self._config = config
         self._assets = assets
-        self._prometheus = Upstream(config.prometheus, PROMETHEUS)
-        self._alertmanager = Upstream(config.alertmanager, ALERTMANAGER) if config.alertmanager else None
+        self._upstreams = {
+            name: (api, Upstream(backend, api))
+            for name, api, backend in (
+                ("prometheus", PROMETHEUS, config.prometheus),
+                ("long-term", LONG_TERM, config.long_term),
+                ("alertmanager", ALERTMANAGER, config.alertmanager),
+            )
+            if backend is not None
+        }
 
     def answer(self, path: str, query: str) -> tuple[int, bytes, str]:
         """Answer a GET; every path that is not known is 404."""
@@ -67,10 +74,10 @@ class Site:
         head, _, rest = path[1:].partition("/")
         if head == "static" and rest in self._assets:
             return 200, self._assets[rest].body, self._assets[rest].content_type
-        if head == "prometheus" and rest.startswith(PROMETHEUS.prefix):
-            return _handed_on(self._prometheus, rest.removeprefix(PROMETHEUS.prefix), query)
-        if head == "alertmanager" and rest.startswith(ALERTMANAGER.prefix) and self._alertmanager:
-            return _handed_on(self._alertmanager, rest.removeprefix(ALERTMANAGER.prefix), query)
+        if head in self._upstreams:
+            api, upstream = self._upstreams[head]
+            if rest.startswith(api.prefix):
+                return _handed_on(upstream, rest.removeprefix(api.prefix), query)
         if head == "api":
             return self._api(rest)
         return _json(404, {"error": "there is no such page"})
@@ -92,7 +99,8 @@ class Site:
     def _settings(self) -> dict[str, Any]:
         return {
             "scrape_interval_s": self._config.scrape_interval_s,
-            "alertmanager": self._alertmanager is not None,
+            "alertmanager": "alertmanager" in self._upstreams,
+            "long_term": "long-term" in self._upstreams,
         }
 
     def _runbook(self, name: str) -> tuple[int, bytes, str]:

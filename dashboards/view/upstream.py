@@ -1,4 +1,4 @@
-"""The read-only way to Prometheus and Alertmanager: few paths, known parameters, a verified certificate."""
+"""The read-only way to what the preview asks: few paths, known parameters, a verified certificate."""
 
 from __future__ import annotations
 
@@ -47,6 +47,14 @@ PROMETHEUS = Api(
             "scrapePool",
         }
     ),
+)
+#: Whatever has Prometheus' API for queries. What is scraped, what rules say and what fires is Prometheus' to
+#: tell: of these a store has none of its own, and would answer with empty lists.
+LONG_TERM = Api(
+    name="The long-term store",
+    prefix=PROMETHEUS.prefix,
+    paths=re.compile(r"query|query_range|series|labels|label/[A-Za-z_][A-Za-z0-9_]*/values"),
+    parameters=PROMETHEUS.parameters,
 )
 #: Its status, which holds the configuration, is left out.
 ALERTMANAGER = Api(

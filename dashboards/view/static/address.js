@@ -1,5 +1,7 @@
 // What of a dashboard's state stands in its address, so that a reload, a bookmark and the browser's way back bring it again.
 
+import { isChoice } from "./sources.js";
+
 /** {asked: variables' values by name, refresh, range, viewed} of the present address, the dashboard's own where it says nothing. */
 export function fromAddress(dashboard) {
   const url = new URLSearchParams(location.search);
@@ -14,9 +16,9 @@ export function rangeQuery(range) {
   return String(new URLSearchParams({ from: range.from, to: range.to }));
 }
 
-/** The variables that a link or an address names; a data source is the server's own affair. */
+/** The variables that a link or an address names. */
 export function chosen(variables) {
-  return variables.filter(({ type }) => type !== "datasource");
+  return variables.filter(isChoice);
 }
 
 /** Writes the state into the address; with `step`, what is noted of a new step, the browser's way back leads to what was before. */

@@ -2,6 +2,7 @@
 
 import { clear, h, keepFocus } from "./dom.js";
 import { dateTimeText, parseTime, PRESETS, rangeText, REFRESHES } from "./time.js";
+import { isChoice } from "./sources.js";
 
 const ALL = "$__all";
 const MOST_OPTIONS = 200;
@@ -55,7 +56,7 @@ export function renderVariables(host, variables, onChange) {
 function fillVariables(host, variables, onChange) {
   const open = host.querySelector("details[open]")?.dataset.variable;
   const sought = host.querySelector("details[open] input[type=search]")?.value || "";
-  clear(host).append(...variables.filter(({ hide, type }) => hide !== 2 && type !== "datasource" && type !== "constant").map((variable) => {
+  clear(host).append(...variables.filter((one) => one.hide !== 2 && one.type !== "constant" && isChoice(one)).map((variable) => {
     const input = variable.free ? h("input", { type: "text", value: variable.value, onchange: (event) => onChange(variable, event.target.value) })
       : variable.multi ? multiple(variable, onChange, variable.name === open ? sought : "") : single(variable, onChange);
     const label = h(variable.multi ? "div" : "label", { class: "variable" }, variable.hide !== 1 && h("span", { class: "variable-name" }, variable.label), input);

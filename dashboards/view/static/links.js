@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { interpolator } from "./interpolate.js";
+import { isChoice } from "./sources.js";
 
 const RUNBOOK = /(?:^|\/)docs\/runbooks\/([a-z0-9-]{1,80})\.md$/;
 const OWN = /^\/(?:d\/[\w-]+(?:\/[\w-]*)?|targets|rules|alerts|runbooks(?:\/[a-z0-9-]+)?)?(?:[?#].*)?$/;
@@ -37,7 +38,7 @@ function carried(link, range, variables) {
  */
 export function linksOf(links, place, about = {}) {
   if (!place || !links?.length) return [];
-  const variables = place.variables.filter(({ type }) => type !== "datasource");
+  const variables = place.variables.filter(isChoice);
   const all = interpolator(variables)(variables.map(({ name }) => `\${${name}:queryparam}`).join("&"));
   const fill = interpolator(variables, { __url_time_range: place.range, __all_variables: all }, { uri: true });
   const words = interpolator(variables, {}, { plain: true });

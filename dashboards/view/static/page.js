@@ -1,6 +1,7 @@
 // The page of one dashboard: its state in the URL, its clock, its keys.
 
 import { annotationMarks, definitionsOf } from "./annotations.js";
+import { baseOf, sourcesOf } from "./sources.js";
 import { banner, getJson, header, keepTheme, latest } from "./shell.js";
 import { chosen, fromAddress, rangeQuery, remember } from "./address.js";
 import { clear, h, keepFocus } from "./dom.js";
@@ -15,8 +16,6 @@ import { refreshSelect, renderTimePicker, renderVariables } from "./controls.js"
 import { resolveVariables } from "./variables.js";
 import { runTargets } from "./query.js";
 import { scoped } from "./dashboard.js";
-
-const BASE = "/prometheus";
 
 const HELP = [["r", "refresh now"], ["z", "zoom out"], ["[ ]", "earlier, later"], ["v", "the panel under the pointer (or the focused one) over the whole page, and back"],
   ["i", "its queries: what was asked, how long it took, what came"], ["j k", "next, previous panel"], ["← →", "in a focused chart: move through time (Shift: by ten)"],
@@ -77,13 +76,13 @@ function contextOf(state, parts) {
   return { syncKey: "page", color: paletteByName(), scrapeS: state.settings.scrape_interval_s, variables: () => state.variables, range: () => state.resolved, theme: () => state.theme,
     utc: () => state.dashboard.timezone === "utc", marks: () => state.marks, zoom: (from, to) => setRange(state, parts, { from: stamp(from), to: stamp(Math.max(to, from + 5)) }),
     place: (scope) => place(state, scope), view: (key) => view(state, parts, state.viewed === key ? null : key),
-    query: (panel, scope, signal) => runTargets(BASE, panel, scope, signal), inspect: ({ panel, title, answers }) => openInspector({ panel, title, answers, theme: state.theme }) };
+    query: (panel, scope, signal) => runTargets(baseOf(state.variables, sourcesOf(state.settings)), panel, scope, signal), inspect: ({ panel, title, answers }) => openInspector({ panel, title, answers, theme: state.theme }) };
 }
 
 async function readVariables(state) {
   const wanted = latest(state.begun, "variables");
   const asked = { ...state.asked, ...Object.fromEntries(state.variables.map(({ name, value }) => [name, value])) };
-  const variables = await resolveVariables(state.dashboard, { base: BASE, range: state.resolved, asked, previous: state.variables, datasource: "prometheus" });
+  const variables = await resolveVariables(state.dashboard, { range: state.resolved, asked, previous: state.variables, sources: sourcesOf(state.settings) });
   if (!wanted()) return;
   state.variables = variables;
   state.readAt = Date.now();
@@ -203,7 +202,7 @@ async function update(state, parts, { quiet = false } = {}) {
   state.resolved = resolveRange(state.range, Date.now() / 1000);
   await freshVariables(state, parts);
   const scope = { ...state.resolved, scrapeS: state.settings.scrape_interval_s, variables: state.variables };
-  const { marks, errors } = await annotationMarks(state.dashboard, BASE, scope, { off: state.off }).catch((error) => ({ marks: state.marks, errors: [["marks", error.message]] }));
+  const { marks, errors } = await annotationMarks(state.dashboard, baseOf(state.variables, sourcesOf(state.settings)), scope, { off: state.off }).catch((error) => ({ marks: state.marks, errors: [["marks", error.message]] }));
   if (!wanted()) return;
   state.marks = marks;
   const said = once([...state.variables.filter(({ error }) => error).map(({ label, error }) => [label, error]), ...errors]);

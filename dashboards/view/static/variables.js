@@ -1,5 +1,6 @@
 // Template variables: their options asked from Prometheus, their present values, and what the URL says of them.
 
+import { baseOf } from "./sources.js";
 import { interpolator } from "./interpolate.js";
 import { metricText, sampleNumber } from "./frames.js";
 import { promGet } from "./query.js";
@@ -89,11 +90,11 @@ export async function resolveVariable(definition, before, context) {
     free: definition.type === "textbox", options: [], error: null };
   const fixed = fixedOptions(definition);
   try {
-    if (definition.type === "datasource") base.options = [context.datasource];
+    if (definition.type === "datasource") base.options = Object.keys(context.sources);
     else if (fixed) base.options = fixed;
     else {
       const request = variableRequest(interpolator(before)(queryText(definition)), context.range);
-      base.options = refineOptions(request.pick(await promGet(context.base, request.path, request.params, context.signal)), definition);
+      base.options = refineOptions(request.pick(await promGet(baseOf(before, context.sources), request.path, request.params, context.signal)), definition);
     }
   } catch (error) {
     if (error.name === "AbortError") throw error;

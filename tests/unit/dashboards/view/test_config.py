@@ -52,6 +52,14 @@ def test_alertmanager_and_runbooks_are_optional(tmp_path: Path) -> None:
     assert whole.runbooks_dir == tmp_path / "runbooks"
 
 
+def test_a_store_that_keeps_series_for_longer_is_optional(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path)).long_term is None
+    keys = {"long_term_url": "https://store:8428/", "long_term_user": "s", "long_term_password_file": "pw"}
+    store = load_config(write(tmp_path, **keys)).long_term
+    assert store is not None
+    assert (store.url, store.user, store.password_file) == ("https://store:8428", "s", tmp_path / "pw")
+
+
 @pytest.mark.parametrize(
     ("changes", "where", "what"),
     [
@@ -68,6 +76,10 @@ def test_alertmanager_and_runbooks_are_optional(tmp_path: Path) -> None:
         ({"alertmanager_url": "http://alertmanager:9093"}, "alertmanager_url", "https"),
         ({"alertmanager_ca_file": "x"}, "alertmanager_ca_file", "needs alertmanager_url"),
         ({"alertmanager_url": "https://a", "alertmanager_user": "x"}, "alertmanager_user", "goes with"),
+        ({"long_term_url": "http://store:8428"}, "long_term_url", "https"),
+        ({"long_term_url": "https://a:b@store"}, "long_term_url", "no password"),
+        ({"long_term_ca_file": "x"}, "long_term_ca_file", "needs long_term_url"),
+        ({"long_term_url": "https://a", "long_term_user": "x"}, "long_term_user", "goes with"),
         ({"runbooks_dir": 7}, "runbooks_dir", "not empty"),
         ({"scrape_interval_s": 0}, "scrape_interval_s", "above 0"),
         ({"tls_key_file": ""}, "tls_key_file", "not empty"),

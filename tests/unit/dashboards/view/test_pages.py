@@ -21,11 +21,16 @@ class Browser:
     """One page: the stand-ins, the modules, and what became of them."""
 
     def __init__(
-        self, *modules: str, dashboard: dict[str, Any] | None = None, found: dict[str, Any] | None = None
+        self,
+        *modules: str,
+        dashboard: dict[str, Any] | None = None,
+        found: dict[str, Any] | None = None,
+        long_term: bool = False,
     ) -> None:
         self._engine = MiniRacer()
         stage = (HERE / "page.js").read_text(encoding="utf-8")
         answers = json.loads((HERE / "answers.json").read_text(encoding="utf-8"))
+        answers["/api/settings"]["long_term"] = long_term
         if dashboard:
             answers["/api/dashboards/sample"] = {"dashboard": dashboard}
         answers |= found or {}
@@ -120,6 +125,49 @@ def test_closed_row_opens_and_asks_for_its_panels(board: Browser) -> None:
 def test_queries_carry_the_variables_and_the_rate_window(board: Browser) -> None:
     asked = board.run("return asked.filter((one) => one.includes('query_range'));")
     assert any('queue=~"(a\\\\.b|c)"' in one.replace("+", " ") for one in asked)
+
+
+ASKED = """return [location.search, [...new Set(asked.filter((one) => one.includes('/api/v1/'))
+  .map((one) => one.split('/api/v1/')[0]))],
+  byId('app').querySelectorAll('.variable').map((one) => one.textContent)];"""
+
+
+def test_one_source_is_no_choice_and_stands_in_no_address(board: Browser) -> None:
+    address, asked, variables = board.run(ASKED)
+    assert "var-datasource" not in address
+    assert asked == ["/prometheus"]
+    assert not [text for text in variables if "long-term" in text]
+
+
+def test_boards_are_drawn_from_the_long_term_store_where_it_is_chosen() -> None:
+    """Variables, panels and marks alike; and a link, a reload and another board keep the choice."""
+    dashboard = json.loads((GENERATED / "warren-queues.json").read_text(encoding="utf-8"))
+    browser = Browser("page", dashboard=dashboard, long_term=True)
+    browser.run("await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.light);")
+    address, asked, variables = browser.run(f"await settle(); {ASKED}")
+    assert asked == ["/prometheus"]
+    assert "prometheus long-term" in variables[0]
+    browser.run("""asked.length = 0;
+      const select = byId('app').querySelectorAll('.variable')[0].querySelector('select');
+      select.dispatch('change', { target: { value: 'long-term' } });
+      await settle(); await settle();""")
+    address, asked, _ = browser.run(ASKED)
+    assert asked == ["/long-term"]
+    assert "var-datasource=long-term" in address
+    kinds = (
+        "return ['values', 'query_range', 'query?'].map((kind) => asked.some((one) => one.includes(kind)));"
+    )
+    assert browser.run(kinds) == [True, True, True]
+    links = "return byId('app').querySelectorAll('.board-links')[0].children.map((a) => a.attributes.href);"
+    assert all("var-datasource=long-term" in link for link in browser.run(links))
+
+
+def test_an_address_names_the_source_and_an_unknown_one_is_passed_over() -> None:
+    for named, base in (("long-term", "/long-term"), ("elsewhere", "/prometheus")):
+        browser = Browser("page", long_term=True)
+        browser.run(f"location.search = '?var-datasource={named}';")
+        browser.run("await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.dark);")
+        assert browser.run(f"await settle(); {ASKED}")[1] == [base]
 
 
 def test_drag_on_one_chart_zooms_all_and_escape_goes_back(board: Browser) -> None:

@@ -379,6 +379,37 @@ def test_preview_without_alertmanager_says_so_and_has_no_way_to_it(config: ViewC
         assert ask(lone, files, "/api/runbooks").json == {"runbooks": []}
 
 
+@pytest.fixture
+def long(config: ViewConfig, files: Path) -> Iterator[ViewServer]:
+    """A preview with a long-term store, which answers as the Prometheus of these tests does."""
+    store = replace(config.prometheus, user="store")
+    yield from running(make_server(replace(config, long_term=store)))
+
+
+def test_long_term_store_is_asked_with_credentials_of_its_own(long: ViewServer, files: Path) -> None:
+    FakePrometheus.asked.clear()
+    assert ask(long, files, "/api/settings").json["long_term"] is True
+    reply = ask(long, files, "/long-term/api/v1/query_range?query=up&start=1&evil=1")
+    assert reply.json["data"] == {"path": "/api/v1/query_range"}
+    _path, parameters, authorization = FakePrometheus.asked[0]
+    assert parameters == {"query": ["up"], "start": ["1"]}
+    assert authorization == "Basic " + base64.b64encode(f"store:{SECRET}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["rules", "targets", "alerts", "admin/tsdb/delete_series", "import", "export", "status/tsdb"]
+)
+def test_long_term_store_is_asked_for_series_only(long: ViewServer, files: Path, path: str) -> None:
+    FakePrometheus.asked.clear()
+    assert ask(long, files, f"/long-term/api/v1/{path}").status == 404
+    assert FakePrometheus.asked == []
+
+
+def test_preview_without_a_long_term_store_has_no_way_to_one(server: ViewServer, files: Path) -> None:
+    assert ask(server, files, "/api/settings").json["long_term"] is False
+    assert ask(server, files, "/long-term/api/v1/query?query=up").status == 404
+
+
 def test_runbooks_are_listed_and_read(server: ViewServer, files: Path) -> None:
     assert ask(server, files, "/api/runbooks").json == {"runbooks": ["node-down"]}
     assert ask(server, files, "/api/runbooks/node-down").json["runbook"] == "# Down\n"
