@@ -18,7 +18,7 @@ from typing import Any
 
 import bcrypt
 
-from warren import checkout, definitions, receivers, render, rules, secrets
+from warren import checkout, definitions, receivers, render, rules, secrets, shipping
 from warren.errors import WarrenError
 from warren.pki import Pki
 from warren.secrets import Secrets
@@ -70,9 +70,13 @@ def prepare(material: Material) -> None:
     for node in topology.nodes:
         pki.ensure_leaf("cluster", node.name, hosts=(node.name, *_LOCALHOST), purpose="server")
         pki.ensure_leaf("inter-node", node.name, hosts=(node.name,), purpose="both")
-    drift = ("drift",) if topology.drift_user else ()
-    for service in ("prometheus", "alertmanager", "grafana", "exporter", "probe", "view", "load", *drift):
+    for service in ("prometheus", "alertmanager", "grafana", "exporter", "probe", "view", "load"):
         pki.ensure_leaf("cluster", service, hosts=(service, *_LOCALHOST), purpose="server")
+    for service, wanted in (("drift", topology.drift_user), ("victoriametrics", topology.shipping.long_term)):
+        if wanted:
+            pki.ensure_leaf("cluster", service, hosts=(service, *_LOCALHOST), purpose="server")
+    if topology.shipping.long_term:
+        material.secrets.ensure(secrets.VICTORIAMETRICS_WEB)
     pki.ensure_leaf("scrape", "prometheus", hosts=("prometheus",), purpose="client")
     for user in topology.users:
         pki.ensure_leaf("clients", user.name, hosts=(user.name,), purpose="client")
@@ -111,6 +115,9 @@ def service_volumes(material: Material, *, grafana: bool) -> Iterable[Volume]:
     variables = _variables(material)
     yield _prometheus(material, variables)
     yield _alertmanager(material, variables)
+    if material.topology.shipping.long_term:
+        yield _victoriametrics(material)
+        yield Volume(name="victoriametrics-data", uid=65534, gid=65534, files={})
     yield _exporter(material)
     if material.topology.drift_user:
         yield _drift(material)
@@ -171,6 +178,8 @@ def _prometheus(material: Material, variables: Mapping[str, Any]) -> Volume:
             _PUBLIC,
         ),
         "targets/.keep": (b"", _PUBLIC),
+        **_store_password(material, "secrets/"),
+        **shipping.files(material.topology, material.state),
         **_certificates(material, "prometheus"),
     }
     pace = rules.pace(material.topology.time_scale, config)
@@ -191,6 +200,18 @@ def _alertmanager(material: Material, variables: Mapping[str, Any]) -> Volume:
         **_certificates(material, "alertmanager"),
     }
     return Volume(name="alertmanager-config", uid=65534, gid=65534, files=files)
+
+
+def _store_password(material: Material, folder: str) -> dict[str, tuple[bytes, int]]:
+    """The long-term store's, for who sends to it or asks it; nothing where there is no such store."""
+    if not material.topology.shipping.long_term:
+        return {}
+    return {f"{folder}victoriametrics.password": _secret(material, secrets.VICTORIAMETRICS_WEB)}
+
+
+def _victoriametrics(material: Material) -> Volume:
+    files = {**_store_password(material, "secrets/"), **_certificates(material, "victoriametrics")}
+    return Volume(name="victoriametrics-config", uid=65534, gid=65534, files=files)
 
 
 def _exporter(material: Material) -> Volume:
@@ -251,10 +272,18 @@ def _view(material: Material) -> Volume:
         "runbooks_dir": "runbooks",
         "scrape_interval_s": material.topology.scrape_interval_s,
     }
+    if material.topology.shipping.long_term:
+        config |= {
+            "long_term_url": f"https://victoriametrics:{ports.victoriametrics}",
+            "long_term_ca_file": "ca.pem",
+            "long_term_user": "victoriametrics",
+            "long_term_password_file": "victoriametrics.password",
+        }
     files = {
         "view.json": (json.dumps(config, indent=1).encode(), _PRIVATE),
         "prometheus.password": _secret(material, secrets.PROMETHEUS_WEB),
         "alertmanager.password": _secret(material, secrets.ALERTMANAGER_WEB),
+        **_store_password(material, ""),
         **_certificates(material, "view", ""),
     }
     for dashboard in sorted(checkout.path("dashboards", "generated").glob("*.json")):
@@ -268,6 +297,7 @@ def _grafana(material: Material, variables: Mapping[str, Any]) -> Volume:
     files = {
         "secrets/admin.password": _secret(material, secrets.GRAFANA_ADMIN),
         "secrets/prometheus.password": _secret(material, secrets.PROMETHEUS_WEB),
+        **_store_password(material, "secrets/"),
         **_certificates(material, "grafana"),
     }
     templates = {

@@ -68,6 +68,7 @@ def recipes(root: Path) -> dict[str, Recipe]:
         "rabbitmq": recipe("rabbitmq", "rabbitmq-server", 2),
         "prometheus": recipe("prometheus", "prometheus", 1),
         "alertmanager": recipe("alertmanager", "prometheus-alertmanager", 1),
+        "victoriametrics": recipe("victoriametrics", "victoria-metrics", 1),
     }
 
 

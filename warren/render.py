@@ -28,6 +28,8 @@ CONTAINER_PATHS: Mapping[str, str] = {
     "alertmanager_tls_dir": "/etc/alertmanager/tls",
     "grafana_tls_dir": "/etc/grafana/tls",
     "grafana_secrets_dir": "/etc/grafana/secrets",
+    "victoriametrics_tls_dir": "/etc/victoriametrics/tls",
+    "victoriametrics_secrets_dir": "/etc/victoriametrics/secrets",
 }
 MANAGED = "Made by Warren from deploy/topology.yml; changes here are lost"
 
@@ -44,6 +46,9 @@ def role_vars(topology: Topology) -> dict[str, Any]:
         "warren_client_certificate": topology.tls.client_certificate,
         "warren_scrape_interval_s": topology.scrape_interval_s,
         "warren_retention": topology.retention,
+        "warren_external_labels": dict(topology.shipping.external_labels),
+        "warren_long_term": topology.shipping.retention,
+        "warren_remote_writes": remote_writes(topology),
         "warren_vhosts": [vhost.name for vhost in topology.vhosts],
         "warren_objectives": objectives(topology),
         "warren_shares": shares(topology),
@@ -90,6 +95,14 @@ def shares(topology: Topology) -> dict[str, Any]:
         "of": {name: share for name, share in of.items() if share is not None},
         "end_to_end_s": promised.end_to_end_s,
     }
+
+
+def remote_writes(topology: Topology) -> list[dict[str, Any]]:
+    """Per store elsewhere: name, url, user (empty: it takes a token), own_ca. Nothing secret."""
+    return [
+        {"name": each.name, "url": each.url, "user": each.user, "own_ca": bool(each.ca_file)}
+        for each in topology.shipping.remote_writes
+    ]
 
 
 def failed_queues(topology: Topology) -> list[dict[str, str]]:

@@ -14,6 +14,8 @@ PROMETHEUS_WEB = "prometheus-web"
 ALERTMANAGER_WEB = "alertmanager-web"
 GRAFANA_ADMIN = "grafana-admin"
 VIEW = "view"
+#: Made only where the cluster has a long-term store.
+VICTORIAMETRICS_WEB = "victoriametrics-web"
 COOKIE = "erlang-cookie"
 SERVICE_ACCOUNTS = (PROMETHEUS_WEB, ALERTMANAGER_WEB, GRAFANA_ADMIN, VIEW)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from warren.errors import BadInputError
+from warren.topology_shipping import Shipping
 
 #: Prefix of objects that canaries, benchmarks and profiles make for themselves: never drift, never judged.
 RESERVED_PREFIX = "warren."
@@ -71,7 +72,7 @@ class Tls:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Ports inside the cluster's network, by service; ``streams`` is used where the plugin is on, ``drift``
-    where drift is watched."""
+    where drift is watched, ``victoriametrics`` where there is a long-term store."""
 
     amqps: int
     management: int
@@ -87,10 +88,13 @@ class Ports:
     streams: int
     drift: int
     probe: int
+    victoriametrics: int
 
 
 #: Services published once, in the order of their ports from the base port on.
-PUBLISHED_SERVICES = ("prometheus", "alertmanager", "grafana", "view", "exporter", "probe")
+PUBLISHED_SERVICES = (
+    "prometheus", "alertmanager", "grafana", "view", "exporter", "probe", "victoriametrics",
+)  # fmt: skip
 #: Ports of a node that are published, each ten apart: base + 10 * (place + 1) + the node's place.
 PUBLISHED_NODE_PORTS = ("amqps", "management", "metrics", "streams")
 
@@ -217,7 +221,7 @@ class Waiver:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
     """Everything that ``deploy/topology.yml`` says. ``drift_user`` is the account of the process that watches
-    for drift, empty where none does."""
+    for drift, empty where none does; ``shipping`` says where samples go beside the cluster's Prometheus."""
 
     cluster: str
     nodes: tuple[Node, ...]
@@ -237,6 +241,7 @@ class Topology:
     receivers_file: str
     waivers: tuple[Waiver, ...] = field(default=())
     drift_user: str = ""
+    shipping: Shipping = field(default_factory=Shipping)
 
     def vhost(self, name: str) -> Vhost:
         """The virtual host called ``name``; raises BadInputError naming those there are."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from warren import routing, topology_names, topology_settings
+from warren import routing, topology_names, topology_settings, topology_shipping
 from warren.topology import (
     CANARY_PREFIX,
     PUBLISHED_NODE_PORTS,
@@ -39,6 +39,9 @@ def faults(topology: Topology) -> Iterator[Fault]:
     yield from _ports(topology)
     yield from _users(topology)
     yield from _drift(topology)
+    yield from topology_shipping.faults(
+        topology.shipping, retention=topology.retention, users={user.name for user in topology.users}
+    )
     yield from _images(topology)
     if not topology.vhosts:
         yield "vhosts", "none is given, and the canary flies in each", "give one: - name: /"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from warren import topology_checks
+from warren import topology_checks, topology_shipping
 from warren.reader import Document, Section, parse, parse_file
 from warren.topology import (
     Binding,
@@ -33,7 +33,7 @@ from warren.topology import (
 SCHEMA = 1
 #: Ports that need not be given. The first is what the plugin itself takes for TLS:
 #: https://www.rabbitmq.com/docs/stream#tls
-_DEFAULT_PORTS = {"streams": 5551, "drift": 9422}
+_DEFAULT_PORTS = {"streams": 5551, "drift": 9422, "victoriametrics": 8428}
 
 _NAME = r"[a-z][a-z0-9-]{0,39}"
 _OBJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
@@ -75,6 +75,7 @@ def _read(root: Section) -> Topology:
     cluster = root.section("cluster")
     published = cluster.section("published")
     monitoring = root.section("monitoring", required=False)
+    shipping = topology_shipping.read(monitoring)
     topology = Topology(
         cluster=cluster.text("name", pattern=_NAME, hint="lower-case letters, digits and dashes; 40 at most"),
         nodes=cluster.sections("nodes", _read_node, required=True),
@@ -82,7 +83,7 @@ def _read(root: Section) -> Topology:
         tls=_read_tls(cluster.section("tls")),
         ports=_read_ports(cluster.section("ports")),
         base_port=published.integer("base_port", low=1024, high=65000),
-        images=_read_images(root.section("images")),
+        images=_read_images(root.section("images"), long_term=shipping.long_term),
         scrape_interval_s=monitoring.integer("scrape_interval_s", 5, low=1, high=300),
         retention=monitoring.text("retention", "7d", pattern=r"[1-9]\d*(h|d|w|y)", hint="like 12h or 7d"),
         time_scale=monitoring.number("time_scale", 1.0, low=0.001, high=10),
@@ -92,6 +93,7 @@ def _read(root: Section) -> Topology:
         vhosts=root.sections("vhosts", _read_vhost, required=True),
         waivers=root.sections("waivers", _read_waiver),
         drift_user=_read_drift(monitoring),
+        shipping=shipping,
     )
     for section in (published, monitoring, cluster, root):
         section.finish()
@@ -164,12 +166,17 @@ def _read_ports(section: Section) -> Ports:
     return ports
 
 
-def _read_images(section: Section) -> Mapping[str, str]:
+def _read_images(section: Section, *, long_term: bool) -> Mapping[str, str]:
+    """By service. The long-term store's, which need not be named, is wanted only where it runs."""
     pattern = r"[a-z0-9./_-]+:[A-Za-z0-9._-]+"
     images = {
         name: section.text(name, pattern=pattern, hint="name:version, pinned")
         for name in ("rabbitmq", "prometheus", "alertmanager", "grafana")
     }
+    default = topology_shipping.LONG_TERM_IMAGE
+    store = section.text("victoriametrics", default, pattern=pattern, hint="name:version, pinned")
+    if long_term:
+        images["victoriametrics"] = store
     section.finish()
     return images
 

@@ -14,7 +14,19 @@ from ansible.template import Templar, trust_as_template
 from warren import checkout, committed, inventory
 from warren.topology import STREAM_PLUGIN, Node, Shares, Topology
 from warren.topology_reader import load
+from warren.topology_shipping import RemoteWrite, Shipping
 
+SHIPPED = Shipping(
+    external_labels={"site": "berlin 1/a", "stage": "true"},
+    remote_writes=(
+        RemoteWrite(
+            name="a", url="https://a.example/w?&<x>", user="lab", password_file="a.password", token_file="",
+            ca_file="a.pem",
+        ),
+        RemoteWrite(name="b", url="https://b/", user="", password_file="", token_file="b.token", ca_file=""),
+    ),
+    retention="90d",
+)  # fmt: skip
 ROLE = checkout.ROOT / "ansible" / "roles" / "rabbitmq"
 
 
@@ -44,7 +56,12 @@ def topologies(deployed: Topology) -> Mapping[str, Topology]:
             (5, "4.3.6", "required"),
         )
     }
-    return {**sizes, "drift watched": dataclasses.replace(watched, drift_user="drift")}
+    return {
+        **sizes,
+        "drift watched": dataclasses.replace(watched, drift_user="drift"),
+        "long term": dataclasses.replace(watched, shipping=Shipping(retention="1y")),
+        "sent elsewhere": dataclasses.replace(watched, shipping=SHIPPED),
+    }
 
 
 def variant(

@@ -150,7 +150,7 @@ def verify(topology: Path | None, json_path: Path | None) -> int:
     "--lines", default=100, show_default=True, type=click.IntRange(1, 100000), help="How many lines."
 )
 def logs(topology: Path | None, node: str, lines: int) -> None:
-    """The last lines of NODE, or of a service: prometheus, alertmanager, exporter, probe, view, grafana."""
+    """The last lines of NODE, or of a service around the nodes, such as prometheus or exporter."""
     click.echo(access.logs(options.context(topology), node, lines=lines), nl=False)
 
 

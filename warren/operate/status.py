@@ -233,14 +233,18 @@ def places_text(context: Context) -> str:
     operator = topology.account("operator").name
     dashboards = dashboards_place(context)
     management = topology.published_node(topology.nodes[0].name, "management")
-    return "\n".join(
-        [
-            "where to look (certificate authority: " + str(context.cluster_ca) + ")",
-            f"  dashboards  {dashboards.url}  user {dashboards.user}, password in "
-            f"{dashboards.password_file} ({dashboards.kind})",
-            f"  management  https://localhost:{management}  user {operator}, password in "
-            f"{state.secrets / operator}",
-            f"  Prometheus  https://localhost:{topology.published('prometheus')}/api/v1/targets  "
-            f"user prometheus, password in {state.secrets / secrets.PROMETHEUS_WEB}",
-        ]
-    )
+    lines = [
+        "where to look (certificate authority: " + str(context.cluster_ca) + ")",
+        f"  dashboards  {dashboards.url}  user {dashboards.user}, password in "
+        f"{dashboards.password_file} ({dashboards.kind})",
+        f"  management  https://localhost:{management}  user {operator}, password in "
+        f"{state.secrets / operator}",
+        f"  Prometheus  https://localhost:{topology.published('prometheus')}/api/v1/targets  "
+        f"user prometheus, password in {state.secrets / secrets.PROMETHEUS_WEB}",
+    ]
+    if topology.shipping.long_term:
+        lines.append(
+            f"  long term   https://localhost:{topology.published('victoriametrics')}  "
+            f"user victoriametrics, password in {state.secrets / secrets.VICTORIAMETRICS_WEB}"
+        )
+    return "\n".join(lines)

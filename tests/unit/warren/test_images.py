@@ -31,7 +31,7 @@ NO_HOST = "Error response from daemon: dial tcp: lookup registry: no such host"
 def checkout(tmp_path: Path) -> Path:
     """The parts of a checkout that images are made of."""
     root = tmp_path / "checkout"
-    for name in ("base", "rabbitmq", "prometheus", "alertmanager", "warren"):
+    for name in ("base", "rabbitmq", "prometheus", "alertmanager", "victoriametrics", "warren"):
         (root / "deploy/images" / name).mkdir(parents=True)
         (root / "deploy/images" / name / "Dockerfile").write_text(f"# {name}\n")
     for name in ("base/configure.sh", "base/warren-install", "warren/Dockerfile.python", "warren/warren"):

@@ -11,15 +11,20 @@ import yaml
 from warren import render
 from warren.errors import WarrenError
 from warren.topology import PUBLISHED_SERVICES, Shares, Topology
+from warren.topology_shipping import Shipping
 
 
 def compose(topology: Topology, *, grafana: bool = False) -> dict[str, Any]:
     return dict(yaml.safe_load(render.compose_file(topology, grafana=grafana)))
 
 
-@pytest.fixture(params=["grafana", "preview", "drift"])
+@pytest.fixture(params=["grafana", "preview", "drift", "long term"])
 def services(request: pytest.FixtureRequest, deployed: Topology) -> dict[str, Any]:
-    topology = dataclasses.replace(deployed, drift_user="drift" if request.param == "drift" else "")
+    topology = dataclasses.replace(
+        deployed,
+        drift_user="drift" if request.param == "drift" else "",
+        shipping=Shipping(retention="1y" if request.param == "long term" else ""),
+    )
     return dict(compose(topology, grafana=request.param == "grafana")["services"])
 
 
@@ -49,7 +54,8 @@ def test_ports_are_published_on_loopback_only_and_no_plain_one_is(
 ) -> None:
     plain = {"4369", "5672", "15672", "15692", "25672"}
     ports = [port for service in services.values() for port in service.get("ports", ())]
-    assert len(ports) == len(set(ports)) == 4 * len(deployed.nodes) + 5
+    around = 6 if "victoriametrics" in services else 5
+    assert len(ports) == len(set(ports)) == 4 * len(deployed.nodes) + around
     for port in ports:
         address, _, inside = port.rsplit(":", 2)
         assert address == "127.0.0.1"

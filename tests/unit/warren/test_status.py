@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from warren.operate import status
 from warren.runtime.protocol import NodeState
 from warren.state import State, open_state
 from warren.topology import Topology
+from warren.topology_shipping import Shipping
 
 NODES = ("rmq1", "rmq2", "rmq3")
 ERLANG = tuple(f"rabbit@{node}" for node in NODES)
@@ -181,6 +183,14 @@ def test_places_name_what_really_runs_and_where_its_password_is_and_never_the_pa
     for word in text.replace(",", " ").split():
         if word.startswith(str(lab.state.secrets)):
             assert lab.state.secrets in Path(word).parents
+
+
+def test_places_name_the_long_term_store_where_there_is_one(lab: Lab) -> None:
+    assert "long term" not in status.places_text(lab)  # type: ignore[arg-type]
+    lab.topology = dataclasses.replace(lab.topology, shipping=Shipping(retention="1y"))
+    text = status.places_text(lab)  # type: ignore[arg-type]
+    assert "https://localhost:15606  user victoriametrics" in text
+    assert str(lab.state.secrets / "victoriametrics-web") in text
 
 
 def test_report_of_up_says_where_time_went_and_which_images_run() -> None:

@@ -60,7 +60,15 @@ def test_latencies_that_may_be_promised_are_those_that_the_canary_counts() -> No
 def test_published_ports_stand_apart(deployed: Topology) -> None:
     services = [
         deployed.published(name)
-        for name in ("prometheus", "alertmanager", "grafana", "view", "exporter", "probe")
+        for name in (
+            "prometheus",
+            "alertmanager",
+            "grafana",
+            "view",
+            "exporter",
+            "probe",
+            "victoriametrics",
+        )
     ]
     nodes = [
         deployed.published_node(node.name, port)
