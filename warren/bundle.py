@@ -64,7 +64,7 @@ def prepare(material: Material) -> None:
     topology, pki = material.topology, material.pki
     for user in topology.users:
         material.secrets.ensure(user.name)
-    for name in (*secrets.SERVICE_ACCOUNTS, secrets.COOKIE):
+    for name in (*secrets.service_accounts(long_term=topology.shipping.long_term), secrets.COOKIE):
         material.secrets.ensure(name)
     pki.ensure_authorities()
     for node in topology.nodes:
@@ -75,8 +75,6 @@ def prepare(material: Material) -> None:
     for service, wanted in (("drift", topology.drift_user), ("victoriametrics", topology.shipping.long_term)):
         if wanted:
             pki.ensure_leaf("cluster", service, hosts=(service, *_LOCALHOST), purpose="server")
-    if topology.shipping.long_term:
-        material.secrets.ensure(secrets.VICTORIAMETRICS_WEB)
     pki.ensure_leaf("scrape", "prometheus", hosts=("prometheus",), purpose="client")
     for user in topology.users:
         pki.ensure_leaf("clients", user.name, hosts=(user.name,), purpose="client")

@@ -14,10 +14,9 @@ PROMETHEUS_WEB = "prometheus-web"
 ALERTMANAGER_WEB = "alertmanager-web"
 GRAFANA_ADMIN = "grafana-admin"
 VIEW = "view"
-#: Made only where the cluster has a long-term store.
 VICTORIAMETRICS_WEB = "victoriametrics-web"
 COOKIE = "erlang-cookie"
-SERVICE_ACCOUNTS = (PROMETHEUS_WEB, ALERTMANAGER_WEB, GRAFANA_ADMIN, VIEW)
+_ALWAYS = (PROMETHEUS_WEB, ALERTMANAGER_WEB, GRAFANA_ADMIN, VIEW)
 
 #: 24 random bytes are 192 bits: no credential validator is needed for what nobody chose.
 _BYTES = 24
@@ -26,6 +25,11 @@ _BYTES = 24
 def hash_name(account: str) -> str:
     """The name under which the hash of a service account's password is kept beside it."""
     return f"{account}.bcrypt"
+
+
+def service_accounts(*, long_term: bool) -> tuple[str, ...]:
+    """Those there are; the long-term store's only where the cluster has one."""
+    return (*_ALWAYS, VICTORIAMETRICS_WEB) if long_term else _ALWAYS
 
 
 @dataclass(frozen=True, slots=True)

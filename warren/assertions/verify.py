@@ -12,7 +12,7 @@ from warren.assertions.gather import Sources, gather
 from warren.assertions.model import Assertion, AssertionResult, Verdict
 from warren.context import Context
 from warren.errors import BadInputError, BadInputsError
-from warren.secrets import COOKIE, SERVICE_ACCOUNTS
+from warren.secrets import COOKIE, service_accounts
 from warren.topology import Topology
 from warren.wait import Clock
 
@@ -56,7 +56,8 @@ def sources(context: Context) -> Sources:
     """Where the facts about the cluster of ``context`` come from."""
     topology, kept = context.topology, context.secrets
     passwords = {user.name: kept.read(user.name) for user in topology.users}
-    secrets = {name: kept.read(name) for name in (*passwords, *SERVICE_ACCOUNTS, COOKIE)}
+    services = service_accounts(long_term=topology.shipping.long_term)
+    secrets = {name: kept.read(name) for name in (*passwords, *services, COOKIE)}
     client = None
     if topology.tls.client_certificate == "required":
         pair = context.pki.leaf("clients", topology.account("operator").name)
