@@ -41,8 +41,9 @@ def _no_name(name: str) -> tuple[str, str]:
 
 def _users(topology: Topology) -> Iterator[Fault]:
     """Each user's password is a file of its name, in the folder that holds the other secrets too."""
-    taken = {*secrets.SERVICE_ACCOUNTS, secrets.COOKIE, BOOT_DEFINITIONS, topology.receivers_file}
-    taken |= {secrets.hash_name(account) for account in secrets.SERVICE_ACCOUNTS}
+    accounts = secrets.service_accounts(long_term=True)
+    taken = {*accounts, secrets.COOKIE, BOOT_DEFINITIONS, topology.receivers_file}
+    taken |= {secrets.hash_name(account) for account in accounts}
     for user in topology.users:
         if user.name in taken:
             what = "there is a secret of that name already, and a user's password is kept under its name"

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import causes, causes_of_probes, causes_of_queues
+from . import causes, causes_of_probes, causes_of_queues, causes_of_stores
 
 if TYPE_CHECKING:
     from conftest import ClusterUnderTest
@@ -211,9 +211,14 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         critical("WarrenCertificateNotTrusted", 150, 200, member="rmq3", listener="amqps"),
         warning("WarrenTlsNodesDiffer", 240, 240, listener="amqps"),
     ),
-    _one(
+    _alone(
         causes_of_probes.a_listener_is_closed,
         warning("WarrenListenerSilent", 150, 200, member="rmq3", listener="amqps"),
+    ),
+    # The long-term store, where there is one: behind by two minutes at any time scale, and six seconds more.
+    _alone(
+        causes_of_stores.the_long_term_store_is_gone,
+        warning("WarrenRemoteWriteFailing", 180, 150, remote_name="long-term"),
     ),
     # Drift, where it is watched.
     _alone(

@@ -54,6 +54,8 @@ PROMETHEUS = {
     "prometheus_notifications_errors_total",
     "prometheus_notifications_dropped_total",
     "prometheus_notifications_alertmanagers_discovered",
+    "prometheus_remote_storage_queue_highest_sent_timestamp_seconds",
+    "prometheus_remote_storage_samples_failed_total",
     "alertmanager_config_last_reload_successful",
     "alertmanager_notifications_failed_total",
 }
