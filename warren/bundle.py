@@ -1,16 +1,12 @@
 """Every file that goes into a container's configuration volume: text, certificates and secrets, with modes.
 
-Files reach the volumes as one archive on a helper's standard input, so that no secret stands in an
-argument, an environment or a world-readable place, and the owner inside is the service's user even
-where the caller is not root.
+`warren.volume_archive` says how they get there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +21,7 @@ from warren.secrets import Secrets
 from warren.state import State, write_atomically
 from warren.topology import Topology
 
-_PUBLIC, _PRIVATE, _FOLDER = 0o444, 0o400, 0o755
+_PUBLIC, _PRIVATE = 0o444, 0o400
 _LOCALHOST = ("localhost", "127.0.0.1", "::1")
 
 
@@ -115,7 +111,6 @@ def service_volumes(material: Material, *, grafana: bool) -> Iterable[Volume]:
     yield _alertmanager(material, variables)
     if material.topology.shipping.long_term:
         yield _victoriametrics(material)
-        yield Volume(name="victoriametrics-data", uid=65534, gid=65534, files={})
     yield _exporter(material)
     if material.topology.drift_user:
         yield _drift(material)
@@ -124,6 +119,8 @@ def service_volumes(material: Material, *, grafana: bool) -> Iterable[Volume]:
     # Empty, but owned by whom the service runs as: a new volume belongs to root.
     yield Volume(name="prometheus-data", uid=65534, gid=65534, files={})
     yield Volume(name="alertmanager-data", uid=65534, gid=65534, files={})
+    if material.topology.shipping.long_term:
+        yield Volume(name="victoriametrics-data", uid=65534, gid=65534, files={})
     if grafana:
         yield Volume(name="grafana-data", uid=472, gid=0, files={})
 
@@ -308,26 +305,3 @@ def _grafana(material: Material, variables: Mapping[str, Any]) -> Volume:
     for dashboard in sorted(checkout.path("dashboards", "generated").glob("*.json")):
         files[f"dashboards/{dashboard.name}"] = (dashboard.read_bytes(), _PUBLIC)
     return Volume(name="grafana-config", uid=472, gid=0, files=files)
-
-
-def archive(volumes: Iterable[Volume]) -> bytes:
-    """One tar archive with a folder per volume, owners and modes set; times are fixed."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for volume in volumes:
-            folders = {volume.name}
-            for path in volume.files:
-                parts = path.split("/")[:-1]
-                folders |= {"/".join([volume.name, *parts[:depth]]) for depth in range(1, len(parts) + 1)}
-            for folder in sorted(folders):
-                tar.addfile(_entry(folder, volume, _FOLDER, 0, tarfile.DIRTYPE))
-            for path, (content, mode) in sorted(volume.files.items()):
-                entry = _entry(f"{volume.name}/{path}", volume, mode, len(content), tarfile.REGTYPE)
-                tar.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def _entry(path: str, volume: Volume, mode: int, size: int, kind: bytes) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(path)
-    entry.uid, entry.gid, entry.mode, entry.size, entry.type = volume.uid, volume.gid, mode, size, kind
-    return entry

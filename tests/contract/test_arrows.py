@@ -42,6 +42,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
         "warren.stats",
         "warren.prometheus",
         "warren.bundle",
+        "warren.volume_archive",
     ),
     ("warren.context", "warren.plan", "warren.cluster"),
     ("warren.operate", "warren.demo"),

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from warren.bundle import Volume, archive
+from warren.bundle import Volume
 from warren.errors import NotReadyError
 from warren.process import Completed, Runner
 from warren.runtime import ownership
@@ -17,6 +17,7 @@ from warren.runtime.protocol import NodeState
 from warren.runtime.reasons import engine_error
 from warren.state import State
 from warren.topology import Topology
+from warren.volume_archive import archive
 from warren.wait import Clock, until
 
 _STATES = {

@@ -20,6 +20,7 @@ from warren.secrets import Secrets
 from warren.state import open_state
 from warren.topology import Topology
 from warren.topology_reader import load
+from warren.volume_archive import archive
 
 
 def opened(topology: Topology, base: Path) -> Material:
@@ -187,7 +188,7 @@ def test_boot_definitions_stay_as_they_were_imported(material: Material) -> None
 
 def test_archive_holds_every_file_with_owner_mode_and_folders_before_files(material: Material) -> None:
     wanted = list(bundle.node_volumes(material, "rmq1"))
-    with tarfile.open(fileobj=io.BytesIO(bundle.archive(wanted))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive(wanted))) as tar:
         entries = tar.getmembers()
         by_name = {entry.name: entry for entry in entries}
         for volume in wanted:
@@ -208,7 +209,7 @@ def test_archive_holds_every_file_with_owner_mode_and_folders_before_files(mater
 
 def test_archive_is_the_same_bytes_again(material: Material) -> None:
     wanted = list(bundle.node_volumes(material, "rmq1"))
-    assert bundle.archive(wanted) == bundle.archive(wanted)
+    assert archive(wanted) == archive(wanted)
 
 
 def test_data_volumes_belong_to_whom_the_service_runs_as(built: list[Volume]) -> None:

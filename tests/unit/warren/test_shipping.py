@@ -14,6 +14,7 @@ import bcrypt
 import pytest
 import yaml
 
+from dashboards.view.config import load_config
 from warren import bundle, imagebuild, render, shipping
 from warren.bundle import Material, Volume
 from warren.errors import BadInputsError, NotReadyError
@@ -423,6 +424,20 @@ def test_secrets_reach_who_needs_them_and_nobody_else(
     assert {(made[name].uid, made[name].gid) for name in made if name.startswith("victoria")} == {
         (65534, 65534)
     }
+
+
+def test_the_preview_reads_what_it_is_given(
+    volumes: tuple[Material, dict[str, Volume]], tmp_path: Path
+) -> None:
+    _, made = volumes
+    files = made["view-config"].files
+    (tmp_path / "view.json").write_bytes(files["view.json"][0])
+    store = load_config(tmp_path / "view.json").long_term
+    assert store is not None
+    assert (store.url, store.user) == ("https://victoriametrics:8428", "victoriametrics")
+    for path in (store.ca_file, store.password_file):
+        assert path is not None
+        assert path.name in files
 
 
 def test_every_file_that_prometheus_is_told_of_is_there(volumes: tuple[Material, dict[str, Volume]]) -> None:
