@@ -56,8 +56,13 @@ class Material:
 
 
 def prepare(material: Material) -> None:
-    """Make every secret and certificate that is not there yet; idempotent."""
+    """Make every secret and certificate that is not there yet; idempotent.
+
+    Raises NotReadyError, before anything is made, for a file of the owner's that cannot be used: later there
+    would be containers already that wait for it.
+    """
     topology, pki = material.topology, material.pki
+    shipping.files(topology, material.state)
     for user in topology.users:
         material.secrets.ensure(user.name)
     for name in (*secrets.service_accounts(long_term=topology.shipping.long_term), secrets.COOKIE):

@@ -385,6 +385,18 @@ def test_a_file_that_cannot_be_used_is_told_by_name(
     assert caught.value.where.startswith(str(state.secrets))
 
 
+def test_a_file_that_cannot_be_used_is_told_before_anything_is_made(
+    shipped: Data, read: Reader, state: State
+) -> None:
+    """`cluster up` prepares first: found out later, Prometheus would be made anew and not started."""
+    (state.secrets / "central.password").unlink()
+    pki = Pki(state.pki, datetime.now(UTC))
+    material = Material(topology=read(shipped), state=state, secrets=Secrets(state.secrets), pki=pki)
+    with pytest.raises(NotReadyError, match="is not there"):
+        bundle.prepare(material)
+    assert not (state.secrets / "operator").exists()
+
+
 @pytest.fixture
 def volumes(
     shipped: Data, read: Reader, state: State, monkeypatch: pytest.MonkeyPatch
