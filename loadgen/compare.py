@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -131,12 +132,16 @@ class Comparison:
 def compare(a: Sequence[LoadResult], b: Sequence[LoadResult], *, fail_if: Sequence[str] = ()) -> Comparison:
     """Compare two sides of at least one run each.
 
-    Raises BadInputError for a ``fail_if`` that cannot be read.
+    Raises BadInputError for a ``fail_if`` that cannot be read, and for a run that is given twice: the test
+    takes each for a repeat of its own.
     """
+    names = Counter(each.run_id for each in (*a, *b))
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise BadInputError(twice[0], "is given twice", "give each run once, on one side")
     limits = [read_limit(each) for each in fail_if]
     plain_a, plain_b = [each.to_dict() for each in a], [each.to_dict() for each in b]
-    names = [*FIGURES, *(each.figure for each in limits if each.figure not in FIGURES)]
-    rows = {name: row for name in names if (row := _row(name, plain_a, plain_b)) is not None}
+    figures = [*FIGURES, *(each.figure for each in limits if each.figure not in FIGURES)]
+    rows = {name: row for name in figures if (row := _row(name, plain_a, plain_b)) is not None}
     return Comparison(
         a_runs=tuple(each.run_id for each in a),
         b_runs=tuple(each.run_id for each in b),

@@ -32,7 +32,7 @@ def folders(given: str, runs: Path, *, holding: str) -> list[Path]:
 
 def results(given: str, runs: Path) -> list[Path]:
     """The result files called ``given``: a file, a folder of a run or of several, a run's id or a pattern;
-    several of them with commas between."""
+    several of them with commas between. Each once, however often it was named."""
     found: list[Path] = []
     for each in given.split(","):
         path = Path(each).expanduser()
@@ -42,7 +42,10 @@ def results(given: str, runs: Path) -> list[Path]:
             found += _below(path)
         else:
             found += [folder / RESULT for folder in folders(each, runs, holding=RESULT)]
-    return found
+    once: dict[Path, Path] = {}
+    for path in found:
+        once.setdefault(path.resolve(), path)
+    return list(once.values())
 
 
 def _below(folder: Path) -> list[Path]:

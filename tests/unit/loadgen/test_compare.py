@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loadgen import compare as comparing
+from loadgen import runs
 from loadgen.compare import Comparison, Row, compare
 from warren.errors import BadInputError
 from warren.results import Latencies, Ledger, LoadResult, Percentiles, Rates, Resources, Verdict
@@ -81,6 +83,21 @@ def test_too_few_repeats_are_said_to_show_nothing() -> None:
     assert any("3 and 3 runs cannot show significance" in note for note in found.notes)
     lone = compare(side("a", *BASE), side("b", 0.2))
     assert "one run on a side: no significance can be said" in lone.notes
+
+
+def test_run_that_is_given_twice_is_no_repeat() -> None:
+    one = side("a", *BASE)
+    for left, right in (([*one, one[0]], side("b", *WORSE)), (one, [*side("b", *WORSE), one[1]])):
+        with pytest.raises(BadInputError, match="given twice"):
+            compare(left, right)
+
+
+def test_run_that_two_patterns_name_is_read_once(tmp_path: Path) -> None:
+    for name in ("work-1", "work-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text("{}", encoding="utf-8")
+    found = runs.results(f"work-*,work-1,{tmp_path / 'work-2'}", tmp_path)
+    assert [path.parent.name for path in found] == ["work-1", "work-2"]
 
 
 def test_what_the_sides_do_not_share_is_said() -> None:
