@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import ssl
 import time
 from dataclasses import dataclass
@@ -15,6 +17,10 @@ from urllib3.connection import HTTPSConnection
 #: Cowboy's ``request_timeout``). A question of that moment is lost, and a scrape asks every five seconds.
 KEPT_FOR_S = 4.0
 
+#: An answer may take so many times as long as one read of it may: a node that sends a byte now and then would
+#: else hold whoever asked for ever.
+_WHOLE_TIMES = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpEndpoint:
@@ -26,8 +32,40 @@ class HttpEndpoint:
     server_name: str
 
 
+class _Until(io.RawIOBase):
+    """Reads from ``raw`` until a moment of the monotonic clock."""
+
+    def __init__(self, raw: io.RawIOBase, end_s: float) -> None:
+        self._raw, self._end_s = raw, end_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if time.monotonic() > self._end_s:
+            raise TimeoutError("the answer takes too long")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """One that has to come to its end in `_WHOLE_TIMES` the socket's time-out."""
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        patience_s = sock.gettimeout()
+        if patience_s is not None:
+            raw = self.fp.detach()
+            self.fp = io.BufferedReader(_Until(raw, time.monotonic() + _WHOLE_TIMES * patience_s))
+
+
 class _Kept(HTTPSConnection):
     """Counts as closed once idle for ``kept_for_s``, so that no question meets the broker's closing."""
+
+    response_class = _Answer
 
     def __init__(self, *args: Any, kept_for_s: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,7 +97,7 @@ def node_pool(
     kept_for_s: float = KEPT_FOR_S,
 ) -> urllib3.HTTPSConnectionPool:
     """Connections to one listener, up to ``maxsize`` of them kept while idle for less than ``kept_for_s``; a
-    request that fails is not sent again."""
+    request that fails is not sent again. ``timeout`` bounds each read, and thrice that the whole answer."""
     return _NodePool(
         endpoint.host,
         endpoint.port,

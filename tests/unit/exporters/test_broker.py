@@ -202,6 +202,16 @@ def test_a_node_that_answers_drop_by_drop_takes_no_workers_from_the_others(
     assert after.fresh
 
 
+def test_queues_are_asked_of_another_node_where_one_answers_drop_by_drop(
+    broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
+) -> None:
+    stubs[0].drips = "/api"
+    broker = broker_of()
+    broker.snapshot(1.5)
+    assert broker.snapshot(2.5).fresh
+    assert "/api/queues" in stubs[1].asked
+
+
 def test_rates_are_read_while_lengths_keep_the_broker_waiting(
     broker_of: Callable[..., HttpsBroker], stubs: tuple[StubNode, StubNode]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 import time
@@ -29,11 +30,24 @@ class Closing(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.answered_s = time.monotonic()
+        if self.path == "/drops":
+            self.drip()
+            return
         self.send_response(200)
         body = str(self.client_address[1]).encode()
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def drip(self) -> None:
+        """Five seconds of bytes, none of which is long in coming."""
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b".")
+                time.sleep(0.05)
 
     def log_message(self, *args: object) -> None:
         pass
@@ -78,3 +92,14 @@ def test_a_connection_that_was_idle_for_too_long_is_not_asked(place: tuple[HttpE
     first = ask(pool)
     time.sleep(CLOSES_AFTER_S * 1.5)
     assert ask(pool) != first
+
+
+def test_an_answer_that_comes_drop_by_drop_is_given_up(place: tuple[HttpEndpoint, Path]) -> None:
+    """No read of it ever takes long; the whole may take thrice what a read may."""
+    endpoint, ca = place
+    pool = node_pool(endpoint, ca=ca, timeout=urllib3.Timeout(connect=5, read=0.3))
+    began = time.monotonic()
+    with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        pool.request("GET", "/drops")
+    assert 0.3 < time.monotonic() - began < 2.5
+    assert ask(pool)
