@@ -52,6 +52,8 @@ def merge(folders: Sequence[Path], out: Path) -> LoadResult:
     Raises BadInputError when the folders are not each part of one run exactly once, or ``out`` is there.
     """
     parts = check([(folder, measured.read(folder)) for folder in folders])
+    for folder in parts:
+        _read_ledger(folder)
     try:
         (out / _LEDGER).mkdir(mode=0o700, parents=True)
     except OSError as error:
@@ -62,6 +64,15 @@ def merge(folders: Sequence[Path], out: Path) -> LoadResult:
     run, timing = _joined(list(parts.values()), out), _timing(list(parts.values()))
     measured.write(run, timing, out, clock_offset_ns=first.clock_offset_ns)
     return conclude(run, roster.expectation(run.spec), timing)
+
+
+def _read_ledger(folder: Path) -> None:
+    """Read a part's ledger once before anything is made, so that a damaged one leaves nothing behind. Raises
+    BadInputError, naming the file."""
+    ledger = folder / _LEDGER
+    if not ledger.is_dir():
+        raise BadInputError(str(ledger), "is not there", "bring the whole folder of the run")
+    read_evidence(ledger)
 
 
 def check(found: Sequence[tuple[Path, Measured]]) -> Mapping[Path, Measured]:

@@ -134,6 +134,21 @@ def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:
         merge.merge([tmp_path], tmp_path / "out")
 
 
+@pytest.mark.parametrize("damage", ["gone", "empty"])
+def test_part_without_a_whole_ledger_is_refused_and_leaves_nothing(
+    ran: Path, tmp_path: Path, damage: str
+) -> None:
+    other = tmp_path / "part0"
+    shutil.copytree(ran / "part0", other)
+    if damage == "gone":
+        shutil.rmtree(other / "ledger")
+    else:
+        next((other / "ledger").glob("*.log")).write_bytes(b"")
+    with pytest.raises(BadInputError, match="part0/ledger"):
+        merge.merge([other, *folders(ran)[1:]], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_folder_that_is_there_is_not_overwritten(ran: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "ledger").mkdir(parents=True)
     with pytest.raises(BadInputError, match="cannot be made"):
