@@ -184,7 +184,8 @@ class Run:
     def _deserted(self) -> str:
         """Says so where nobody takes from a queue any more: what waits there is not lost."""
         taking = {member.role for name in self._consumers if (member := self._fleet.members[name]).linked}
-        left = [role for role in self.spec.takers if role.does != "replay" and role.name not in taking]
+        wanted = [role for role in self.spec.takers if role.does in ("work", "finish")]
+        left = [role for role in wanted if role.name not in taking]
         return f"nobody was connected to take from {left[0].queue}" if left else ""
 
     def _settle(self) -> None:

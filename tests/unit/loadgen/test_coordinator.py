@@ -231,6 +231,18 @@ def test_drain_that_was_skipped_calls_nothing_lost(tmp_path: Path) -> None:
     assert "it was skipped: 1 confirmed messages are unaccounted for" in "; ".join(found.reasons)
 
 
+def test_holder_that_was_released_leaves_loss_what_it_is(tmp_path: Path) -> None:
+    script = _CONFIRMS_ONE + (
+        "if spec['name'] == 'h-0':\n"
+        "    say(type='ready', where='a:1'); hear(); hear(); say(type='end'); sys.exit()\n"
+        "work()"
+    )
+    holds = ConsumerRole(name="h", user="u", queue="held", does="hold")
+    rig = Rig(tmp_path, script, drain_silence_s=0.2, consumers=(*SPEC.consumers, holds))
+    found = rig.judged()
+    assert (found.verdict, found.ledger.lost) == (Verdict.FAILED, 1)
+
+
 def test_queue_that_nobody_is_left_to_take_from_loses_nothing(tmp_path: Path) -> None:
     script = _CONFIRMS_ONE + (
         "if spec['role'] == 'consumer':\n"
