@@ -234,7 +234,10 @@ def read_log(path: Path) -> LogPart:
     """Read one log; raises BadInputError when it is none."""
     raw = path.read_bytes()
     meaning = _meaning(raw[:HEADER_BYTES], path)
-    return LogPart(meaning=meaning, events=tuple(_events(raw[HEADER_BYTES:])))
+    try:
+        return LogPart(meaning=meaning, events=tuple(_events(raw[HEADER_BYTES:])))
+    except ValueError as error:
+        raise BadInputError(str(path), f"holds an event of no kind that is known: {error}") from error
 
 
 def _events(raw: bytes) -> Iterator[Event]:

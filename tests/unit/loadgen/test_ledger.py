@@ -125,6 +125,17 @@ def test_log_that_could_not_be_written_to_its_end_is_an_error(tmp_path: Path) ->
     assert [event.seq for event in read_log(tmp_path / "l").events] == [1]
 
 
+def test_log_with_an_event_of_another_version_is_refused_by_name(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "l", {})
+    log.add(Kind.NACKED, 0, 1, 1)
+    log.close()
+    raw = bytearray((tmp_path / "l").read_bytes())
+    raw[HEADER_BYTES] = 250
+    (tmp_path / "l").write_bytes(raw)
+    with pytest.raises(BadInputError, match="/l: holds an event"):
+        read_log(tmp_path / "l")
+
+
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"x" * HEADER_BYTES, b'{"schema": 2}\n'])
 def test_other_files_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "strange"
