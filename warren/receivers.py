@@ -12,7 +12,8 @@ Alertmanager's own terms (https://prometheus.io/docs/alerting/latest/configurati
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,8 @@ from warren.topology import Topology
 BY_SEVERITY = ("critical", "warning", "info")
 NOBODY = "nobody"
 _OTHERS_MAY_READ = 0o077
+
+Fault = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +67,41 @@ def _mappings(data: Mapping[Any, Any], key: str) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _faults(found: Receivers, data: Mapping[Any, Any]) -> Iterator[tuple[str, str, str]]:
+def _faults(found: Receivers, data: Mapping[Any, Any]) -> Iterator[Fault]:
+    yield from _no_list("receivers", data.get("receivers"), found.receivers)
     for key, rows in (("receivers", found.receivers), ("routes", found.routes)):
-        given = data.get(key) or []
-        if not isinstance(given, list) or len(given) != len(rows):
-            yield key, "must be a list of mappings", "see Alertmanager's own documentation"
-    names = [str(row.get("name", "")) for row in found.receivers]
+        for place, row in enumerate(rows):
+            if not _is_json(row):
+                yield f"{key}[{place}]", "holds what JSON has not", "put dates and numbered keys in quotes"
+    names = [row.get("name", "") for row in found.receivers]
     for place, name in enumerate(names):
-        if not name or name == NOBODY or name in names[:place]:
-            yield (
-                f"receivers[{place}].name",
-                f"{name!r} is no name for it",
-                "give each its own, and not 'nobody'",
-            )
-    known = {NOBODY, *BY_SEVERITY, *names}
-    for place, route in enumerate(found.routes):
+        if not isinstance(name, str) or not name or name == NOBODY or name in names[:place]:
+            what = f"{name!r} is no name for it"
+            yield f"receivers[{place}].name", what, "give each its own, as text, and not 'nobody'"
+    yield from _routes("routes", data.get("routes"), [NOBODY, *BY_SEVERITY, *names])
+
+
+def _routes(path: str, given: Any, known: Sequence[Any]) -> Iterator[Fault]:
+    """Of a list of routes, and of those below each."""
+    rows = _mappings({"routes": given}, "routes")
+    yield from _no_list(path, given, rows)
+    for place, route in enumerate(rows):
         if route.get("receiver", NOBODY) not in known:
             said = f"no receiver {route['receiver']!r} is known"
-            yield f"routes[{place}].receiver", said, f"known: {', '.join(sorted(known))}"
+            yield f"{path}[{place}].receiver", said, f"known: {', '.join(sorted(map(str, known)))}"
+        yield from _routes(f"{path}[{place}].routes", route.get("routes"), known)
+
+
+def _no_list(path: str, given: Any, rows: Sequence[Any]) -> Iterator[Fault]:
+    given = given or []
+    if not isinstance(given, list) or len(given) != len(rows):
+        yield path, "must be a list of mappings", "see Alertmanager's own documentation"
+
+
+def _is_json(row: Mapping[Any, Any]) -> bool:
+    """Whether the template can write it as it stands: it does so as JSON, with sorted keys."""
+    try:
+        json.dumps(row, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True

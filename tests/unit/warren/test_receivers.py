@@ -70,6 +70,13 @@ def test_a_file_that_others_may_read_is_refused(named: Topology, state: State) -
         ("receivers: [{name: a}, {name: a}]", "receivers[1].name"),
         ("routes: [{receiver: team}]", "routes[0].receiver: no receiver 'team'"),
         ("receiver: []", "receiver: unknown key"),
+        ("receivers: [{name: 5}]", "receivers[0].name: 5 is no name"),
+        ("receivers: [{name: [a]}]", "receivers[0].name: ['a'] is no name"),
+        ("receivers: [{name: a, since: 2024-01-01}]", "receivers[0]: holds what JSON has not"),
+        ("receivers: [{name: a, 5: b}]", "receivers[0]: holds what JSON has not"),
+        ("routes: [{receiver: [critical]}]", "routes[0].receiver: no receiver ['critical']"),
+        ("routes: [{routes: [{receiver: team}]}]", "routes[0].routes[0].receiver: no receiver 'team'"),
+        ("routes: [{routes: team}]", "routes[0].routes: must be a list"),
     ],
 )
 def test_a_fault_is_named_and_the_file_is_refused(
