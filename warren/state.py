@@ -88,7 +88,8 @@ class State:
 
     @contextmanager
     def lock(self, what: str) -> Iterator[None]:
-        """Hold the cluster for one change at a time; raises NotReadyError while another command holds it."""
+        """Hold the cluster for one change at a time; raises NotReadyError while another command holds it, or
+        when one has removed the folder since it was opened."""
         with self._lock_file() as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,7 +108,12 @@ class State:
                 handle.truncate(0)  # whoever finds it locked next must not read this holder's name
 
     def _lock_file(self) -> IO[str]:
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self.root / "lock", flags, 0o600)
+        except FileNotFoundError as error:
+            what = "is gone: another command has removed the cluster"
+            raise NotReadyError(str(self.root), what, "make cluster-up brings up a new one") from error
         return os.fdopen(descriptor, "a+", encoding="utf-8")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -115,3 +116,11 @@ def test_atomic_write_sets_the_mode_before_the_content_can_be_read(
     write_atomically(tmp_path / "secret", b"x", mode=0o400)
     assert seen == [0o400]
     assert mode(tmp_path / "secret") == 0o400
+
+
+def test_state_that_another_command_has_removed_meanwhile_is_told(tmp_path: Path) -> None:
+    """As while `destroy` waited for its answer and another one was faster."""
+    state = open_state("lab", {"WARREN_STATE": str(tmp_path)})
+    shutil.rmtree(state.root)
+    with pytest.raises(NotReadyError, match="is gone"), state.lock("warren cluster destroy"):
+        pytest.fail("there is nothing to hold")
