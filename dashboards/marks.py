@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.house import DATASOURCE
-from dashboards.queries import NODE, RECORDED, answers
+from dashboards.queries import EXPORTER, NODE, RECORDED, answers
 from exporters import names as exported
 from loadgen import names as load
 
@@ -16,9 +16,9 @@ from loadgen import names as load
 _STARTED_S = 30
 
 #: Faults in force, by kind and target.
-FAULTS = f"(max by (fault, target) ({exported.FAULT_ACTIVE.name}{{{RECORDED}}}) > 0)"
+FAULTS = f"(max by (fault, target) ({exported.FAULT_ACTIVE.name}{{{EXPORTER}}}) > 0)"
 #: How many; nothing where nothing is told of faults, which is no proof that there are none.
-IN_FORCE = f"max({exported.FAULTS_OPEN.name}{{{RECORDED}}})"
+IN_FORCE = f"max({exported.FAULTS_OPEN.name}{{{EXPORTER}}})"
 
 
 def every() -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ def test_series_of_a_part_that_began_later_are_moved() -> None:
 
 def test_rates_are_over_the_time_of_all() -> None:
     found = joined(part("first"), part("later", start_s=110))
-    assert (found.rates.published_per_s, found.rates.consumed_per_s) == (1.0, round(40 / 30, 1))
+    assert (found.rates.published_per_s, found.rates.consumed_per_s) == (1.0, round(40 / 30, 3))
 
 
 def test_longest_silence_and_all_failed_publishes_are_told() -> None:
