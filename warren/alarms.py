@@ -18,8 +18,9 @@ from warren.topology import Topology
 Resource = Literal["memory", "disk"]
 RESOURCES: tuple[Resource, ...] = ("memory", "disk")
 _SET: Mapping[Resource, str] = {"memory": "set_vm_memory_high_watermark", "disk": "set_disk_free_limit"}
-#: Below what any node uses, and beyond what any disk has free.
-_IMPOSSIBLE: Mapping[Resource, tuple[str, ...]] = {"memory": ("absolute", "1MB"), "disk": ("1000TB",)}
+#: Below what any node uses, and beyond what any disk has free: a petabyte, in bytes, for the tool knows no TB.
+_IMPOSSIBLE: Mapping[Resource, tuple[str, ...]] = {"memory": ("absolute", "1MB"), "disk": (str(10**15),)}
+_MIB = 1024 * 1024
 #: The broker's tool boots an Erlang machine of its own, on a busy machine slowly.
 _TOOL_S = 60.0
 
@@ -32,7 +33,7 @@ def provoke(runtime: Runtime, node: str, resource: Resource) -> None:
 def lift(runtime: Runtime, topology: Topology, node: str, resource: Resource) -> None:
     """Set the topology's own limit, whatever it is now. Raises NotReadyError when the tool fails."""
     broker = topology.broker
-    own = {"memory": str(broker.memory_watermark), "disk": f"{broker.disk_free_limit_mib}MiB"}[resource]
+    own = {"memory": str(broker.memory_watermark), "disk": str(broker.disk_free_limit_mib * _MIB)}[resource]
     _set(runtime, node, resource, (own,))
 
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from loadgen.acting import MemoryAlarm
-from warren import bundle
+from warren import alarms, bundle
 from warren import cluster as cluster_engine
 from warren.bundle import Volume
 
@@ -140,19 +140,15 @@ def memory_alarm_under_load(cluster: ClusterUnderTest) -> Began:
             end_load(run)
 
 
-def _disk_limit(cluster: ClusterUnderTest, node: str, limit: str) -> None:
-    tool(cluster, node, "rabbitmqctl", "set_disk_free_limit", limit)
-
-
 @contextmanager
 def disk_alarm(cluster: ClusterUnderTest) -> Began:
     node = cluster.topology.nodes[0].name
     began = now_s()
-    _disk_limit(cluster, node, "1000TB")
+    alarms.provoke(cluster.runtime, node, "disk")
     try:
         yield began
     finally:
-        _disk_limit(cluster, node, f"{cluster.topology.broker.disk_free_limit_mib}MiB")
+        alarms.lift(cluster.runtime, cluster.topology, node, "disk")
 
 
 @contextmanager
@@ -162,13 +158,13 @@ def a_disk_fills(cluster: ClusterUnderTest, node: str = "rmq1") -> Began:
     ended = threading.Event()
     more = f"dd if=/dev/zero bs=1M count=10 oflag=append conv=notrunc of={_FILL} 2>/dev/null"
     began = now_s()
-    _disk_limit(cluster, node, f"{int(free / _MIB) - 3000}MiB")
+    tool(cluster, node, "rabbitmqctl", "set_disk_free_limit", str(int(free) - 3000 * _MIB))
     try:
         with repeating(lambda: str(tool(cluster, node, "sh", "-c", more)), ended, every_s=5):
             yield began
     finally:
         tool(cluster, node, "rm", "-f", _FILL)
-        _disk_limit(cluster, node, f"{cluster.topology.broker.disk_free_limit_mib}MiB")
+        alarms.lift(cluster.runtime, cluster.topology, node, "disk")
 
 
 @contextmanager

@@ -61,7 +61,7 @@ RUNNING_ON = {
     "bandwidth": ["--set", "rate_kbit=64"],
     "cpu": ["--set", "cores_count=0.05"],
 }
-SHORT = ("partition", "disk-alarm")
+SHORT = ("disk-alarm",)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,7 @@ def test_leader_of_a_queue_is_found_struck_and_replaced(
     assert leader() != victim
 
 
+@pytest.mark.full
 def test_held_fault_ends_by_itself_and_its_frozen_leader_is_replaced(
     cluster: ClusterUnderTest, journal: Journal, leader: Callable[[], str]
 ) -> None:
@@ -207,7 +208,7 @@ def test_interrupted_driver_heals_before_it_ends(
     assert open_faults(journal) == ()
 
 
-@pytest.mark.parametrize("fault", ["kill", "pause"])
+@pytest.mark.parametrize("fault", ["kill", pytest.param("pause", marks=pytest.mark.full)])
 def test_deleted_journal_is_made_up_for_by_what_can_be_seen(
     cluster: ClusterUnderTest, journal: Journal, fault: str
 ) -> None:

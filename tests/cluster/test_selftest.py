@@ -44,6 +44,7 @@ def test_every_wrong_gives_exactly_its_class(
     assert cluster.context.run(listing, timeout_s=20).stdout == ""
 
 
+@pytest.mark.full
 def test_frozen_second_is_in_the_reported_latencies(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     found = selftest(cluster, tmp_path, "--coordinated-omission", timeout_s=240)
     assert [row["kind"] for row in found["rows"]] == ["confirm", "end_to_end"]

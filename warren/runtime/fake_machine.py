@@ -47,7 +47,7 @@ def _broker(machine: dict[str, Any], argv: Sequence[str]) -> str:
     kind = {"set_vm_memory_high_watermark": "memory", "set_disk_free_limit": "disk"}.get(argv[0])
     if kind is not None:
         others = [each for each in machine["alarms"] if each != kind]
-        machine["alarms"] = [*others, kind] if argv[-1] in ("1MB", "1000TB") else others
+        machine["alarms"] = [*others, kind] if argv[-1] in ("1MB", str(10**15)) else others
     elif argv[:1] == ["eval"] and "get_local_alarms" in argv[1]:
         return str([f"{{{{resource_limit,{each},rabbit@here}},[]}}" for each in machine["alarms"]])
     return ""
