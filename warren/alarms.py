@@ -18,7 +18,7 @@ from warren.topology import Topology
 Resource = Literal["memory", "disk"]
 RESOURCES: tuple[Resource, ...] = ("memory", "disk")
 _SET: Mapping[Resource, str] = {"memory": "set_vm_memory_high_watermark", "disk": "set_disk_free_limit"}
-#: Below what any node uses, and beyond what any disk has free: a petabyte, in bytes, for the tool knows no TB.
+#: Below what any node uses, and beyond what any disk has free: a petabyte in bytes, for the tool knows no TB.
 _IMPOSSIBLE: Mapping[Resource, tuple[str, ...]] = {"memory": ("absolute", "1MB"), "disk": (str(10**15),)}
 _MIB = 1024 * 1024
 #: The broker's tool boots an Erlang machine of its own, on a busy machine slowly.
