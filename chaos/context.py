@@ -28,7 +28,8 @@ class Broker(Protocol):
         node is frozen, when the management API waits for that one's answer."""
 
     def alarms(self) -> Mapping[str, frozenset[str]]:
-        """Which resource alarms, ``memory`` and ``disk``, each running node has; up to 5 s old."""
+        """Which resource alarms, ``memory`` and ``disk``, each running node has now; without any node where
+        the cluster has none."""
 
     def quorum_critical(self, node: str) -> bool:
         """Whether a queue or the metadata store would lose its majority with ``node``."""

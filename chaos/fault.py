@@ -58,8 +58,8 @@ class Parameter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Where faults act: the nodes' runtime, what the topology says of them, monotonic and wall time, and the
-    line to the user. ``alarms`` tells which nodes have which alarms, as the management API sees it; it raises
-    NotReadyError where that cannot be asked."""
+    line to the user. ``alarms`` tells which nodes have which alarms; it raises NotReadyError where that
+    cannot be asked."""
 
     runtime: Runtime
     topology: Topology

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from chaos.context import ChaosContext
 from chaos.watchdog import Watchdog
-from warren import cluster, process
+from warren import alarms, cluster, process
 from warren.context import Context
 from warren.errors import NotReadyError
 from warren.journal import Journal
 from warren.management import ManagementClient
 from warren.management_facts import queue as read_queue
 from warren.operate import options
-from warren.runtime.protocol import Runtime
+from warren.runtime.protocol import NodeState, Runtime
 
 #: One call of a broker tool on a busy machine.
 _TOOL_S = 10.0
@@ -49,11 +49,10 @@ class ManagementBroker:
         return _node_of(found[1] if found else None, vhost, queue)
 
     def alarms(self) -> dict[str, frozenset[str]]:
-        found = {}
-        for node in self.management.nodes():
-            on = {"memory": node.mem_alarm, "disk": node.disk_alarm}
-            found[node.name.partition("@")[2]] = frozenset(each for each, rings in on.items() if rings)
-        return found
+        if self.management.alarms().passed:
+            return {}
+        running = [node for node, state in self.runtime.states().items() if state is NodeState.RUNNING]
+        return {node: alarms.ringing(self.runtime, node) for node in running}
 
     def quorum_critical(self, node: str) -> bool:
         return not self.management.not_quorum_critical(node).passed

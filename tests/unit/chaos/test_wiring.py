@@ -9,6 +9,7 @@ from warren.errors import NotReadyError
 from warren.management_facts import HealthCheck
 from warren.process import Completed
 from warren.runtime.fake import FakeRuntime
+from warren.runtime.protocol import NodeState
 
 
 class FakeManagement:
@@ -32,6 +33,9 @@ class FakeManagement:
 
     def not_quorum_critical(self, node: str) -> HealthCheck:
         return HealthCheck(node=node, check="node-is-quorum-critical", passed=self.passed, reason="")
+
+    def alarms(self) -> HealthCheck:
+        return HealthCheck(node="rmq1", check="alarms", passed=self.passed, reason="")
 
 
 class AnyCommand(FakeRuntime):
@@ -93,3 +97,16 @@ def test_node_is_critical_when_its_health_check_fails(runtime: AnyCommand, passe
     management = FakeManagement(None)
     management.passed = passed
     assert broker(management, runtime).quorum_critical("rmq1") is not passed
+
+
+def test_alarms_are_asked_of_the_nodes_only_where_there_is_one(runtime: AnyCommand) -> None:
+    """The management API says at once that there is one, and five seconds later on which node."""
+    management = FakeManagement(None)
+    runtime.put("rmq3", NodeState.PAUSED)
+    runtime.done = Completed(
+        argv=(), returncode=0, stdout="[{{resource_limit,disk,rabbit@rmq2},[]}]", stderr=""
+    )
+    management.passed = True
+    assert broker(management, runtime).alarms() == {}
+    management.passed = False
+    assert broker(management, runtime).alarms() == dict.fromkeys(("rmq1", "rmq2"), frozenset({"disk"}))
