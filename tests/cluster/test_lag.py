@@ -78,9 +78,9 @@ class Case:
 CASES = {
     "steady": Case(phases=({"steady": 200, "for": "40s"},)),
     "stopped-and-drained": Case(
-        phases=({"steady": 200, "for": "50s"},),
+        phases=({"steady": 200, "for": "54s"},),
         work_time_s=0.005,
-        slow={"from_s": 3, "for_s": 20, "work_time_s": 3},
+        slow={"from_s": 3, "for_s": 22, "work_time_s": 3},
     ),
     "drained-at-once": Case(
         phases=({"steady": 200, "for": "48s"},),
