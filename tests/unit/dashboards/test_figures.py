@@ -53,7 +53,7 @@ def test_a_node_that_answers_one_job_of_several_answers(tmp_path: Path) -> None:
 @needs_promtool
 def test_a_fault_is_marked_while_it_is_in_force_and_no_longer(tmp_path: Path) -> None:
     series = {
-        'warren_fault_active{cluster="w",fault="kill",target="a",instance="i"}': "0x20 1x40 0x200",
+        'warren_fault_active{cluster="w",job="exporter",fault="kill",target="a"}': "0x20 1x40 0x200",
     }
     check(tmp_path, made(FAULTS), series, [('{fault="kill",target="a"}', 1)], at="2m30s")
     check(tmp_path, made(FAULTS), series, [], at="10m")
