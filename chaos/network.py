@@ -8,11 +8,11 @@ network ends and the table with it. https://wiki.nftables.org/wiki-nftables/inde
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.fault import Facts, Parameter, Site, alive_where
+from chaos.fault import Args, Facts, Parameter, Site, alive_where
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
 from warren.process import Completed
@@ -85,6 +85,43 @@ def _matches(cut: Cut, end: str, ports: Ports, peers: Collection[str]) -> list[s
     return [f"{who}tcp dport {{ {listed} }}", f"{who}tcp sport {{ {listed} }}"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketFault:
+    """A fault that throws packets away; chaos/faults/ names each. ``cut`` makes of a fault's settings what
+    its table does. Tables look alike, so one fault, which ``finds`` them, does it for all."""
+
+    summary: str
+    own: Mapping[str, Parameter]
+    cut: Callable[[Args], Cut]
+    finds: bool = False
+    takes_down: bool = True
+    is_silent: bool = True
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {"traffic": TRAFFIC, "direction": DIRECTION, **self.own}
+
+    def before(self, site: Site, target: str) -> Facts:
+        return address(site, target)
+
+    def inject(self, site: Site, fault: Journaled) -> None:
+        insert(site, fault, self.cut(fault.args))
+
+    def prove(self, site: Site, fault: Journaled) -> Facts:
+        return prove(site, fault)
+
+    def heal(self, site: Site, fault: Journaled) -> Facts:
+        return remove(site, fault)
+
+    def residue(self, site: Site) -> tuple[str, ...]:
+        return struck(site) if self.finds else ()
+
+
+def address(site: Site, target: str) -> Facts:
+    """Whom the fault strikes, as the network knows it."""
+    return {"address": site.runtime.network_address(target)}
+
+
 def insert(site: Site, fault: Journaled, cut: Cut) -> None:
     """Put the fault's table into its target's network; raises NotReadyError when nft refuses it."""
     peers = [
@@ -93,7 +130,7 @@ def insert(site: Site, fault: Journaled, cut: Cut) -> None:
         if node != fault.target and state in (NodeState.RUNNING, NodeState.PAUSED)
     ]
     text = ruleset(table_name(fault), cut, ports=site.topology.ports, peers=peers)
-    _checked(fault.target, _nft(site, fault.target, "-f", "-", stdin=text.encode()))
+    run_tool(site, fault.target, "nft", "-f", "-", stdin=text.encode())
 
 
 def prove(site: Site, fault: Journaled) -> Facts:
@@ -106,7 +143,7 @@ def prove(site: Site, fault: Journaled) -> Facts:
 
 def count(site: Site, fault: Journaled) -> tuple[int, int]:
     """Packets and bytes that met the fault's table; raises NotReadyError where there is no such table."""
-    done = _checked(fault.target, _nft(site, fault.target, "-j", "list", "table", "inet", table_name(fault)))
+    done = run_tool(site, fault.target, "nft", "-j", "list", "table", "inet", table_name(fault))
     counters = [
         part["counter"]
         for entry in json.loads(done.stdout)["nftables"]
@@ -122,9 +159,7 @@ def remove(site: Site, fault: Journaled) -> Facts:
         return {"table": "ended with the node's process"}
     mine = [table_name(fault)] if fault.begun_at is not None else _tables(site, fault.target)
     for name in mine:
-        done = _nft(site, fault.target, "delete", "table", "inet", name)
-        if not done.ok and not any(word in done.stderr for word in _GONE):
-            _checked(fault.target, done)
+        run_tool(site, fault.target, "nft", "delete", "table", "inet", name, gone=_GONE)
     left = set(mine) & set(_tables(site, fault.target))
     if left:
         raise NotReadyError(fault.target, f"still has {', '.join(sorted(left))}")
@@ -137,22 +172,18 @@ def struck(site: Site) -> tuple[str, ...]:
 
 
 def _tables(site: Site, node: str) -> list[str]:
-    done = _checked(node, _nft(site, node, "-j", "list", "tables"))
+    done = run_tool(site, node, "nft", "-j", "list", "tables")
     entries: list[dict[str, Any]] = json.loads(done.stdout)["nftables"]
     names = [str(entry["table"]["name"]) for entry in entries if "table" in entry]
     return [name for name in names if name.startswith(PREFIX)]
 
 
-def _nft(site: Site, node: str, *argv: str, stdin: bytes | None = None) -> Completed:
-    return site.runtime.in_network(node, ["nft", *argv], timeout_s=_TOOL_S, stdin=stdin)
-
-
-def _checked(node: str, done: Completed) -> Completed:
-    if not done.ok:
-        raise NotReadyError(node, f"nft: {done.last_line()}")
+def run_tool(
+    site: Site, node: str, *argv: str, stdin: bytes | None = None, gone: Collection[str] = ()
+) -> Completed:
+    """Run ``nft`` or ``tc`` on a node's network; raises NotReadyError when it fails, but for saying one of
+    the words in ``gone``: what was to be removed is not there."""
+    done = site.runtime.in_network(node, list(argv), timeout_s=_TOOL_S, stdin=stdin)
+    if not done.ok and not any(word in done.stderr for word in gone):
+        raise NotReadyError(node, f"{argv[0]}: {done.last_line()}")
     return done
-
-
-def parameters(**others: Parameter) -> dict[str, Parameter]:
-    """What every fault of packets takes, and ``others``."""
-    return {"traffic": TRAFFIC, "direction": DIRECTION, **others}

@@ -16,7 +16,6 @@ from warren.runtime.protocol import Runtime
 from warren.topology import Topology
 
 Resource = Literal["memory", "disk"]
-RESOURCES: tuple[Resource, ...] = ("memory", "disk")
 _SET: Mapping[Resource, str] = {"memory": "set_vm_memory_high_watermark", "disk": "set_disk_free_limit"}
 #: Below what any node uses, and beyond what any disk has free: a petabyte in bytes, for the tool knows no TB.
 _IMPOSSIBLE: Mapping[Resource, tuple[str, ...]] = {"memory": ("absolute", "1MB"), "disk": (str(10**15),)}

@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chaos import network
 from chaos.fault import Facts, Parameter, Site, alive_where
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
-from warren.process import Completed
 from warren.runtime.protocol import NodeState
 
 _INTERFACE = "eth0"
 #: Ours, and nobody else's: a queueing of another handle is never replaced by healing.
 _HANDLE = "57a1:"
-_TOOL_S = 30.0
 #: What may leave at once, at least: a packet of the largest size, and a tick's worth at a gigabit.
 _BURST_BYTES = 32_000
 _WAITS_MS = 400
@@ -40,13 +39,13 @@ class Bandwidth:
     is_silent: bool = True
 
     def before(self, site: Site, target: str) -> Facts:
-        return {"address": site.runtime.network_address(target)}
+        return network.address(site, target)
 
     def inject(self, site: Site, fault: Journaled) -> None:
         rate = f"{float(fault.args['rate_kbit']):g}kbit"
         limits = ("rate", rate, "burst", str(_BURST_BYTES), "latency", f"{_WAITS_MS}ms")
-        _checked(fault.target, _tc(site, fault.target, "qdisc", "replace", "dev", _INTERFACE, "root",
-                                   "handle", _HANDLE, "tbf", *limits))  # fmt: skip
+        where = ("dev", _INTERFACE, "root", "handle", _HANDLE)
+        network.run_tool(site, fault.target, "tc", "qdisc", "replace", *where, "tbf", *limits)
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
         found = _ours(site, fault.target)
@@ -57,9 +56,8 @@ class Bandwidth:
     def heal(self, site: Site, fault: Journaled) -> Facts:
         if site.state(fault.target) is NodeState.STOPPED:
             return {"limit": "ended with the node's process"}
-        gone = _tc(site, fault.target, "qdisc", "del", "dev", _INTERFACE, "root", "handle", _HANDLE)
-        if not gone.ok and not any(word in gone.stderr for word in _GONE):
-            _checked(fault.target, gone)
+        where = ("dev", _INTERFACE, "root", "handle", _HANDLE)
+        network.run_tool(site, fault.target, "tc", "qdisc", "del", *where, gone=_GONE)
         if _ours(site, fault.target) is not None:
             raise NotReadyError(fault.target, "is still held to a rate")
         return {"limit": "taken away"}
@@ -69,19 +67,9 @@ class Bandwidth:
 
 
 def _ours(site: Site, node: str) -> dict[str, Any] | None:
-    done = _checked(node, _tc(site, node, "-s", "-j", "qdisc", "show", "dev", _INTERFACE))
+    done = network.run_tool(site, node, "tc", "-s", "-j", "qdisc", "show", "dev", _INTERFACE)
     shown: list[dict[str, Any]] = json.loads(done.stdout or "[]")
     return next((each for each in shown if each.get("handle") == _HANDLE), None)
-
-
-def _tc(site: Site, node: str, *argv: str) -> Completed:
-    return site.runtime.in_network(node, ["tc", *argv], timeout_s=_TOOL_S)
-
-
-def _checked(node: str, done: Completed) -> Completed:
-    if not done.ok:
-        raise NotReadyError(node, f"tc: {done.last_line()}")
-    return done
 
 
 FAULT = Bandwidth()

@@ -7,46 +7,19 @@ once. https://www.rabbitmq.com/docs/partitions, https://www.rabbitmq.com/docs/ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from chaos.fault import Args, Parameter
+from chaos.network import Cut, PacketFault
 
-from chaos import network
-from chaos.fault import Facts, Parameter, Site
-from warren.journal import Fault as Journaled
+_VERDICTS = {"drop": "drop", "refuse": "reject with tcp reset"}
 
 
-def _parameters() -> Mapping[str, Parameter]:
-    how = Parameter(default="drop", choices=("drop", "refuse"), help="in silence, or by a TCP reset")
-    return network.parameters(how=how)
+def _cut(args: Args) -> Cut:
+    return Cut(traffic=args["traffic"], direction=args["direction"], verdict=_VERDICTS[args["how"]])
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
-    summary: str = "cut the node off; heal deletes the packet filter"
-    parameters: Mapping[str, Parameter] = field(default_factory=_parameters)
-    takes_down: bool = True
-    is_silent: bool = True
-
-    def before(self, site: Site, target: str) -> Facts:
-        return {"address": site.runtime.network_address(target)}
-
-    def inject(self, site: Site, fault: Journaled) -> None:
-        cut = network.Cut(
-            traffic=fault.args["traffic"],
-            direction=fault.args["direction"],
-            verdict={"drop": "drop", "refuse": "reject with tcp reset"}[fault.args["how"]],
-        )
-        network.insert(site, fault, cut)
-
-    def prove(self, site: Site, fault: Journaled) -> Facts:
-        return network.prove(site, fault)
-
-    def heal(self, site: Site, fault: Journaled) -> Facts:
-        return network.remove(site, fault)
-
-    def residue(self, site: Site) -> tuple[str, ...]:
-        """Of every fault that throws packets away: their tables look alike."""
-        return network.struck(site)
-
-
-FAULT = Partition()
+FAULT = PacketFault(
+    summary="cut the node off; heal deletes the packet filter",
+    own={"how": Parameter(default="drop", choices=tuple(_VERDICTS), help="in silence, or by a TCP reset")},
+    cut=_cut,
+    finds=True,
+)
