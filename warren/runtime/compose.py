@@ -101,12 +101,10 @@ class ComposeRuntime:
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
     ) -> Completed:
         """In a container of its own that joins the node's network: the right to use the engine suffices."""
-        image = self._checked("inspect", "--format", "{{.Image}}", self.container("exporter")).stdout.strip()
-        interactive = ["--interactive"] if stdin is not None else []
-        command = [self.engine.docker, "run", "--rm", *interactive, "--pull", "never"]
-        command += ["--network", f"container:{self.container(node)}", "--user", "0:0", "--read-only"]
-        command += ["--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--security-opt", "no-new-privileges"]
-        command += ["--label", f"warren.cluster={self.topology.cluster}", "--label", "warren.role=helper"]
+        image = self._image("exporter")
+        command = self._helper(
+            f"container:{self.container(node)}", "NET_ADMIN", interactive=stdin is not None
+        )
         command += ["--entrypoint", argv[0], image, *argv[1:]]
         return self.run(command, timeout_s=timeout_s, stdin=stdin)
 
@@ -136,8 +134,7 @@ class ComposeRuntime:
     def put_files(self, node: str, files: Mapping[str, bytes]) -> None:
         contents = {path: (content, 0o400) for path, content in files.items()}
         volume = Volume(name=f"{node}-config", uid=999, gid=999, files=contents)
-        image = self._checked("inspect", "--format", "{{.Image}}", self.container(node)).stdout.strip()
-        self.fill([volume], image=image)
+        self.fill([volume], image=self._image(node))
 
     def logs(self, node: str, *, lines: int) -> str:
         done = self._checked("logs", "--tail", str(lines), self.container(node))
@@ -271,20 +268,7 @@ class ComposeRuntime:
         The volumes named in ``emptied`` lose what they held before, so that no stale file stays in them.
         """
         wanted = list(volumes)
-        command = [self.engine.docker, "run", "--rm", "--interactive", "--pull", "never"]
-        command += [
-            "--network",
-            "none",
-            "--user",
-            "0:0",
-            "--read-only",
-            "--security-opt",
-            "no-new-privileges",
-        ]
-        command += ["--cap-drop", "ALL"]
-        for capability in ("CHOWN", "DAC_OVERRIDE", "FOWNER"):
-            command += ["--cap-add", capability]
-        command += ["--label", f"warren.cluster={self.topology.cluster}", "--label", "warren.role=helper"]
+        command = self._helper("none", "CHOWN", "DAC_OVERRIDE", "FOWNER", interactive=True)
         for volume in wanted:
             source = f"{self.topology.cluster}_{volume.name}"
             command.append(f"--mount=type=volume,source={source},target=/out/{volume.name}")
@@ -292,6 +276,25 @@ class ComposeRuntime:
         done = self.run(command, timeout_s=_ACT_S, stdin=archive(wanted))
         if not done.ok:
             raise engine_error(done, self.topology.cluster)
+
+    def _helper(self, network: str, *capabilities: str, interactive: bool) -> list[str]:
+        """The engine's command, up to the mounts and what is run, for a container that does one thing as root
+        with ``capabilities`` and no other, and is gone."""
+        command = [self.engine.docker, "run", "--rm", *(["--interactive"] if interactive else [])]
+        command += ["--pull", "never", "--network", network, "--user", "0:0", "--read-only"]
+        command += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
+        command += [part for each in capabilities for part in ("--cap-add", each)]
+        return [
+            *command,
+            "--label",
+            f"warren.cluster={self.topology.cluster}",
+            "--label",
+            "warren.role=helper",
+        ]
+
+    def _image(self, service: str) -> str:
+        """The image that a node's or service's container was made of."""
+        return self._checked("inspect", "--format", "{{.Image}}", self.container(service)).stdout.strip()
 
     def _compose(self, environment: Mapping[str, str], *arguments: str) -> None:
         # COMPOSE_… variables of the caller (a project name, profiles, orphans to ignore) are not for us.
