@@ -21,6 +21,7 @@ class Alarm:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     takes_down: bool = False
     is_silent: bool = False
+    is_wide: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         """Raises RefusedError where it rings by itself: then there would be nothing to prove."""

@@ -45,17 +45,19 @@ def _fault_command(name: str) -> click.Command:
         _strike(name, hold_s=given.pop("for"), settings=given.pop("set"), **given)
 
     strike.__doc__ = f"{fault.summary[0].upper()}{fault.summary[1:]}."
-    decorators = [
+    whom = [
         click.argument("node", required=False),
         click.option("--leader-of", metavar="QUEUE", help="The node that leads QUEUE at this moment."),
         click.option("--vhost", help="Where QUEUE is, when its name stands in several virtual hosts."),
+        click.option("--majority-loss", is_flag=True, help="Allow more than a minority of nodes to be down."),
+    ]
+    decorators = [
         click.option("--for", type=Duration(), help="Heal after this time, like 20s; else on `heal`."),
         click.option("--set", multiple=True, metavar="KEY=VALUE", help="A parameter of the fault."),
-        click.option("--majority-loss", is_flag=True, help="Allow more than a minority of nodes to be down."),
         json_option,
         topology_option,
     ]
-    for decorate in reversed(decorators):
+    for decorate in reversed([*([] if fault.is_wide else whom), *decorators]):
         strike = decorate(strike)
     return click.command(name)(strike)
 
@@ -63,14 +65,14 @@ def _fault_command(name: str) -> click.Command:
 def _strike(
     name: str,
     *,
-    node: str | None,
-    leader_of: str | None,
-    vhost: str | None,
     hold_s: float | None,
     settings: tuple[str, ...],
-    majority_loss: bool,
     json_path: Path | None,
     topology: Path | None,
+    node: str | None = None,
+    leader_of: str | None = None,
+    vhost: str | None = None,
+    majority_loss: bool = False,
 ) -> None:
     order = engine.Order(
         fault=name,

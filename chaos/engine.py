@@ -90,7 +90,7 @@ def _inject(context: ChaosContext, order: Order, fault_id: str) -> tuple[Fault, 
     begun: list[Fault] = []
     try:
         with context.journal.exclusive():
-            resolved = resolve(context, order.target)
+            resolved = resolve(context, order.target, wide=kind.is_wide)
             refuse_unless_safe(context, order.fault, resolved.node, majority_loss=order.majority_loss)
             fault = Fault(
                 fault_id=fault_id,

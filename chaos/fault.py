@@ -27,6 +27,8 @@ from warren.wait import Clock
 Facts = Mapping[str, Any]
 #: A fault's own settings, as the journal keeps them.
 Args = Mapping[str, Any]
+#: The target of a fault that strikes no node, but what all of them serve: clients, queues, credentials.
+CLUSTER = "cluster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,10 @@ class Fault(Protocol):
     @property
     def is_silent(self) -> bool:
         """Whether no connection is closed, so that peers and clients notice by their timeouts only."""
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it strikes the cluster as a whole, whose name as a target is `CLUSTER`, and no node."""
 
     def before(self, site: Site, target: str) -> Facts:
         """What the proof will be held against; journaled before the act."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaos.context import ChaosContext
-from chaos.fault import load
+from chaos.fault import CLUSTER, load
 from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState
@@ -21,6 +21,9 @@ def refuse_unless_safe(context: ChaosContext, name: str, target: str, *, majorit
     """
     states = context.runtime.states()
     open_faults = context.journal.open_faults()
+    if target == CLUSTER:
+        _refuse_twice(name, open_faults)
+        return
     _refuse_unfit(name, target, states[target], open_faults)
     if not load(name).takes_down or majority_loss:
         return
@@ -43,6 +46,14 @@ def refuse_unless_safe(context: ChaosContext, name: str, target: str, *, majorit
             "a queue or the metadata store would lose its majority with this node (quorum critical)",
             _OVERRIDE,
         )
+
+
+def _refuse_twice(name: str, open_faults: tuple[Journaled, ...]) -> None:
+    for fault in open_faults:
+        if (fault.target, fault.name) == (CLUSTER, name):
+            raise RefusedError(
+                CLUSTER, f"is under the fault {fault.fault_id} already", "heal it first: make chaos-heal"
+            )
 
 
 def _refuse_unfit(name: str, target: str, state: NodeState, open_faults: tuple[Journaled, ...]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chaos.context import ChaosContext
-from chaos.fault import Facts, load, names
+from chaos.fault import CLUSTER, Facts, load, names
 from chaos.fault import Fault as Kind
 from chaos.status import is_down
 from warren.errors import NotReadyError, WarrenError
@@ -106,7 +106,7 @@ def refuse_when_down(states: Mapping[str, NodeState], open_faults: Sequence[Faul
 def _undo(context: ChaosContext, fault: Fault) -> Fault:
     """Undo one fault; the result carries when that was in ``healed_at``, and is still open."""
     kind = load(fault.name)
-    if context.site.state(fault.target) is NodeState.ABSENT:
+    if fault.target != CLUSTER and context.site.state(fault.target) is NodeState.ABSENT:
         raise NotReadyError(
             fault.target, "there is no such container", "bring the cluster up: make cluster-up"
         )

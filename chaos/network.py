@@ -96,6 +96,7 @@ class PacketFault:
     finds: bool = False
     takes_down: bool = True
     is_silent: bool = True
+    is_wide: bool = False
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

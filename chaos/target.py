@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from chaos.context import ChaosContext
+from chaos.fault import CLUSTER
 from warren.errors import BadInputError, NotReadyError, WarrenError
 from warren.runtime.protocol import NodeState
 from warren.topology import RESERVED_PREFIX
@@ -45,12 +46,18 @@ class Resolved:
         return f"leader of {self.queue[1]} in {self.queue[0]}" if self.queue else None
 
 
-def resolve(context: ChaosContext, target: Target) -> Resolved:
-    """The node that ``target`` means now.
+def resolve(context: ChaosContext, target: Target, *, wide: bool = False) -> Resolved:
+    """The node that ``target`` means now; the cluster as a whole for a fault that is ``wide``.
 
     Raises BadInputError for a node, queue or vhost that the topology does not know or a target that names
     both or neither, NotReadyError when the queue has no leader or the broker cannot be asked.
     """
+    if wide:
+        if target != Target():
+            raise BadInputError(
+                "target", "this fault strikes the whole cluster", "name no node and no queue"
+            )
+        return Resolved(node=CLUSTER)
     if (target.node is None) == (target.leader_of is None):
         raise BadInputError("target", "name one node, or --leader-of QUEUE, and not both", _example(context))
     if target.node is not None:

@@ -37,6 +37,7 @@ class Bandwidth:
     parameters: Mapping[str, Parameter] = field(default_factory=_parameters)
     takes_down: bool = True
     is_silent: bool = True
+    is_wide: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         return network.address(site, target)

@@ -29,6 +29,7 @@ class Cpu:
     parameters: Mapping[str, Parameter] = field(default_factory=_parameters)
     takes_down: bool = True
     is_silent: bool = True
+    is_wide: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         return {"cores_before": site.runtime.cpu_limit(target), "throttled_before": _throttled(site, target)}

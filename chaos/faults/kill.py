@@ -15,6 +15,7 @@ class Kill:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     takes_down: bool = True
     is_silent: bool = False
+    is_wide: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         return process_facts(site, target)

@@ -21,6 +21,7 @@ class Pause:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     takes_down: bool = True
     is_silent: bool = True
+    is_wide: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         return process_facts(site, target)

@@ -30,6 +30,7 @@ class Stop:
     parameters: Mapping[str, Parameter] = field(default_factory=_parameters)
     takes_down: bool = True
     is_silent: bool = False
+    is_wide: bool = False
 
     def before(self, site: Site, target: str) -> Facts:
         return process_facts(site, target)
