@@ -10,7 +10,7 @@ then not judged. How late tries came is told and not judged: a fault makes them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loadgen import plan
@@ -103,8 +103,8 @@ def _compare(counts: dict[str, int], seen: int, planned: int) -> None:
 
 
 def _delays(role: TakerRole, events: Sequence[Event]) -> Mapping[str, Any]:
-    since = min if isinstance(role, RelayRole) else max
-    rungs = [_rung(events, step, said, since) for step, said in enumerate(role.delays_s)]
+    sends_off = isinstance(role, RelayRole)
+    rungs = [_rung(events, step, said, sends_off=sends_off) for step, said in enumerate(role.delays_s)]
     early = sum(rung["early"] for rung in rungs)
     names = [f"step_{index + 1}" for index in range(len(rungs))]
     return {
@@ -114,25 +114,28 @@ def _delays(role: TakerRole, events: Sequence[Event]) -> Mapping[str, Any]:
     }
 
 
-def _rung(
-    events: Sequence[Event], step: int, said_s: float, since: Callable[[list[int]], int]
-) -> dict[str, Any]:
-    """The waits between try ``step`` and the next. Of a payment that was rejected twice at one try (its
-    worker was lost) the broker knows the last reject only; a relay sent it off twice, and the next try may
-    be the first of the two: it counts from ``since``."""
+def _rung(events: Sequence[Event], step: int, said_s: float, *, sends_off: bool) -> dict[str, Any]:
+    """The waits between try ``step`` and the first that came of the next.
+
+    Of a payment that was rejected twice at one try (its worker was lost) the broker knows the last reject
+    only. It knows both where its own leader was lost: dead-lettering at least once makes two payments of it
+    then, and each comes in its time. So of so many arrivals, the first belongs to the last reject but so
+    many. A relay sent it off twice, and what comes may be the first of the two.
+    """
     left: dict[Message, list[int]] = {}
-    arrived: dict[Message, int] = {}
+    arrived: dict[Message, list[int]] = {}
     for event in events:
         key = (event.publisher, event.seq)
         if event.kind is Kind.REJECTED and event.aux == step:
             left.setdefault(key, []).append(event.at_ns)
         elif event.kind is Kind.TRIED and event.aux == step + 1:
-            arrived[key] = min(event.at_ns, arrived.get(key, event.at_ns))
-    waits = [
-        (at_ns - since(before)) / 1e9
-        for key, at_ns in arrived.items()
-        if (before := [each for each in left.get(key, ()) if each <= at_ns])
-    ]
+            arrived.setdefault(key, []).append(event.at_ns)
+    waits = []
+    for key, times in arrived.items():
+        first = min(times)
+        if before := sorted(each for each in left.get(key, ()) if each <= first):
+            copies = len(before) if sends_off else min(len(before), len(times))
+            waits.append((first - before[-copies]) / 1e9)
     if not waits:
         return {"said_s": said_s, "count": 0, "early": 0}
     errors = [wait - said_s for wait in waits]

@@ -184,7 +184,7 @@ def test_wait_that_is_too_short_is_found() -> None:
     at = next(index for index, event in enumerate(events) if event.kind is Kind.TRIED and event.aux == 1)
     early = events[at]
     events[at] = Event(Kind.TRIED, 0, early.seq, early.at_ns - 500_000_000, aux=1)
-    found = checked(RETRY, with_log(evidence, events))["delays"]
+    found = checked(RETRY, with_log(evidence, list(events)))["delays"]
     assert (found["passed"], found["step_1"]["early"]) == (False, 1)
     assert found["step_1"]["error_min_s"] == pytest.approx(-0.5)
 
@@ -369,3 +369,20 @@ def test_relay_that_sent_a_message_off_twice_is_held_to_the_first_time() -> None
     ]
     evidence = Evidence(published={0: 1}, confirmed={0: 1}, done={("work", 0): [1]})
     assert checked(said, with_log(evidence, events))["delays"]["passed"] is True
+
+
+def test_payment_that_a_lost_leader_made_two_of_comes_in_the_time_of_each() -> None:
+    """Seen live: the leader of the work queue was killed, the payment was delivered and rejected again 0.1 s
+    later, and both rejects were dead-lettered; each copy went through the ladder, in its time."""
+    second = 1_000_000_000
+    rejected = [Event(Kind.REJECTED, 0, 0, at, aux=0) for at in (0, second // 10)]
+    copies = [Event(Kind.TRIED, 0, 0, at, aux=1) for at in (5 * second + 3_000_000, 51 * second // 10)]
+    evidence = Evidence(published={0: 1}, confirmed={0: 1}, done={("work", 0): [1]})
+
+    def delays(*events: Event) -> Any:
+        return checked(RETRY, with_log(evidence, list(events)))["delays"]
+
+    assert delays(*rejected, *copies)["passed"] is True
+    assert delays(*rejected, copies[0])["step_1"]["early"] == 1  # one came: of the last reject, too early
+    early = dataclasses.replace(copies[0], at_ns=copies[0].at_ns - second // 2)
+    assert delays(*rejected, early, copies[1])["step_1"]["early"] == 1
