@@ -161,13 +161,18 @@ class Totals:
 
     def gap_max_s(self, workers: Iterable[str], *, start_ns: int, end_ns: int) -> float:
         """The longest time in [start, end] in which none of ``workers`` had an event (10 ms and more)."""
+        common = self.gaps(workers, start_ns=start_ns, end_ns=end_ns)
+        return max((end - start for start, end in common), default=0) / SECOND_NS
+
+    def gaps(self, workers: Iterable[str], *, start_ns: int, end_ns: int) -> Sequence[tuple[int, int]]:
+        """The times in [start, end] in which none of ``workers`` had an event."""
         common: Sequence[tuple[int, int]] = [(start_ns, end_ns)]
         for worker in workers:
             gaps = self._gaps.get(worker, [])
             if worker in self._silent_ns:
                 gaps = [*gaps, (self._silent_ns[worker], end_ns)]
             common = intersect(common, gaps)
-        return max((end - start for start, end in common), default=0) / SECOND_NS
+        return common
 
     def resources(self) -> Resources:
         return Resources(

@@ -69,6 +69,7 @@ def run(
         published_ns=published_ns,
         drained_ns=drained_ns - int(this.quiet_s * SECOND_NS) * complete,
         drained=complete,
+        clock_offset_ns=this.clock_offset_ns,
     )
     used = resource.getrusage(resource.RUSAGE_SELF)
     own_cpu_s = used.ru_utime + used.ru_stime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from loadgen import oracles, thresholds
@@ -22,15 +22,21 @@ from warren.results import (
     Ledger,
     LoadResult,
     Rates,
+    Silence,
     ThresholdOutcome,
     Verdict,
     iso,
 )
 
+#: Of each kind; and shorter ones are the pace of the run.
+_MOST_SILENCES = 20
+_LEAST_SILENCE_NS = 100_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """When the run's steps were; ``_ns`` in monotonic nanoseconds."""
+    """When the run's steps were; ``_ns`` in monotonic nanoseconds, of which ``clock_offset_ns`` makes those
+    since the epoch."""
 
     started: datetime
     ended: datetime
@@ -38,6 +44,14 @@ class Timing:
     published_ns: int
     drained_ns: int
     drained: bool
+    clock_offset_ns: int | None = None
+
+    @property
+    def publishing(self) -> datetime | None:
+        """When publishing began; None where the clocks of the run's machines are not known."""
+        if self.clock_offset_ns is None:
+            return None
+        return datetime.fromtimestamp((self.t0_ns + self.clock_offset_ns) / SECOND_NS, UTC)
 
 
 class Finished(Protocol):
@@ -95,6 +109,8 @@ def conclude(run: Finished, expected: Expectation, timing: Timing) -> LoadResult
         resources=totals.resources(),
         oracles=checks,
         traffic=totals.traffic(),
+        publishing_at=iso(timing.publishing) if timing.publishing else None,
+        silences=_silences(run, timing),
     )
     outcomes = thresholds.check(spec.thresholds, found) if spec.part is None else ()
     verdict, reasons = decide(
@@ -144,6 +160,25 @@ def _availability(run: Finished, timing: Timing) -> Availability:
         drain_s=round((timing.drained_ns - timing.published_ns) / SECOND_NS, 3),
         failed_publishes=run.totals.counts["failed"],
     )
+
+
+def _silences(run: Finished, timing: Timing) -> tuple[Silence, ...]:
+    """The longest silences while publishing, of confirms and of deliveries, in the order of their times."""
+    publishers, workers = run.worker_names
+    found = []
+    for kind, names in (("confirm", publishers), ("delivery", workers)):
+        gaps = run.totals.gaps(names, start_ns=timing.t0_ns, end_ns=timing.published_ns)
+        longest = sorted(gaps, key=lambda gap: gap[0] - gap[1])[:_MOST_SILENCES]
+        found += [
+            Silence(
+                kind=kind,
+                t_s=round((start - timing.t0_ns) / SECOND_NS, 3),
+                length_s=round((end - start) / SECOND_NS, 3),
+            )
+            for start, end in sorted(longest)
+            if end - start >= _LEAST_SILENCE_NS
+        ]
+    return tuple(found)
 
 
 def decide(

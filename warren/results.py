@@ -164,6 +164,16 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """A time in which nothing of ``kind`` (``confirm``, ``delivery``) came: from ``t_s`` after publishing
+    began, for ``length_s``."""
+
+    kind: str
+    t_s: float
+    length_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """What the generator itself used, summed over its processes."""
 
@@ -206,7 +216,9 @@ class ThresholdOutcome:
 class LoadResult:
     """One run. ``oracles`` maps a check's name to ``{"passed": bool, …figures}``; ``reconciliation`` holds
     the broker's own counts beside ``traffic``, None where they were not to be had; ``parts`` names the runs
-    of a composite, each with its verdict; ``dashboards`` where they were, None where that is not known."""
+    of a composite, each with its verdict; ``dashboards`` where they were, None where that is not known.
+    ``publishing_at`` is when publishing began, ``silences`` are the longest ones while it lasted; a composite
+    has neither."""
 
     run_id: str
     profile: str
@@ -231,6 +243,8 @@ class LoadResult:
     traffic: Traffic = field(default_factory=Traffic)
     reconciliation: Mapping[str, Any] | None = None
     dashboards: DashboardsRecord | None = None
+    publishing_at: str | None = None
+    silences: tuple[Silence, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -270,6 +284,7 @@ def _load_result(raw: Mapping[str, Any]) -> LoadResult:
         "latency_s": _pick(Latencies, latency),
         "availability": _pick(Availability, raw.get("availability", {})),
         "resources": _pick(Resources, raw.get("resources", {})),
+        "silences": tuple(_pick(Silence, each) for each in raw.get("silences", ())),
         "traffic": _pick(Traffic, raw.get("traffic", {})),
         "faults": tuple(_pick(FaultRecord, fault) for fault in raw.get("faults", ())),
         "parts": tuple(raw.get("parts", ())),
