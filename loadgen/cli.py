@@ -77,6 +77,7 @@ def list_profiles(profile: str | None) -> None:
 @click.option("--keep-objects", is_flag=True, help="Leave what the profile declares for itself.")
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@click.option("--events", is_flag=True, help="Progress as lines of JSON on standard output, for a program.")
 @topology_option
 @click.option("--url", help="Another cluster: amqps://host:port,… The load then runs on this machine.")
 @click.option("--user", help="With --url: the account that all roles use.")
@@ -88,8 +89,13 @@ def run(profile: str, **given: Any) -> int:
     options.check_writable(given["json_path"])
     elsewhere.check_options(given)
     context = options.context(given["topology"])
+    view = progress.view(
+        Console(stderr=True),
+        title=f"load {profile}",
+        quiet=given["quiet"],
+        tell=click.echo if given["events"] else None,
+    )
     if profile in composite.names():
-        view = progress.view(Console(stderr=True), title=f"load {profile}", quiet=given["quiet"])
         return _tell(
             *together.run_together(context, _asked(profile, given), view=view, report=page_writer()), given
         )
@@ -100,8 +106,6 @@ def run(profile: str, **given: Any) -> int:
         seed=given["seed"],
         part=parts.parse(given["part"], given["run_name"], given["start_at"]),
     )
-    console = Console(stderr=True)
-    view = progress.view(console, title=f"load {profile}", quiet=given["quiet"])
     if given["url"]:
         resolved = resolve.resolve(order.scenario, context.topology, foreign=True)
         result, folder = launch.run_here(

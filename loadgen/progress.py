@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -92,8 +93,20 @@ class Fancy(Quiet):
             self._live.update(screen(self._board))
 
 
-def view(console: Console, *, title: str, quiet: bool) -> View:
-    """The view that fits the console."""
+class Lines(Quiet):
+    """Every event as a line of JSON, for a program that listens."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+
+    def show(self, event: Mapping[str, Any]) -> None:
+        self._write(json.dumps(event, separators=(",", ":")))
+
+
+def view(console: Console, *, title: str, quiet: bool, tell: Callable[[str], object] | None = None) -> View:
+    """The view that fits the console; or lines of JSON, which ``tell`` writes."""
+    if tell is not None:
+        return Lines(tell)
     if quiet:
         return Quiet()
     return Fancy(console, title) if console.is_terminal else Plain(console)

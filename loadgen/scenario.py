@@ -6,10 +6,9 @@ messages go follows from the bindings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from loadgen import oracles, phases, thresholds
 from loadgen.codec import LAYOUTS, Layout, least_bytes
@@ -19,7 +18,8 @@ from loadgen.role_reader import NAME, RoleReader, act, objects
 from loadgen.roles import Act, ConsumerRole, Objects, PublisherRole, Rate, RelayRole, TakerRole, Tolerances
 from loadgen.spec import usual_wakes_per_s
 from warren.errors import BadInputError
-from warren.reader import Document, Section, parse_file, value_of
+from warren.overriding import override
+from warren.reader import Document, Section, parse_file
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
 #: What ``vhost:`` says for a virtual host that is made for the run.
@@ -103,48 +103,6 @@ def load(name: str, overrides: Mapping[str, str] | None = None, *, folder: Path 
     found = _read(document, top)
     document.finish()
     return found
-
-
-def override(data: dict[Any, Any], key: str, value: str) -> None:
-    """Set the value at a key path; an element of a list is called by its name, dots and all.
-
-    Raises BadInputError when the path leads nowhere or the value is not YAML. A last key that is new is
-    set: whether it is known is for the reader to say.
-    """
-    *path, last = key.split(".")
-    at: Any = data
-    index = 0
-    while index < len(path):
-        length = _name_length(at, path[index:])
-        at = _child(at, ".".join(path[index : index + length]), ".".join(path[: index + length]))
-        index += length
-    if not isinstance(at, dict):
-        raise BadInputError(f"--set {key}", f"'{'.'.join(path)}' has no keys of its own")
-    try:
-        at[last] = value_of(value)
-    except ValueError as error:
-        raise BadInputError(f"--set {key}", f"{value!r} is not a value: {error}") from error
-
-
-def _name_length(at: Any, path: Sequence[str]) -> int:
-    """How many parts of ``path`` the name of an element of the list ``at`` takes; 1 where none fits."""
-    names = [each.get("name") for each in at if isinstance(each, dict)] if isinstance(at, list) else []
-    lengths = (each for each in range(len(path), 1, -1) if ".".join(path[:each]) in names)
-    return next(lengths, 1)
-
-
-def _child(at: Any, part: str, path: str) -> Any:
-    if isinstance(at, dict) and part in at:
-        return at[part]
-    if isinstance(at, list):
-        for each in at:
-            if isinstance(each, dict) and each.get("name") == part:
-                return each
-    if isinstance(at, list):
-        known = [str(each.get("name")) for each in at if isinstance(each, dict)]
-    else:
-        known = [str(key) for key in at] if isinstance(at, dict) else []
-    raise BadInputError(f"--set {path}", "leads nowhere", f"known here: {', '.join(known) or 'no keys'}")
 
 
 def _read(document: Document, top: Section) -> Scenario:

@@ -14,7 +14,7 @@ PACKAGES = ("warren", "chaos", "loadgen", "exporters", "dashboards", "report")
 
 #: What a package may import of the others beside itself and the shared floor; a dot ends a prefix.
 ALLOWED = {
-    "chaos": ("loadgen.engine", "loadgen.ledger"),
+    "chaos": ("loadgen.engine", "loadgen.ledger", "loadgen.child"),
     "report": ("dashboards.view",),
     "loadgen": (),
     "exporters": (),
