@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from chaos import engine, page
+from chaos import engine, gameday, gameday_page, page, record_file
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
 from chaos.watchdog import keep_watch
 from chaos.wiring import open_chaos
+from warren.errors import EXIT_INTERRUPTED, EXIT_OK
 from warren.operate import options
 from warren.operate.cli import Duration, json_option, topology_option
 
@@ -110,6 +111,43 @@ def status(json_path: Path | None, topology: Path | None) -> None:
     _print(page.status_text(found), page.status_dict(found), json_path)
 
 
+@chaos.command()
+@click.argument("experiment")
+@click.option("--seed", type=int, help="Repeat what this seed drew; else one is drawn, and told.")
+@click.option("--dry-run", is_flag=True, help="Ask the probes and print the plan; change nothing.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any key of the file.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where its files go.")
+@json_option
+@topology_option
+def run(experiment: str, **given: Any) -> int:
+    """Play a game day and judge it: EXPERIMENT is one of the catalogue, or a file of your own.
+
+    Exit code: 0 passed, 1 failed or hung, 3 the cluster was not ready, 4 inconclusive, 130 interrupted.
+    """
+    options.check_writable(given["json_path"])
+    context = options.context(given["topology"])
+    found = gameday.read(context.topology, experiment, _settings(given["settings"]))
+    if given["dry_run"]:
+        answers = gameday.rehearse(context, found)
+        seed = gameday.fresh_seed() if given["seed"] is None else given["seed"]
+        nodes = [node.name for node in context.topology.nodes]
+        click.echo(gameday_page.plan(found, answers, nodes, seed))
+        return EXIT_OK
+    result = gameday.play(context, found, seed=given["seed"], out=given["out"])
+    _print(gameday_page.played(result), record_file.to_dict(result.day), given["json_path"])
+    return EXIT_INTERRUPTED if result.interrupted else result.day.verdict.exit_code
+
+
+@chaos.command()
+@json_option
+@topology_option
+def experiments(json_path: Path | None, topology: Path | None) -> None:
+    """The game days of the catalogue, with what each teaches."""
+    found = gameday.catalogue(options.context(topology).topology)
+    plain = [{"name": each.name, "title": each.title, "teaches": each.teaches} for each in found]
+    _print(gameday_page.catalogue(found), plain, json_path)
+
+
 @chaos.command("list")
 @json_option
 def list_faults(json_path: Path | None) -> None:
@@ -122,7 +160,7 @@ def list_faults(json_path: Path | None) -> None:
 @click.argument("within_s", type=float)
 @topology_option
 def watch(fault_id: str, within_s: float, topology: Path | None) -> None:
-    """Heal FAULT_ID once standard input is closed, if it is open then. Started by every held fault."""
+    """Heal FAULT_ID, or all of that game day, once standard input is closed. Started by every held fault."""
     keep_watch(_context(topology), fault_id, within_s=within_s, pipe=sys.stdin.fileno())
 
 

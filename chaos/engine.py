@@ -18,7 +18,18 @@ from warren.results import iso
 from warren.signals import shielded, terminate_as_interrupt
 from warren.wait import until
 
-__all__ = ["HealReport", "Order", "Status", "Target", "heal", "inject", "inject_for", "status"]
+__all__ = [
+    "HealReport",
+    "Order",
+    "Status",
+    "Target",
+    "begin",
+    "heal",
+    "inject",
+    "inject_for",
+    "observe",
+    "status",
+]
 
 #: For the runtime to show what was done to a node.
 PROOF_DEADLINE_S = 15.0
@@ -77,6 +88,19 @@ def inject_for(context: ChaosContext, order: Order, *, hold_s: float) -> HealRep
             if remaining:
                 report = heal_these(context, remaining)
     return report
+
+
+def begin(context: ChaosContext, order: Order) -> tuple[Fault, Resolved]:
+    """Break what ``order`` says and prove it, for a caller who holds and heals it: a game day.
+
+    Raises as `inject` does, with the act undone; what is returned is open in the journal.
+    """
+    return _inject(context, order, _new_id(context, order))
+
+
+def observe(context: ChaosContext, fault: Fault, resolved: Resolved, *, deadline_s: float) -> Fault:
+    """Who leads now the queue by which the target of ``fault`` was chosen; journaled too."""
+    return _observe(context, fault, resolved, deadline_s=min(deadline_s, LEADER_MOVED_DEADLINE_S))
 
 
 def _new_id(context: ChaosContext, order: Order) -> str:

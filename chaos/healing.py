@@ -75,6 +75,24 @@ def heal_these(context: ChaosContext, faults: Sequence[Fault]) -> HealReport:
     return _close(context, _undo_all(context, faults), _Undone(), begun_s)
 
 
+def lift(context: ChaosContext, faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    """Undo ``faults`` and close them in the journal without asking whether the cluster is whole: another
+    fault may last. Who lifts the last one asks the gate.
+
+    Raises NotReadyError when one cannot be undone, after all others were tried; it stays open then.
+    """
+    undone = _undo_all(context, faults)
+    closed = tuple(_close_one(context, fault, {}) for fault in undone.faults)
+    if undone.failed:
+        raise _joined([error for _, error in undone.failed])
+    return closed
+
+
+def visible(context: ChaosContext) -> tuple[Fault, ...]:
+    """What can be seen broken right now, whether or not it is in the journal; changes nothing."""
+    return tuple(_residue(context, None, but=set(), done=set()))
+
+
 @dataclass(frozen=True, slots=True)
 class _Undone:
     """What was undone, each with the time of it in ``healed_at`` and still open, and what could not be."""

@@ -66,10 +66,12 @@ class Watchdog:
 
 def keep_watch(context: ChaosContext, fault_id: str, *, within_s: float, pipe: int) -> HealReport | None:
     """Wait until the other end of ``pipe`` is closed, or ``within_s`` seconds, and heal the fault if it is
-    open then; None where it is not. Raises as `chaos.engine.heal` does."""
+    open then, or where ``fault_id`` is that of a game day, all of its faults; None where none is open.
+
+    Raises as `chaos.engine.heal` does."""
     select.select([pipe], [], [], within_s)
     with context.journal.exclusive():
-        left = [fault for fault in context.journal.open_faults() if fault.fault_id == fault_id]
+        left = [each for each in context.journal.open_faults() if fault_id in (each.fault_id, each.run_id)]
         if not left:
             return None
         context.say(f"{fault_id}: its driver is gone, or {within_s:g} s are over; healing it")

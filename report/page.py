@@ -12,6 +12,7 @@ from typing import Any
 
 from dashboards.view.assets import STATIC, uplot_folder
 from dashboards.view.bundle import bundle
+from report import gameday as gamedays
 from report import links, sections
 from report.columns import columns_of
 from report.markup import Markup, element, joined
@@ -25,13 +26,20 @@ _STATIC = Path(__file__).parent / "static"
 RECORDING_SCHEMA = 1
 
 
-def write_report(result: Mapping[str, Any], *, out: Path, recording: Mapping[str, Any] | None = None) -> Path:
+def write_report(
+    result: Mapping[str, Any],
+    *,
+    out: Path,
+    recording: Mapping[str, Any] | None = None,
+    gameday: Mapping[str, Any] | None = None,
+) -> Path:
     """Write the page of ``result`` (a load result, version 1) to ``out`` and return ``out``.
 
     ``recording`` holds panels of the dashboards over the run's time:
     ``{"schema": 1, "panels": [{"panel": <Grafana panel>, "results": {refId: {"query": text, "start_s": n,
     "step_s": n, "found": series that there were, "series": [{"name": text, "values": [number or null]}]}}}],
-    "left_out": [names of panels]}``.
+    "left_out": [names of panels]}``. ``gameday`` is the record of the game day that the run was part of
+    (docs/experiments.md): its verdict stands first then.
 
     The same input gives the same bytes. Raises BadInputError when either is of another form, NotReadyError
     when uPlot is not installed or ``out`` cannot be written.
@@ -39,7 +47,7 @@ def write_report(result: Mapping[str, Any], *, out: Path, recording: Mapping[str
     LoadResult.from_dict(result)
     if recording is not None and recording.get("schema") != RECORDING_SCHEMA:
         raise BadInputError("recording: schema", f"is {recording.get('schema')!r}, not {RECORDING_SCHEMA}")
-    page = render(result, recording)
+    page = render(result, recording, gameday)
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +58,11 @@ def write_report(result: Mapping[str, Any], *, out: Path, recording: Mapping[str
     return out
 
 
-def render(result: Mapping[str, Any], recording: Mapping[str, Any] | None) -> str:
+def render(
+    result: Mapping[str, Any],
+    recording: Mapping[str, Any] | None,
+    gameday: Mapping[str, Any] | None = None,
+) -> str:
     """The page as text."""
     folder = uplot_folder()
     style = Markup(
@@ -62,18 +74,22 @@ def render(result: Mapping[str, Any], recording: Mapping[str, Any] | None) -> st
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Markup('<meta name="color-scheme" content="dark light">'),
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{_policy(script, style)}">'),
-        element("title", f"{result['profile']}: {result['verdict']} · {result['run_id']}"),
+        element("title", _title(gameday or result)),
         Markup(f"<style>{style}</style>"),
     ))  # fmt: skip
     body = joined((
-        _content(result),
+        _content(result, gameday),
         Markup(f'<script type="application/json" id="data">{data}</script>'),
         Markup(f"<script>{script}</script>"),
     ))  # fmt: skip
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>{body}</body>\n</html>\n'
 
 
-def _content(result: Mapping[str, Any]) -> Markup:
+def _title(what: Mapping[str, Any]) -> str:
+    return f"{what.get('title') or what['profile']}: {what['verdict']} · {what['run_id']}"
+
+
+def _content(result: Mapping[str, Any], gameday: Mapping[str, Any] | None) -> Markup:
     charts = element(
         "section",
         element("h2", "By the second"),
@@ -86,7 +102,8 @@ def _content(result: Mapping[str, Any]) -> Markup:
         Markup('<div id="charts"></div>'),
     )
     parts = (
-        sections.heading(result), sections.tiles(result), links.section(result), sections.faults(result),
+        gamedays.section(gameday), sections.heading(result), sections.tiles(result),
+        links.section(result), sections.faults(result),
         charts, sections.parts(result), sections.phases(result), sections.ledger(result),
         sections.latency(result), sections.oracles(result), sections.reconciliation(result),
         sections.totals(result), sections.parameters(result), sections.repeat(result),

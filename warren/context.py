@@ -81,14 +81,14 @@ class Context:
         """The management API as the operator; raises NotReadyError when the cluster was never up."""
         return self.management_as(self.topology.account("operator").name)
 
-    def management_as(self, user: str) -> ManagementClient:
+    def management_as(self, user: str, *, timeout_s: float = _MANAGEMENT_TIMEOUT_S) -> ManagementClient:
         """The management API as ``user``; raises NotReadyError when it has no password yet."""
         return ManagementClient(
             [self._endpoint(node.name, "management") for node in self.topology.nodes],
             user=user,
             password=self.secrets.read(user),
             ca=self.cluster_ca,
-            timeout_s=_MANAGEMENT_TIMEOUT_S,
+            timeout_s=timeout_s,
         )
 
     @cached_property

@@ -1,0 +1,60 @@
+"""Before a game day: nothing of an earlier one may be left, the cluster whole, the settings as presumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from chaos.context import ChaosContext
+from chaos.experiment import Experiment
+from chaos.eyes import Eyes
+from chaos.healing import visible
+from chaos.probing import Answer, Ground, ask
+from warren.errors import NotReadyError, WarrenError
+
+#: A cluster that is whole says so at the first look, or at the next once its figures are fresh.
+_GATE_S = 30.0
+
+
+def refuse_residue(context: ChaosContext) -> None:
+    """Return where the cluster is as it should be. Raises NotReadyError naming all that is left of something
+    else: open faults, what can be seen broken, what the gate misses."""
+    left = [f"{fault.fault_id} on {fault.target} is open" for fault in context.journal.open_faults()]
+    left += [f"{fault.target} is under '{fault.name}'" for fault in visible(context)]
+    if not left:
+        try:
+            context.wait_ready(deadline_s=_GATE_S, steady_s=0.0)
+        except WarrenError as error:
+            left.append(f"{error.where}: {error.what}")
+    if left:
+        raise NotReadyError(
+            "gate", f"the cluster is not as it should be: {'; '.join(left)}", "make chaos-heal"
+        )
+
+
+def settings(experiment: Experiment, eyes: Eyes) -> Mapping[str, Any]:
+    """The running cluster's timers. Raises NotReadyError where they are not what the intervals presume."""
+    found = eyes.settings()
+    wrong = [
+        f"{key} is {found.get(key)}, the experiment presumes {value:g}"
+        for key, value in experiment.presumes.items()
+        if found.get(key) != value
+    ]
+    if wrong:
+        remedy = "set it in the topology and bring the cluster up anew; its intervals rest on it"
+        raise NotReadyError(f"experiment {experiment.name}", "; ".join(wrong), remedy)
+    return found
+
+
+def steady(experiment: Experiment, eyes: Eyes, now: datetime) -> tuple[Answer, ...]:
+    """The answers of the probes that are asked before anything. Raises NotReadyError where one does not hold
+    or cannot be asked: a game day that begins in another state than it presumes shows nothing."""
+    ground = Ground(eyes=eyes, since=now, live={})
+    answers = tuple(ask(probe, ground, when="start", t_s=0.0) for probe in experiment.probes_of("start"))
+    if bad := [answer for answer in answers if not answer.holds]:
+        told = "; ".join(str(answer) for answer in bad)
+        raise NotReadyError(
+            experiment.hypothesis or "steady state", f"does not hold: {told}", "make cluster-status"
+        )
+    return answers

@@ -1,0 +1,328 @@
+"""Plays a game day: gate, load, method, healing, gate, verdict. Whatever comes, it heals and judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chaos import alerting, before, schedule
+from chaos.day import Day, HangError, Stage, Stopped, left_open
+from chaos.evidence import Evidence, Left, Seen
+from chaos.experiment import Experiment
+from chaos.healing import GATE_DEADLINE_S, STEADY_S, heal_these
+from chaos.lookout import Lookout
+from chaos.probing import Ground, ask
+from chaos.record import GameDay
+from chaos.verdict import Judgement, judge
+from loadgen.child import Wish
+from warren.errors import DeadlineError, InconclusiveError, NotReadyError, WarrenError
+from warren.journal import as_dict
+from warren.results import LoadResult, iso, read_result
+from warren.signals import interruptible, terminate_as_interrupt
+
+#: An image may have to be built first.
+START_S = 240.0
+#: From the end of publishing: what the broker may hold back of a dead consumer's node, and the drain of it.
+DRAIN_S = 420.0
+#: From a ^C, or the order to stop, to the result; then it is ended by force.
+STOP_S = 180.0
+#: For the broker's own figures of unacknowledged messages to settle, which are 5 s old.
+_SETTLE_S = 20.0
+#: How much longer than all of its waits together a game day may take before its watchdog heals.
+_SLACK_S = 300.0
+LOAD_FILE = "load.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which game day is to be played, under which name, and where its files go."""
+
+    experiment: Experiment
+    seed: int
+    run_id: str
+    folder: Path
+
+
+def conduct(stage: Stage, wanted: Wanted) -> tuple[GameDay, bool]:
+    """Play the game day and judge it; whether it was interrupted is told too.
+
+    Raises, before anything has changed, NotReadyError where the cluster is not as it should be or as the
+    experiment presumes. After that it always returns, with all healed that could be healed.
+    """
+    chaos, experiment = stage.chaos, wanted.experiment
+    before.refuse_residue(chaos)
+    settings = before.settings(experiment, stage.eyes)
+    versions = stage.eyes.versions()
+    day = Day(
+        stage=stage,
+        experiment=experiment,
+        steps=schedule.steps(experiment, chaos.nodes, wanted.seed),
+        run_id=wanted.run_id,
+        seed=wanted.seed,
+        began=chaos.now(),
+        began_s=chaos.clock.now(),
+    )
+    day.answers += before.steady(experiment, stage.eyes, day.began)
+    interrupted = _play(day, wanted.folder)
+    about = _About(settings=settings, versions=versions, ended_at=iso(chaos.now()))
+    evidence = _evidence(day, wanted.folder, interrupted=interrupted)
+    return _record(day, evidence, judge(evidence), about), interrupted
+
+
+def _play(day: Day, folder: Path) -> bool:
+    """Load and method, then healing; whether it was interrupted."""
+    chaos = day.stage.chaos
+    within_s = START_S + day.experiment.load.duration_s + DRAIN_S + _SLACK_S
+    interrupted = False
+    with chaos.watch(day.run_id, within_s=within_s), terminate_as_interrupt():
+        try:
+            try:
+                _run(day, folder)
+            except KeyboardInterrupt:
+                interrupted = True
+                day.tell("stop", "interrupted: healing, then judging what there is")
+            finally:
+                _heal(day)
+        except KeyboardInterrupt:  # of the healing itself: the fault stays open in the journal
+            interrupted = True
+        later = [_finish_load(day), _close(day)]
+    return interrupted or any(later)
+
+
+def _run(day: Day, folder: Path) -> None:
+    """Up to the end of the method; what goes wrong is noted, and ends it."""
+    try:
+        _begin_load(day, folder)
+        with _looking(day):
+            day.play()
+            day.tell("method", "is over")
+            _await_load(day, day.experiment.load.duration_s + DRAIN_S)
+            _await_quiet(day)
+    except Stopped:
+        pass
+    except HangError as error:
+        day.hangs.append(error.what)
+        day.tell("hang", error.what)
+    except InconclusiveError as error:
+        day.troubles.append(error.what)
+        day.tell("trouble", error.what)
+    except WarrenError as error:
+        day.troubles.append(f"{error.where}: {error.what}")
+        day.tell("trouble", f"{error.where}: {error.what}")
+
+
+def _begin_load(day: Day, folder: Path) -> None:
+    load = day.experiment.load
+    wish = Wish(
+        profile=load.profile,
+        rate=load.rate,
+        duration=f"{load.duration_s:g}s",
+        settings=load.settings,
+        seed=day.seed,
+    )
+    day.load = day.stage.start_load(wish, folder / LOAD_FILE, lambda text: day.tell("load", text))
+    end_s = day.now_s + START_S
+    while not day.load.last:
+        if day.load.ended:
+            raise NotReadyError("load", f"ended before it published: {day.load.words}")
+        if day.now_s > end_s:
+            raise HangError("load", f"did not begin to publish within {START_S:g} s")
+        day.rest()
+    day.publishing_s = day.now_s - float(day.load.last.get("t_s", 0.0))
+    day.tell("load", f"{load.profile} publishes")
+
+
+@contextmanager
+def _looking(day: Day) -> Iterator[None]:
+    chaos = day.stage.chaos
+    day.lookout = Lookout(
+        eyes=day.stage.eyes,
+        nodes=len(chaos.nodes),
+        during=day.experiment.probes_of("during"),
+        stops=day.experiment.stop_conditions,
+        live=lambda: day.live,
+        now_s=lambda: day.now_s,
+        now=chaos.now,
+        since=day.began,
+    )
+    with day.stage.watching(day.lookout):
+        yield
+
+
+def _await_load(day: Day, within_s: float) -> None:
+    """Wait for the load's end, and stop where a stop condition says so. Raises HangError."""
+    end_s = day.publishing_s + within_s
+    while day.load is not None and not day.load.ended:
+        if day.lookout is not None and day.lookout.tripped is not None:
+            day.tell("stop", str(day.lookout.tripped))
+            raise Stopped
+        if day.now_s > end_s:
+            raise HangError("load", f"did not end within {within_s:g} s of its beginning")
+        day.rest()
+
+
+def _await_quiet(day: Day) -> None:
+    """Until the cluster has been seen to be whole after the faults, and the alerts have cleared."""
+    healed_s = max((event.t_s for event in day.events if event.kind == "heal"), default=day.now_s)
+    end_s = healed_s + max(alerting.settles_s(day.experiment.alerts), STEADY_S)
+    lookout = day.lookout
+    while lookout is not None and day.now_s < end_s:
+        looks = [look for look in lookout.looks if look.t_s > healed_s]
+        whole = any(look.is_whole for look in looks)
+        alerts = [each for each in lookout.alerts if each[0] > healed_s]
+        if whole and alerts and alerting.all_clear(day.experiment.alerts, alerts[-1][2]):
+            return
+        day.rest()
+
+
+def _heal(day: Day) -> None:
+    """Rollbacks: everything of this day that is open, whatever happened. What cannot be healed is a hang."""
+    faults = left_open(day)
+    if not faults:
+        return
+    try:
+        heal_these(day.stage.chaos, faults)
+        for fault in faults:
+            day.tell("heal", f"{fault.target} is healed of {fault.name}")
+    except WarrenError as error:
+        day.hangs.append(f"healing: {error.where}: {error.what}")
+        day.tell("hang", f"{error.where}: {error.what}")
+    day.held.clear()
+
+
+def _finish_load(day: Day) -> bool:
+    """Let the load drain and judge if it still runs; by force where it does not end. Whether ^C came."""
+    load = day.load
+    if load is None:
+        return False
+    interrupted = False
+    if not load.ended:
+        day.tell("load", "is told to stop, drain and judge")
+        load.interrupt()
+    for _ in range(2):
+        try:
+            with interruptible():
+                load.wait(STOP_S)
+            return interrupted
+        except KeyboardInterrupt:
+            interrupted = True
+            load.interrupt()
+        except DeadlineError as error:
+            day.hangs.append(f"{error.where}: {error.what} although it was told to stop")
+            break
+    load.kill()
+    return interrupted
+
+
+def _close(day: Day) -> bool:
+    """The gate after, and leaders spread again. Whether ^C came."""
+    chaos = day.stage.chaos
+    try:
+        with interruptible():
+            chaos.wait_ready(deadline_s=GATE_DEADLINE_S, steady_s=STEADY_S)
+            day.tell("gate", "the cluster is whole")
+            chaos.spread_leaders()
+    except KeyboardInterrupt:
+        return True
+    except WarrenError as error:
+        day.hangs.append(f"the gate after it: {error.where}: {error.what}")
+        day.tell("hang", f"{error.where}: {error.what}")
+    return False
+
+
+def _evidence(day: Day, folder: Path, *, interrupted: bool) -> Evidence:
+    result, troubles = _result(folder / LOAD_FILE), list(day.troubles)
+    if result is None and day.load is not None and day.load.ended and not interrupted:
+        troubles.append(f"the load ended without a result: {day.load.words}")
+    plain = None if result is None else result.to_dict()
+    ground = Ground(eyes=day.stage.eyes, since=day.began, live=day.live, result=plain)
+    probes = day.experiment.probes_of("end") if not interrupted else ()
+    day.answers += [ask(probe, ground, when="end", t_s=day.now_s) for probe in probes]
+    lookout = day.lookout
+    seen = Seen(answers=tuple(day.answers))
+    if lookout is not None:
+        seen = Seen(
+            looks=tuple(lookout.looks),
+            answers=(*day.answers, *lookout.answers),
+            alerts=tuple(lookout.alerts),
+            alerts_trouble=lookout.alerts_trouble,
+            wedged=tuple(lookout.wedged),
+            tripped=lookout.tripped,
+            died=lookout.died,
+        )
+    faults = [each for each in day.stage.chaos.journal.read().faults if each.run_id == day.run_id]
+    return Evidence(
+        experiment=day.experiment,
+        began=day.began,
+        load=result,
+        live=day.live,
+        faults=tuple(faults),
+        seen=seen,
+        left=_left(day),
+        hangs=tuple(day.hangs),
+        troubles=tuple(troubles),
+        interrupted=interrupted,
+    )
+
+
+def _result(path: Path) -> LoadResult | None:
+    try:
+        return read_result(path)
+    except WarrenError:
+        return None
+
+
+def _left(day: Day) -> Left:
+    """What the broker and its logs say when all is over. Figures are let settle: until the queues and the
+    channels agree, or for long enough."""
+    eyes = day.stage.eyes
+    end_s = day.now_s + _SETTLE_S
+    left = Left()
+    while True:
+        try:
+            queues, unacked = eyes.queues(), eyes.channels_unacked()
+        except WarrenError as error:
+            left = Left(trouble=f"{error.where}: {error.what}")
+        else:
+            left = Left(queues=tuple(queues), channels_unacked=unacked)
+            if sum(queue.unacked or 0 for queue in queues) <= sum(unacked.values()):
+                break
+        if day.now_s >= end_s:
+            break
+        day.stage.chaos.clock.sleep(1.0)
+    try:
+        return replace(left, logs=eyes.log_lines(day.began))
+    except WarrenError as error:
+        return replace(left, trouble=left.trouble or f"{error.where}: {error.what}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _About:
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    ended_at: str
+
+
+def _record(day: Day, evidence: Evidence, judgement: Judgement, about: _About) -> GameDay:
+    return GameDay(
+        experiment=day.experiment.name,
+        title=day.experiment.title,
+        run_id=day.run_id,
+        seed=day.seed,
+        started_at=iso(day.began),
+        ended_at=about.ended_at,
+        verdict=judgement.verdict,
+        reasons=judgement.reasons,
+        profile=day.experiment.load.profile,
+        load={} if evidence.load is None else evidence.load.to_dict(),
+        faults=tuple(as_dict(fault) for fault in evidence.faults),
+        expectations=judgement.expectations,
+        checks=judgement.checks,
+        alerts=judgement.alerts,
+        events=tuple(day.events),
+        settings=about.settings,
+        versions=about.versions,
+    )

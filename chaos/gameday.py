@@ -1,0 +1,134 @@
+"""`warren chaos run` as one call: from a name to a record, its files and its page."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chaos import before, check, conduct, experiment_reader, fault, record_file
+from chaos.conduct import Wanted
+from chaos.day import LoadRun, Stage
+from chaos.experiment import Experiment
+from chaos.eyes import ClusterEyes, Eyes
+from chaos.known import known
+from chaos.probing import Answer
+from chaos.record import GameDay
+from chaos.wiring import chaos_context
+from loadgen import child
+from warren.context import Context
+from warren.errors import NotReadyError
+from warren.topology import Topology
+
+#: While a node is frozen the management API waits for its share of the figures: a look must not wait as long.
+_LOOK_TIMEOUT_S = 4.0
+REPORT = "report.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """A game day that was played, where its files are, and whether it was interrupted."""
+
+    day: GameDay
+    folder: Path
+    report: Path | None
+    interrupted: bool
+
+
+def read(topology: Topology, name: str, overrides: Mapping[str, str] | None = None) -> Experiment:
+    """The experiment called ``name``, or of that file; raises BadInputsError with all that is wrong."""
+    there = known(topology, faults=fault.names(), checks=check.names())
+    return experiment_reader.load(name, there, overrides)
+
+
+def play(context: Context, experiment: Experiment, *, seed: int | None, out: Path | None) -> Played:
+    """Play ``experiment`` on the cluster at hand; its files go to ``out``, or beside the load runs.
+
+    Raises NotReadyError before anything is broken where the cluster is not as it should be.
+    """
+    stage = stage_of(context)
+    run_id = f"{experiment.name}-{stage.chaos.now():%Y%m%d-%H%M%S}-{stage.chaos.fresh_id()[:4]}"
+    folder = out or record_file.folder_of(context.state, run_id)
+    _make(folder)
+    seed = fresh_seed() if seed is None else seed
+    stage.chaos.say(f"{experiment.title}: {run_id}, seed {seed}")
+    wanted = Wanted(experiment=experiment, seed=seed, run_id=run_id, folder=folder)
+    day, interrupted = conduct.conduct(stage, wanted)
+    record_file.write(day, folder / record_file.FILE)
+    return Played(day=day, folder=folder, report=_page(day, folder), interrupted=interrupted)
+
+
+def fresh_seed() -> int:
+    """A seed, where none was given."""
+    return secrets.randbelow(2**31)
+
+
+def catalogue(topology: Topology) -> tuple[Experiment, ...]:
+    """Every game day of the catalogue; raises as `read` does."""
+    return tuple(read(topology, name) for name in experiment_reader.names())
+
+
+def rehearse(context: Context, experiment: Experiment) -> tuple[Answer, ...]:
+    """What a dry run does: the gate, the settings and the probes that are asked before anything.
+
+    Raises NotReadyError as `play` does; nothing is changed.
+    """
+    stage = stage_of(context)
+    before.refuse_residue(stage.chaos)
+    before.settings(experiment, stage.eyes)
+    return before.steady(experiment, stage.eyes, stage.chaos.now())
+
+
+def stage_of(context: Context) -> Stage:
+    """The cluster at hand as a stage."""
+    chaos = chaos_context(context)
+    env = {**os.environ, "WARREN_TOPOLOGY": str(context.topology_path.resolve())}
+
+    def start_load(wish: child.Wish, out: Path, hear: Callable[[str], None]) -> LoadRun:
+        return child.start(wish, out, env=env, hear=hear)
+
+    return Stage(
+        chaos=chaos,
+        eyes=_eyes(context),
+        start_load=start_load,
+        watching=lambda lookout: lookout.in_background(),
+        aside=_aside,
+    )
+
+
+def _eyes(context: Context) -> Eyes:
+    return ClusterEyes(
+        topology=context.topology,
+        runtime=context.runtime,
+        management=context.management_as(
+            context.topology.account("operator").name, timeout_s=_LOOK_TIMEOUT_S
+        ),
+        prometheus=lambda: context.prometheus,
+    )
+
+
+def _aside(act: Callable[[], None]) -> None:
+    threading.Thread(target=act, name="observe", daemon=True).start()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise NotReadyError(str(folder), f"cannot be made: {error.strerror}") from error
+
+
+def _page(day: GameDay, folder: Path) -> Path | None:
+    """The load run's page with the game day on it; none where there was no run to show. The report package
+    stands beside this one, so it is found by its name."""
+    if not day.load:
+        return None
+    write: Any = importlib.import_module("report.page").write_report
+    load = {**day.load, "faults": day.load.get("faults") or ()}
+    written: Path = write(load, out=folder / REPORT, gameday=record_file.to_dict(replace(day, load={})))
+    return written

@@ -1,0 +1,92 @@
+"""What `warren chaos run` and `warren chaos experiments` print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaos import schedule
+from chaos.experiment import Experiment, Moment, Step
+from chaos.gameday import Played
+from chaos.probing import Answer
+from chaos.record import Check, Expectation
+
+_MARKS = {True: "passed", False: "FAILED", None: "not judged"}
+
+
+def played(result: Played) -> str:
+    """The verdict first, then what it rests on, and where the files are."""
+    day = result.day
+    lines = [f"{day.title}: {day.verdict.value.upper()}"]
+    lines += [f"  {reason}" for reason in day.reasons]
+    lines += ["", "figures"] if day.expectations else []
+    lines += [_expectation(each) for each in day.expectations]
+    lines += ["", "checks", *(_check(each) for each in day.checks)]
+    if day.alerts:
+        lines += ["", "alerts"]
+    for alert in day.alerts:
+        fired, cleared = alert.fired_at or "never", alert.cleared_at or "not yet"
+        lines.append(f"  {alert.name:<28} fired {fired[11:19] or fired}, cleared {cleared[11:19] or cleared}")
+    lines += ["", f"seed       {day.seed}", f"record     {result.folder / 'gameday.json'}"]
+    if result.report is not None:
+        lines.append(f"report     {result.report}")
+    return "\n".join(lines)
+
+
+def _expectation(each: Expectation) -> str:
+    value = "-" if each.value is None else f"{each.value:g}"
+    low, high = ("" if bound is None else f"{bound:g}" for bound in (each.low, each.high))
+    return f"  {each.name:<20} {value:>9}  expected {low or '…'} to {high or '…'}  {each.held.value}"
+
+
+def _check(each: Check) -> str:
+    return f"  {each.name:<20} {_MARKS[each.passed]:<10} {each.why}"
+
+
+def plan(experiment: Experiment, answers: Sequence[Answer], nodes: Sequence[str], seed: int) -> str:
+    """What would be done: the probes' answers now, and the time line."""
+    load = experiment.load
+    rate = "the profile's rate" if load.rate is None else f"{load.rate}/s"
+    lines = [f"{experiment.title} (dry run: nothing was changed)", "", "steady state now"]
+    lines += [f"  {answer}" for answer in answers] or ["  nothing is asked"]
+    lines += [
+        "",
+        f"load       {load.profile}, {rate}, {load.duration_s:g} s",
+        f"seed       {seed}",
+        "",
+        "method",
+    ]
+    lines += [f"  {_step(step)}" for step in schedule.steps(experiment, nodes, seed)]
+    lines += ["  whatever comes: every fault is healed, and the gate is asked", "", "expected"]
+    for name, interval in experiment.expectations.items():
+        low, high = ("…" if bound is None else f"{bound:g}" for bound in (interval.low, interval.high))
+        lines.append(f"  {name:<20} {low} to {high}  {interval.source}")
+    lines += [f"  {alert.name} fires within {alert.within_s:g} s" for alert in experiment.alerts]
+    return "\n".join(lines)
+
+
+def _step(step: Step) -> str:
+    when = _moment(step.moment)
+    if step.probe is not None:
+        return f"{when:<34} {step.name}: ask {step.probe.name}"
+    if step.heals:
+        return f"{when:<34} {step.name}: heal '{step.heals}'"
+    fields = (getattr(step.target, name) for name in step.target.__slots__)
+    whom = " ".join(str(value) for value in fields if value is not None) or "the cluster"
+    args = " ".join(f"{key}={value}" for key, value in step.args.items())
+    hold = "" if step.hold_s is None else f" for {step.hold_s:g} s"
+    return f"{when:<34} {step.name}: {step.fault} {whom}{f' ({args})' if args else ''}{hold}"
+
+
+def _moment(moment: Moment) -> str:
+    at = f"at {moment.at_s:g} s" if moment.at_s is not None else f"after '{moment.after}' is {moment.edge}"
+    wait = f" + {moment.wait_s:g} s" if moment.wait_s else ""
+    return f"{at}{wait}{f', once {moment.until.name}' if moment.until else ''}"
+
+
+def catalogue(experiments: Sequence[Experiment]) -> str:
+    """Every game day with what it teaches."""
+    width = max((len(each.name) for each in experiments), default=0)
+    lines = []
+    for each in experiments:
+        lines += [f"{each.name:<{width}}  {each.title}", f"{'':<{width}}  {each.teaches}"]
+    return "\n".join(lines)

@@ -1,0 +1,318 @@
+"""A whole game day on a fake cluster: each way in which it can end, and that it heals in each."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos import record_file
+from chaos.engine import Order, Target, inject
+from chaos.healing import heal
+from chaos.record import Verdict
+from warren.errors import NotReadyError
+from warren.results import Ledger
+from warren.results import Verdict as LoadVerdict
+from warren.runtime.protocol import NodeState
+
+from .fake_day import TEXT, FakeDay
+from .test_driver_dies import assert_whole, forked, in_child, until_healed
+
+
+@pytest.fixture
+def day(ground: Any, tmp_path: Path) -> FakeDay:
+    return FakeDay(ground, tmp_path)
+
+
+def assert_healed(day: FakeDay) -> None:
+    assert day.ground.states() == ["running"] * 3
+    assert day.ground.journal.open_faults() == ()
+
+
+def reasons(found: Any) -> str:
+    return "; ".join(found.reasons)
+
+
+def test_all_as_expected_passes_and_says_what_it_rests_on(day: FakeDay, tmp_path: Path) -> None:
+    found = day.play()
+    assert found.verdict is Verdict.PASSED, found.reasons
+    assert found.reasons == (
+        "1 faults proven and healed, 18000 confirmed, none lost, 2 of 2 figures within their intervals",
+    )
+    gap, redundancy = found.expectations
+    assert gap.value == pytest.approx(0.6)
+    assert redundancy.value is not None
+    assert 0 <= redundancy.value < 3
+    assert {each.name for each in found.checks} >= {"loss", "orphaned-unacked", "crash-reports", "sac-wedge"}
+    assert all(each.passed is not False for each in found.checks)
+    (alert,) = found.alerts
+    assert alert.fired_at
+    assert alert.cleared_at
+    assert found.seed == 7
+    (fault,) = day.ground.journal.read().faults
+    assert (fault.run_id, fault.seed, fault.target) == ("day-1", 7, "rmq2")
+    assert_healed(day)
+    path = tmp_path / "gameday.json"
+    record_file.write(found, path)
+    assert record_file.read(path) == replace(found, load=json.loads(json.dumps(found.load)))
+
+
+def test_fault_is_held_for_its_time_and_the_journal_says_so(day: FakeDay) -> None:
+    day.play()
+    (fault,) = day.ground.journal.read().faults
+    at = [getattr(fault, key)[17:19] for key in ("injected_at", "healed_at")]
+    assert (int(at[1]) - int(at[0])) % 60 in (10, 11)
+    assert day.ground.watched[0][0] == "day-1"
+    assert day.ground.watched[0][1] > 60
+
+
+FAILED, OPEN, HANG = Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.HANG
+
+
+def ledger(**counts: Any) -> dict[str, Any]:
+    return {"changes": {"ledger": Ledger(confirmed=9, **counts)}}
+
+
+def judged(verdict: LoadVerdict, reason: str) -> dict[str, Any]:
+    return {"changes": {"verdict": verdict, "reasons": (reason,)}}
+
+
+MUTATIONS = {
+    "lost": (ledger(lost=2, lost_examples=("a", "b")), FAILED, "2 confirmed messages are lost"),
+    "unexpected": (ledger(unexpected=1), FAILED, "nobody published"),
+    "unflagged": (ledger(duplicates_unflagged=3), FAILED, "no redelivered flag"),
+    "order": (ledger(reordered=3), FAILED, "came before earlier ones"),
+    "load failed": (judged(LoadVerdict.FAILED, "late"), FAILED, "load: late"),
+    "load open": (judged(LoadVerdict.INCONCLUSIVE, "saturated"), OPEN, "load: saturated"),
+    "slow": ({"gap_s": 6.0}, FAILED, "confirm_gap_s is 6, 0.1 to 5 expected"),
+    "fast": ({"gap_s": 0.05}, OPEN, "did the fault bite"),
+    "elsewhere": ({"gap_s": 9.0, "gap_at_s": 48.0}, FAILED, "outside of the fault"),
+    "stood still": ({"silent": True}, FAILED, "no confirms in the last"),
+    "no alert": ({"fires": False}, FAILED, "WarrenNodeDown did not fire"),
+    "alert stays": ({"clears": False}, FAILED, "WarrenNodeDown still fires"),
+    "no Prometheus": ({"alerts_fail": True}, OPEN, "Prometheus could not be asked"),
+    "suspicion": ({"suspected": lambda at_s: 99 * (at_s > 22)}, FAILED, "stopped: suspected: is 99"),
+    "no result": ({"leaves_result": False}, OPEN, "without a result: its last words"),
+    "load dies": ({"dies_at_s": 25.0}, OPEN, "the load ended before the method was over"),
+    "never begins": ({"never_publishes": True, "drain_s": 1e9}, HANG, "did not begin to publish"),
+    "never ends": ({"drain_s": 1e9, "deaf": True}, HANG, "did not end within"),
+    "wedge": ({"wedges": True}, FAILED, "no active consumer"),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_each_thing_that_can_be_wrong_is_told_and_everything_healed(day: FakeDay, name: str) -> None:
+    changes, verdict, said = MUTATIONS[name]
+    for key, value in changes.items():
+        setattr(day, key, value)
+    found = day.play()
+    assert found.verdict is verdict, found.reasons
+    assert said in reasons(found)
+    assert_healed(day)
+
+
+def test_unacked_that_no_channel_owns_fail(day: FakeDay) -> None:
+    day.eyes.unacked = 4
+    found = day.play()
+    assert found.verdict is Verdict.FAILED
+    assert "4 unacknowledged messages of /orders:orders.work belong to no channel" in reasons(found)
+    day.eyes.channels = 4
+    (day.folder / "load.json").unlink()
+    assert day.play().verdict is Verdict.PASSED
+
+
+def test_crash_report_fails_unless_the_experiment_tolerates_it(day: FakeDay) -> None:
+    day.eyes.log = [
+        "2026-01-02 03:04:05.1+00:00 [error] <0.1> CRASH REPORT\n  crasher:\n    initial call: ra:x/1"
+    ]
+    found = day.play()
+    assert found.verdict is Verdict.FAILED
+    assert "1 crash reports: ra:x/1 on rmq1" in reasons(found)
+    (day.folder / "load.json").unlink()
+    day.text = TEXT + "tolerates: [crash-reports]\n"
+    assert day.play().verdict is Verdict.PASSED
+
+
+def test_fault_that_does_not_bite_is_inconclusive(day: FakeDay) -> None:
+    day.ground.runtime.ignored_steps.add("kill")
+    found = day.play()
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "did not bite" in reasons(found)
+    assert_healed(day)
+
+
+def test_engine_that_is_gone_at_the_act_is_told_and_undone(day: FakeDay) -> None:
+    day.ground.runtime.fail("kill")
+    found = day.play()
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "the engine does not answer" in reasons(found)
+    assert_healed(day)
+
+
+def test_engine_that_is_gone_at_the_healing_is_tried_again(day: FakeDay) -> None:
+    day.ground.runtime.fail("start", times=2)
+    assert day.play().verdict is Verdict.PASSED
+    assert_healed(day)
+
+
+def test_what_cannot_be_healed_is_a_hang_and_stays_open(day: FakeDay) -> None:
+    day.ground.runtime.fail("start", times=None)
+    found = day.play()
+    assert found.verdict is Verdict.HANG
+    assert "healing" in reasons(found)
+    assert len(day.ground.journal.open_faults()) == 1
+
+
+def test_target_that_is_gone_is_told(day: FakeDay) -> None:
+    day.ground.runtime.on("kill", lambda: day.ground.runtime.put("rmq2", NodeState.ABSENT), moment="after")
+    found = day.play()
+    assert found.verdict is Verdict.HANG
+    assert "no such container" in reasons(found)
+
+
+def test_gate_after_that_does_not_pass_is_a_hang_that_names_the_residue(day: FakeDay) -> None:
+    def spoil() -> None:
+        if day.loads and day.loads[-1].ended:
+            day.ground.gate.problem = NotReadyError("queue orders.work", "has 2 of 3 members online")
+
+    day.on_sleep = spoil
+    found = day.play()
+    assert found.verdict is Verdict.HANG
+    assert "has 2 of 3 members online" in reasons(found)
+
+
+def test_truncated_journal_is_no_obstacle(day: FakeDay) -> None:
+    def tear() -> None:
+        path = day.ground.journal.path
+        if day.ground.journal.open_faults():
+            path.write_bytes(path.read_bytes()[:-20])
+            day.on_sleep = lambda: None
+
+    day.on_sleep = tear
+    found = day.play()
+    assert day.ground.states() == ["running"] * 3
+    assert found.verdict in (Verdict.PASSED, Verdict.INCONCLUSIVE)
+
+
+def test_another_command_that_heals_is_noticed(day: FakeDay) -> None:
+    def interfere() -> None:
+        if day.ground.journal.open_faults() and day.loads[-1].at_s > 24:
+            heal(day.ground.context())
+
+    day.on_sleep = interfere
+    found = day.play()
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "healed by another command" in reasons(found)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda day: day.ground.runtime.pause("rmq3"), "rmq3 is under 'pause'"),
+        (lambda day: setattr(day.ground.gate, "problem", NotReadyError("rmq1", "an alarm")), "an alarm"),
+        (lambda day: setattr(day.eyes, "blind", True), "could not be asked"),
+    ],
+)
+def test_nothing_begins_on_a_cluster_that_is_not_as_it_should_be(day: FakeDay, spoil: Any, said: str) -> None:
+    spoil(day)
+    with pytest.raises(NotReadyError, match=said):
+        day.play()
+    assert not day.loads
+    assert not day.ground.watched
+
+
+def test_open_fault_of_another_day_is_named(day: FakeDay) -> None:
+    left = inject(day.ground.context(), Order(fault="pause", target=Target(node="rmq3")))
+    with pytest.raises(NotReadyError, match=left.fault_id):
+        day.play()
+
+
+def test_settings_that_are_not_as_presumed_are_refused(day: FakeDay) -> None:
+    day.text = TEXT + "presumes: {failure_detector_poll_ms: 1000}\n"
+    with pytest.raises(NotReadyError, match="is 5000, the experiment presumes 1000"):
+        day.play()
+
+
+@pytest.mark.parametrize("at_s", [1.0, 10.0, 25.0, 45.0])
+def test_interrupt_heals_and_judges(day: FakeDay, at_s: float) -> None:
+    begun = day.ground.time.seconds
+
+    def interrupt() -> None:
+        if day.ground.time.seconds - begun > at_s:
+            day.on_sleep = lambda: None
+            signal.raise_signal(signal.SIGINT)
+
+    day.on_sleep = interrupt
+    found, interrupted = day.played()
+    assert interrupted
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "it was interrupted" in found.reasons
+    assert day.loads[-1].interrupted
+    assert_healed(day)
+
+
+def test_two_faults_overlap_and_each_is_healed_in_its_time(day: FakeDay) -> None:
+    day.text = TEXT.replace(
+        "expectations:",
+        "  - {name: squeeze, after: kill it, wait: 2s, fault: cpu, target: {node: rmq3},\n"
+        "     args: {cores_count: 0.5}, majority-loss: true, for: 15s}\nexpectations:",
+    )
+    found = day.play()
+    kill, cpu = found.faults
+    assert cpu["injected_at"] < kill["healed_at"] < cpu["healed_at"]
+    assert_healed(day)
+
+
+def test_step_that_heals_another_and_a_probe_in_between(day: FakeDay) -> None:
+    day.text = TEXT.replace(", for: 10s}", "}\n" + "\n".join((
+        "  - name: one is away",
+        "    after: kill it",
+        "    wait: 3s",
+        "    probe: {name: nodes, tolerance: 2, provider: {type: broker, ask: nodes_running}}",
+        "  - {name: back, after: one is away, wait: 3s, heal: kill it}",
+    )))  # fmt: skip
+    found = day.play()
+    assert found.verdict is Verdict.PASSED, found.reasons
+    assert [event.what for event in found.events if event.kind == "probe"] == ["nodes: is 2"]
+
+
+def test_condition_that_does_not_come_is_a_hang(day: FakeDay) -> None:
+    day.text = TEXT.replace(
+        "at: 20s,",
+        "at: 5s, until: {name: alarm, tolerance: 3, provider: {type: broker, ask: alarms}}, within: 8s,",
+    )
+    found = day.play()
+    assert found.verdict is Verdict.HANG
+    assert "waited 8 s for 'alarm' before 'kill it'" in reasons(found)
+    assert found.faults == ()
+
+
+def test_during_probe_that_is_not_tolerated_fails_once(day: FakeDay) -> None:
+    day.text = TEXT.replace(
+        "method:",
+        "    - {name: all run, when: [during], tolerance: 3,\n"
+        "       provider: {type: broker, ask: nodes_running}}\nmethod:",
+    )
+    found = day.play()
+    assert found.verdict is Verdict.FAILED
+    assert reasons(found).count("all run: is 2, not 3") == 1
+
+
+def test_sigkill_of_the_driver_is_healed_by_the_watchdog(make_ground: Any, tmp_path: Path) -> None:
+    ground = make_ground(store=True)
+    day = FakeDay(ground, tmp_path)
+
+    def die() -> None:
+        if day.loads and day.loads[-1].at_s > 23:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    day.on_sleep = die
+    day.watch = forked(ground)
+    assert os.WIFSIGNALED(in_child(day.play))
+    until_healed(ground)
+    assert_whole(ground)
