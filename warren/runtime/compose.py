@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from warren.bundle import Volume
 from warren.errors import NotReadyError
-from warren.process import Completed, Runner
+from warren.process import Completed
 from warren.runtime import ownership
-from warren.runtime.engine import Engine
+from warren.runtime.compose_faults import NodeFaults
+from warren.runtime.containers import ACT_S
 from warren.runtime.protocol import NodeState
 from warren.runtime.reasons import engine_error
-from warren.state import State
-from warren.topology import Topology
 from warren.volume_archive import archive
-from warren.wait import Clock, until
+from warren.wait import until
 
 _STATES = {
     "running": NodeState.RUNNING,
@@ -31,10 +30,6 @@ _STATES = {
 }
 #: RabbitMQ asks for 50,000 at least; above 65,536 Erlang's port table would have to grow too.
 WANTED_OPEN_FILES = 65536
-#: The kernel's own default: a node that is over its share waits for the rest of this time.
-_CPU_PERIOD_US = 100_000
-#: How long the engine may take for one act on one container.
-_ACT_S = 60.0
 _COMPOSE_S = 240.0
 _REMOVE_S = 60.0
 #: Empties the named folders, then unpacks; a failed emptying fails the whole. The archive's times are fixed,
@@ -49,14 +44,8 @@ STOP_GRACE_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComposeRuntime:
-    """The cluster's containers, found by name and checked by label."""
-
-    engine: Engine
-    topology: Topology
-    state: State
-    run: Runner
-    clock: Clock = field(default_factory=Clock)
+class ComposeRuntime(NodeFaults):
+    """The cluster's containers as nodes, and as a whole."""
 
     # The Runtime protocol
 
@@ -72,7 +61,7 @@ class ComposeRuntime:
         self._act(node, "start")
 
     def stop(self, node: str, *, grace_s: float) -> None:
-        self._act(node, "stop", "-t", str(round(grace_s)), timeout_s=grace_s + _ACT_S)
+        self._act(node, "stop", "-t", str(round(grace_s)), timeout_s=grace_s + ACT_S)
 
     def kill(self, node: str) -> None:
         if self.states()[node] in (NodeState.RUNNING, NodeState.PAUSED):
@@ -97,37 +86,6 @@ class ComposeRuntime:
         command = [self.engine.docker, "exec", *interactive, self.container(node), *argv]
         return self.run(command, timeout_s=timeout_s, stdin=stdin)
 
-    def in_network(
-        self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
-    ) -> Completed:
-        """In a container of its own that joins the node's network: the right to use the engine suffices."""
-        image = self._image("exporter")
-        command = self._helper(
-            f"container:{self.container(node)}", "NET_ADMIN", interactive=stdin is not None
-        )
-        command += ["--entrypoint", argv[0], image, *argv[1:]]
-        return self.run(command, timeout_s=timeout_s, stdin=stdin)
-
-    def network_address(self, node: str) -> str:
-        template = "{{json .NetworkSettings.Networks}}"
-        done = self._checked("inspect", "--format", template, self.container(node))
-        found = json.loads(done.stdout).get(self.topology.cluster, {}).get("IPAddress")
-        if not found:
-            raise NotReadyError(node, "has no address: it does not run")
-        return str(found)
-
-    def cpu_limit(self, node: str) -> float:
-        template = "{{.HostConfig.CpuQuota}} {{.HostConfig.CpuPeriod}} {{.HostConfig.NanoCpus}}"
-        done = self._checked("inspect", "--format", template, self.container(node))
-        quota, period, nano = (int(each) for each in done.stdout.split())
-        if nano:
-            return nano / 1e9
-        return quota / (period or _CPU_PERIOD_US) if quota > 0 else 0.0
-
-    def limit_cpu(self, node: str, cores: float) -> None:
-        quota = str(round(cores * _CPU_PERIOD_US)) if cores else "-1"
-        self._act(node, "update", "--cpu-period", str(_CPU_PERIOD_US), "--cpu-quota", quota)
-
     def address(self, node: str, port: str) -> tuple[str, int]:
         return "127.0.0.1", self.topology.published_node(node, port)
 
@@ -141,21 +99,6 @@ class ComposeRuntime:
         return done.stdout + done.stderr
 
     # What `cluster up`, `down` and `destroy` need
-
-    def container(self, service: str) -> str:
-        """The container's name of a node or service."""
-        return f"{self.topology.cluster}-{service}"
-
-    def containers(self) -> list[dict[str, Any]]:
-        """`docker inspect` of every container that carries the cluster's label."""
-        ids = self._labelled("container", "--all")
-        if not ids:
-            return []
-        done = self.run([self.engine.docker, "container", "inspect", *ids], timeout_s=_ACT_S)
-        # A helper that ended between the two questions is no failure: the others are printed all the same.
-        if not done.ok and "no such container" not in done.stderr.lower():
-            raise engine_error(done, self.topology.cluster)
-        return list(json.loads(done.stdout or "[]"))
 
     def owners(self) -> list[dict[str, str]]:
         """The labels of the cluster's volumes, of which ``warren.state`` (path) and ``warren.state-id`` say
@@ -184,7 +127,7 @@ class ComposeRuntime:
         """How many open files a node may have: what is wanted, or less where the engine has less."""
         command = [self.engine.docker, "run", "--rm", "--pull", "never", "--network", "none"]
         command += ["--cap-drop", "ALL", "--entrypoint", "sh", image, "-c", "ulimit -H -n"]
-        done = self.run(command, timeout_s=_ACT_S)
+        done = self.run(command, timeout_s=ACT_S)
         if not done.ok:
             raise engine_error(done, self.topology.cluster)
         found = done.stdout.strip()
@@ -273,28 +216,9 @@ class ComposeRuntime:
             source = f"{self.topology.cluster}_{volume.name}"
             command.append(f"--mount=type=volume,source={source},target=/out/{volume.name}")
         command += ["--entrypoint", "sh", image, "-c", _FILL, "fill", *emptied]
-        done = self.run(command, timeout_s=_ACT_S, stdin=archive(wanted))
+        done = self.run(command, timeout_s=ACT_S, stdin=archive(wanted))
         if not done.ok:
             raise engine_error(done, self.topology.cluster)
-
-    def _helper(self, network: str, *capabilities: str, interactive: bool) -> list[str]:
-        """The engine's command, up to the mounts and what is run, for a container that does one thing as root
-        with ``capabilities`` and no other, and is gone."""
-        command = [self.engine.docker, "run", "--rm", *(["--interactive"] if interactive else [])]
-        command += ["--pull", "never", "--network", network, "--user", "0:0", "--read-only"]
-        command += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
-        command += [part for each in capabilities for part in ("--cap-add", each)]
-        return [
-            *command,
-            "--label",
-            f"warren.cluster={self.topology.cluster}",
-            "--label",
-            "warren.role=helper",
-        ]
-
-    def _image(self, service: str) -> str:
-        """The image that a node's or service's container was made of."""
-        return self._checked("inspect", "--format", "{{.Image}}", self.container(service)).stdout.strip()
 
     def _compose(self, environment: Mapping[str, str], *arguments: str) -> None:
         # COMPOSE_… variables of the caller (a project name, profiles, orphans to ignore) are not for us.
@@ -305,32 +229,6 @@ class ComposeRuntime:
         done = self.run(command, timeout_s=_COMPOSE_S, env={**own, **environment})
         if not done.ok:
             raise engine_error(done, self.topology.cluster)
-
-    def _labelled(self, kind: str, *options: str) -> list[str]:
-        label = f"label=warren.cluster={self.topology.cluster}"
-        return self._checked(kind, "ls", "--quiet", "--filter", label, *options).stdout.split()
-
-    def _state(self, service: str) -> dict[str, Any] | None:
-        """The engine's word on one container; None where there is none."""
-        command = [self.engine.docker, "container", "inspect", "--format", "{{json .State}}"]
-        done = self.run([*command, self.container(service)], timeout_s=_ACT_S)
-        if done.ok:
-            return dict(json.loads(done.stdout))
-        if "no such container" in done.stderr.lower():
-            return None
-        raise engine_error(done, self.topology.cluster)
-
-    def _act(self, service: str, verb: str, *options: str, timeout_s: float = _ACT_S) -> None:
-        self._checked(verb, *options, self.container(service), timeout_s=timeout_s)
-
-    def _checked(self, *arguments: str, timeout_s: float = _ACT_S) -> Completed:
-        done = self.run([self.engine.docker, *arguments], timeout_s=timeout_s)
-        if done.ok:
-            return done
-        if "no such container" in done.stderr.lower() or "no such object" in done.stderr.lower():
-            what = "this container is not there"
-            raise NotReadyError(arguments[-1], what, "bring the cluster up: make cluster-up")
-        raise engine_error(done, self.topology.cluster)
 
 
 def _why(state: Mapping[str, Any]) -> str:
