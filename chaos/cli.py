@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,49 +44,72 @@ def _fault_command(name: str) -> click.Command:
 
     def strike(**given: Any) -> None:
         # Named as the options are, so that their variables are WARREN_CHAOS_KILL_FOR and the like.
-        _strike(name, hold_s=given.pop("for"), settings=given.pop("set"), **given)
+        _strike(name, hold_s=given.pop("for", None), settings=given.pop("set"), **given)
 
     strike.__doc__ = f"{fault.summary[0].upper()}{fault.summary[1:]}."
-    whom = [
-        click.argument("node", required=False),
-        click.option("--leader-of", metavar="QUEUE", help="The node that leads QUEUE at this moment."),
-        click.option("--vhost", help="Where QUEUE is, when its name stands in several virtual hosts."),
-        click.option("--majority-loss", is_flag=True, help="Allow more than a minority of nodes to be down."),
-    ]
     decorators = [
-        click.option("--for", type=Duration(), help="Heal after this time, like 20s; else on `heal`."),
+        *([] if fault.is_wide else _whom()),
+        *([] if isinstance(fault, catalogue.Course) else [_hold()]),
         click.option("--set", multiple=True, metavar="KEY=VALUE", help="A parameter of the fault."),
+        click.option("--dry-run", is_flag=True, help="Say whom it would strike, and change nothing."),
         json_option,
         topology_option,
     ]
-    for decorate in reversed([*([] if fault.is_wide else whom), *decorators]):
+    for decorate in reversed(decorators):
         strike = decorate(strike)
     return click.command(name)(strike)
+
+
+def _whom() -> list[Callable[..., Any]]:
+    return [
+        click.argument("node", required=False),
+        click.option("--leader-of", metavar="QUEUE", help="The node that leads QUEUE at this moment."),
+        click.option("--follower-of", metavar="QUEUE", help="A node that follows the leader of QUEUE."),
+        click.option(
+            "--attached-to",
+            metavar="CLIENT",
+            help="The node of a connection whose name begins so, or whose user is called so.",
+        ),
+        click.option("--any", is_flag=True, help="Any node that runs, drawn by --seed."),
+        click.option("--all", is_flag=True, help="Every node."),
+        click.option("--count", type=int, help="So many nodes of that role (alone: any), drawn by --seed."),
+        click.option("--seed", type=int, help="Draws the same nodes again; else a fresh one is journaled."),
+        click.option("--vhost", help="Where QUEUE is, when its name stands in several virtual hosts."),
+        click.option("--majority-loss", is_flag=True, help="Allow more than a minority of nodes to be down."),
+    ]
+
+
+def _hold() -> Callable[..., Any]:
+    return click.option("--for", type=Duration(), help="Heal after this time, like 20s; else on `heal`.")
 
 
 def _strike(
     name: str,
     *,
-    hold_s: float | None,
     settings: tuple[str, ...],
+    dry_run: bool,
     json_path: Path | None,
     topology: Path | None,
-    node: str | None = None,
-    leader_of: str | None = None,
-    vhost: str | None = None,
+    hold_s: float | None = None,
     majority_loss: bool = False,
+    seed: int | None = None,
+    **whom: Any,
 ) -> None:
     order = engine.Order(
         fault=name,
-        target=engine.Target(node=node, leader_of=leader_of, vhost=vhost),
+        target=engine.Target(**whom),
         args=_settings(settings),
         majority_loss=majority_loss,
+        seed=seed,
     )
     options.check_writable(json_path)
     context = _context(topology)
-    if hold_s is None:
-        fault = engine.inject(context, order)
-        _print(page.injected_text(fault), page.fault_dict(fault), json_path)
+    if dry_run:
+        plan = engine.plan(context, order)
+        _print(page.plan_text(plan), page.plan_dict(plan), json_path)
+    elif hold_s is None:
+        faults = engine.inject(context, order)
+        _print(page.injected_text(faults), page.injected_dict(faults), json_path)
     else:
         report = engine.inject_for(context, order, hold_s=hold_s)
         _print(page.heal_text(report), page.heal_dict(report), json_path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +26,16 @@ class Broker(Protocol):
     def queue_leader_by_tool(self, vhost: str, queue: str, *, node: str) -> str:
         """The same, read by the broker's own tools inside ``node``: slower, and it works while another
         node is frozen, when the management API waits for that one's answer."""
+
+    def queue_followers(self, vhost: str, queue: str) -> tuple[str, ...]:
+        """The topology names of the nodes on which a follower of a queue is online."""
+
+    def client_nodes(self, client: str) -> tuple[str, ...]:
+        """The nodes to which connections are attached whose name begins with ``client``, or whose user is
+        called so; each once, none where there is no such connection."""
+
+    def queues_lost_with(self, nodes: Collection[str]) -> tuple[str, ...]:
+        """The queues that would have no majority of their members online without ``nodes``."""
 
     def alarms(self) -> Mapping[str, frozenset[str]]:
         """Which resource alarms, ``memory`` and ``disk``, each running node has now; without any node where
@@ -71,6 +81,7 @@ class ChaosContext:
             runtime=self.runtime,
             topology=self.topology,
             alarms=self.broker.alarms,
+            whole=lambda deadline_s: self.wait_ready(deadline_s=deadline_s, steady_s=0.0),
             clock=self.clock,
             now=self.now,
             say=self.say,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chaos import engine
+from chaos import fault as catalogue
 from chaos.context import ChaosContext
 from chaos.experiment import Experiment, Step
 from chaos.eyes import Eyes
@@ -80,7 +81,7 @@ class Day:
     hangs: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     done: dict[str, Done] = field(default_factory=dict)
-    held: dict[str, Fault] = field(default_factory=dict)
+    held: dict[str, tuple[Fault, ...]] = field(default_factory=dict)
     _until_s: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -176,18 +177,23 @@ class Day:
             run_id=self.run_id,
             seed=self.seed,
         )
-        fault, resolved = engine.begin(self.stage.chaos, order)
-        self.held[step.name] = fault
+        kind: object = catalogue.load(step.fault)
+        if isinstance(kind, catalogue.Course):
+            self.tell("fault", f"{step.name}: {step.fault} begins, and takes its time")
+            began_s = self.at_s
+            engine.inject(self.stage.chaos, order)
+            self.done[step.name] = Done(injected_s=began_s, healed_s=self.at_s)
+            self.tell("heal", f"{step.name}: {step.fault} is over")
+            return
+        struck = engine.begin(self.stage.chaos, order)
+        self.held[step.name] = tuple(fault for fault, _ in struck)
         self.done[step.name] = Done(injected_s=self.at_s)
         hold = "" if step.hold_s is None else f", for {step.hold_s:g} s"
-        self.tell("fault", f"{step.name}: {fault.name} of {fault.target} is proven{hold}")
-        chaos = self.stage.chaos
-
-        def observe() -> None:
-            engine.observe(chaos, fault, resolved, deadline_s=step.hold_s or 30.0)
-
-        if resolved.queue is not None:
-            self.stage.aside(observe)
+        for fault, _ in struck:
+            self.tell("fault", f"{step.name}: {fault.name} of {fault.target} is proven{hold}")
+        if any(resolved.queue is not None for _, resolved in struck):
+            chaos, within_s = self.stage.chaos, step.hold_s or 30.0
+            self.stage.aside(lambda: engine.observe(chaos, order, struck, deadline_s=within_s))
 
     def _lift_due(self) -> None:
         for step in self.steps:
@@ -198,15 +204,17 @@ class Day:
                 self._lift(step.name)
 
     def _lift(self, name: str) -> None:
-        fault = self.held[name]
+        faults = self.held[name]
         begun = self.done.get(name, Done()).injected_s
         open_now = {each.fault_id for each in self.stage.chaos.journal.open_faults()}
-        if fault.fault_id in open_now:
-            lift(self.stage.chaos, [fault])
+        for fault in faults:
+            if fault.fault_id not in open_now:
+                self.tell("heal", f"{name}: {fault.fault_id} was healed by another command")
+                self.troubles.append(f"{fault.fault_id} was healed by another command before its time")
+        mine = [fault for fault in faults if fault.fault_id in open_now]
+        lift(self.stage.chaos, mine)
+        for fault in mine:
             self.tell("heal", f"{name}: {fault.target} is healed of {fault.name}")
-        else:
-            self.tell("heal", f"{name}: {fault.fault_id} was healed by another command")
-            self.troubles.append(f"{fault.fault_id} was healed by another command before its time")
         del self.held[name]
         self.done[name] = Done(injected_s=begun, healed_s=self.at_s)
 
@@ -217,4 +225,4 @@ def left_open(day: Day) -> list[Fault]:
         return [each for each in day.stage.chaos.journal.open_faults() if each.run_id == day.run_id]
     except NotReadyError as error:
         day.stage.chaos.say(f"{error.where}: {error.what}")
-        return list(day.held.values())
+        return [fault for faults in day.held.values() for fault in faults]

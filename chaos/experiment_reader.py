@@ -190,7 +190,10 @@ def _target(section: Section) -> Target:
         if value is not None:
             given[each.name] = value if isinstance(value, int) else str(value)
     section.finish()
-    return Target(**given)
+    found = Target(**given)
+    if given and len(found.ways) != 1:
+        section.fault("", "names somebody in several ways, or in none", "give one: node, leader-of, any, …")
+    return found
 
 
 def _check_fault(section: Section, name: str, target: Target, args: Mapping[str, str], there: Known) -> None:
@@ -206,9 +209,9 @@ def _check_fault(section: Section, name: str, target: Target, args: Mapping[str,
     try:
         if target.node is not None:
             there.topology.node(target.node)
-        queue = target.leader_of
-        if queue is not None and target.vhost is None and not queue.startswith(("/warren.", "warren.")):
-            there.topology.find_queue(queue)
+        for queue in (target.leader_of, target.follower_of):
+            if queue is not None and target.vhost is None and not queue.startswith(("/warren.", "warren.")):
+                there.topology.find_queue(queue)
     except BadInputError as error:
         section.fault("target", error.what, error.remedy)
 
@@ -318,7 +321,7 @@ def _check(top: Section, found: Experiment) -> None:
         known[step.name] = step
     healed = {step.heals for step in found.method}
     for step in found.method:
-        if step.fault and step.hold_s is None and step.name not in healed:
+        if _must_be_held(step) and step.hold_s is None and step.name not in healed:
             top.fault(f"method[{step.name}].for", "for how long?", "give 'for: 20s', or a step that heals it")
     if found.longest_s + _AFTER_S > found.load.duration_s and found.method:
         what = (
@@ -327,3 +330,11 @@ def _check(top: Section, found: Experiment) -> None:
         top.fault("load.duration", what, "give the load more time")
     if found.monkey is not None and found.monkey.until_s + _AFTER_S > found.load.duration_s:
         top.fault("monkey.until", "the load ends before that")
+
+
+def _must_be_held(step: Step) -> bool:
+    """Whether it breaks something that stays broken until it is healed: a course ends by itself."""
+    if not step.fault:
+        return False
+    kind: object = faults.load(step.fault)
+    return not isinstance(kind, faults.Course)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import chaos.faults
 from warren.console import Say
@@ -61,11 +61,13 @@ class Parameter:
 class Site:
     """Where faults act: the nodes' runtime, what the topology says of them, monotonic and wall time, and the
     line to the user. ``alarms`` tells which nodes have which alarms; it raises NotReadyError where that
-    cannot be asked."""
+    cannot be asked. ``whole`` waits at most so many seconds until every node and queue serves, or raises
+    DeadlineError with what is missing."""
 
     runtime: Runtime
     topology: Topology
     alarms: Callable[[], Mapping[str, frozenset[str]]]
+    whole: Callable[[float], None]
     clock: Clock
     now: Callable[[], datetime]
     say: Say
@@ -112,6 +114,34 @@ class Fault(Protocol):
 
     def residue(self, site: Site) -> tuple[str, ...]:
         """Targets on which this fault can be seen right now without a journal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One part of a course. ``facts`` are journaled before it. An ``is_act`` is never interrupted, all else
+    is a wait and may be; an ``is_proof`` is tried again until there is evidence, which is journaled as the
+    fault's proof. What any other step finds is journaled too."""
+
+    what: str
+    do: Callable[[], Facts | None]
+    facts: Facts = field(default_factory=dict)
+    is_act: bool = False
+    is_proof: bool = False
+
+
+@runtime_checkable
+class Course(Protocol):
+    """What a `Fault` is besides, whose act takes minutes and ends by itself: many short acts with waits
+    between. It goes on without the lock, and may be interrupted or die anywhere: `heal` ends it from what
+    the steps left in the journal."""
+
+    def course(self, site: Site, fault: Journaled) -> Iterator[Step]:
+        """The steps in their order; what a step finds may decide the next."""
+
+
+def needs(fault: Fault) -> str:
+    """What a fault needs besides the right to use the container engine; empty for nothing."""
+    return str(getattr(fault, "needs", ""))
 
 
 def names() -> tuple[str, ...]:

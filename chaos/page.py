@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaos import fault as catalogue
 from chaos.healing import HealReport
+from chaos.order import Plan
 from chaos.status import Status
 from warren.journal import Fault, as_dict
+
+#: Of what a line shows each.
+_MOST_SHOWN = 5
 
 
 def list_text() -> str:
@@ -41,13 +45,44 @@ def list_dict() -> list[dict[str, Any]]:
     ]
 
 
-def injected_text(fault: Fault) -> str:
+def injected_text(faults: Sequence[Fault]) -> str:
     """What was broken, the proof, and how to put it back."""
-    return f"{_fault_line(fault)}\nleft as it is until: make chaos-heal"
+    lines = [_fault_line(fault) for fault in faults]
+    if any(fault.is_open for fault in faults):
+        return "\n".join([*lines, "left as it is until: make chaos-heal"])
+    whole = faults[-1].evidence.get("whole_after_s")
+    return "\n".join([*lines, f"it has ended, and the cluster is whole ({whole:g} s after its last act)"])
 
 
-def fault_dict(fault: Fault) -> dict[str, Any]:
-    return as_dict(fault)
+def injected_dict(faults: Sequence[Fault]) -> dict[str, Any]:
+    """A single fault as it is; several under ``faults``."""
+    return as_dict(faults[0]) if len(faults) == 1 else {"faults": [as_dict(fault) for fault in faults]}
+
+
+def plan_text(plan: Plan) -> str:
+    """Whom an order would strike, with what, and why them."""
+    args = ", ".join(f"{key}={value}" for key, value in plan.args.items())
+    lines = []
+    for each in plan.targets:
+        role = f" ({each.resolved.role})" if each.resolved.role else ""
+        lines.append(f"{each.node}: would be struck by {plan.fault}{role}")
+        shown = {key: value for key, value in each.facts.items() if key not in ("chosen_as", "queue")}
+        lines += [f"  held against: {_proof(shown)}"] if shown else []
+    lines += [f"settings: {args}"] if args else []
+    lines += [f"seed: {plan.seed}"] if plan.seed is not None else []
+    return "\n".join([*lines, "nothing was changed: without --dry-run it will be"])
+
+
+def plan_dict(plan: Plan) -> dict[str, Any]:
+    return {
+        "fault": plan.fault,
+        "args": dict(plan.args),
+        "seed": plan.seed,
+        "targets": [
+            {"node": each.node, "chosen_as": each.resolved.role, "facts": dict(each.facts)}
+            for each in plan.targets
+        ],
+    }
 
 
 def heal_text(report: HealReport) -> str:
@@ -109,7 +144,16 @@ def _fault_line(fault: Fault) -> str:
 
 
 def _proof(evidence: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in evidence.items())
+    return ", ".join(f"{key.replace('_', ' ')} {_short(value)}" for key, value in evidence.items())
+
+
+def _short(value: Any) -> str:
+    """A value in a line; of many only how many there are."""
+    if isinstance(value, (list, tuple, dict)) and len(value) > _MOST_SHOWN:
+        return f"of {len(value)}"
+    if isinstance(value, dict):
+        return " ".join(f"{key} {each}" for key, each in value.items())
+    return " ".join(str(each) for each in value) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _seen(fault: Fault) -> str:

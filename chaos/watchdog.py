@@ -17,6 +17,7 @@ from pathlib import Path
 
 from chaos.context import ChaosContext
 from chaos.healing import HealReport, heal_these
+from chaos.striking import belongs
 from warren.errors import NotReadyError
 
 #: How much longer than its hold a fault may last before the watchdog ends it: an act, its proof and a look at
@@ -66,12 +67,16 @@ class Watchdog:
 
 def keep_watch(context: ChaosContext, fault_id: str, *, within_s: float, pipe: int) -> HealReport | None:
     """Wait until the other end of ``pipe`` is closed, or ``within_s`` seconds, and heal the fault if it is
-    open then, or where ``fault_id`` is that of a game day, all of its faults; None where none is open.
+    open then, or where ``fault_id`` names a game day, all of its faults; None where none is open.
 
     Raises as `chaos.engine.heal` does."""
     select.select([pipe], [], [], within_s)
     with context.journal.exclusive():
-        left = [each for each in context.journal.open_faults() if fault_id in (each.fault_id, each.run_id)]
+        left = [
+            fault
+            for fault in context.journal.open_faults()
+            if belongs(fault, fault_id) or fault.run_id == fault_id
+        ]
         if not left:
             return None
         context.say(f"{fault_id}: its driver is gone, or {within_s:g} s are over; healing it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from warren.context import Context
 from warren.errors import NotReadyError
 from warren.journal import Journal
 from warren.management import ManagementClient
+from warren.management_facts import QueueInfo, connection_name
 from warren.management_facts import queue as read_queue
 from warren.operate import options
 from warren.runtime.protocol import NodeState, Runtime
@@ -48,6 +50,23 @@ class ManagementBroker:
         found = re.search(r"leader=(\S+)", process.check(done).stdout)
         return _node_of(found[1] if found else None, vhost, queue)
 
+    def queue_followers(self, vhost: str, queue: str) -> tuple[str, ...]:
+        found = self.management.queue(vhost, queue)
+        return tuple(sorted(_short(each) for each in found.online if each != found.leader))
+
+    def client_nodes(self, client: str) -> tuple[str, ...]:
+        rows = self.management.rows("connections")
+        mine = [row for row in rows if connection_name(row).startswith(client) or row.get("user") == client]
+        return tuple(sorted({_short(str(row["node"])) for row in mine if row.get("node")}))
+
+    def queues_lost_with(self, nodes: Collection[str]) -> tuple[str, ...]:
+        def is_lost(queue: QueueInfo) -> bool:
+            left = [each for each in queue.online if _short(each) not in nodes]
+            return len(left) <= len(queue.members) // 2
+
+        queues = [queue for queue in self.management.queues() if queue.members]
+        return tuple(f"{queue.vhost}:{queue.name}" for queue in queues if is_lost(queue))
+
     def alarms(self) -> dict[str, frozenset[str]]:
         if self.management.alarms().passed:
             return {}
@@ -62,7 +81,12 @@ def _node_of(leader: str | None, vhost: str, queue: str) -> str:
     """The topology's name of an Erlang node; raises NotReadyError where there is none."""
     if not leader:
         raise NotReadyError(f"queue {queue} in {vhost}", "has no leader now", "make cluster-status")
-    return leader.partition("@")[2]
+    return _short(leader)
+
+
+def _short(erlang_node: str) -> str:
+    """The topology's name of ``rabbit@rmq1``."""
+    return erlang_node.partition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)

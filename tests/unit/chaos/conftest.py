@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -66,6 +66,8 @@ class FakeBroker:
     moves: bool = True
     critical: set[str] = field(default_factory=set)
     unreachable: bool = False
+    clients: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    members: dict[str, set[str]] = field(default_factory=dict)
     asked: list[str | None] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
 
@@ -80,6 +82,21 @@ class FakeBroker:
     def queue_leader_by_tool(self, vhost: str, queue: str, *, node: str) -> str:
         self.tools.append(node)
         return self.queue_leader(vhost, queue)
+
+    def queue_followers(self, vhost: str, queue: str) -> tuple[str, ...]:
+        self._answer()
+        leader = self.queue_leader(vhost, queue)
+        running = (node for node, state in self.runtime.states().items() if state is NodeState.RUNNING)
+        return tuple(node for node in running if node != leader)
+
+    def client_nodes(self, client: str) -> tuple[str, ...]:
+        self._answer()
+        states = self.runtime.states()
+        return tuple(node for node in self.clients.get(client, ()) if states[node] is NodeState.RUNNING)
+
+    def queues_lost_with(self, nodes: Collection[str]) -> tuple[str, ...]:
+        self._answer()
+        return tuple(queue for queue, members in self.members.items() if members <= set(nodes))
 
     def alarms(self) -> dict[str, frozenset[str]]:
         self._answer()

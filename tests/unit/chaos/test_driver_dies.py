@@ -215,7 +215,7 @@ def test_sigkill_of_the_act_is_healed_by_the_watchdog_alone(stored: Any, fault: 
 
 
 def test_watchdog_ends_a_fault_whose_time_is_over_though_its_driver_lives(stored: Any) -> None:
-    left = inject(stored.context(), order("pause"))
+    (left,) = inject(stored.context(), order("pause"))
     reads, writes = os.pipe()
     report = keep_watch(stored.context(), left.fault_id, within_s=0.01, pipe=reads)
     os.close(reads)

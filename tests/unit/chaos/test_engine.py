@@ -37,7 +37,7 @@ def test_journal_is_written_before_the_act(ground: Any, fault: str) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_stays_until_it_is_healed(ground: Any, fault: str) -> None:
-    injected = inject(ground.context(), order(fault, run_id="run-1", seed=3))
+    (injected,) = inject(ground.context(), order(fault, run_id="run-1", seed=3))
     assert injected.is_proven
     assert (injected.run_id, injected.seed) == ("run-1", 3)
     assert ground.states()[1] != "running"
@@ -49,7 +49,7 @@ def test_fault_stays_until_it_is_healed(ground: Any, fault: str) -> None:
 
 
 def test_evidence_tells_the_process_before_and_after(ground: Any) -> None:
-    injected = inject(ground.context(), order())
+    (injected,) = inject(ground.context(), order())
     assert injected.evidence["process_id"] == 1001
     assert injected.evidence["process_id_after"] is None
     (healed,) = heal(ground.context()).healed
@@ -59,7 +59,7 @@ def test_evidence_tells_the_process_before_and_after(ground: Any) -> None:
 def test_result_carries_times_of_the_acts_not_of_the_lines(ground: Any) -> None:
     ground.runtime.on("kill", lambda: ground.time.sleep(2), moment="after")
     ground.runtime.on("process_id", lambda: ground.time.sleep(5), moment="before", times=None)
-    injected = inject(ground.context(), order())
+    (injected,) = inject(ground.context(), order())
     assert injected.begun_at == "2026-01-02T03:05:50.000Z"
     assert injected.injected_at == "2026-01-02T03:05:52.000Z"
 
@@ -76,7 +76,7 @@ def test_fault_that_does_not_bite_is_undone_and_inconclusive(ground: Any, fault:
 
 def test_node_that_restarts_itself_still_proves_the_kill(ground: Any) -> None:
     ground.runtime.restarts_itself = True
-    injected = inject(ground.context(), order())
+    (injected,) = inject(ground.context(), order())
     assert injected.evidence["state"] == "running"
 
 
@@ -120,7 +120,7 @@ def test_engine_that_is_gone_is_not_ready_and_nothing_is_journaled(ground: Any) 
 def test_leader_is_resolved_at_injection_and_read_again_after(ground: Any) -> None:
     ground.broker.leader = "rmq3"
     target = Target(leader_of=QUEUE)
-    injected = inject(ground.context(), Order(fault="kill", target=target))
+    (injected,) = inject(ground.context(), Order(fault="kill", target=target))
     assert injected.target == "rmq3"
     assert injected.evidence["chosen_as"] == f"leader of {QUEUE} in /orders"
     assert injected.evidence["leader_after"] == "rmq1"
@@ -131,7 +131,7 @@ def test_leader_is_resolved_at_injection_and_read_again_after(ground: Any) -> No
 
 def test_leader_that_does_not_move_is_a_finding_and_not_an_error(ground: Any) -> None:
     ground.broker.moves = False
-    injected = inject(ground.context(), Order(fault="pause", target=Target(leader_of=QUEUE)))
+    (injected,) = inject(ground.context(), Order(fault="pause", target=Target(leader_of=QUEUE)))
     assert injected.evidence["leader_after"] is None
     assert "still led by rmq2" in injected.evidence["leader_after_reason"]
 
@@ -151,7 +151,7 @@ def test_leader_with_nobody_left_to_follow_is_a_finding(ground: Any) -> None:
     for node in ("rmq1", "rmq3"):
         inject(ground.context(), order("kill", node, majority_loss=True))
     target = Target(leader_of=QUEUE)
-    injected = inject(ground.context(), Order(fault="kill", target=target, majority_loss=True))
+    (injected,) = inject(ground.context(), Order(fault="kill", target=target, majority_loss=True))
     assert injected.evidence["leader_after_reason"] == "no other node runs"
 
 
@@ -171,7 +171,7 @@ def test_interrupt_after_the_proof_leaves_the_fault_and_says_so(ground: Any) -> 
 
 def test_vhost_says_which_queue_is_meant(ground: Any) -> None:
     target = Target(leader_of=QUEUE, vhost="/orders")
-    assert inject(ground.context(), Order(fault="kill", target=target)).target == "rmq2"
+    assert inject(ground.context(), Order(fault="kill", target=target))[0].target == "rmq2"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -264,14 +264,14 @@ def test_status_shows_states_and_open_faults(ground: Any) -> None:
 
 def test_queue_of_a_running_profile_may_be_aimed_at_by_its_own_vhost(ground: Any) -> None:
     target = Target(leader_of="warren.stream.log", vhost="/warren.stream")
-    injected = inject(ground.context(), Order(fault="kill", target=target))
+    (injected,) = inject(ground.context(), Order(fault="kill", target=target))
     assert injected.target == "rmq2"
     assert ground.states() == ["running", "stopped", "running"]
 
 
 def test_queue_of_a_running_profile_may_be_named_in_one_word(ground: Any) -> None:
     target = Target(leader_of="/warren.stream:warren.stream.log")
-    assert inject(ground.context(), Order(fault="kill", target=target)).target == "rmq2"
+    assert inject(ground.context(), Order(fault="kill", target=target))[0].target == "rmq2"
     assert "warren.stream.log in /warren.stream" in str(ground.journal.open_faults()[0].evidence)
 
 
