@@ -227,7 +227,7 @@ def test_nothing_begins_on_a_cluster_that_is_not_as_it_should_be(day: FakeDay, s
 
 
 def test_open_fault_of_another_day_is_named(day: FakeDay) -> None:
-    left = inject(day.ground.context(), Order(fault="pause", target=Target(node="rmq3")))
+    (left,) = inject(day.ground.context(), Order(fault="pause", target=Target(node="rmq3")))
     with pytest.raises(NotReadyError, match=left.fault_id):
         day.play()
 
