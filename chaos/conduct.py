@@ -250,6 +250,7 @@ def _evidence(day: Day, folder: Path, *, interrupted: bool) -> Evidence:
             alerts=tuple(lookout.alerts),
             alerts_trouble=lookout.alerts_trouble,
             wedged=tuple(lookout.wedged),
+            suspected=tuple(lookout.suspected),
             tripped=lookout.tripped,
             died=lookout.died,
         )

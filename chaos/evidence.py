@@ -17,13 +17,15 @@ from warren.results import LoadResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What was seen while the day lasted; ``alerts`` are (seconds, time, names of those that fire)."""
+    """What was seen while the day lasted; ``alerts`` are (seconds, time, names of those that fire),
+    ``suspected`` (seconds, messages that the run missed)."""
 
     looks: Sequence[Look] = ()
     answers: Sequence[Answer] = ()
     alerts: Sequence[tuple[float, str, frozenset[str]]] = ()
     alerts_trouble: str = ""
     wedged: Sequence[Wedged] = ()
+    suspected: Sequence[tuple[float, int]] = ()
     tripped: Answer | None = None
     died: str = ""
 

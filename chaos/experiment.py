@@ -28,6 +28,7 @@ FIGURES = (
     "drain_s",
     "redelivered_ratio",
     "failed_publishes",
+    "suspected_s",
 )
 
 

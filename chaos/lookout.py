@@ -71,6 +71,7 @@ class Lookout:
     alerts: list[tuple[float, str, frozenset[str]]] = field(default_factory=list)
     alerts_trouble: str = ""
     wedged: list[Wedged] = field(default_factory=list)
+    suspected: list[tuple[float, int]] = field(default_factory=list)
     tripped: Answer | None = None
     died: str = ""
     _alerts_next_s: float = 0.0
@@ -78,6 +79,7 @@ class Lookout:
 
     def look(self) -> None:
         """Look at everything once."""
+        self.suspected.append((self.now_s(), int(self.live().get("suspected", 0))))
         self._look_at_members()
         if self.now_s() >= self._alerts_next_s:
             self._alerts_next_s = self.now_s() + _ALERTS_EVERY_S

@@ -112,6 +112,16 @@ def failed_publishes(evidence: Evidence) -> float | None:
     return None if evidence.load is None else float(evidence.load.availability.failed_publishes)
 
 
+def suspected_s(evidence: Evidence) -> float | None:
+    """For how long the run missed messages that were confirmed 20 s and more before, though later ones had come
+    (`loadgen.suspicion`, which looks every 10 s): what the broker holds for a consumer that is gone. 0 where
+    nothing was missed."""
+    if not evidence.seen.suspected:
+        return None
+    found = [t_s for t_s, count in evidence.seen.suspected if count]
+    return round(max(found) - min(found), 1) if found else 0.0
+
+
 FIGURES: Mapping[str, Callable[[Evidence], float | None]] = {
     "confirm_gap_s": confirm_gap_s,
     "delivery_gap_s": delivery_gap_s,
@@ -119,4 +129,5 @@ FIGURES: Mapping[str, Callable[[Evidence], float | None]] = {
     "drain_s": drain_s,
     "redelivered_ratio": redelivered_ratio,
     "failed_publishes": failed_publishes,
+    "suspected_s": suspected_s,
 }
