@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from chaos import engine, gameday, gameday_page, page, record_file
+from chaos import engine, export, gameday, gameday_page, page, record_file
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
 from chaos.watchdog import keep_watch
@@ -170,6 +171,25 @@ def experiments(json_path: Path | None, topology: Path | None) -> None:
     found = gameday.catalogue(options.context(topology).topology)
     plain = [{"name": each.name, "title": each.title, "teaches": each.teaches} for each in found]
     _print(gameday_page.catalogue(found), plain, json_path)
+
+
+@chaos.command("export")
+@click.argument("experiment")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the load, and of what is drawn.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it here, not to the screen."
+)
+@topology_option
+def export_experiment(experiment: str, seed: int, out: Path | None, topology: Path | None) -> None:
+    """A game day as a chaostoolkit experiment: chaos run --rollback-strategy always FILE."""
+    options.check_writable(out)
+    there = options.context(topology).topology
+    nodes = [node.name for node in there.nodes]
+    plain = export.chaostoolkit(gameday.read(there, experiment), nodes, seed)
+    if out is None:
+        click.echo(json.dumps(plain, indent=1))
+    else:
+        options.write_json(out, plain)
 
 
 @chaos.command("list")

@@ -113,7 +113,7 @@ def failed_publishes(evidence: Evidence) -> float | None:
 
 
 def suspected_s(evidence: Evidence) -> float | None:
-    """For how long the run missed messages that were confirmed 20 s and more before, though later ones had come
+    """For how long the run missed messages that were confirmed 20 s before, though later ones had come
     (`loadgen.suspicion`, which looks every 10 s): what the broker holds for a consumer that is gone. 0 where
     nothing was missed."""
     if not evidence.seen.suspected:
