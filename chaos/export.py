@@ -30,7 +30,7 @@ def chaostoolkit(experiment: Experiment, nodes: Sequence[str], seed: int) -> dic
     return {
         "version": "1.0.0",
         "title": experiment.title,
-        "description": f"{experiment.description} Exported by Warren; run it with --rollback-strategy always.",
+        "description": f"{experiment.description} By Warren; run it with --rollback-strategy always.",
         "tags": [*experiment.tags, "warren"],
         "steady-state-hypothesis": {
             "title": experiment.hypothesis or "The cluster is whole, and the load passes",

@@ -73,7 +73,8 @@ def _praise(evidence: Evidence) -> str:
     confirmed = 0 if evidence.load is None else evidence.load.ledger.confirmed
     count = len(evidence.experiment.expectations)
     told = f", {count} of {count} figures within their intervals" if count else ""
-    return f"{len(evidence.faults)} faults proven and healed, {confirmed} confirmed, none lost{told}"
+    faults = "1 fault" if len(evidence.faults) == 1 else f"{len(evidence.faults)} faults"
+    return f"{faults} proven and healed, {confirmed} confirmed, none lost{told}"
 
 
 def _of_load(evidence: Evidence, verdict: LoadVerdict) -> Iterator[str]:

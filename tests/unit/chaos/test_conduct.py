@@ -42,7 +42,7 @@ def test_all_as_expected_passes_and_says_what_it_rests_on(day: FakeDay, tmp_path
     found = day.play()
     assert found.verdict is Verdict.PASSED, found.reasons
     assert found.reasons == (
-        "1 faults proven and healed, 18000 confirmed, none lost, 2 of 2 figures within their intervals",
+        "1 fault proven and healed, 18000 confirmed, none lost, 2 of 2 figures within their intervals",
     )
     gap, redundancy = found.expectations
     assert gap.value == pytest.approx(0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_monkey_draws_the_same_steps_from_the_same_seed(there: Known, tmp_path: 
     assert {step.fault for seed in range(9) for step in steps(found, nodes, seed)} == {"kill", "loss"}
     assert all(2 <= (step.hold_s or 0) <= 4 for step in drawn)
     assert drawn[0].moment.at_s == 5
-    assert all(step.moment.after == before.name for before, step in zip(drawn, drawn[1:], strict=False))
+    assert all(step.moment.after == before.name for before, step in pairwise(drawn))
 
 
 @pytest.mark.parametrize("name", names())
@@ -153,6 +154,9 @@ def test_game_day_has_a_page_that_teaches(name: str, there: Known) -> None:
             assert part in there.panels, f"{part} is no panel"
     for alert in found.alerts:
         assert alert.name in text
+    for figure, interval in found.expectations.items():
+        low, high = ("" if bound is None else f"{bound:g}" for bound in (interval.low, interval.high))
+        assert f"| `{figure}` | {low} | {high} | {interval.source.strip()} |" in text
 
 
 def test_catalogue_is_large_enough() -> None:
