@@ -41,6 +41,9 @@ class Broker(Protocol):
         """Which resource alarms, ``memory`` and ``disk``, each running node has now; without any node where
         the cluster has none."""
 
+    def drained(self) -> Collection[str]:
+        """The nodes that are under maintenance."""
+
     def quorum_critical(self, node: str) -> bool:
         """Whether a queue or the metadata store would lose its majority with ``node``."""
 
@@ -82,6 +85,7 @@ class ChaosContext:
             topology=self.topology,
             alarms=self.broker.alarms,
             whole=lambda deadline_s: self.wait_ready(deadline_s=deadline_s, steady_s=0.0),
+            drained=self.broker.drained,
             clock=self.clock,
             now=self.now,
             say=self.say,

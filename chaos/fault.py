@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,12 +62,14 @@ class Site:
     """Where faults act: the nodes' runtime, what the topology says of them, monotonic and wall time, and the
     line to the user. ``alarms`` tells which nodes have which alarms; it raises NotReadyError where that
     cannot be asked. ``whole`` waits at most so many seconds until every node and queue serves, or raises
-    DeadlineError with what is missing."""
+    DeadlineError with what is missing. ``drained`` are the nodes under maintenance; it raises as ``alarms``
+    does."""
 
     runtime: Runtime
     topology: Topology
     alarms: Callable[[], Mapping[str, frozenset[str]]]
     whole: Callable[[float], None]
+    drained: Callable[[], Collection[str]]
     clock: Clock
     now: Callable[[], datetime]
     say: Say

@@ -73,6 +73,9 @@ class ManagementBroker:
         running = [node for node, state in self.runtime.states().items() if state is NodeState.RUNNING]
         return {node: alarms.ringing(self.runtime, node) for node in running}
 
+    def drained(self) -> frozenset[str]:
+        return frozenset(_short(each.name) for each in self.management.nodes() if each.being_drained)
+
     def quorum_critical(self, node: str) -> bool:
         return not self.management.not_quorum_critical(node).passed
 

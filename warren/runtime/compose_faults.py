@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime.containers import Containers
+from warren.runtime.protocol import MemoryLimit
 
 #: The kernel's own default: a node that is over its share waits for the rest of this time.
 _CPU_PERIOD_US = 100_000
@@ -48,3 +49,14 @@ class NodeFaults(Containers):
     def limit_cpu(self, node: str, cores: float) -> None:
         quota = str(round(cores * _CPU_PERIOD_US)) if cores else "-1"
         self._act(node, "update", "--cpu-period", str(_CPU_PERIOD_US), "--cpu-quota", quota)
+
+    def memory_limit(self, node: str) -> MemoryLimit:
+        template = "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}"
+        done = self._checked("inspect", "--format", template, self.container(node))
+        memory, with_swap = (int(each) for each in done.stdout.split())
+        return MemoryLimit(memory_bytes=memory, with_swap_bytes=max(0, with_swap))
+
+    def limit_memory(self, node: str, limit: MemoryLimit) -> None:
+        # The engine takes 0 for "leave it", and -1 for "as much as there is".
+        memory, with_swap = (str(each or -1) for each in (limit.memory_bytes, limit.with_swap_bytes))
+        self._act(node, "update", "--memory", memory, "--memory-swap", with_swap)

@@ -6,32 +6,49 @@ would be run and returns what it would print.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from warren.process import Completed
+from warren.runtime import fake_erlang
 
+MIB = 1024 * 1024
 #: What a node is to begin with; JSON-ready, since the fake keeps it in a file. ``asked`` makes counters grow.
-_FRESH: dict[str, Any] = {"alarms": [], "tables": {}, "tbf": None, "cores": 0.0, "asked": 0}
+_FRESH: dict[str, Any] = {
+    "alarms": [],
+    "tables": {},
+    "tbf": None,
+    "cores": 0.0,
+    "memory": [1024 * MIB, 2048 * MIB],
+    "drained": False,
+    "chaos": False,
+    "raft": {"ra_log_wal": 1, "ra_log_segment_writer": 1, "vh_orders.work": 1, "vh_orders.retry": 1},
+    "asked": 0,
+}
 _GONE = "Error: No such file or directory; did you mean something else?"
 
 
 def fresh() -> dict[str, Any]:
-    return {key: value.copy() if isinstance(value, (list, dict)) else value for key, value in _FRESH.items()}
+    return copy.deepcopy(_FRESH)
 
 
 def restarted(machine: dict[str, Any]) -> dict[str, Any]:
     """After the end of its process: what is set on the container stays, all else goes with the process."""
-    return {**fresh(), "cores": machine["cores"]}
+    return {**fresh(), "cores": machine["cores"], "memory": machine["memory"]}
 
 
 def answer(machine: dict[str, Any], argv: Sequence[str], stdin: bytes | None) -> Completed:
     """What ``argv`` prints, once it has changed ``machine`` as it says; nothing and 0 for anything else."""
     machine["asked"] += 1
     text, failed = "", False
-    if argv[0] == "rabbitmqctl":
+    if argv[:2] == ["rabbitmqctl", "eval"] and "get_local_alarms" not in argv[2]:
+        text = fake_erlang.evaluate(machine, argv[2])
+    elif argv[0] == "rabbitmq-upgrade":
+        machine["drained"] = {"drain": True, "revive": False}.get(argv[1], machine["drained"])
+    elif argv[0] == "rabbitmqctl":
         text = _broker(machine, argv[1:])
     elif argv[0] == "nft":
         text, failed = _filter(machine, argv[1:], (stdin or b"").decode())
@@ -39,6 +56,9 @@ def answer(machine: dict[str, Any], argv: Sequence[str], stdin: bytes | None) ->
         text, failed = _queueing(machine, argv[1:])
     elif argv[:2] == ["sh", "-c"] and "cpu.stat" in argv[2]:
         text = f"nr_periods 10\nnr_throttled {machine['asked'] if machine['cores'] else 0}\n"
+    elif argv[:2] == ["sh", "-c"] and "memory.events" in argv[2]:
+        met = machine["asked"] if machine["memory"] != _FRESH["memory"] else 0
+        text = f"used {200 * MIB}\ninactive_file {50 * MIB}\nmax {met}\noom_kill 0\n"
     out, error = ("", text) if failed else (text, "")
     return Completed(argv=tuple(argv), returncode=int(failed), stdout=out, stderr=error)
 

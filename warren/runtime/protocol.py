@@ -6,6 +6,7 @@ Chaos, cluster operations and tests use this protocol only, so that one experime
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -19,6 +20,14 @@ class NodeState(Enum):
     PAUSED = "paused"
     STOPPED = "stopped"
     ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLimit:
+    """How much memory a node may use, and how much with swap; 0 bytes: as much as there is."""
+
+    memory_bytes: int
+    with_swap_bytes: int
 
 
 class Runtime(Protocol):
@@ -67,6 +76,13 @@ class Runtime(Protocol):
 
     def limit_cpu(self, node: str, cores: float) -> None:
         """Let a node use no more than ``cores``; 0: as many as there are. Lasts until it is changed."""
+
+    def memory_limit(self, node: str) -> MemoryLimit:
+        """How much memory a node may use, whatever state it is in."""
+
+    def limit_memory(self, node: str, limit: MemoryLimit) -> None:
+        """Let a node use no more than ``limit``; lasts until it is changed. The kernel may refuse less than
+        the node uses now, and kills it when it needs more."""
 
     def address(self, node: str, port: str) -> tuple[str, int]:
         """Host and port at which this process reaches ``port`` (one of `Topology.node_ports`) of a node."""

@@ -15,6 +15,7 @@ from chaos.context import ChaosContext
 from warren import checkout
 from warren.errors import NotReadyError, WarrenError
 from warren.journal import Journal
+from warren.runtime import fake_machine
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
 from warren.topology import Node, Topology
@@ -32,9 +33,16 @@ STEPS = {
     "cpu": ("limit_cpu", "execute", "limit_cpu"),
     "memory-alarm": ("execute", "execute", "execute"),
     "disk-alarm": ("execute", "execute", "execute"),
+    "memory-limit": ("limit_memory", "execute", "limit_memory"),
+    "drain": ("execute", "execute", "execute"),
+    "raft-chaos": ("execute", "execute", "execute"),
 }
+#: Faults that are over when they are proven: nothing of them stays to be seen.
+AT_ONCE = ("kill-wal", "kill-segment-writer", "kill-member")
+#: Faults of the cluster as a whole, which are tested in files of their own.
+WIDE = ("restart",)
 #: How often the step of the act is taken before it, to look.
-LOOKS = {"memory-alarm": 1, "disk-alarm": 1}
+LOOKS = {"memory-alarm": 1, "disk-alarm": 1, "drain": 1, "raft-chaos": 3}
 
 _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -102,6 +110,10 @@ class FakeBroker:
         self._answer()
         running = (node for node, state in self.runtime.states().items() if state is NodeState.RUNNING)
         return {node: frozenset(self.runtime.machine(node)["alarms"]) for node in running}
+
+    def drained(self) -> tuple[str, ...]:
+        self._answer()
+        return tuple(node for node in self.runtime.nodes if self.runtime.machine(node)["drained"])
 
     def quorum_critical(self, node: str) -> bool:
         self._answer()
@@ -181,7 +193,8 @@ class Ground:
     def is_broken(self, node: str) -> bool:
         """Whether anything that a fault does can be seen on ``node``."""
         machine = self.runtime.machine(node)
-        done = any(machine[key] for key in ("alarms", "tables", "tbf", "cores"))
+        keys = ("alarms", "tables", "tbf", "cores", "memory", "drained", "chaos")
+        done = any(machine[key] != fake_machine.fresh()[key] for key in keys)
         return done or self.runtime.states()[node] is not NodeState.RUNNING
 
 
@@ -197,7 +210,8 @@ def make_ground(tmp_path: Path, lab: Topology) -> Callable[..., Ground]:
 
     def make(count: int = 3, *, store: bool = False) -> Ground:
         nodes = tuple(Node(name=f"rmq{place}") for place in range(1, count + 1))
-        topology = replace(lab, nodes=nodes)
+        broker = replace(lab.broker, version="4.3.6", memory_limit_mib=1024)  # what the fakes' nodes have
+        topology = replace(lab, nodes=nodes, broker=broker)
         time = FakeTime()
         names = [node.name for node in nodes]
         runtime = FakeRuntime(names, store=tmp_path / "nodes.json" if store else None)

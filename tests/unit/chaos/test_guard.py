@@ -10,6 +10,8 @@ from chaos.engine import Order, Target, heal, inject
 from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.runtime.protocol import NodeState
 
+from .conftest import AT_ONCE, STEPS
+
 FAULTS = ("kill", "pause", "stop")
 
 
@@ -107,10 +109,10 @@ def test_fault_does_not_strike_the_same_node_twice(ground: Any) -> None:
         inject(ground.context(), order("cpu", "rmq2", majority_loss=True))
 
 
-RUNS_ON = ("partition", "loss", "bandwidth", "cpu", "memory-alarm", "disk-alarm")
+RUNS_ON = tuple(name for name in STEPS if name not in FAULTS)
 
 
-@pytest.mark.parametrize("second", catalogue.names())
+@pytest.mark.parametrize("second", [*STEPS, *AT_ONCE])
 @pytest.mark.parametrize("first", RUNS_ON)
 def test_two_faults_of_one_node_compose_and_are_both_healed(ground: Any, first: str, second: str) -> None:
     if first == second:

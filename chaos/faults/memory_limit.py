@@ -1,0 +1,104 @@
+"""A node that may use no more memory than it does now: the kernel takes its file cache, makes it wait, and at
+last kills it. The broker's watermark follows the limit that it booted with, and does not know of this one.
+
+Proven by the kernel's count of how often the limit was met, or by the node's death.
+https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, https://docs.kernel.org/admin-guide/cgroup-v2.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chaos.fault import Facts, Parameter, Site, start_node
+from warren.errors import NotReadyError
+from warren.journal import Fault as Journaled
+from warren.runtime.protocol import MemoryLimit, NodeState
+
+_MIB = 1024 * 1024
+#: Where a container sees its own figures: of cgroup version 2, and of version 1.
+_READ = """
+cd /sys/fs/cgroup
+if [ -e memory.events ]; then
+  echo "used $(cat memory.current)"; grep '^inactive_file ' memory.stat
+  grep -E '^(max|oom_kill) ' memory.events
+else
+  cd memory; echo "used $(cat memory.usage_in_bytes)"
+  sed -n 's/^total_inactive_file /inactive_file /p' memory.stat
+  echo "max $(cat memory.failcnt)"; grep '^oom_kill ' memory.oom_control
+fi"""
+_READ_S = 10.0
+
+
+def _parameters() -> Mapping[str, Parameter]:
+    help_ = "how much more than it uses now, its file cache left out (less is what the kernel may refuse)"
+    return {"headroom_mib": Parameter(default=8, low=0, high=1024 * 1024, help=help_)}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    summary: str = "let the node use hardly more memory than now; heal gives it back, and starts it"
+    parameters: Mapping[str, Parameter] = field(default_factory=_parameters)
+    takes_down: bool = True
+    is_silent: bool = True
+    is_wide: bool = False
+
+    def before(self, site: Site, target: str) -> Facts:
+        limit, found = site.runtime.memory_limit(target), _read(site, target)
+        return {
+            "limit_before_bytes": limit.memory_bytes,
+            "limit_with_swap_before_bytes": limit.with_swap_bytes,
+            "used_before_bytes": found["used"] - found.get("inactive_file", 0),
+            "met_before_total": found["max"],
+            "process_id": site.runtime.process_id(target),
+        }
+
+    def inject(self, site: Site, fault: Journaled) -> None:
+        wanted = int(fault.evidence["used_before_bytes"]) + round(float(fault.args["headroom_mib"]) * _MIB)
+        site.runtime.limit_memory(fault.target, MemoryLimit(memory_bytes=wanted, with_swap_bytes=wanted))
+
+    def prove(self, site: Site, fault: Journaled) -> Facts:
+        limit = site.runtime.memory_limit(fault.target).memory_bytes
+        if limit == fault.evidence["limit_before_bytes"]:
+            raise NotReadyError(fault.target, "has the limit that it had")
+        if site.runtime.process_id(fault.target) != fault.evidence["process_id"]:
+            return {"limit_bytes": limit, "state": site.state(fault.target).value}
+        found = _read(site, fault.target)
+        if found["max"] <= int(fault.evidence["met_before_total"]):
+            raise NotReadyError(fault.target, "has not met its limit yet")
+        return {"limit_bytes": limit, "met_after_total": found["max"], "oom_kills_total": found["oom_kill"]}
+
+    def heal(self, site: Site, fault: Journaled) -> Facts:
+        """For a fault that was only found, the topology's limit. A node that was killed is started."""
+        own = int(site.topology.broker.memory_limit_mib) * _MIB
+        wanted = MemoryLimit(
+            memory_bytes=int(fault.evidence.get("limit_before_bytes", own)),
+            with_swap_bytes=int(fault.evidence.get("limit_with_swap_before_bytes", 2 * own)),
+        )
+        site.runtime.limit_memory(fault.target, wanted)
+        found = site.runtime.memory_limit(fault.target)
+        if found.memory_bytes != wanted.memory_bytes:
+            raise NotReadyError(fault.target, f"is still held to {found.memory_bytes // _MIB} MiB")
+        was_killed = site.state(fault.target) is NodeState.STOPPED
+        healed = start_node(site, fault.target) if was_killed else {}
+        return {"limit_healed_bytes": found.memory_bytes, "was_killed": was_killed, **healed}
+
+    def residue(self, site: Site) -> tuple[str, ...]:
+        """A limit outlives the node's process, so a node that was killed by it is asked too."""
+        own = int(site.topology.broker.memory_limit_mib) * _MIB
+        there = [node for node, state in site.runtime.states().items() if state is not NodeState.ABSENT]
+        return tuple(node for node in there if 0 < site.runtime.memory_limit(node).memory_bytes < own)
+
+
+def _read(site: Site, node: str) -> dict[str, int]:
+    """What the kernel counts: ``used`` and ``inactive_file`` in bytes, ``max`` how often the limit was met,
+    ``oom_kill`` how often it killed. Raises NotReadyError where the kernel does not say."""
+    done = site.runtime.execute(node, ["sh", "-c", _READ], timeout_s=_READ_S)
+    found = {key: int(value) for key, value in re.findall(r"^(\w+) (\d+)$", done.stdout, re.MULTILINE)}
+    if not {"used", "max", "oom_kill"} <= set(found):
+        raise NotReadyError(node, f"the kernel does not say what memory it uses: {done.last_line()}")
+    return found
+
+
+FAULT = Memory()
