@@ -112,12 +112,12 @@ def _new_id(context: ChaosContext, order: Order) -> str:
 
 def _observe(context: ChaosContext, order: Order, struck: Struck, *, deadline_s: float) -> tuple[Fault, ...]:
     """Re-read the role by which each target was chosen, and journal who has it now."""
-    silent = catalogue.load(order.fault).is_silent
+    kind = catalogue.load(order.fault)
     end_s = context.clock.now() + deadline_s
     found = []
     for fault, resolved in struck:
         left_s = max(0.0, end_s - context.clock.now())
-        seen = observing.role_after(context, order.target, resolved, silent=silent, deadline_s=left_s)
+        seen = observing.role_after(context, order.target, resolved, kind=kind, deadline_s=left_s)
         if seen:
             context.say(observing.told(resolved, seen))
         found.append(context.journal.append(fault, Phase.OBSERVED, evidence=seen) if seen else fault)

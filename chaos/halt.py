@@ -1,4 +1,7 @@
-"""The red switch: a lock that keeps every new fault from beginning, until somebody releases it."""
+"""The red switch: a lock that keeps every new fault from beginning, until somebody releases it.
+
+Whoever breaks things asks `refuse_when_halted` first; `chaos.halting` stops what is under way.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ RELEASE = "warren chaos halt --release"
 def halted_since(context: ChaosContext) -> str | None:
     """Since when (ISO-8601 UTC) no fault may begin; None where they may.
 
-    A lock that cannot be read is a lock. Raises nothing.
+    A lock that cannot be read is one all the same.
     """
     try:
         text = _lock(context).read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chaos.context import ChaosContext
+from chaos.fault import Fault
 from chaos.target import Resolved, Target
 from warren.errors import NotReadyError, WarrenError
 from warren.runtime.protocol import NodeState
@@ -24,14 +25,16 @@ Seen = dict[str, object]
 
 
 def role_after(
-    context: ChaosContext, target: Target, resolved: Resolved, *, silent: bool, deadline_s: float
+    context: ChaosContext, target: Target, resolved: Resolved, *, kind: Fault, deadline_s: float
 ) -> Seen:
     """What became of the role, as facts for the journal; nothing where there was none, or none that moves.
+    A role that only a node's loss would move is looked at once after a fault that does not take it down.
 
     While a node is frozen the management API answers nothing about queues until net_ticktime has passed
-    (74 s measured with the default of 60), so after ``silent`` faults a leader is asked for by the broker's
+    (74 s measured with the default of 60), so after silent faults a leader is asked for by the broker's
     tools on another node, and other roles are not asked for.
     """
+    silent = kind.is_silent
     if resolved.is_leader and resolved.queue:
         return _leader_after(context, resolved.node, resolved.queue, silent=silent, deadline_s=deadline_s)
     look = _other_role(context, target, resolved)
@@ -46,7 +49,8 @@ def role_after(
             raise NotReadyError(str(resolved.role), f"is still {', '.join(found) or 'nobody'}")
         return found
 
-    return _awaited(context, "role", moved, every_s=_POLL_S, deadline_s=deadline_s)
+    patience_s = deadline_s if kind.takes_down else 0.0
+    return _awaited(context, "role", moved, every_s=_POLL_S, deadline_s=patience_s)
 
 
 def told(resolved: Resolved, seen: Seen) -> str:

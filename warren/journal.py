@@ -20,6 +20,7 @@ from typing import Any
 
 from warren.errors import NotReadyError
 from warren.fault_record import FaultRecord
+from warren.processes import birth
 from warren.results import iso
 from warren.state import write_atomically
 from warren.wait import Clock, until
@@ -54,7 +55,8 @@ class Fault:
 
     Times are ISO-8601 in UTC. ``begun_at`` is when the intent was written (None when that line is lost),
     ``injected_at`` and ``healed_at`` are when the acts returned, ``healing_at`` is when the healing that is
-    under way, or done, began. ``evidence`` joins what every phase saw.
+    under way, or done, began. ``evidence`` joins what every phase saw. ``driver`` is the process that wrote
+    the intent, and ``driver_born`` its mark (`warren.processes.birth`).
     """
 
     fault_id: str
@@ -70,6 +72,8 @@ class Fault:
     error: str | None = None
     run_id: str | None = None
     seed: int | None = None
+    driver: int | None = None
+    driver_born: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -144,6 +148,7 @@ class Journal:
             "at": iso(self.now()),
             "monotonic_s": round(self.clock.now(), 3),
             "process": os.getpid(),
+            "process_born": birth(os.getpid()),
         }
         optional = {
             "run_id": fault.run_id,
@@ -301,6 +306,8 @@ def _take_in(fault: Fault, line: Mapping[str, Any]) -> Fault:
     times = {_STAMPS[phase]: acted_at} if phase in _STAMPS else {}
     if phase is Phase.FAILED:
         times["healing_at"] = None
+    if phase is Phase.INJECTING:
+        fault = replace(fault, driver=line.get("process"), driver_born=line.get("process_born"))
     if phase is Phase.OBSERVED or not fault.is_open:
         phase = fault.phase
     return replace(
