@@ -125,12 +125,12 @@ class Child:
         if not self.ended:
             self._process.send_signal(signal.SIGINT)
 
-    def kill(self) -> None:
+    def kill(self, *, within_s: float = _KILL_S) -> None:
         """End it by force, its container too: the third interrupt takes that away."""
         for _ in range(3):
             self.interrupt()
         try:
-            self._process.wait(_KILL_S)
+            self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

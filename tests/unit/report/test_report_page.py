@@ -294,3 +294,36 @@ def test_parts_of_a_composite_have_a_table_with_their_verdicts() -> None:
     assert "work Failed 10 10 9 1 0 1 <lost> day-work" in words
     assert "mail Passed 10 10 9 1 0 day-mail" in words
     assert "Parts" not in page_of(result()).words
+
+
+def test_game_day_stands_first_with_all_that_it_rests_on() -> None:
+    day = {
+        "experiment": "leader-killed",
+        "title": f"Leader killed {EVIL}",
+        "run_id": "leader-killed-1",
+        "seed": 77,
+        "started_at": "2026-11-22T06:00:58.000Z",
+        "ended_at": "2026-11-22T06:03:00.000Z",
+        "verdict": "hang",
+        "reasons": ["the gate after it: rmq2: does not see rmq3 running"],
+        "expectations": [
+            {"name": "confirm_gap_s", "value": 2.04, "low": 0.1, "high": 5, "source": "", "held": "within"},
+            {"name": "redundancy_s", "value": None, "low": None, "high": 60, "held": "unknown"},
+        ],
+        "checks": [{"name": "sac-wedge", "passed": None, "why": "nobody looked", "figures": {"queues": 3}}],
+        "alerts": [{"name": "WarrenNodeDown", "fired_at": "2026-11-22T06:01:50+00:00", "cleared_at": None}],
+        "events": [{"t_s": 32.1, "kind": "fault", "what": "kill of rmq2 is proven"}],
+        "settings": {"failure_detector_poll_ms": 5000},
+        "versions": {"rabbitmq": "4.3.6"},
+    }
+    text = render(result(), None, day)
+    page = Page(text)
+    assert EVIL not in text
+    words = page.words
+    assert words.index("Hung") < words.index("does not see rmq3 running") < words.index("Passed")
+    for said in (
+        "seed 77", "2.04", "0.1 to 5", "within", "not measured", "… to 60", "sac-wedge", "not judged",
+        "queues 3", "WarrenNodeDown", "06:01:50", "not seen", "32.1 s", "kill of rmq2 is proven", "5000",
+        "4.3.6",
+    ):  # fmt: skip
+        assert said in words, said
