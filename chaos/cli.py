@@ -192,6 +192,23 @@ def export_experiment(experiment: str, seed: int, out: Path | None, topology: Pa
         options.write_json(out, plain)
 
 
+@chaos.command()
+@click.option("--release", is_flag=True, help="Let faults begin again.")
+@json_option
+@topology_option
+def halt(release: bool, json_path: Path | None, topology: Path | None) -> None:
+    """Stop whatever chaos runs, heal it, and let nothing more be broken until --release. Safe to repeat."""
+    options.check_writable(json_path)
+    context = _context(topology)
+    if release:
+        was_halted = engine.release(context)
+        text = "faults may begin again" if was_halted else "chaos was not halted"
+        _print(text, {"was_halted": was_halted}, json_path)
+        return
+    report = engine.halt(context)
+    _print(page.halt_text(report), page.halt_dict(report), json_path)
+
+
 @chaos.command("list")
 @json_option
 def list_faults(json_path: Path | None) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from chaos import course, observing
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
-from chaos.halt import refuse_when_halted
+from chaos.halt import refuse_when_halted, release
+from chaos.halting import HaltReport, halt
 from chaos.healing import HealReport, heal, heal_these
 from chaos.observing import LEADER_MOVED_DEADLINE_S
 from chaos.order import Order, Plan, plan
@@ -21,17 +22,20 @@ from warren.signals import terminate_as_interrupt
 from warren.wait import until
 
 __all__ = [
+    "HaltReport",
     "HealReport",
     "Order",
     "Plan",
     "Status",
     "Target",
     "begin",
+    "halt",
     "heal",
     "inject",
     "inject_for",
     "observe",
     "plan",
+    "release",
     "status",
 ]
 

@@ -24,6 +24,8 @@ PREFIX = "warren_"
 #: A helper container is made, run and removed within a second; a busy machine takes longer.
 _TOOL_S = 30.0
 _GONE = ("No such file or directory", "does not exist")
+#: For `chaos list`: the right to use the engine suffices, for root is in the helper only.
+NEEDS = "a helper container that joins the node's network with NET_ADMIN"
 #: Before whatever else is in the node's network.
 _PRIORITY = -300
 #: By direction: the hook, the word for the interface, and that for the other side's address.
@@ -97,6 +99,7 @@ class PacketFault:
     takes_down: bool = True
     is_silent: bool = True
     is_wide: bool = False
+    needs: str = NEEDS
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

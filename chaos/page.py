@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaos import fault as catalogue
+from chaos.halt import RELEASE
+from chaos.halting import HaltReport
 from chaos.healing import HealReport
 from chaos.order import Plan
 from chaos.status import Status
 from warren.journal import Fault, as_dict
 
+_WIDTH = 100
 #: Of what a line shows each.
 _MOST_SHOWN = 5
 
 
 def list_text() -> str:
-    """Every fault with its parameters and their defaults."""
+    """Every fault with what it needs, and its parameters with their defaults; no line is longer than a
+    terminal is wide."""
+    width = max(len(name) for name in catalogue.names()) + 1
     lines = []
     for name in catalogue.names():
         fault = catalogue.load(name)
-        lines.append(f"{name:<13} {fault.summary}")
-        lines += [f"{'':<15}{key}={_value(each)}  {each.help}" for key, each in fault.parameters.items()]
+        lines += _wrapped(f"{name:<{width}}", fault.summary, width)
+        if needs := catalogue.needs(fault):
+            lines += _wrapped(" " * (width + 2), f"needs {needs}", width + 4)
+        for key, each in fault.parameters.items():
+            lines += _wrapped(" " * (width + 2), f"{key}={_value(each)}  {each.help}", width + 4)
     return "\n".join(lines)
+
+
+def _wrapped(head: str, text: str, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=head, subsequent_indent=" " * indent, break_on_hyphens=False
+    )
 
 
 def _value(parameter: catalogue.Parameter) -> str:
@@ -39,6 +54,7 @@ def list_dict() -> list[dict[str, Any]]:
         {
             "name": name,
             "summary": fault.summary,
+            "needs": catalogue.needs(fault),
             "parameters": {key: each.default for key, each in fault.parameters.items()},
         }
         for name, fault in faults.items()
@@ -106,6 +122,24 @@ def heal_dict(report: HealReport) -> dict[str, Any]:
     }
 
 
+def halt_text(report: HaltReport) -> str:
+    """What was stopped and healed, and how to go on."""
+    lines = [f"process {each} was asked to end" for each in report.asked]
+    lines += [f"process {each} is still there" for each in report.still_there]
+    return "\n".join(
+        [*lines, heal_text(report.report), f"nothing may be broken from now on, until: {RELEASE}"]
+    )
+
+
+def halt_dict(report: HaltReport) -> dict[str, Any]:
+    return {
+        "halted_since": report.since,
+        "asked": list(report.asked),
+        "still_there": list(report.still_there),
+        **heal_dict(report.report),
+    }
+
+
 def status_text(status: Status) -> str:
     lines = [f"{node:<8} {state.value}" for node, state in status.nodes.items()]
     over = {fault.fault_id for fault in status.over}
@@ -116,6 +150,8 @@ def status_text(status: Status) -> str:
     for node, state in status.unexplained.items():
         lines.append(f"{node}: {state.value}, and the journal does not say why")
     lines += status.damage
+    if status.halted_since is not None:
+        lines.append(f"chaos is halted since {status.halted_since}; release it with: {RELEASE}")
     return "\n".join([*lines, _advice(status)])
 
 
@@ -132,6 +168,7 @@ def status_dict(status: Status) -> dict[str, Any]:
         "over": [fault.fault_id for fault in status.over],
         "unexplained": {node: state.value for node, state in status.unexplained.items()},
         "damage": list(status.damage),
+        "halted_since": status.halted_since,
     }
 
 

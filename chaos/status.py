@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from chaos.context import ChaosContext
 from chaos.fault import load
+from chaos.halt import halted_since
 from warren.errors import BadInputError
 from warren.journal import Fault
 from warren.runtime.protocol import NodeState
@@ -18,13 +19,15 @@ _DOWN = (NodeState.STOPPED, NodeState.ABSENT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """``nodes`` in topology order. ``over`` are open faults whose target runs as if healed: the journal only
-    waits for `heal` to say so. ``unexplained`` are nodes that do not run though no open fault says why."""
+    waits for `heal` to say so. ``unexplained`` are nodes that do not run though no open fault says why.
+    ``halted_since`` (ISO-8601 UTC) is when chaos was halted, None where faults may begin."""
 
     nodes: Mapping[str, NodeState]
     open: tuple[Fault, ...]
     over: tuple[Fault, ...]
     unexplained: Mapping[str, NodeState]
     damage: tuple[str, ...]
+    halted_since: str | None = None
 
     @property
     def is_down(self) -> bool:
@@ -51,6 +54,7 @@ def status(context: ChaosContext) -> Status:
             if state is not NodeState.RUNNING and node not in broken
         },
         damage=reading.damage,
+        halted_since=halted_since(context),
     )
 
 

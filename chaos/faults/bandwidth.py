@@ -38,6 +38,7 @@ class Bandwidth:
     takes_down: bool = True
     is_silent: bool = True
     is_wide: bool = False
+    needs: str = network.NEEDS
 
     def before(self, site: Site, target: str) -> Facts:
         return network.address(site, target)

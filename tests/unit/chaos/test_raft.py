@@ -1,0 +1,159 @@
+"""Faults inside the broker: whom they kill, what proves it, and that no name ends what it stands in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chaos import fault as catalogue
+from chaos import inside
+from chaos.engine import Order, Target, heal, inject
+from warren.errors import InconclusiveError, NotReadyError, RefusedError
+from warren.runtime import fake_erlang
+from warren.runtime.protocol import NodeState
+
+from .conftest import AT_ONCE
+
+QUEUE = "orders.work"
+
+
+def raft(ground: Any, node: str = "rmq2") -> dict[str, int]:
+    return dict(ground.runtime.machine(node)["raft"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "killed"),
+    [
+        ("kill-wal", {"ra_log_wal"}),
+        ("kill-segment-writer", {"ra_log_segment_writer"}),
+        ("kill-member", {"vh_orders.work", "vh_orders.retry"}),
+    ],
+)
+def test_just_what_is_meant_is_killed_and_proven_by_another_process(
+    ground: Any, fault: str, killed: set[str]
+) -> None:
+    before = raft(ground)
+    (struck,) = inject(ground.context(), Order(fault=fault, target=Target(node="rmq2")))
+    after = raft(ground)
+    assert {name for name in before if after[name] != before[name]} == killed
+    assert set(struck.evidence["processes_after"]) == killed
+    heal(ground.context())
+    assert ground.journal.open_faults() == ()
+    assert raft(ground, "rmq1") == before
+
+
+def test_only_the_queues_own_member_is_killed_where_a_queue_is_named(ground: Any) -> None:
+    before = raft(ground)
+    inject(ground.context(), Order(fault="kill-member", target=Target(leader_of=QUEUE)))
+    after = raft(ground)
+    assert {name for name in before if after[name] != before[name]} == {"vh_orders.work"}
+
+
+@pytest.mark.parametrize("fault", AT_ONCE)
+def test_kill_that_kills_nobody_is_inconclusive(ground: Any, fault: str) -> None:
+    ground.runtime.ignored_steps = {"execute"}
+    with pytest.raises(InconclusiveError, match="did not bite"):
+        inject(ground.context(), Order(fault=fault, target=Target(node="rmq2")))
+    assert ground.journal.open_faults() == ()
+
+
+def test_node_without_any_queue_has_nothing_to_kill(ground: Any) -> None:
+    for name in ("vh_orders.work", "vh_orders.retry"):
+        del ground.runtime.machine("rmq2")["raft"][name]
+    with pytest.raises(NotReadyError, match="nothing to kill"):
+        inject(ground.context(), Order(fault="kill-member", target=Target(node="rmq2")))
+    assert ground.journal.read().faults == ()
+
+
+def test_member_that_does_not_come_back_is_started_by_healing(ground: Any) -> None:
+    inject(ground.context(), Order(fault="kill-member", target=Target(node="rmq2")))
+    ground.runtime.machine("rmq2")["raft"]["vh_orders.work"] = 0
+    heal(ground.context())
+    assert raft(ground)["vh_orders.work"] > 0
+
+
+@pytest.mark.parametrize("name", ['q">>), halt().', "q\n", "ä", "'", "q}}, {{a"])
+def test_name_goes_in_as_bytes_whatever_it_is(name: str) -> None:
+    who = inside.members((name, name))
+    assert name not in who
+    assert who.count(inside.binary(name)) == 2
+    assert inside.binary(name) == f"<<{','.join(map(str, name.encode()))}>>"
+
+
+def test_chaos_of_the_broker_goes_on_until_it_is_healed(ground: Any) -> None:
+    (fault,) = inject(ground.context(), Order(fault="raft-chaos", target=Target(node="rmq2")))
+    assert "ra_log_wal" in fault.evidence["processes_struck"]
+    assert ground.runtime.machine("rmq2")["chaos"]
+    heal(ground.context())
+    assert not ground.runtime.machine("rmq2")["chaos"]
+
+
+def test_chaos_of_the_broker_is_refused_where_there_is_none(ground: Any) -> None:
+    ground.topology = replace(ground.topology, broker=replace(ground.topology.broker, version="4.2.5"))
+    with pytest.raises(RefusedError, match=r"came with 4\.3\.0"):
+        inject(ground.context(), Order(fault="raft-chaos", target=Target(node="rmq2")))
+    assert ground.runtime.calls == []
+    assert catalogue.load("raft-chaos").residue(ground.context().site) == ()
+
+
+def test_chaos_that_goes_on_already_is_not_begun_again(ground: Any) -> None:
+    ground.runtime.machine("rmq2")["chaos"] = True
+    with pytest.raises(RefusedError, match="going on already"):
+        inject(ground.context(), Order(fault="raft-chaos", target=Target(node="rmq2")))
+
+
+def test_chaos_that_restarts_a_member_is_told_again(ground: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    inject(ground.context(), Order(fault="raft-chaos", target=Target(node="rmq2")))
+    real, busy = fake_erlang.evaluate, [2]
+
+    def evaluate(machine: Any, expression: str) -> str:
+        if ":stop()" in expression and busy[0]:
+            busy[0] -= 1
+            return "chaos=busy\n"
+        return real(machine, expression)
+
+    monkeypatch.setattr(fake_erlang, "evaluate", evaluate)
+    heal(ground.context())
+    assert not ground.runtime.machine("rmq2")["chaos"]
+
+
+@pytest.mark.parametrize("fault", ["raft-chaos", "memory-limit"])
+def test_node_that_did_not_bear_it_is_started_again(ground: Any, fault: str) -> None:
+    inject(ground.context(), Order(fault=fault, target=Target(node="rmq2")))
+    ground.runtime.put("rmq2", NodeState.STOPPED)
+    heal(ground.context())
+    assert ground.states() == ["running"] * 3
+    assert not ground.is_broken("rmq2")
+
+
+def test_memory_limit_follows_what_the_node_uses_without_its_file_cache(ground: Any) -> None:
+    target = Target(node="rmq2")
+    (fault,) = inject(
+        ground.context(), Order(fault="memory-limit", target=target, args={"headroom_mib": "10"})
+    )
+    assert fault.evidence["limit_bytes"] == (200 - 50 + 10) * 1024 * 1024
+    heal(ground.context())
+    assert ground.runtime.machine("rmq2")["memory"] == [1024 * 1024 * 1024, 2048 * 1024 * 1024]
+
+
+def test_node_that_the_kernel_killed_at_once_proves_the_limit(ground: Any) -> None:
+    ground.runtime.on("limit_memory", lambda: ground.runtime.kill("rmq2"), moment="after")
+    (fault,) = inject(ground.context(), Order(fault="memory-limit", target=Target(node="rmq2")))
+    assert fault.evidence["state"] == "stopped"
+    heal(ground.context())
+    assert not ground.is_broken("rmq2")
+
+
+def test_drained_node_that_is_restarted_is_drained_no_more(ground: Any) -> None:
+    inject(ground.context(), Order(fault="drain", target=Target(node="rmq2")))
+    inject(ground.context(), Order(fault="kill", target=Target(node="rmq2")))
+    heal(ground.context())
+    assert not ground.is_broken("rmq2")
+
+
+def test_node_that_somebody_else_drained_is_refused(ground: Any) -> None:
+    ground.runtime.machine("rmq2")["drained"] = True
+    with pytest.raises(RefusedError, match="under maintenance already"):
+        inject(ground.context(), Order(fault="drain", target=Target(node="rmq2")))
