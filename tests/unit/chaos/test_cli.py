@@ -143,3 +143,66 @@ def test_status_of_a_cluster_that_is_down_sends_to_cluster_up(ground: Any, call:
     shown = call("status").output
     assert "make cluster-up" in shown
     assert "chaos-heal" not in shown
+
+
+def test_dry_run_says_whom_it_would_strike_and_touches_nothing(
+    ground: Any, call: Any, tmp_path: Path
+) -> None:
+    result = tmp_path / "plan.json"
+    done = call("kill", "--follower-of", "orders.work", "--seed", "3", "--dry-run", "--json", str(result))
+    assert done.exit_code == 0, done.output
+    assert "would be struck by kill (follower of orders.work in /orders)" in done.output
+    assert "seed: 3" in done.output
+    written = json.loads(result.read_text(encoding="utf-8"))
+    assert (written["fault"], written["seed"]) == ("kill", 3)
+    assert len(written["targets"]) == 1
+    assert ground.runtime.calls == []
+    assert ground.journal.read().faults == ()
+
+
+def test_dry_run_refuses_what_the_run_would_refuse(ground: Any, call: Any) -> None:
+    ground.runtime.put("rmq1", NodeState.STOPPED)
+    assert isinstance(call("kill", "rmq2", "--dry-run").exception, RefusedError)
+
+
+def test_several_faults_are_listed_one_by_one(ground: Any, call: Any, tmp_path: Path) -> None:
+    result = tmp_path / "faults.json"
+    done = call("disk-alarm", "--all", "--json", str(result))
+    assert done.exit_code == 0, done.output
+    assert [f"rmq{place}: disk-alarm since" in done.output for place in (1, 2, 3)] == [True] * 3
+    assert len(json.loads(result.read_text(encoding="utf-8"))["faults"]) == 3
+
+
+def test_restart_has_no_target_and_no_hold_and_says_that_it_has_ended(ground: Any, call: Any) -> None:
+    assert call("restart", "rmq2").exit_code == 2
+    assert call("restart", "--for", "20s").exit_code == 2
+    done = call("restart", "--set", "drain=no")
+    assert done.exit_code == 0, done.output
+    assert "it has ended, and the cluster is whole" in done.output
+    assert "chaos-heal" not in done.output
+
+
+def test_halt_stops_refuses_and_releases(ground: Any, call: Any, tmp_path: Path) -> None:
+    call("kill", "rmq2")
+    result = tmp_path / "halt.json"
+    done = call("halt", "--json", str(result))
+    assert done.exit_code == 0, done.output
+    assert "rmq2: healed of kill" in done.output
+    assert json.loads(result.read_text(encoding="utf-8"))["halted_since"]
+    assert isinstance(call("kill", "rmq2").exception, RefusedError)
+    assert "chaos is halted since" in call("status").output
+    assert "may begin again" in call("halt", "--release").output
+    assert "was not halted" in call("halt", "--release").output
+    assert call("kill", "rmq2").exit_code == 0
+
+
+def test_list_is_no_wider_than_a_terminal_and_says_what_is_needed(call: Any) -> None:
+    listed = call("list").output
+    assert max(len(line) for line in listed.splitlines()) <= 100
+    assert "needs RabbitMQ 4.3 or later" in listed
+
+
+def test_many_processes_are_told_as_a_number(ground: Any, call: Any) -> None:
+    ground.runtime.machine("rmq2")["raft"].update({f"vh_{place}": 1 for place in range(20)})
+    done = call("kill-member", "rmq2")
+    assert "processes of 22" in done.output

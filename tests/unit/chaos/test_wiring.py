@@ -6,7 +6,9 @@ import pytest
 
 from chaos.wiring import ManagementBroker
 from warren.errors import NotReadyError
-from warren.management_facts import HealthCheck
+from warren.management_facts import HealthCheck, NodeInfo, QueueInfo
+from warren.management_facts import node as read_node
+from warren.management_facts import queue as read_queue
 from warren.process import Completed
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
@@ -110,3 +112,100 @@ def test_alarms_are_asked_of_the_nodes_only_where_there_is_one(runtime: AnyComma
     assert broker(management, runtime).alarms() == {}
     management.passed = False
     assert broker(management, runtime).alarms() == dict.fromkeys(("rmq1", "rmq2"), frozenset({"disk"}))
+
+
+class Rows(FakeManagement):
+    """Answers with the lists that it is given."""
+
+    connections: list[dict[str, Any]]
+    shown: list[QueueInfo]
+    members: list[dict[str, Any]]
+
+    def rows(self, *path: str) -> list[dict[str, Any]]:
+        assert path == ("connections",)
+        return self.connections
+
+    def queues(self) -> list[QueueInfo]:
+        return self.shown
+
+    def queue(self, vhost: str, name: str) -> QueueInfo:
+        return self.shown[0]
+
+    def nodes(self) -> tuple[NodeInfo, ...]:
+        return tuple(read_node(each) for each in self.members)
+
+
+def connection(node: str, user: str, name: str | None = None) -> dict[str, Any]:
+    given = {"connection_name": name} if name else {}
+    return {
+        "node": f"rabbit@{node}",
+        "user": user,
+        "name": "10.0.0.9:1 -> 10.0.0.2:2",
+        "client_properties": given,
+    }
+
+
+@pytest.mark.parametrize(
+    ("client", "nodes"),
+    [
+        ("warren-load r1", ("rmq1", "rmq3")),
+        ("warren-load", ("rmq1", "rmq2", "rmq3")),
+        ("orders", ("rmq2",)),
+        ("order", ()),
+        ("nobody", ()),
+        ("10.0.0.9", ("rmq2",)),
+    ],
+)
+def test_client_is_known_by_the_beginning_of_its_name_or_by_its_user(
+    runtime: AnyCommand, client: str, nodes: tuple[str, ...]
+) -> None:
+    management = Rows(None)
+    management.connections = [
+        connection("rmq3", "load", "warren-load r1 publisher-0"),
+        connection("rmq1", "load", "warren-load r1 consumer-0"),
+        connection("rmq1", "load", "warren-load r1 consumer-1"),
+        connection("rmq2", "load", "warren-load r2 consumer-0"),
+        connection("rmq2", "orders"),
+        {"user": "orders", "name": "closing"},
+    ]
+    assert broker(management, runtime).client_nodes(client) == nodes
+
+
+def queue(name: str, *online: str, members: tuple[str, ...], leader: str = "rmq1") -> QueueInfo:
+    return read_queue(
+        {
+            "vhost": "/orders",
+            "name": name,
+            "leader": f"rabbit@{leader}",
+            "members": [f"rabbit@{each}" for each in members],
+            "online": [f"rabbit@{each}" for each in online],
+        }
+    )
+
+
+def test_followers_are_the_members_online_that_do_not_lead(runtime: AnyCommand) -> None:
+    management = Rows(None)
+    management.shown = [queue("q", "rmq1", "rmq2", members=("rmq1", "rmq2", "rmq3"))]
+    assert broker(management, runtime).queue_followers("/orders", "q") == ("rmq2",)
+
+
+def test_queues_that_would_be_lost_are_those_without_a_majority_left(runtime: AnyCommand) -> None:
+    three, five = ("rmq1", "rmq2", "rmq3"), ("rmq1", "rmq2", "rmq3", "rmq4", "rmq5")
+    management = Rows(None)
+    management.shown = [
+        queue("narrow", *three, members=three),
+        queue("wide", *five, members=five),
+        queue("hurt", "rmq1", "rmq2", "rmq4", members=five),
+        queue("classic", members=()),
+    ]
+    found = broker(management, runtime).queues_lost_with({"rmq1", "rmq2"})
+    assert found == ("/orders:narrow", "/orders:hurt")
+
+
+def test_drained_nodes_are_those_that_say_so(runtime: AnyCommand) -> None:
+    management = Rows(None)
+    management.members = [
+        {"name": "rabbit@rmq1", "running": True, "being_drained": False},
+        {"name": "rabbit@rmq2", "running": True, "being_drained": True},
+    ]
+    assert broker(management, runtime).drained() == {"rmq2"}

@@ -14,7 +14,7 @@ from warren.errors import NotReadyError, RefusedError
 from warren.process import Completed
 from warren.runtime.compose import WANTED_OPEN_FILES, ComposeRuntime
 from warren.runtime.engine import Engine
-from warren.runtime.protocol import NodeState
+from warren.runtime.protocol import MemoryLimit, NodeState
 from warren.runtime.reasons import engine_error
 from warren.state import State, open_state
 from warren.topology import Topology
@@ -399,3 +399,29 @@ def test_engines_words_become_a_place_and_a_remedy(stderr: str, where: str, reme
     error = engine_error(done, "warren")
     assert error.where == where
     assert remedy in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"),
+    [
+        ("1073741824 2147483648", (1073741824, 2147483648)),
+        ("0 0", (0, 0)),
+        ("1073741824 -1", (1073741824, 0)),
+    ],
+)
+def test_memory_limit_is_what_the_engine_holds_the_container_to(
+    runtime: ComposeRuntime, run: Recorder, shown: str, found: tuple[int, int]
+) -> None:
+    run.answer("inspect", "--format", stdout=f"{shown}\n")
+    memory, with_swap = found
+    assert runtime.memory_limit("rmq2") == MemoryLimit(memory_bytes=memory, with_swap_bytes=with_swap)
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [((5, 5), ("5", "5")), ((0, 0), ("-1", "-1")), ((7, 0), ("7", "-1"))]
+)
+def test_memory_is_limited_with_its_swap_at_once(
+    runtime: ComposeRuntime, run: Recorder, limit: tuple[int, int], said: tuple[str, str]
+) -> None:
+    runtime.limit_memory("rmq2", MemoryLimit(memory_bytes=limit[0], with_swap_bytes=limit[1]))
+    assert run.after("update") == [("--memory", said[0], "--memory-swap", said[1], "warren-rmq2")]
