@@ -1,0 +1,90 @@
+"""``python3 -m chaos.delay ORDER``, ORDER in JSON: see `chaos.faults.latency`. Holds packets until SIGTERM.
+
+Says a line of JSON when packets begin to be held, and from then on each second what it has done. When it is
+told to end it takes its table away, lets all that still wait go, and leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import socket
+import sys
+import time
+from random import Random
+
+from chaos.delay import netlink, queue, table
+from chaos.delay.line import Line
+
+#: Any number will do: the network's queues belong to this process.
+_QUEUE = 5741
+#: More wait only where a fast line is held long: 65,535 packets of 1 s are 65,535 a second.
+_LONGEST = 65_535
+#: For what has come and was not read yet; the kernel counts about 1 KiB for each.
+_RECEIVE_BYTES = 64 << 20
+_SAYS_EVERY_S = 1.0
+#: Packets due within this time go together: one turn costs more than one packet.
+_GRAIN_S = 0.0002
+#: Read at most so many before looking who is due.
+_TURN = 256
+
+
+def main(text: str) -> None:
+    order = json.loads(text)
+    draws = Random(order["seed"])  # noqa: S311 - to be repeated, not to be secret
+    line = Line(delay_s=order["delay_ms"] / 1000, jitter_s=order["jitter_ms"] / 1000, random=draws)
+    waiting, filters = netlink.connect(_RECEIVE_BYTES), netlink.connect(1 << 20)
+    netlink.ask(waiting, queue.settings(_QUEUE, longest=_LONGEST), 1)
+    led = table.Led(ports=order["ports"], peers=order["peers"])
+    netlink.ask(filters, *table.batch(order["table"], led, directions=order["directions"], queue=_QUEUE))
+    waiting.setblocking(False)
+    ended = []
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
+    _say(line)
+    _hold(line, waiting, ended)
+    filters.close()  # the kernel takes the table away before this returns
+    _read(line, waiting)
+    _release(line, waiting, float("inf"))
+    _say(line)
+
+
+def _hold(line: Line, waiting: socket.socket, ended: list[bool]) -> None:
+    says_s = time.monotonic() + _SAYS_EVERY_S
+    while not ended:
+        now_s = time.monotonic()
+        _release(line, waiting, now_s + _GRAIN_S)
+        if now_s >= says_s:
+            _say(line)
+            says_s = now_s + _SAYS_EVERY_S
+        wake_s = min(says_s, line.next_s() or says_s)
+        select.select([waiting], [], [], max(0.0, wake_s - time.monotonic()))
+        _read(line, waiting)
+
+
+def _read(line: Line, waiting: socket.socket) -> None:
+    for _ in range(_TURN):
+        try:
+            packet = waiting.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:  # ENOBUFS: what did not fit has passed at once
+            continue
+        found = queue.read(packet)
+        if found:
+            line.take(*found, time.monotonic())
+
+
+def _release(line: Line, waiting: socket.socket, until_s: float) -> None:
+    due = [queue.accept(_QUEUE, number) for number in line.due(until_s)]
+    for place in range(0, len(due), _TURN):
+        waiting.send(b"".join(due[place : place + _TURN]))
+
+
+def _say(line: Line) -> None:
+    sys.stdout.write(json.dumps({**line.facts(), "waiting": len(line)}) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
