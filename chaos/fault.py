@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,19 +34,25 @@ CLUSTER = "cluster"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One setting of a fault: a number from ``low`` to ``high``, or one of ``choices``."""
+    """One setting of a fault: a number from ``low`` to ``high``, one of ``choices``, or a text that is like
+    ``pattern`` (a regular expression) as a whole."""
 
     default: float | str
     help: str
     low: float = 0.0
     high: float = float("inf")
     choices: tuple[str, ...] = ()
+    pattern: str = ""
 
     def read(self, where: str, text: str) -> float | str:
         """``text`` as a value of it; raises BadInputError saying what would be one."""
         if self.choices:
             if text not in self.choices:
                 raise BadInputError(where, f"is '{text}'", f"one of: {', '.join(self.choices)}")
+            return text
+        if self.pattern:
+            if not re.fullmatch(self.pattern, text):
+                raise BadInputError(where, f"is '{text}'", self.help)
             return text
         try:
             number = float(text)
@@ -63,7 +70,9 @@ class Site:
     line to the user. ``alarms`` tells which nodes have which alarms; it raises NotReadyError where that
     cannot be asked. ``whole`` waits at most so many seconds until every node and queue serves, or raises
     DeadlineError with what is missing. ``drained`` are the nodes under maintenance; it raises as ``alarms``
-    does."""
+    does. ``args`` are the settings of the fault that ``before`` looks for. Where there are
+    ``sights``, what was seen of a node is kept in them and not looked for again: for the scan for residue,
+    in which one fault after the other looks at the same."""
 
     runtime: Runtime
     topology: Topology
@@ -73,6 +82,8 @@ class Site:
     clock: Clock
     now: Callable[[], datetime]
     say: Say
+    args: Args = field(default_factory=dict)
+    sights: MutableMapping[str, Any] | None = None
 
     def state(self, node: str) -> NodeState:
         """What the runtime says of ``node`` now; one that it does not know is absent."""
@@ -103,7 +114,8 @@ class Fault(Protocol):
         """Whether it strikes the cluster as a whole, whose name as a target is `CLUSTER`, and no node."""
 
     def before(self, site: Site, target: str) -> Facts:
-        """What the proof will be held against; journaled before the act."""
+        """What the proof will be held against; journaled before the act. Raises BadInputError or
+        RefusedError for settings that cannot be (``site.args``): nothing has been changed then."""
 
     def inject(self, site: Site, fault: Journaled) -> None:
         """The act itself. Raises NotReadyError when it failed or its outcome is not known."""

@@ -1,6 +1,6 @@
-"""Packets of a node that are thrown away: one private table of nftables in its network for each fault.
+"""What faults of a node's network share: tools run on it, and the private tables of nftables.
 
-The table's name says the fault, so nobody else's rules are ever touched, two faults on one node do not meet,
+A table's name says the fault, so nobody else's rules are ever touched, two faults on one node do not meet,
 and healing is one atomic act: the table is deleted. Its counters are the proof. With the node's process the
 network ends and the table with it. https://wiki.nftables.org/wiki-nftables/index.php/Main_Page
 """
@@ -8,28 +8,27 @@ network ends and the table with it. https://wiki.nftables.org/wiki-nftables/inde
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from chaos.fault import Args, Facts, Parameter, Site, alive_where
-from warren.errors import NotReadyError
+from warren.errors import BadInputError, NotReadyError
 from warren.journal import Fault as Journaled
 from warren.process import Completed
 from warren.runtime.protocol import NodeState
-from warren.topology import Ports
 
-#: Every table that any fault makes is called so.
+#: Every table that any fault makes is called so, then after the fault, then after what was journaled.
 PREFIX = "warren_"
 #: A helper container is made, run and removed within a second; a busy machine takes longer.
 _TOOL_S = 30.0
 _GONE = ("No such file or directory", "does not exist")
 #: For `chaos list`: the right to use the engine suffices, for root is in the helper only.
 NEEDS = "a helper container that joins the node's network with NET_ADMIN"
-#: Before whatever else is in the node's network.
-_PRIORITY = -300
-#: By direction: the hook, the word for the interface, and that for the other side's address.
-_HOOKS = (("in", "input", "iifname", "saddr"), ("out", "output", "oifname", "daddr"))
+#: Both tools at once, for a helper container costs more than what it does.
+LOOK = "nft -j list tables && tc -j qdisc show"
+ALL_PEERS = "all"
 
 TRAFFIC = Parameter(
     default="inter-node",
@@ -39,86 +38,34 @@ TRAFFIC = Parameter(
 DIRECTION = Parameter(
     default="both", choices=("both", "in", "out"), help="packets that reach the node, that leave it, or both"
 )
+PEERS = Parameter(
+    default=ALL_PEERS,
+    pattern=r"[\w.-]+(,[\w.-]+)*",
+    help="of traffic between nodes: that with these nodes, like rmq1,rmq2; or with all others",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """Which packets, and what is to become of them, in nftables' words: ``odds`` picks some of them, and
-    ends with a space."""
+class Sight:
+    """What can be seen on a node's network without any journal: names of tables of ours, and the queueing of
+    each interface as tc shows it."""
 
-    traffic: str
-    direction: str
-    verdict: str
-    odds: str = ""
+    tables: tuple[str, ...]
+    queueing: tuple[Mapping[str, Any], ...]
 
 
 def table_name(fault: Journaled) -> str:
     """The table of a journaled fault: letters, digits and underscores."""
-    return PREFIX + "".join(each if each.isalnum() else "_" for each in fault.fault_id)
+    return f"{_tables_of(fault.name)}{_plain(fault.fault_id)}"
 
 
-def ruleset(name: str, cut: Cut, *, ports: Ports, peers: Collection[str]) -> str:
-    """The table as nft reads it. ``peers`` are addresses of the nodes that are cut off from this one.
-
-    Each packet is seen by its port at either end, for a node both listens and connects. The loopback
-    interface, by which the node's own tools talk to it, is never touched.
-    """
-    lines = [f"table inet {name} {{"]
-    for direction, hook, interface, end in _HOOKS:
-        if cut.direction not in ("both", direction):
-            continue
-        lines.append(f"  chain {direction} {{")
-        lines.append(f"    type filter hook {hook} priority {_PRIORITY}; policy accept;")
-        lines.append(f'    {interface} "lo" accept')
-        matches = _matches(cut, end, ports, peers)
-        lines += [f"    {match} {cut.odds}counter {cut.verdict}" for match in matches]
-        lines.append("  }")
-    return "\n".join([*lines, "}", ""])
+def _tables_of(name: str) -> str:
+    """What the tables of the fault called ``name`` begin with."""
+    return f"{PREFIX}{_plain(name)}__"
 
 
-def _matches(cut: Cut, end: str, ports: Ports, peers: Collection[str]) -> list[str]:
-    if cut.traffic == "all":
-        return ["meta l4proto tcp" if "tcp" in cut.verdict else "meta l4proto { tcp, udp, icmp }"]
-    if cut.traffic == "inter-node":
-        who, numbers = f"ip {end} {{ {', '.join(sorted(peers))} }} ", (ports.inter_node, ports.epmd)
-    else:
-        who, numbers = "", (ports.amqps, ports.streams)
-    listed = ", ".join(str(number) for number in numbers)
-    return [f"{who}tcp dport {{ {listed} }}", f"{who}tcp sport {{ {listed} }}"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PacketFault:
-    """A fault that throws packets away; chaos/faults/ names each. ``cut`` makes of a fault's settings what
-    its table does. Tables look alike, so one fault, which ``finds`` them, does it for all."""
-
-    summary: str
-    own: Mapping[str, Parameter]
-    cut: Callable[[Args], Cut]
-    finds: bool = False
-    takes_down: bool = True
-    is_silent: bool = True
-    is_wide: bool = False
-    needs: str = NEEDS
-
-    @property
-    def parameters(self) -> Mapping[str, Parameter]:
-        return {"traffic": TRAFFIC, "direction": DIRECTION, **self.own}
-
-    def before(self, site: Site, target: str) -> Facts:
-        return address(site, target)
-
-    def inject(self, site: Site, fault: Journaled) -> None:
-        insert(site, fault, self.cut(fault.args))
-
-    def prove(self, site: Site, fault: Journaled) -> Facts:
-        return prove(site, fault)
-
-    def heal(self, site: Site, fault: Journaled) -> Facts:
-        return remove(site, fault)
-
-    def residue(self, site: Site) -> tuple[str, ...]:
-        return struck(site) if self.finds else ()
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "_", text)
 
 
 def address(site: Site, target: str) -> Facts:
@@ -126,19 +73,39 @@ def address(site: Site, target: str) -> Facts:
     return {"address": site.runtime.network_address(target)}
 
 
-def insert(site: Site, fault: Journaled, cut: Cut) -> None:
-    """Put the fault's table into its target's network; raises NotReadyError when nft refuses it."""
-    peers = [
-        site.runtime.network_address(node)
-        for node, state in site.runtime.states().items()
-        if node != fault.target and state in (NodeState.RUNNING, NodeState.PAUSED)
-    ]
-    text = ruleset(table_name(fault), cut, ports=site.topology.ports, peers=peers)
-    run_tool(site, fault.target, "nft", "-f", "-", stdin=text.encode())
+def refuse_unknown_peers(site: Site, target: str) -> None:
+    """Raise BadInputError when ``site.args`` name peers that are none, or that its traffic does not have."""
+    peers(site, target, site.args)
 
 
-def prove(site: Site, fault: Journaled) -> Facts:
-    """How many packets met the table; raises NotReadyError while none has."""
+def peers(site: Site, target: str, args: Args) -> tuple[str, ...]:
+    """The nodes that ``args`` mean by their peers; raises BadInputError as `refuse_unknown_peers` does."""
+    others = tuple(node.name for node in site.topology.nodes if node.name != target)
+    given = str(args.get("peers", ALL_PEERS))
+    if given == ALL_PEERS:
+        return others
+    if args.get("traffic") != "inter-node":
+        raise BadInputError("peers", "go with traffic between nodes", "give traffic=inter-node too")
+    for each in given.split(","):
+        if each not in others:
+            what = "is the target itself" if each == target else f"there is no node '{each}'"
+            raise BadInputError(f"peers {given}", what, f"some of: {', '.join(others)}")
+    return tuple(given.split(","))
+
+
+def peer_addresses(site: Site, fault: Journaled) -> list[str]:
+    """The addresses of those of the fault's peers that have one; raises NotReadyError where none has."""
+    found = []
+    for node in peers(site, fault.target, fault.args):
+        if site.state(node) in (NodeState.RUNNING, NodeState.PAUSED) and not site.runtime.is_detached(node):
+            found.append(site.runtime.network_address(node))
+    if not found:
+        raise NotReadyError(fault.target, "none of its peers has an address: they do not run")
+    return sorted(found)
+
+
+def counted(site: Site, fault: Journaled) -> Facts:
+    """How many packets met the fault's table; raises NotReadyError while none has, or without a table."""
     packets, octets = count(site, fault)
     if not packets:
         raise NotReadyError(fault.target, "no packet has met the fault yet")
@@ -158,35 +125,50 @@ def count(site: Site, fault: Journaled) -> tuple[int, int]:
 
 
 def remove(site: Site, fault: Journaled) -> Facts:
-    """Delete the fault's table, or every table of ours for a fault that was only found. Idempotent."""
+    """Delete the fault's table, or every table of its kind for a fault that was only found. Idempotent."""
     if site.state(fault.target) is NodeState.STOPPED:
         return {"table": "ended with the node's process"}
-    mine = [table_name(fault)] if fault.begun_at is not None else _tables(site, fault.target)
+    mine = [table_name(fault)] if fault.begun_at is not None else tables(site, fault.target, fault.name)
     for name in mine:
         run_tool(site, fault.target, "nft", "delete", "table", "inet", name, gone=_GONE)
-    left = set(mine) & set(_tables(site, fault.target))
+    left = set(mine) & set(tables(site, fault.target, fault.name))
     if left:
         raise NotReadyError(fault.target, f"still has {', '.join(sorted(left))}")
     return {"table": "deleted"}
 
 
-def struck(site: Site) -> tuple[str, ...]:
-    """The nodes in whose network there is any table of ours."""
-    return alive_where(site, lambda node: bool(_tables(site, node)))
+def struck(site: Site, name: str) -> tuple[str, ...]:
+    """The nodes in whose network there is a table of the fault called ``name``."""
+    return alive_where(site, lambda node: bool(tables(site, node, name)))
 
 
-def _tables(site: Site, node: str) -> list[str]:
-    done = run_tool(site, node, "nft", "-j", "list", "tables")
-    entries: list[dict[str, Any]] = json.loads(done.stdout)["nftables"]
-    names = [str(entry["table"]["name"]) for entry in entries if "table" in entry]
-    return [name for name in names if name.startswith(PREFIX)]
+def tables(site: Site, node: str, name: str) -> list[str]:
+    """The tables of the fault called ``name`` in a node's network."""
+    return [each for each in sight(site, node).tables if each.startswith(_tables_of(name))]
+
+
+def sight(site: Site, node: str) -> Sight:
+    """What can be seen on a node's network; kept for the next who asks where ``site`` keeps sights."""
+    if site.sights is not None and node in site.sights:
+        kept: Sight = site.sights[node]
+        return kept
+    done = run_tool(site, node, "sh", "-c", LOOK)
+    first, end = json.JSONDecoder().raw_decode(done.stdout.lstrip())
+    names = [str(entry["table"]["name"]) for entry in first["nftables"] if "table" in entry]
+    seen = Sight(
+        tables=tuple(name for name in names if name.startswith(PREFIX)),
+        queueing=tuple(json.loads(done.stdout.lstrip()[end:] or "[]")),
+    )
+    if site.sights is not None:
+        site.sights[node] = seen
+    return seen
 
 
 def run_tool(
     site: Site, node: str, *argv: str, stdin: bytes | None = None, gone: Collection[str] = ()
 ) -> Completed:
-    """Run ``nft`` or ``tc`` on a node's network; raises NotReadyError when it fails, but for saying one of
-    the words in ``gone``: what was to be removed is not there."""
+    """Run a tool on a node's network; raises NotReadyError when it fails, but for saying one of the words in
+    ``gone``: what was to be removed is not there."""
     done = site.runtime.in_network(node, list(argv), timeout_s=_TOOL_S, stdin=stdin)
     if not done.ok and not any(word in done.stderr for word in gone):
         raise NotReadyError(node, f"{argv[0]}: {done.last_line()}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
@@ -63,13 +63,13 @@ def plan(context: ChaosContext, order: Order) -> Plan:
     resolved = resolve(context, order.target, wide=kind.is_wide, seed=seed or 0)
     nodes = [each.node for each in resolved]
     refuse_unless_safe(context, order.fault, nodes, majority_loss=order.majority_loss)
-    targets = tuple(Planned(resolved=each, facts=_facts(context, kind, each)) for each in resolved)
+    targets = tuple(Planned(resolved=each, facts=_facts(context, kind, args, each)) for each in resolved)
     return Plan(fault=order.fault, args=args, targets=targets, seed=seed)
 
 
-def _facts(context: ChaosContext, kind: catalogue.Fault, resolved: Resolved) -> Facts:
+def _facts(context: ChaosContext, kind: catalogue.Fault, args: Args, resolved: Resolved) -> Facts:
     """What is journaled before the act: the fault's own facts, and why that node."""
-    facts = dict(kind.before(context.site, resolved.node))
+    facts = dict(kind.before(replace(context.site, args=args), resolved.node))
     if resolved.role:
         facts["chosen_as"] = resolved.role
     if resolved.queue:

@@ -42,7 +42,7 @@ def _wrapped(head: str, text: str, indent: int) -> list[str]:
 
 def _value(parameter: catalogue.Parameter) -> str:
     """The default first, then what else it may be."""
-    if not parameter.choices:
+    if isinstance(parameter.default, float):
         return f"{parameter.default:g}"
     others = (each for each in parameter.choices if each != parameter.default)
     return "|".join([str(parameter.default), *others])

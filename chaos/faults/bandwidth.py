@@ -7,7 +7,7 @@ its acknowledgements do. https://man7.org/linux/man-pages/man8/tc-tbf.8.html
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,12 +65,16 @@ class Bandwidth:
         return {"limit": "taken away"}
 
     def residue(self, site: Site) -> tuple[str, ...]:
-        return alive_where(site, lambda node: _ours(site, node) is not None)
+        return alive_where(site, lambda node: _mine(network.sight(site, node).queueing) is not None)
 
 
-def _ours(site: Site, node: str) -> dict[str, Any] | None:
-    done = network.run_tool(site, node, "tc", "-s", "-j", "qdisc", "show", "dev", _INTERFACE)
-    shown: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+def _ours(site: Site, node: str) -> Mapping[str, Any] | None:
+    """None too for a node that is on no network now: its interface took the limit along."""
+    done = network.run_tool(site, node, "tc", "-s", "-j", "qdisc", "show", "dev", _INTERFACE, gone=_GONE)
+    return _mine(json.loads(done.stdout or "[]"))
+
+
+def _mine(shown: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return next((each for each in shown if each.get("handle") == _HANDLE), None)
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from warren.errors import NotReadyError
 from warren.process import Completed
-from warren.runtime.containers import Containers
-from warren.runtime.protocol import MemoryLimit
+from warren.runtime.containers import ACT_S, Containers
+from warren.runtime.protocol import Joined, MemoryLimit
+from warren.runtime.reasons import engine_error
 
 #: The kernel's own default: a node that is over its share waits for the rest of this time.
 _CPU_PERIOD_US = 100_000
+#: The role of helpers that stay in a node's network, and how long they may take to leave it.
+_JOINED, _PART_S = "joined", 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +35,61 @@ class NodeFaults(Containers):
         return self.run(command, timeout_s=timeout_s, stdin=stdin)
 
     def network_address(self, node: str) -> str:
-        template = "{{json .NetworkSettings.Networks}}"
-        done = self._checked("inspect", "--format", template, self.container(node))
-        found = json.loads(done.stdout).get(self.topology.cluster, {}).get("IPAddress")
+        found = (self._network(node) or {}).get("IPAddress")
         if not found:
-            raise NotReadyError(node, "has no address: it does not run")
+            raise NotReadyError(node, "has no address: it does not run, or is on no network")
         return str(found)
+
+    def join(self, node: str, fault: str, argv: Sequence[str]) -> None:
+        name, image = self._joined_name(fault), self._image("exporter")
+        self._gone("rm", "--force", name)
+        command = ["run", "--detach", "--name", name, "--memory", "256m", "--pids-limit", "16"]
+        command += self._confined(f"container:{self.container(node)}", "NET_ADMIN", role=_JOINED)
+        command += ["--label", f"warren.node={node}", "--label", f"warren.fault={fault}"]
+        self._checked(*command, "--entrypoint", argv[0], image, *argv[1:])
+
+    def joined(self) -> tuple[Joined, ...]:
+        return tuple(
+            Joined(
+                fault=labels["warren.fault"],
+                node=labels["warren.node"],
+                is_running=bool(container["State"]["Running"]),
+            )
+            for container in self.containers()
+            if (labels := container["Config"]["Labels"]).get("warren.role") == _JOINED
+        )
+
+    def joined_said(self, fault: str) -> str:
+        done = self._checked("logs", "--tail", "1", self._joined_name(fault))
+        return done.last_line() if done.stdout or done.stderr else ""
+
+    def part(self, fault: str) -> None:
+        name = self._joined_name(fault)
+        self._gone("stop", "--time", str(_PART_S), name)
+        self._gone("rm", "--force", name)
+
+    def detach(self, node: str) -> None:
+        if not self.is_detached(node):
+            self._checked("network", "disconnect", self.topology.cluster, self.container(node))
+
+    def attach(self, node: str, address: str) -> None:
+        """Under the names that Compose gave it. The engine pins an address that is asked for to the
+        container; where somebody else has it, the node gets a free one."""
+        if not self.is_detached(node):
+            return
+        names = ["--alias", node, "--alias", self.container(node)]
+        connect = [self.engine.docker, "network", "connect", *names]
+        where = [self.topology.cluster, self.container(node)]
+        if address:
+            done = self.run([*connect, "--ip", address, *where], timeout_s=ACT_S)
+            if done.ok:
+                return
+            if "already in use" not in done.stderr.lower():
+                raise engine_error(done, self.topology.cluster)
+        self._checked(*connect[1:], *where)
+
+    def is_detached(self, node: str) -> bool:
+        return self._network(node) is None
 
     def cpu_limit(self, node: str) -> float:
         template = "{{.HostConfig.CpuQuota}} {{.HostConfig.CpuPeriod}} {{.HostConfig.NanoCpus}}"
@@ -60,3 +113,20 @@ class NodeFaults(Containers):
         # The engine takes 0 for "leave it", and -1 for "as much as there is".
         memory, with_swap = (str(each or -1) for each in (limit.memory_bytes, limit.with_swap_bytes))
         self._act(node, "update", "--memory", memory, "--memory-swap", with_swap)
+
+    def _network(self, node: str) -> Mapping[str, Any] | None:
+        """What the engine says of a node on the cluster's network; None where it is not on it."""
+        template = "{{json .NetworkSettings.Networks}}"
+        done = self._checked("inspect", "--format", template, self.container(node))
+        found: Mapping[str, Any] | None = json.loads(done.stdout).get(self.topology.cluster)
+        return found
+
+    def _joined_name(self, fault: str) -> str:
+        return self.container(f"fault-{fault}")
+
+    def _gone(self, *arguments: str) -> None:
+        """An act that ends a container, which may be none by now, or be ended by another at this moment."""
+        done = self.run([self.engine.docker, *arguments], timeout_s=ACT_S)
+        words = ("no such container", "already in progress")
+        if not done.ok and not any(word in done.stderr.lower() for word in words):
+            raise engine_error(done, self.topology.cluster)

@@ -48,16 +48,15 @@ class Containers:
         """The engine's command, up to the mounts and what is run, for a container that does one thing as root
         with ``capabilities`` and no other, and is gone."""
         command = [self.engine.docker, "run", "--rm", *(["--interactive"] if interactive else [])]
-        command += ["--pull", "never", "--network", network, "--user", "0:0", "--read-only"]
+        return [*command, *self._confined(network, *capabilities, role="helper")]
+
+    def _confined(self, network: str, *capabilities: str, role: str) -> list[str]:
+        """The options of a container that may do nothing but what ``capabilities`` are for, as root."""
+        command = ["--pull", "never", "--network", network, "--user", "0:0", "--read-only"]
         command += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
         command += [part for each in capabilities for part in ("--cap-add", each)]
-        return [
-            *command,
-            "--label",
-            f"warren.cluster={self.topology.cluster}",
-            "--label",
-            "warren.role=helper",
-        ]
+        labels = (f"warren.cluster={self.topology.cluster}", f"warren.role={role}")
+        return [*command, *(part for each in labels for part in ("--label", each))]
 
     def _image(self, service: str) -> str:
         """The image that a node's or service's container was made of."""

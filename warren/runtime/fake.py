@@ -18,7 +18,7 @@ from typing import Any, Literal
 from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime import fake_machine
-from warren.runtime.protocol import MemoryLimit, NodeState
+from warren.runtime.protocol import Joined, MemoryLimit, NodeState
 from warren.topology import PUBLISHED_NODE_PORTS
 
 Moment = Literal["before", "after"]
@@ -53,6 +53,8 @@ class FakeRuntime:
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     restarts_itself: bool = False
     ignored_steps: set[str] = field(default_factory=set)
+    #: What joined helpers said that have ended by themselves, by fault.
+    ended: dict[str, str] = field(default_factory=dict)
     _states: dict[str, NodeState] = field(init=False)
     _process_ids: dict[str, int] = field(init=False)
     _machines: dict[str, dict[str, Any]] = field(init=False)
@@ -151,6 +153,8 @@ class FakeRuntime:
 
     def network_address(self, node: str) -> str:
         self._state(node)
+        if self.machine(node)["detached"]:
+            raise NotReadyError(node, "is on no network")
         return f"10.0.0.{list(self.nodes).index(node) + 2}"
 
     def cpu_limit(self, node: str) -> float:
@@ -166,6 +170,39 @@ class FakeRuntime:
     def limit_memory(self, node: str, limit: MemoryLimit) -> None:
         self._set("limit_memory", node, "memory", [limit.memory_bytes, limit.with_swap_bytes])
 
+    def join(self, node: str, fault: str, argv: Sequence[str]) -> None:
+        self._set("join", node, "joined", {**self.machine(node)["joined"], fault: list(argv)})
+
+    def joined(self) -> tuple[Joined, ...]:
+        self._load()
+        self._run("joined", "", "before")
+        return tuple(
+            Joined(fault=fault, node=node, is_running=fault not in self.ended)
+            for node, machine in self._machines.items()
+            for fault in machine["joined"]
+        )
+
+    def joined_said(self, fault: str) -> str:
+        self._load()
+        return self.ended.get(fault, '{"held": 7, "mean_ms": 100.2, "longest_ms": 104.0, "waiting": 1}')
+
+    def part(self, fault: str) -> None:
+        for node in self.nodes:
+            if fault in (found := self.machine(node)["joined"]):
+                left = {each: argv for each, argv in found.items() if each != fault}
+                self._set("part", node, "joined", left)
+
+    def detach(self, node: str) -> None:
+        self._set("detach", node, "detached", True)
+
+    def attach(self, node: str, address: str) -> None:
+        self._set("attach", node, "detached", False)
+
+    def is_detached(self, node: str) -> bool:
+        self._load()
+        self._run("is_detached", node, "before")
+        return bool(self.machine(node)["detached"])
+
     def address(self, node: str, port: str) -> tuple[str, int]:
         self._state(node)
         return "127.0.0.1", 15000 + 10 * list(self.nodes).index(node) + PUBLISHED_NODE_PORTS.index(port)
@@ -178,6 +215,17 @@ class FakeRuntime:
         return ""
 
     # How it works.
+
+    def _set(self, step: str, node: str, key: str, value: Any) -> None:
+        """Set one thing of what a node knows."""
+        self._load()
+        self.calls.append((step, node))
+        self._run(step, node, "before")
+        self._state(node)
+        if step not in self.ignored_steps:
+            self._machines[node][key] = value
+            self._save()
+        self._run(step, node, "after")
 
     def _tool(
         self, step: str, node: str, argv: Sequence[str], stdin: bytes | None, needs: set[NodeState]
@@ -223,16 +271,6 @@ class FakeRuntime:
                 self._machines[node] = fake_machine.restarted(self._machines[node])
             if new_process:
                 self._process_ids[node] += len(self.nodes)
-            self._save()
-        self._run(step, node, "after")
-
-    def _set(self, step: str, node: str, key: str, value: Any) -> None:
-        self._load()
-        self.calls.append((step, node))
-        self._run(step, node, "before")
-        self._state(node)
-        if step not in self.ignored_steps:
-            self._machines[node][key] = value
             self._save()
         self._run(step, node, "after")
 

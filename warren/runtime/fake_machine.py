@@ -26,8 +26,13 @@ _FRESH: dict[str, Any] = {
     "drained": False,
     "chaos": False,
     "raft": {"ra_log_wal": 1, "ra_log_segment_writer": 1, "vh_orders.work": 1, "vh_orders.retry": 1},
+    "joined": {},
+    "detached": False,
+    "clients": ["[::ffff:10.0.0.90]:4001", "10.0.0.91:4002"],
     "asked": 0,
 }
+#: What is set on the container, or stands beside it, and outlives its process.
+_OUTLIVES = ("cores", "memory", "joined", "detached")
 _GONE = "Error: No such file or directory; did you mean something else?"
 
 
@@ -37,33 +42,54 @@ def fresh() -> dict[str, Any]:
 
 def restarted(machine: dict[str, Any]) -> dict[str, Any]:
     """After the end of its process: what is set on the container stays, all else goes with the process."""
-    return {**fresh(), "cores": machine["cores"], "memory": machine["memory"]}
+    return {**fresh(), **{key: machine[key] for key in _OUTLIVES}}
 
 
 def answer(machine: dict[str, Any], argv: Sequence[str], stdin: bytes | None) -> Completed:
     """What ``argv`` prints, once it has changed ``machine`` as it says; nothing and 0 for anything else."""
     machine["asked"] += 1
     text, failed = "", False
-    if argv[:2] == ["rabbitmqctl", "eval"] and "get_local_alarms" not in argv[2]:
-        text = fake_erlang.evaluate(machine, argv[2])
-    elif argv[0] == "rabbitmq-upgrade":
-        machine["drained"] = {"drain": True, "revive": False}.get(argv[1], machine["drained"])
-    elif argv[0] == "rabbitmqctl":
-        text = _broker(machine, argv[1:])
-    elif argv[0] == "nft":
+    if argv[0] == "nft":
         text, failed = _filter(machine, argv[1:], (stdin or b"").decode())
     elif argv[0] == "tc":
         text, failed = _queueing(machine, argv[1:])
-    elif argv[:2] == ["sh", "-c"] and "cpu.stat" in argv[2]:
-        text = f"nr_periods 10\nnr_throttled {machine['asked'] if machine['cores'] else 0}\n"
-    elif argv[:2] == ["sh", "-c"] and "memory.events" in argv[2]:
-        met = machine["asked"] if machine["memory"] != _FRESH["memory"] else 0
-        text = f"used {200 * MIB}\ninactive_file {50 * MIB}\nmax {met}\noom_kill 0\n"
+    elif argv[0] == "sh":
+        text = _script(machine, argv, (stdin or b"").decode())
+    elif argv[0] == "ss":
+        text = "".join(f"0 0 10.0.0.3:5671 {each}\n" for each in machine["clients"])
+    else:
+        text = _broker(machine, argv)
     out, error = ("", text) if failed else (text, "")
     return Completed(argv=tuple(argv), returncode=int(failed), stdout=out, stderr=error)
 
 
+def _script(machine: dict[str, Any], argv: Sequence[str], stdin: str) -> str:
+    if argv[1] == "-e":
+        killed = re.findall(r"dst (\S+) and", stdin)
+        # A client connects again at once, by another port of its own.
+        machine["clients"] = [
+            f"{each}7" if re.sub(r"\[::ffff:|\]", "", each) in killed else each for each in machine["clients"]
+        ]
+    elif argv[2].startswith("nft"):
+        return "\n".join(answer(machine, tool.split(), None).stdout for tool in argv[2].split(" && "))
+    elif "cpu.stat" in argv[2]:
+        return f"nr_periods 10\nnr_throttled {machine['asked'] if machine['cores'] else 0}\n"
+    elif "memory.events" in argv[2]:
+        met = machine["asked"] if machine["memory"] != _FRESH["memory"] else 0
+        return f"used {200 * MIB}\ninactive_file {50 * MIB}\nmax {met}\noom_kill 0\n"
+    return ""
+
+
 def _broker(machine: dict[str, Any], argv: Sequence[str]) -> str:
+    if argv[0] == "rabbitmq-upgrade":
+        machine["drained"] = {"drain": True, "revive": False}.get(argv[1], machine["drained"])
+        return ""
+    if argv[:2] == ["rabbitmqctl", "eval"] and "get_local_alarms" not in argv[2]:
+        return fake_erlang.evaluate(machine, argv[2])
+    return _alarms(machine, argv[1:]) if argv[0] == "rabbitmqctl" else ""
+
+
+def _alarms(machine: dict[str, Any], argv: Sequence[str]) -> str:
     kind = {"set_vm_memory_high_watermark": "memory", "set_disk_free_limit": "disk"}.get(argv[0])
     if kind is not None:
         others = [each for each in machine["alarms"] if each != kind]

@@ -30,6 +30,15 @@ class MemoryLimit:
     with_swap_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A helper that stays in the network of ``node`` on behalf of a ``fault``, and whether it runs."""
+
+    fault: str
+    node: str
+    is_running: bool
+
+
 class Runtime(Protocol):
     """Acts on nodes by their topology name. Every call raises NotReadyError with the engine's own last
     line when it fails, and DeadlineError when the engine does not answer in time; all but `execute` are
@@ -65,11 +74,35 @@ class Runtime(Protocol):
     def in_network(
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
     ) -> Completed:
-        """Run ``nft`` or ``tc`` on the network of a node that runs or is frozen, with the right to change it
-        and no other. What it changes ends with the node's process. Not idempotent by itself."""
+        """Run a tool (``nft``, ``tc``, ``ss``, a shell, Python) on the network of a node that runs or is
+        frozen, with the right to change it and no other. What it changes ends with the node's process. Not
+        idempotent by itself."""
 
     def network_address(self, node: str) -> str:
         """The address (IPv4) by which the other nodes reach a node that runs or is frozen."""
+
+    def join(self, node: str, fault: str, argv: Sequence[str]) -> None:
+        """Run ``argv`` as `in_network` does, in place of an earlier one of that ``fault``, and do not wait
+        for its end: it goes on when this process ends, and when the node does."""
+
+    def joined(self) -> tuple[Joined, ...]:
+        """Everything that `join` has started, whether it runs or has ended."""
+
+    def joined_said(self, fault: str) -> str:
+        """The last line that what was joined for ``fault`` wrote, errors first; empty while there is none."""
+
+    def part(self, fault: str) -> None:
+        """End what was joined for ``fault`` with SIGTERM, and SIGKILL soon after; nothing is left of it."""
+
+    def detach(self, node: str) -> None:
+        """Take a node from the cluster's network."""
+
+    def attach(self, node: str, address: str) -> None:
+        """Put a node back on the cluster's network, under its names and with ``address``; with another one
+        where that is empty or somebody else's by now."""
+
+    def is_detached(self, node: str) -> bool:
+        """Whether a node that is not absent is on no network."""
 
     def cpu_limit(self, node: str) -> float:
         """How many cores a node may use; 0: as many as there are."""

@@ -43,6 +43,8 @@ AT_ONCE = ("kill-wal", "kill-segment-writer", "kill-member")
 WIDE = ("restart",)
 #: How often the step of the act is taken before it, to look.
 LOOKS = {"memory-alarm": 1, "disk-alarm": 1, "drain": 1, "raft-chaos": 3}
+#: Whose act is over when it returns: nothing of it stays on the node.
+MOMENTARY: set[str] = set()
 
 _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
