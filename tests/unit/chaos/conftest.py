@@ -31,6 +31,11 @@ STEPS = {
     "loss": ("in_network", "in_network", "in_network"),
     "bandwidth": ("in_network", "in_network", "in_network"),
     "cpu": ("limit_cpu", "execute", "limit_cpu"),
+    "half-open": ("in_network", "in_network", "in_network"),
+    "slow-close": ("in_network", "in_network", "in_network"),
+    "latency": ("join", "joined", "part"),
+    "detach": ("detach", "is_detached", "attach"),
+    "reset": ("in_network", "in_network", "in_network"),
     "memory-alarm": ("execute", "execute", "execute"),
     "disk-alarm": ("execute", "execute", "execute"),
     "memory-limit": ("limit_memory", "execute", "limit_memory"),
@@ -42,9 +47,9 @@ AT_ONCE = ("kill-wal", "kill-segment-writer", "kill-member")
 #: Faults of the cluster as a whole, which are tested in files of their own.
 WIDE = ("restart",)
 #: How often the step of the act is taken before it, to look.
-LOOKS = {"memory-alarm": 1, "disk-alarm": 1, "drain": 1, "raft-chaos": 3}
+LOOKS = {"memory-alarm": 1, "disk-alarm": 1, "drain": 1, "raft-chaos": 3, "half-open": 1, "reset": 1}
 #: Whose act is over when it returns: nothing of it stays on the node.
-MOMENTARY: set[str] = set()
+MOMENTARY = {"reset"}
 
 _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -195,7 +200,7 @@ class Ground:
     def is_broken(self, node: str) -> bool:
         """Whether anything that a fault does can be seen on ``node``."""
         machine = self.runtime.machine(node)
-        keys = ("alarms", "tables", "tbf", "cores", "memory", "drained", "chaos")
+        keys = ("alarms", "tables", "tbf", "cores", "joined", "detached", "memory", "drained", "chaos")
         done = any(machine[key] != fake_machine.fresh()[key] for key in keys)
         return done or self.runtime.states()[node] is not NodeState.RUNNING
 

@@ -109,7 +109,8 @@ def test_fault_does_not_strike_the_same_node_twice(ground: Any) -> None:
         inject(ground.context(), order("cpu", "rmq2", majority_loss=True))
 
 
-RUNS_ON = tuple(name for name in STEPS if name not in FAULTS)
+#: A node that is taken off its network has none in which a helper could do anything.
+RUNS_ON = tuple(name for name in STEPS if name not in (*FAULTS, "detach"))
 
 
 @pytest.mark.parametrize("second", [*STEPS, *AT_ONCE])
@@ -124,6 +125,14 @@ def test_two_faults_of_one_node_compose_and_are_both_healed(ground: Any, first: 
     assert [fault.name for fault in report.healed] == [second, first]
     assert report.found == ()
     assert not ground.is_broken("rmq2")
+
+
+@pytest.mark.parametrize("second", ["partition", "loss", "bandwidth", "latency", "slow-close"])
+def test_fault_of_a_network_on_which_the_node_is_not_is_refused(ground: Any, second: str) -> None:
+    inject(ground.context(), order("detach", "rmq2"))
+    with pytest.raises(NotReadyError, match="on no network"):
+        inject(ground.context(), order(second, "rmq2"))
+    assert [fault.name for fault in ground.journal.open_faults()] == ["detach"]
 
 
 @pytest.mark.parametrize("first", RUNS_ON)

@@ -1,0 +1,107 @@
+"""The connections of clients to a node, as its kernel knows them: what is struck by name and not by port."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from chaos import network, packets
+from chaos.fault import Facts, Parameter, Site
+from warren import process
+from warren.errors import NotReadyError, RefusedError
+from warren.journal import Fault as Journaled
+
+EVERY_CLIENT = "all"
+CLIENT = Parameter(
+    default=EVERY_CLIENT,
+    pattern=r"[\w.:/ -]+",
+    help="all; or an address, address:port, or part of the name that the client gave its connection",
+)
+#: One end of a connection as ss prints it; a node that listens on IPv6 sees IPv4 clients mapped into it.
+_END = re.compile(r"\[?(?:::ffff:)?(?P<address>[^\]]+?)\]?:(?P<port>\d+)$")
+_LIST_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Connection:
+    """One connection: the client's end, and the node's port."""
+
+    address: str
+    port: int
+    local_port: int
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}>{self.local_port}"
+
+
+def listed(site: Site, node: str) -> tuple[Connection, ...]:
+    """Those that are open now; raises NotReadyError when the node's kernel cannot be asked."""
+    ports = " or ".join(f"sport = :{port}" for port in packets.client_ports(site))
+    done = network.run_tool(site, node, "ss", "-Htn", "state", "established", f"( {ports} )")
+    found = []
+    for line in done.stdout.splitlines():
+        local, far = (_END.match(end) for end in line.split()[-2:])
+        if local and far:
+            found.append(Connection(far["address"], int(far["port"]), int(local["port"])))
+    return tuple(sorted(found))
+
+
+def look(site: Site, target: str) -> Facts:
+    """Whom the fault strikes: the connections that ``client`` of ``site.args`` means, as they are now.
+
+    Raises RefusedError where there is none: there would be nothing to prove.
+    """
+    client = str(site.args.get("client", EVERY_CLIENT))
+    chosen = _of(client, listed(site, target), site, target)
+    if not chosen:
+        whose = "client" if client == EVERY_CLIENT else f"client '{client}'"
+        raise RefusedError(
+            target, f"no {whose} is connected to it", "see who is: warren cluster ctl list_connections"
+        )
+    return {"connections": [str(each) for each in chosen]}
+
+
+def chosen(fault: Journaled) -> tuple[Connection, ...]:
+    """The connections that `look` found, out of the journal."""
+    return tuple(_read(text) for text in fault.evidence.get("connections", ()))
+
+
+def _read(text: str) -> Connection:
+    far, _, local = text.partition(">")
+    address, _, port = far.rpartition(":")
+    return Connection(address, int(port), int(local))
+
+
+def _of(client: str, found: Sequence[Connection], site: Site, node: str) -> tuple[Connection, ...]:
+    if client == EVERY_CLIENT:
+        return tuple(found)
+    if re.fullmatch(r"[\d.]+(:\d+)?", client):
+        return tuple(each for each in found if client in (each.address, f"{each.address}:{each.port}"))
+    named = set(_named(client, site, node))
+    return tuple(each for each in found if (each.address, each.port) in named)
+
+
+def _named(client: str, site: Site, node: str) -> Iterable[tuple[str, int]]:
+    """The ends of the connections whose client called itself so, by the broker's own tool."""
+    fields = ("peer_host", "peer_port", "client_properties")
+    argv = ["rabbitmqctl", "--quiet", "list_connections", *fields, "--formatter", "json"]
+    done = process.check(site.runtime.execute(node, argv, timeout_s=_LIST_S))
+    try:
+        rows = json.loads(done.stdout)
+    except ValueError as error:
+        raise NotReadyError(node, f"rabbitmqctl list_connections: {done.last_line()}") from error
+    for row in rows:
+        names = [value for key, _, value in row["client_properties"] if key == "connection_name"]
+        if any(client in str(name) for name in names):
+            yield _address(row["peer_host"]), int(row["peer_port"])
+
+
+def _address(numbers: Sequence[int]) -> str:
+    """Erlang's tuple of an address as text: four octets, or eight groups that may hold an IPv4 address."""
+    if len(numbers) == 4:  # noqa: PLR2004
+        return ".".join(str(each) for each in numbers)
+    found = ipaddress.IPv6Address(b"".join(each.to_bytes(2, "big") for each in numbers))
+    return str(found.ipv4_mapped or found)
