@@ -17,8 +17,9 @@ from random import Random
 from chaos.delay import netlink, queue, table
 from chaos.delay.line import Line
 
-#: Any number will do: the network's queues belong to this process.
-_QUEUE = 5741
+#: The queue in which packets wait, and that of packets of which a copy does. Any numbers will do: nobody
+#: else has queues in the node's network.
+_HOLD, _SPENT = 5741, 5742
 #: More wait only where a fast line is held long: 65,535 packets of 1 s are 65,535 a second.
 _LONGEST = 65_535
 #: For what has come and was not read yet; the kernel counts about 1 KiB for each.
@@ -35,9 +36,11 @@ def main(text: str) -> None:
     draws = Random(order["seed"])  # noqa: S311 - to be repeated, not to be secret
     line = Line(delay_s=order["delay_ms"] / 1000, jitter_s=order["jitter_ms"] / 1000, random=draws)
     waiting, filters = netlink.connect(_RECEIVE_BYTES), netlink.connect(1 << 20)
-    netlink.ask(waiting, queue.settings(_QUEUE, longest=_LONGEST), 1)
+    for each in (_HOLD, _SPENT):
+        netlink.ask(waiting, queue.settings(each, longest=_LONGEST), 1)
     led = table.Led(ports=order["ports"], peers=order["peers"])
-    netlink.ask(filters, *table.batch(order["table"], led, directions=order["directions"], queue=_QUEUE))
+    made = table.batch(order["table"], led, directions=order["directions"], hold=_HOLD, spent=_SPENT)
+    netlink.ask(filters, *made)
     waiting.setblocking(False)
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
@@ -63,20 +66,29 @@ def _hold(line: Line, waiting: socket.socket, ended: list[bool]) -> None:
 
 
 def _read(line: Line, waiting: socket.socket) -> None:
+    """What has come; of a packet whose copy waits, TCP learns here that it was sent."""
+    spent = []
     for _ in range(_TURN):
         try:
             packet = waiting.recv(4096)
         except BlockingIOError:
-            return
+            break
         except OSError:  # ENOBUFS: what did not fit has passed at once
             continue
         found = queue.read(packet)
-        if found:
-            line.take(*found, time.monotonic())
+        if found is None:
+            continue
+        place, number, flow = found
+        if place == _SPENT:
+            spent.append(queue.drop(_SPENT, number))
+        else:
+            line.take(number, flow, time.monotonic())
+    if spent:
+        waiting.send(b"".join(spent))
 
 
 def _release(line: Line, waiting: socket.socket, until_s: float) -> None:
-    due = [queue.accept(_QUEUE, number) for number in line.due(until_s)]
+    due = [queue.accept(_HOLD, number) for number in line.due(until_s)]
     for place in range(0, len(due), _TURN):
         waiting.send(b"".join(due[place : place + _TURN]))
 

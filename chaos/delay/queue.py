@@ -12,10 +12,11 @@ from chaos.delay.netlink import ACK, BODY, attribute, attributes, be32, message
 
 _SUBSYSTEM = 3
 _PACKET, _VERDICT, _CONFIGURE = 0, 1, 2
-_BIND, _COPY_PACKET = 1, 2
+_BIND, _COPY_HEADERS = 1, 2
 #: Where more packets wait than may, the rest passes at once; large segments stay whole.
 _FAIL_OPEN, _WHOLE = 0x1, 0x4
-_ACCEPT, _IPV4 = 1, 4
+_DROP, _ACCEPT = 0, 1
+_IPV4 = 4
 _HEADER_ATTRIBUTE, _PAYLOAD_ATTRIBUTE = 1, 10
 #: Of IPv6's and TCP's headers as much as names a flow.
 COPIED_BYTES = 60
@@ -27,7 +28,7 @@ def settings(queue: int, *, longest: int) -> bytes:
         _SUBSYSTEM,
         _CONFIGURE,
         attribute(1, struct.pack("!BxH", _BIND, 0)),
-        attribute(2, struct.pack("!IB", COPIED_BYTES, _COPY_PACKET)),
+        attribute(2, struct.pack("!IB", COPIED_BYTES, _COPY_HEADERS)),
         attribute(3, be32(longest)),
         attribute(4, be32(_FAIL_OPEN | _WHOLE)),
         attribute(5, be32(_FAIL_OPEN | _WHOLE)),
@@ -37,17 +38,18 @@ def settings(queue: int, *, longest: int) -> bytes:
     )
 
 
-def read(packet: bytes) -> tuple[int, bytes] | None:
-    """The id of a packet that has come to wait, and what names its flow; None for another message."""
+def read(packet: bytes) -> tuple[int, int, bytes] | None:
+    """The queue to which a packet has come, its id there, and what names its flow; None for another
+    message."""
     if len(packet) < BODY or packet[5] != _SUBSYSTEM or packet[4] != _PACKET:
         return None
-    number, flow = -1, b""
+    number, flow, place = -1, b"", int.from_bytes(packet[BODY - 2 : BODY], "big")
     for kind, start, end in attributes(packet):
         if kind == _HEADER_ATTRIBUTE:
             number = int.from_bytes(packet[start : start + 4], "big")
         elif kind == _PAYLOAD_ATTRIBUTE:
             flow = _flow(packet[start:end])
-    return (number, flow) if number >= 0 else None
+    return (place, number, flow) if number >= 0 else None
 
 
 def _flow(content: bytes) -> bytes:
@@ -62,5 +64,14 @@ def _flow(content: bytes) -> bytes:
 
 def accept(queue: int, number: int) -> bytes:
     """The verdict that lets a packet go on."""
-    verdict = attribute(2, struct.pack("!II", _ACCEPT, number))
+    return _verdict(queue, number, _ACCEPT)
+
+
+def drop(queue: int, number: int) -> bytes:
+    """The verdict that ends a packet."""
+    return _verdict(queue, number, _DROP)
+
+
+def _verdict(queue: int, number: int, kind: int) -> bytes:
+    verdict = attribute(2, struct.pack("!II", kind, number))
     return message(_SUBSYSTEM, _VERDICT, verdict, resource=queue)

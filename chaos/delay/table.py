@@ -3,6 +3,11 @@
 The kernel may have no ``queue`` statement of its own (CONFIG_NFT_QUEUE) but the older target NFQUEUE, which
 nft cannot write. And a table that is *owned* by a socket ends with it, however its process ended: no packet
 can ever be led to a queue at which nobody sits. Numbers: include/uapi/linux/netfilter/nf_tables.h.
+
+A packet that leaves is not held itself, for as long as it waited TCP would count it as not sent: it keeps
+little more than two of a connection in the host (``tcp_small_queue_check``), and a line of 50 ms would carry
+60 kB/s. So a copy of it is made, which belongs to no socket (``dup``), and is held; the packet that it was
+made of goes to a second queue, to be dropped there at once, in which TCP sees a packet that was sent.
 """
 
 from __future__ import annotations
@@ -14,17 +19,19 @@ from dataclasses import dataclass
 
 from chaos.delay.netlink import ACK, APPEND, CREATE, attribute, be32, message, nested
 
-_SUBSYSTEM, _INET = 10, 1
+_SUBSYSTEM, _IPV4 = 10, 2
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEW_TABLE, _NEW_CHAIN, _NEW_RULE = 0, 3, 6
 #: The table lives no longer than the socket by which it was made.
 _OWNED = 2
 _ACCEPT = 1
-_IN_NAME, _OUT_NAME, _PROTOCOL, _LAYER4 = 6, 7, 15, 16
+_IN_NAME, _OUT_NAME, _SOCKETS_USER, _LAYER4 = 6, 7, 10, 16
 _NETWORK, _TRANSPORT = 1, 2
 _REGISTER = 1
 _EQUAL = 0
-_IPV4, _TCP = 2, 6
+_TCP = 6
+#: Where an IPv4 packet says to whom it goes.
+_TO = 16
 #: xt_NFQ_info_v3: the queue's number, how many there are, and a flag to let packets pass where nobody sits.
 _TARGET, _TARGET_VERSION, _BYPASS = "NFQUEUE", 3, 1
 #: By direction: the hook, what holds the interface's name, and where the other side's address is in IPv4.
@@ -42,8 +49,11 @@ class Led:
     peers: Sequence[str] = ()
 
 
-def batch(name: str, led: Led, *, directions: Iterable[str], queue: int) -> tuple[bytes, int]:
-    """The messages that make the table ``name``, and the number of the last one, which asks for an answer."""
+def batch(name: str, led: Led, *, directions: Iterable[str], hold: int, spent: int) -> tuple[bytes, int]:
+    """The messages that make the table ``name``, and the number of the last one, which asks for an answer.
+
+    Packets are led to the queue ``hold``; those of which a copy was, to ``spent``.
+    """
     made = [_named(_NEW_TABLE, attribute(1, name), attribute(2, be32(_OWNED)))]
     for direction in directions:
         hook, interface, end = _HOOKS[direction]
@@ -52,13 +62,17 @@ def batch(name: str, led: Led, *, directions: Iterable[str], queue: int) -> tupl
             _named(_NEW_CHAIN, attribute(1, name), attribute(3, direction), place, attribute(7, "filter"))
         )
         loopback = [*_equal(_meta(interface), b"lo".ljust(16, b"\0")), _accept()]
-        rules = [loopback, *(_rule(match, queue) for match in _matches(led, end))]
+        matches = _matches(led, end)
+        rules = [loopback]
+        if direction == "out":
+            rules += [[*match, *_copied(), *_led_to(spent)] for match in matches]
+        rules += [[*match, *_led_to(hold)] for match in matches]
         made += [_named(_NEW_RULE, attribute(1, name), attribute(2, direction), nested(4, *r)) for r in rules]
     messages = [message(0, _BATCH_BEGIN, resource=_SUBSYSTEM)]
     last = len(made)
     for number, (kind, content) in enumerate(made, 1):
         flags = CREATE | APPEND | (ACK if number == last else 0)
-        messages.append(message(_SUBSYSTEM, kind, content, flags=flags, family=_INET, number=number))
+        messages.append(message(_SUBSYSTEM, kind, content, flags=flags, family=_IPV4, number=number))
     messages.append(message(0, _BATCH_END, resource=_SUBSYSTEM, number=last + 1))
     return b"".join(messages), last
 
@@ -82,14 +96,20 @@ def _matches(led: Led, end: int) -> list[list[bytes]]:
 
 
 def _peer(end: int, address: str) -> list[bytes]:
-    version = _equal(_meta(_PROTOCOL), bytes([_IPV4]))
-    return [*version, *_equal(_payload(_NETWORK, end, 4), socket.inet_aton(address))]
+    return _equal(_payload(_NETWORK, end, 4), socket.inet_aton(address))
 
 
-def _rule(match: list[bytes], queue: int) -> list[bytes]:
+def _copied() -> list[bytes]:
+    """Make a copy, which meets the table anew. Only of what belongs to a socket: asking a copy for its
+    socket's user ends the rule for it."""
+    copy = _expression("dup", attribute(1, be32(_REGISTER)))
+    return [_meta(_SOCKETS_USER), _payload(_NETWORK, _TO, 4), copy]
+
+
+def _led_to(queue: int) -> list[bytes]:
     info = struct.pack("=HHH", queue, 1, _BYPASS).ljust(8, b"\0")
     target = attribute(1, _TARGET) + attribute(2, be32(_TARGET_VERSION)) + attribute(3, info)
-    return [*match, _expression("counter", b""), _expression("target", target)]
+    return [_expression("counter", b""), _expression("target", target)]
 
 
 def _expression(name: str, content: bytes) -> bytes:
