@@ -93,6 +93,33 @@ class CounterSum:
             self._last[node] = value
 
 
+class CountersSum:
+    """The growth of counters of which every node keeps several by name, which come and go; summed over all.
+
+    Such are a queue's publishes, one counter for each exchange. Their sum on a node falls when an exchange is
+    deleted, which for `CounterSum` would be a restart, and the counters of all the others growth.
+    """
+
+    __slots__ = ("_last", "total")
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._last: dict[str, Mapping[str, float]] = {}
+
+    def advance(self, readings: Mapping[str, Mapping[str, float]]) -> None:
+        """``readings`` holds all counters of each node that answered, by name; they are kept, not copied.
+
+        What a node shows first is the base. Later, a counter that is new is growth in whole, as one is that
+        fell; one that is gone is forgotten. A node that is missing keeps its place.
+        """
+        for node, values in readings.items():
+            last = self._last.get(node, values)
+            for name, value in values.items():
+                before = last.get(name, 0.0)
+                self.total += value - before if value >= before else value
+            self._last[node] = values
+
+
 class Curve:
     """A(t) as points, never falling; between two points arrivals are taken as evenly spread.
 
@@ -162,16 +189,17 @@ class Curve:
 class Reading:
     """What one scrape says of one queue. The mappings go by node; a node that did not answer is left out.
 
-    ``published``: messages routed to the queue by publishers (AMQP 0-9-1 channels). ``acked``: messages that
-    left it by an acknowledgement or by delivery to a consumer that does not acknowledge. ``delivered``: all
-    deliveries. ``unseen_departures``: messages may leave without being delivered (a message TTL, or a length
-    limit at which the oldest are dropped). ``unseen_arrivals``: the queue is a target of dead-lettering.
-    ``refusing``: it is at its length limit, so that publishes are counted which it refused.
+    ``published``: messages routed to the queue by publishers (AMQP 0-9-1 channels), by exchange. ``acked``:
+    messages that left it by an acknowledgement or by delivery to a consumer that does not acknowledge.
+    ``delivered``: all deliveries. ``unseen_departures``: messages may leave without being delivered (a
+    message TTL, or a length limit at which the oldest are dropped). ``unseen_arrivals``: the queue is a
+    target of dead-lettering. ``refusing``: it is at its length limit, so that publishes are counted which it
+    refused.
     """
 
     ready: float
     unacked: float
-    published: Mapping[str, float]
+    published: Mapping[str, Mapping[str, float]]
     acked: Mapping[str, float]
     delivered: Mapping[str, float]
     unseen_arrivals: bool = False
@@ -210,7 +238,8 @@ class QueueArrivals:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self._published, self._acked, self._delivered = CounterSum(), CounterSum(), CounterSum()
+        self._published = CountersSum()
+        self._acked, self._delivered = CounterSum(), CounterSum()
         self._by_publish, self._by_departure = Curve(), Curve()
         self._base: float | None = None
         self._base_ready = 0.0

@@ -20,12 +20,15 @@ from exporters.snapshot import (
     LENGTHS,
     QUEUE_COLUMNS,
     RATES,
+    ByQueue,
+    Published,
     QueueFacts,
     QueueKey,
     Snapshot,
     critical_queues,
     dead_letter_targets,
     read_counters,
+    read_published,
     read_queue,
 )
 from warren.connection import Credentials
@@ -50,6 +53,14 @@ class Node:
     metrics_port: int
     amqps_port: int = 5671
     inter_node_port: int = 25672
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What one node's metrics say of some families."""
+
+    by_queue: Mapping[str, ByQueue]
+    published: Published
 
 
 class QueueFilter:
@@ -126,7 +137,7 @@ class HttpsBroker:
 
     def snapshot(self, deadline_s: float) -> Snapshot:
         start = self._now()
-        parts = {
+        parts: dict[tuple[str, tuple[str, ...]], Future[_Told]] = {
             (node, families): self._begun((node, families), partial(self._counters, node, families))
             for node in self._nodes
             for families in (RATES, LENGTHS)
@@ -135,7 +146,7 @@ class HttpsBroker:
         started: list[Future[Any]] = [*parts.values(), queues]
         wait(started, timeout=deadline_s)
         errors: list[str] = []
-        read = _merged({key: _result(future, key[0], errors) for key, future in parts.items()})
+        answers = {key: _result(future, key[0], errors) for key, future in parts.items()}
         complaints = _result(queues, "management API", errors)
         errors += complaints or ()
         known = self._known if self._known and start - self._known[0] <= _KNOWN_FOR_S else None
@@ -147,7 +158,10 @@ class HttpsBroker:
             queues=shown if known else None,
             fresh=complaints is not None,
             dead_letter_targets=known[2] if known else frozenset(),
-            counters=read,
+            counters=_merged(answers),
+            published={
+                node: told.published for (node, what), told in answers.items() if told and what == RATES
+            },
             critical=critical_queues(known[1]) if known else {},
             left_out=left_out,
             errors=tuple(dict.fromkeys(errors)),
@@ -159,7 +173,7 @@ class HttpsBroker:
             last = self._under_way[what] = self._executor.submit(read)
         return last
 
-    def _counters(self, node: str, families: tuple[str, ...]) -> dict[str, dict[QueueKey, float]]:
+    def _counters(self, node: str, families: tuple[str, ...]) -> _Told:
         path = "/metrics/detailed?" + urlencode({"family": families}, doseq=True)
         try:
             response = self._pools[node].request("GET", path, headers=self._headers)
@@ -167,7 +181,8 @@ class HttpsBroker:
             raise NotReadyError(node, f"its metrics cannot be read: {error}") from error
         if response.status != _OK:
             raise NotReadyError(node, f"its metrics endpoint answers {response.status}")
-        return read_counters(response.data.decode())
+        text = response.data.decode()
+        return _Told(by_queue=read_counters(text), published=read_published(text))
 
     def _queues(self) -> list[str]:
         """Know them anew; what had to be left as it was is said."""
@@ -191,14 +206,17 @@ class HttpsBroker:
 
 
 def _merged(
-    parts: Mapping[tuple[str, tuple[str, ...]], dict[str, dict[QueueKey, float]] | None],
-) -> dict[str, Mapping[str, Mapping[QueueKey, float]]]:
+    answers: Mapping[tuple[str, tuple[str, ...]], _Told | None],
+) -> dict[str, Mapping[str, ByQueue]]:
     """Rates and lengths of each node whose rates were read."""
-    merged: dict[str, Mapping[str, Mapping[QueueKey, float]]] = {}
-    for (node, families), rates in parts.items():
+    merged: dict[str, Mapping[str, ByQueue]] = {}
+    for (node, families), rates in answers.items():
         if families == RATES and rates is not None:
-            lengths = parts[node, LENGTHS] or {}
-            merged[node] = {name: {**by_queue, **lengths.get(name, {})} for name, by_queue in rates.items()}
+            lengths = answers[node, LENGTHS]
+            more = lengths.by_queue if lengths is not None else {}
+            merged[node] = {
+                name: {**by_queue, **more.get(name, {})} for name, by_queue in rates.by_queue.items()
+            }
     return merged
 
 

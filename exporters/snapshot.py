@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 QueueKey = tuple[str, str]
 #: A counter or gauge by queue.
 ByQueue = Mapping[QueueKey, float]
+#: What came into each queue by each exchange.
+Published = Mapping[QueueKey, Mapping[str, float]]
 
 #: Families of ``/metrics/detailed`` that are read, by request. While a node is frozen and not yet held for
 #: down the broker takes ten seconds for lengths, on every node; for rates it does not (seen on 4.3.6).
@@ -32,12 +34,12 @@ DELIVERED_ACK = "queue_messages_delivered_ack_total"
 DELIVERED_AUTO = "queue_messages_delivered_total"
 GOT_ACK = "queue_get_ack_total"
 GOT_AUTO = "queue_get_total"
-_TAKEN = frozenset({READY, UNACKED, PUBLISHED, ACKED, DELIVERED_ACK, DELIVERED_AUTO, GOT_ACK, GOT_AUTO})
+_TAKEN = frozenset({READY, UNACKED, ACKED, DELIVERED_ACK, DELIVERED_AUTO, GOT_ACK, GOT_AUTO})
 _TAKEN_LINES = tuple(f"{_PREFIX}{name}{{" for name in sorted(_TAKEN))
+_PUBLISHED_LINE = f"{_PREFIX}{PUBLISHED}{{"
 _NAME = r'"([^"\\]*)"'
-_LINE = re.compile(
-    rf'{_PREFIX}({"|".join(sorted(_TAKEN))})\{{vhost={_NAME},(?:exchange="[^"\\]*",)?queue={_NAME}\}} (\S+)'
-)
+_LINE = re.compile(rf"{_PREFIX}({'|'.join(sorted(_TAKEN))})\{{vhost={_NAME},queue={_NAME}\}} (\S+)")
+_BY_EXCHANGE = re.compile(rf"{_PREFIX}{PUBLISHED}\{{vhost={_NAME},exchange={_NAME},queue={_NAME}\}} (\S+)")
 
 #: The keys that `read_queue` and `dead_letter_targets` read; the rest of ten thousand queues is 10 MB.
 QUEUE_COLUMNS = (
@@ -142,8 +144,9 @@ class QueueFacts:
 class Snapshot:
     """What one scrape knows. ``at_s`` is monotonic. ``queues`` is None where no node's management API has
     answered lately; ``fresh`` says whether it did in this scrape. ``counters`` holds the nodes whose rates
-    were read, by metric (without prefix) and queue; lengths may be missing. ``critical`` says of a node how
-    many queues would lose their majority without it: of all queues, those too that no filter lets through."""
+    were read, by metric (without prefix) and queue; lengths may be missing. ``published`` holds what the same
+    nodes counted by exchange. ``critical`` says of a node how many queues would lose their majority without
+    it: of all queues, those too that no filter lets through."""
 
     at_s: float
     duration_s: float
@@ -151,6 +154,7 @@ class Snapshot:
     queues: tuple[QueueFacts, ...] | None
     dead_letter_targets: frozenset[QueueKey]
     counters: Mapping[str, Mapping[str, ByQueue]]
+    published: Mapping[str, Published] = field(default_factory=dict)
     critical: Mapping[str, int] = field(default_factory=dict)
     fresh: bool = True
     left_out: int = 0
@@ -195,7 +199,7 @@ def critical_queues(queues: Iterable[QueueFacts]) -> Counter[str]:
 
 
 def read_counters(text: str) -> dict[str, dict[QueueKey, float]]:
-    """The text of one node's ``/metrics/detailed``: metric → queue → value, summed over exchanges.
+    """The text of one node's ``/metrics/detailed``: metric → queue → value, of what is counted by queue.
 
     At ten thousand queues this is a hundred thousand lines, for which the library's parser takes two seconds.
     The broker writes the labels of a queue in one order; a line that is otherwise, or whose names hold an
@@ -212,12 +216,38 @@ def read_counters(text: str) -> dict[str, dict[QueueKey, float]]:
             _add(taken[name], keys.setdefault(key, key), float(value))
         elif line.startswith(_TAKEN_LINES):
             others.append(line)
-    for family in text_string_to_metric_families("".join(f"{line}\n" for line in others)):
-        for sample in family.samples:
-            if "queue" in sample.labels:
-                key = (sample.labels.get("vhost", ""), sample.labels["queue"])
-                _add(taken[sample.name.removeprefix(_PREFIX)], key, sample.value)
+    for name, labels, number in _by_the_library(others):
+        if "queue" in labels:
+            _add(taken[name], (labels.get("vhost", ""), labels["queue"]), number)
     return taken
+
+
+def read_published(text: str) -> dict[QueueKey, dict[str, float]]:
+    """From the same text, queue → exchange → messages routed by it; for each apart, since the counters of an
+    exchange that is deleted go, and those of others stay (``rabbit_core_metrics_gc``)."""
+    taken: dict[QueueKey, dict[str, float]] = {}
+    others: list[str] = []
+    for line in text.split("\n"):
+        if not line.startswith(_PUBLISHED_LINE):
+            continue
+        found = _BY_EXCHANGE.fullmatch(line)
+        if found is None:
+            others.append(line)
+            continue
+        vhost, exchange, queue, value = found.groups()
+        taken.setdefault((vhost, queue), {})[exchange] = float(value)
+    for _, labels, number in _by_the_library(others):
+        if "queue" in labels:
+            key = (labels.get("vhost", ""), labels["queue"])
+            taken.setdefault(key, {})[labels.get("exchange", "")] = number
+    return taken
+
+
+def _by_the_library(lines: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    """Name without prefix, labels and value of each sample."""
+    for family in text_string_to_metric_families("".join(f"{line}\n" for line in lines)):
+        for sample in family.samples:
+            yield sample.name.removeprefix(_PREFIX), sample.labels, sample.value
 
 
 def _add(by_queue: dict[QueueKey, float], key: QueueKey, value: float) -> None:

@@ -91,7 +91,7 @@ def reading_of(facts: QueueFacts, read: Snapshot) -> Reading | None:
     return Reading(
         ready=ready,
         unacked=unacked,
-        published=_sum(facts.key, read, snapshot.PUBLISHED),
+        published={node: published.get(facts.key, {}) for node, published in read.published.items()},
         acked=_sum(facts.key, read, snapshot.ACKED, snapshot.DELIVERED_AUTO, snapshot.GOT_AUTO),
         delivered=_sum(
             facts.key,

@@ -11,7 +11,14 @@ import pytest
 
 from exporters.broker import Node
 from exporters.collector import Reach
-from exporters.snapshot import Snapshot, critical_queues, dead_letter_targets, read_counters, read_queue
+from exporters.snapshot import (
+    Snapshot,
+    critical_queues,
+    dead_letter_targets,
+    read_counters,
+    read_published,
+    read_queue,
+)
 from warren.connection import Credentials
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -42,6 +49,7 @@ def snapshot() -> Snapshot:
         critical=critical_queues(queues),
         dead_letter_targets=dead_letter_targets(queues, recorded("bindings.json")),
         counters={node: read_counters(recorded(f"{node}.txt")) for node in NODES},
+        published={node: read_published(recorded(f"{node}.txt")) for node in NODES},
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporters.arrival_curve import Age, CounterSum, Curve, QueueArrivals, Reading, Source
+from exporters.arrival_curve import Age, CountersSum, CounterSum, Curve, QueueArrivals, Reading, Source
 
 REFRESH_S = 5
 NODES = ("a", "b")
@@ -57,7 +57,7 @@ class ModelQueue:
         return Reading(
             ready=self.shown_backlog,
             unacked=0,
-            published=self.shown_published,
+            published={node: {"x": count} for node, count in self.shown_published.items()},
             acked=acked,
             delivered=acked,
             **flags,
@@ -193,12 +193,14 @@ def test_messages_from_before_the_first_scrape_have_a_least_age_only() -> None:
 
 def test_age_is_exact_once_the_messages_from_before_are_gone() -> None:
     arrivals = QueueArrivals()
-    arrivals.record(0.0, Reading(ready=10, unacked=0, published={"a": 500}, acked={"a": 5}, delivered={}))
+    arrivals.record(
+        0.0, Reading(ready=10, unacked=0, published={"a": {"x": 500}}, acked={"a": 5}, delivered={})
+    )
     at_least = arrivals.record(
-        10.0, Reading(ready=15, unacked=0, published={"a": 510}, acked={"a": 10}, delivered={})
+        10.0, Reading(ready=15, unacked=0, published={"a": {"x": 510}}, acked={"a": 10}, delivered={})
     )
     exact = arrivals.record(
-        20.0, Reading(ready=10, unacked=0, published={"a": 510}, acked={"a": 15}, delivered={})
+        20.0, Reading(ready=10, unacked=0, published={"a": {"x": 510}}, acked={"a": 15}, delivered={})
     )
     assert (at_least.age_s, at_least.at_least_s) == (None, 10.0)
     assert exact.age_s == pytest.approx(19.0)
@@ -251,7 +253,7 @@ def test_a_full_queue_that_refuses_publishes_is_counted_by_departures() -> None:
         reading = Reading(
             ready=1000,
             unacked=0,
-            published={"a": 100 * now},
+            published={"a": {"x": 100 * now}},
             acked={"a": 10 * now},
             delivered={},
             refusing=now > 0,
@@ -287,7 +289,9 @@ def test_arrivals_that_the_counter_misses_are_found_out_and_counted_by_conservat
     for now in range(0, 300, 5):
         answer = arrivals.record(
             float(now),
-            Reading(ready=20 * now, unacked=0, published={"a": 10 * now}, acked={"a": 0}, delivered={}),
+            Reading(
+                ready=20 * now, unacked=0, published={"a": {"x": 10 * now}}, acked={"a": 0}, delivered={}
+            ),
         )
     assert answer.source is Source.CONSERVATION
     assert answer.age_s == pytest.approx(295, abs=SKEW_S)
@@ -303,7 +307,7 @@ def test_arrivals_that_the_counter_misses_do_not_pass_for_old_published_ones() -
             Reading(
                 ready=500 if now > 200 else 0,
                 unacked=0,
-                published={"a": gone},
+                published={"a": {"x": gone}},
                 acked={"a": gone},
                 delivered={},
             ),
@@ -327,10 +331,10 @@ def test_an_empty_queue_has_no_age_although_the_acknowledgements_are_not_counted
     arrivals = QueueArrivals()
     for now, ready in ((0.0, 0), (5.0, 50), (10.0, 50)):
         arrivals.record(
-            now, Reading(ready=ready, unacked=0, published={"a": ready}, acked={"a": 0}, delivered={})
+            now, Reading(ready=ready, unacked=0, published={"a": {"x": ready}}, acked={"a": 0}, delivered={})
         )
     answer = arrivals.record(
-        15.0, Reading(ready=0, unacked=0, published={"a": 50}, acked={"a": 10}, delivered={})
+        15.0, Reading(ready=0, unacked=0, published={"a": {"x": 50}}, acked={"a": 10}, delivered={})
     )
     assert answer.age_s == 0.0
 
@@ -365,6 +369,21 @@ def test_counter_sum_takes_a_smaller_value_for_a_restart_and_a_new_node_for_a_ba
     total.advance({"b": 1010})
     total.advance({"a": 20, "b": 1010})
     assert total.total == 80
+
+
+def test_counters_that_come_and_go_are_summed_by_what_each_grew() -> None:
+    total = CountersSum()
+    total.advance({"a": {"x": 100, "y": 1000}})
+    total.advance({"a": {"x": 110, "y": 1000}, "b": {"x": 7}})
+    assert total.total == 10
+    total.advance({"a": {"x": 120}, "b": {"x": 7}})  # y's exchange is deleted
+    assert total.total == 20
+    total.advance({"a": {"x": 120, "y": 3}})  # and there is a new one
+    total.advance({"a": {"x": 5}, "b": {"x": 8}})  # a was restarted, b was away
+    assert total.total == 20 + 3 + 5 + 1
+    total.advance({"a": {}})
+    total.advance({"a": {"x": 2}})
+    assert total.total == 29 + 2
 
 
 def test_a_curve_of_a_day_stays_small_and_keeps_ages_to_a_percent() -> None:

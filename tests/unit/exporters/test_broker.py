@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from exporters.broker import HttpsBroker, Node, QueueFilter
-from exporters.snapshot import PUBLISHED, READY
+from exporters.snapshot import READY
 from warren.connection import Credentials
 from warren.pki import Pki
 
@@ -219,8 +219,8 @@ def test_rates_are_read_while_lengths_keep_the_broker_waiting(
         stub.hides_lengths = True
     snapshot = broker_of().snapshot(0.5)
     assert set(snapshot.counters) == set(HOSTS)
-    for metrics in snapshot.counters.values():
-        assert metrics[PUBLISHED]
+    for node, metrics in snapshot.counters.items():
+        assert snapshot.published[node]
         assert not metrics[READY]
 
 

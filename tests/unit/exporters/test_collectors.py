@@ -16,7 +16,7 @@ from exporters.collector import Scrape
 from exporters.collectors import lag as lag_module
 from exporters.exporter import Exporter
 from exporters.exposition import OneScrape
-from exporters.snapshot import PUBLISHED, READY, UNACKED, Snapshot, critical_queues, read_queue
+from exporters.snapshot import READY, UNACKED, Snapshot, critical_queues, read_queue
 from warren.errors import BadInputError
 
 from .conftest import REACH, FakeBroker
@@ -49,7 +49,7 @@ def scrape(broker: FakeBroker, *wanted: str) -> CollectorRegistry:
 def with_queue(snapshot: Snapshot, *, ready: float, published: float, unacked: float = 0) -> Snapshot:
     """The snapshot with these figures of orders.work on its leader's node."""
     key = ("/orders", "orders.work")
-    figures: Mapping[str, float] = {READY: ready, UNACKED: unacked, PUBLISHED: published}
+    figures: Mapping[str, float] = {READY: ready, UNACKED: unacked}
     counters = {
         node: {
             name: {**by_queue, **({key: figures[name]} if name in figures and node == "rmq3" else {})}
@@ -57,7 +57,8 @@ def with_queue(snapshot: Snapshot, *, ready: float, published: float, unacked: f
         }
         for node, metrics in snapshot.counters.items()
     }
-    return replace(snapshot, counters=counters)
+    came = {**snapshot.published, "rmq3": {**snapshot.published["rmq3"], key: {"orders.direct": published}}}
+    return replace(snapshot, counters=counters, published=came)
 
 
 def test_every_collector_is_found_by_its_name() -> None:
@@ -131,6 +132,27 @@ def test_age_grows_while_nothing_is_consumed(snapshot: Snapshot) -> None:
     assert made.get_sample_value(names.ARRIVALS_SOURCE.name, {**WORK, "source": "published"}) == 1
 
 
+def test_an_exchange_that_is_deleted_is_no_restart_of_what_came_by_the_others(snapshot: Snapshot) -> None:
+    """Two thousand messages of a day came by one exchange, a hundred of them wait; another is deleted."""
+    assert snapshot.queues is not None
+    queue = next(each for each in snapshot.queues if each.name == "orders.work")
+    nothing: dict[str, Mapping[tuple[str, str], float]] = {name: {} for name in snapshot.counters["rmq3"]}
+    lag = collector.make("lag", REACH)
+    for now in range(0, 200, 5):
+        ready = min(100.0, 20.0 * now)
+        came = {"x": 1900.0 + ready, **({"y": 50.0} if now < 100 else {})}
+        read = replace(
+            snapshot,
+            at_s=float(now),
+            queues=(queue,),
+            counters={"rmq3": {**nothing, READY: {queue.key: ready}, UNACKED: {queue.key: 0.0}}},
+            published={"rmq3": {queue.key: came}},
+        )
+        made = registry(lag.collect(Scrape(Still(read), 3.0)))
+    assert made.get_sample_value(names.ARRIVALS_SOURCE.name, {**WORK, "source": "published"}) == 1
+    assert made.get_sample_value(names.AGE.name, WORK) == pytest.approx(195, abs=6)
+
+
 def test_age_of_messages_that_come_and_go_by_expiry_is_absent(snapshot: Snapshot) -> None:
     key = ("/orders", "payments.wait-5s")
     counters = {
@@ -158,9 +180,10 @@ def test_a_full_queue_drops_its_oldest_unless_it_is_told_to_refuse_publishes(
         ready = min(1000, 100 * now)
         row = {"vhost": key[0], "name": key[1], "type": "quorum", "messages_ready": ready}
         queue = read_queue({**row, "arguments": {"x-max-length": 1000, **overflow}})
-        figures = {READY: {key: float(ready)}, UNACKED: {key: 0.0}, PUBLISHED: {key: 100.0 * now}}
+        figures = {READY: {key: float(ready)}, UNACKED: {key: 0.0}}
+        came = {"rmq1": {key: {"x": 100.0 * now}}}
         counters = {"rmq1": {**{name: {} for name in snapshot.counters["rmq1"]}, **figures}}
-        read = replace(snapshot, at_s=float(now), queues=(queue,), counters=counters)
+        read = replace(snapshot, at_s=float(now), queues=(queue,), counters=counters, published=came)
         made = registry(lag.collect(Scrape(Still(read), 3.0)))
     labels = {"vhost": key[0], "queue": key[1]}
     assert made.get_sample_value(names.ARRIVALS_SOURCE.name, {**labels, "source": source}) == 1

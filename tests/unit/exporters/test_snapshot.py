@@ -16,6 +16,7 @@ from exporters.snapshot import (
     Snapshot,
     dead_letter_targets,
     read_counters,
+    read_published,
     read_queue,
 )
 
@@ -40,16 +41,15 @@ def test_recorded_queue_is_read_whole(snapshot: Snapshot) -> None:
     assert (work.length_ratio, work.bytes_ratio) == (0, 0), "its six messages are all unacknowledged"
 
 
-def test_counters_are_read_by_queue_and_summed_over_exchanges() -> None:
+def test_counters_are_read_by_queue_and_publishes_by_exchange_too() -> None:
     text = (
         'rabbitmq_detailed_queue_exchange_messages_published_total{vhost="/v",exchange="a",queue="q"} 3\n'
         'rabbitmq_detailed_queue_exchange_messages_published_total{vhost="/v",exchange="",queue="q"} 4\n'
         'rabbitmq_detailed_queue_messages_ready{vhost="/w",queue="q"} 9\n'
         'rabbitmq_build_info{rabbitmq_version="4.3.6"} 1\n'
     )
-    counters = read_counters(text)
-    assert counters[PUBLISHED] == {("/v", "q"): 7.0}
-    assert counters[READY] == {("/w", "q"): 9.0}
+    assert read_published(text) == {("/v", "q"): {"a": 3.0, "": 4.0}}
+    assert read_counters(text)[READY] == {("/w", "q"): 9.0}
 
 
 @settings(deadline=None)
@@ -71,6 +71,20 @@ def test_counters_are_read_as_the_library_reads_them_whatever_the_names(
     assert read_counters(text)[READY] == expected
 
 
+@settings(deadline=None)
+@given(st.dictionaries(st.tuples(st.text(), st.text(), st.text()), st.integers(0, 10**15), max_size=20))
+def test_publishes_are_read_whatever_the_names(rows: dict[tuple[str, str, str], int]) -> None:
+    metric = f"rabbitmq_detailed_{PUBLISHED}"
+    text = "".join(
+        f'{metric}{{vhost="{_escaped(vhost)}",exchange="{_escaped(by)}",queue="{_escaped(queue)}"}} {count}\n'
+        for (vhost, by, queue), count in rows.items()
+    )
+    expected: dict[tuple[str, str], dict[str, float]] = {}
+    for (vhost, by, queue), count in rows.items():
+        expected.setdefault((vhost, queue), {})[by] = float(count)
+    assert read_published(text) == expected
+
+
 def test_labels_in_another_order_are_read_too() -> None:
     text = 'rabbitmq_detailed_queue_messages_ready{queue="q",vhost="/v"} 4\n'
     assert read_counters(text)[READY] == {("/v", "q"): 4.0}
@@ -86,8 +100,8 @@ def _escaped(name: str) -> str:
 
 
 def test_recorded_counters_come_from_the_nodes_that_the_clients_are_on(snapshot: Snapshot) -> None:
-    published = {node: metrics[PUBLISHED] for node, metrics in snapshot.counters.items()}
-    assert sum(counts.get(("/orders", "orders.work"), 0) for counts in published.values()) > 100_000
+    came = [counts.get(("/orders", "orders.work"), {}) for counts in snapshot.published.values()]
+    assert sum(sum(each.values()) for each in came) > 100_000
 
 
 def test_a_member_that_is_away_is_not_online() -> None:
