@@ -33,6 +33,7 @@ from warren.errors import BadInputError
 from warren.images import ensure_images
 from warren.journal import Journal
 from warren.results import LoadResult, write_result
+from warren.signals import terminate_as_interrupt
 from warren.topology import RESERVED_PREFIX
 
 __all__ = ["Foreign", "Order", "WriteReport", "new_run", "run_here", "run_in_lab"]
@@ -41,6 +42,7 @@ __all__ = ["Foreign", "Order", "WriteReport", "new_run", "run_here", "run_in_lab
 WriteReport = Callable[[LoadResult, Path], Path | None]
 
 
+@terminate_as_interrupt()
 def run_in_lab(
     context: Context,
     order: Order,
@@ -116,6 +118,7 @@ def prepared(
         yield lab_spec(context, scenario, order, run_id, metrics)
 
 
+@terminate_as_interrupt()
 def run_here(
     order: Order,
     scenario: Scenario,
@@ -208,6 +211,7 @@ def with_faults(context: Context, result: LoadResult, began: datetime) -> LoadRe
     return dataclasses.replace(result, faults=tuple(faults))
 
 
+@terminate_as_interrupt()
 def run_built(
     context: Context,
     where: Place,

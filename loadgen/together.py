@@ -35,6 +35,7 @@ from warren.errors import BadInputsError, NotReadyError
 from warren.journal import Journal
 from warren.process import Runner
 from warren.results import LoadResult
+from warren.signals import terminate_as_interrupt
 from warren.topology import RESERVED_PREFIX
 
 #: All start on the same cores: each gets this long, and a little more for each of the others.
@@ -66,6 +67,7 @@ class Asked:
     keep_objects: bool = False
 
 
+@terminate_as_interrupt()
 def run_together(
     context: Context,
     asked: Asked,

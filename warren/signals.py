@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from warren.console import Say
+from warren.console import Say, let_go_of_dead_terminal
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _Handler = Callable[[int, FrameType | None], Any]
@@ -73,6 +73,7 @@ def shielded(say: Say, doing: str) -> Iterator[Shield]:
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         nonlocal last
+        _mind_the_terminal(number)
         if not shield.noted:
             say(f"interrupted; {doing} is finished first")
         shield.noted += 1
@@ -88,12 +89,20 @@ def shielded(say: Say, doing: str) -> Iterator[Shield]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    _mind_the_terminal(number)
     _replace(_interrupt, _overhear)
     raise KeyboardInterrupt
 
 
-def _overhear(number: int, frame: FrameType | None) -> None:
+def _overhear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     """An interrupt is on its way already."""
+    _mind_the_terminal(number)
+
+
+def _mind_the_terminal(number: int) -> None:
+    """What is still said, while the interrupted heals, must not fail for want of a terminal."""
+    if number == signal.SIGHUP:
+        let_go_of_dead_terminal()
 
 
 def _replace(old: _Handler, new: _Handler) -> dict[signal.Signals, _Before]:

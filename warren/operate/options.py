@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from warren.console import let_go_of_dead_terminal
 from warren.context import Context, open_context
 from warren.errors import BadInputError, NotReadyError
 
@@ -15,12 +16,18 @@ from warren.errors import BadInputError, NotReadyError
 def say(line: str) -> None:
     """Progress goes to standard error, so that a command's result can be piped.
 
-    Where its reader has gone (``2>&1 | head``) nothing is said any more: a fault that waits to be healed must
-    not be left because nobody listens.
+    Where its reader has gone (``2>&1 | head``, a closed terminal) nothing is said any more: a fault that
+    waits to be healed must not be left because nobody listens.
     """
-    with suppress(BrokenPipeError):
+    try:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        let_go_of_dead_terminal()
 
 
 def context(topology: Path | None = None) -> Context:
