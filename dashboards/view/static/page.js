@@ -195,8 +195,18 @@ function markToggles(state, parts) {
   keepFocus(parts.marks, () => clear(parts.marks).append(...definitionsOf(state.dashboard).filter(({ hide }) => !hide).map(button)));
 }
 
-/** Everything that shows time, in one go: marks first, since panels paint them. */
-async function update(state, parts, { quiet = false } = {}) {
+/** Everything that shows time; what went wrong is said on the page, and ends nothing: the next refresh may go well. */
+async function update(state, parts, how) {
+  try {
+    await drawAll(state, parts, how);
+  } catch (error) {
+    parts.errors.hidden = false;
+    parts.errors.textContent = `This page could not be brought up to date: ${error.message}`;
+  }
+}
+
+/** All in one go: marks first, since panels paint them. */
+async function drawAll(state, parts, { quiet = false } = {}) {
   const wanted = latest(state.begun, "update");
   state.due ||= !quiet;
   state.resolved = resolveRange(state.range, Date.now() / 1000);
@@ -214,12 +224,15 @@ async function update(state, parts, { quiet = false } = {}) {
   parts.updated.textContent = `updated ${new Date().toLocaleTimeString("en-GB")}`;
 }
 
+const MOST_WAIT_MS = 60000; // a browser may wait for an answer for ever
+
 function schedule(state, parts) {
   clearTimeout(state.timer);
   const every = parseDuration(state.refresh);
   if (!every) return;
   state.timer = setTimeout(async () => {
-    if (!document.hidden && state.range.to.startsWith("now")) await update(state, parts);
+    const shown = !document.hidden && state.range.to.startsWith("now");
+    if (shown) await Promise.race([update(state, parts), new Promise((done) => { setTimeout(done, MOST_WAIT_MS); })]);
     schedule(state, parts);
   }, every * 1000);
 }

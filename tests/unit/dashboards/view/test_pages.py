@@ -467,6 +467,44 @@ def test_time_that_is_being_typed_outlives_a_new_queue(board: Browser) -> None:
     assert "new" in options
 
 
+#: A page that refreshes each five seconds, at a thousandth of that, and what it was that went wrong at first.
+REFRESHING = """const real = setTimeout;
+  setTimeout = (act, ms) => real(act, ms / 1000);
+  location.search = '?refresh=5s';
+  await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.dark);
+  const count = () => asked.filter((one) => one.includes('query_range')).length;
+  const later = (ms) => new Promise((done) => { real(done, ms); });
+"""
+
+
+def test_refreshing_goes_on_after_one_that_fails_and_says_that_it_did() -> None:
+    script = f"""{REFRESHING}
+      const told = Date.prototype.toLocaleTimeString;
+      Date.prototype.toLocaleTimeString = () => {{ throw new Error('no such clock'); }};
+      await later(100);
+      const during = byId('app').textContent;
+      Date.prototype.toLocaleTimeString = told;
+      const before = count();
+      await later(200);
+      return [during, count() - before, byId('app').textContent];"""
+    during, more, after = Browser("page", "pages").run(script)
+    assert "This page could not be brought up to date: no such clock" in during
+    assert more > 0
+    assert "could not be brought up to date" not in after
+
+
+def test_refreshing_goes_on_after_a_question_that_is_never_answered() -> None:
+    script = f"""{REFRESHING}
+      const answering = fetch;
+      fetch = () => new Promise(() => {{}});
+      await later(50);
+      fetch = answering;
+      const before = count();
+      await later(400);
+      return count() - before;"""
+    assert Browser("page", "pages").run(script) > 0
+
+
 def test_marks_of_a_range_that_was_left_do_not_come_after_those_of_the_present_one(board: Browser) -> None:
     script = f"""{HOLD} hold('fault_active'); press('['); await settle(); press('['); await settle();
       letGo(); await settle(); charts[0].cursor.idx = 0; charts[0].hover(); return tooltips();"""
