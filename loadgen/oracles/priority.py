@@ -6,6 +6,7 @@ and was itself sent only after that order had arrived. At prefetch 1 a consumer 
 with a larger prefetch what the broker chose from is not known, and nothing is judged. Orders that came
 back after a lost consumer return without their priority and in their old order (https://www.rabbitmq.com/
 docs/quorum-queues#priorities), so inversions in which one side was redelivered are legal and counted apart.
+Where a class had no order there was nothing to see, and nothing passed.
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
         found["inversions"] = {"passed": None, "why": "judged with two classes and prefetch 1 only"}
         return found
     vips, normals = (_served(evidence, at) for at in ranked)
+    served = zip(ranked, (vips, normals), strict=True)
+    if missing := [classes[at].name for at, orders in served if not orders]:
+        found["inversions"] = {"passed": None, "why": _none_came(missing)}
+        return found
     count = inversions(
         [each for each in vips if not each.flagged], [each for each in normals if not each.flagged]
     )
@@ -80,11 +85,17 @@ def _figures(totals: Totals, name: str) -> dict[str, Any]:
 def _waiting(waits: Mapping[str, Mapping[str, Any]], ranked: Sequence[str]) -> dict[str, Any]:
     """Passed when the higher class waits less at the median; not judged where nobody had to wait."""
     first, last = waits[ranked[0]], waits[ranked[-1]]
+    if missing := [name for name in (ranked[0], ranked[-1]) if not waits[name]["count"]]:
+        return {"passed": None, "why": _none_came(missing), **waits}
     if last["p50"] < 10 * max(first["p50"], 1e-3) and last["p50"] < 1.0:
         return {"passed": None, "why": "the queue was never long: raise the rate", **waits}
     better = first["p50"] < last["p50"]
     why = f"{ranked[0]} orders waited {first['p50']:g} s at the median, {ranked[-1]} {last['p50']:g} s"
     return {"passed": better, **({} if better else {"why": why}), **waits}
+
+
+def _none_came(names: Sequence[str]) -> str:
+    return f"no {' and no '.join(names)} order came: run it for longer, or give the class a larger share"
 
 
 def _served(evidence: Evidence, kind: int) -> list[Served]:

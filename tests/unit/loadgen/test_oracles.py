@@ -267,6 +267,22 @@ def test_waiting_times_are_compared_where_there_was_waiting(
     assert checked(PRIORITY, served(), waits(normal_s, vip_s))["waiting_time_s"]["passed"] is passed
 
 
+@pytest.mark.parametrize("absent", ["vip", "normal"])
+def test_class_of_which_nothing_came_lets_nothing_pass(absent: str) -> None:
+    """Its share was nought, or the run too short for it: zeros are no waiting times."""
+    totals = Totals()
+    here, kind = {"vip": ("normal", 0), "normal": ("vip", 1)}[absent]
+    record(totals.histograms[f"end_to_end.{here}"], 5_000_000_000)
+    events = [
+        Event(Kind.CONFIRMED_AT, 0, 0, 5, detail=kind),
+        Event(Kind.SERVED, 0, 0, 30, detail=kind, aux=20),
+    ]
+    found = checked(PRIORITY, with_log(Evidence(), events), totals)
+    for check in ("waiting_time_s", "inversions"):
+        assert found[check]["passed"] is None, check
+        assert f"no {absent} order came" in found[check]["why"]
+
+
 def test_profile_without_an_oracle_has_no_checks() -> None:
     assert checked(spec("nameless"), Evidence()) == {}
 
