@@ -44,8 +44,8 @@ def text(context: Context, user: str, client: str) -> str:
         "key": str(certificate.key),
         "management": f"https://localhost:{management}/api/whoami",
     }
-    if context.topology.tls.client_certificate == "required" and client == "pika":
-        client = "pika with certificate"
+    if context.topology.tls.client_certificate == "required" and f"{client} with certificate" in _SNIPPETS:
+        client += " with certificate"
     quoted = {name: _in_shell(fact) for name, fact in facts.items()}
     texts = {f"{name}_text": _in_text(fact) for name, fact in facts.items()}
     return _SNIPPETS[client].format(**quoted, **texts, name=account.name).strip()
@@ -151,6 +151,16 @@ factory.setUsername({user_text});
 factory.setPassword(Files.readString(Path.of({password_file_text})).strip());
 Connection connection = factory.newConnection(Address.parseAddresses({hosts_text}));
 """
+#: Java reads no PEM: certificate and key go into a store too, which only its owner may read.
+_JAVA_WITH_CERTIFICATE = _JAVA.replace(
+    "KeyStore trust =",
+    """// (umask 077; openssl pkcs12 -export -name warren -passout pass:changeit -out warren-client.p12 \\
+//   -in {certificate} -inkey {key})
+KeyStore own = KeyStore.getInstance(new File("warren-client.p12"), "changeit".toCharArray());
+KeyManagerFactory keys = KeyManagerFactory.getInstance("PKIX");
+keys.init(own, "changeit".toCharArray());
+KeyStore trust =""",
+).replace("tls.init(null,", "tls.init(keys.getKeyManagers(),")
 
 _CURL = """
 # curl reads the account from standard input, so that the password is in no process list
@@ -163,5 +173,6 @@ _SNIPPETS = {
     "pika": _PIKA,
     "pika with certificate": _PIKA_WITH_CERTIFICATE,
     "java": _JAVA,
+    "java with certificate": _JAVA_WITH_CERTIFICATE,
     "curl": _CURL,
 }

@@ -4,8 +4,13 @@ import ast
 import os
 import re
 import shlex
+import shutil
+import socket
+import ssl
 import subprocess
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,6 +126,70 @@ def test_pika_snippet_shows_a_certificate_where_the_broker_asks_for_one(lab: Any
     text = access.text(lab, "orders-worker", "pika")
     assert f'tls.load_cert_chain("{pair.certificate}", "{pair.key}")' in text
     ast.parse(text)
+
+
+def test_java_snippet_shows_a_certificate_where_the_broker_asks_for_one(oddly_placed: Any) -> None:
+    lab = oddly_placed
+    assert "tls.init(null, " in access.text(lab, "orders-worker", "java")
+    lab.topology = replace(lab.topology, tls=replace(lab.topology.tls, client_certificate="required"))
+    text = access.text(lab, "orders-worker", "java")
+    assert "tls.init(keys.getKeyManagers(), managers.getTrustManagers(), null);" in text
+    (files,) = [line for line in text.splitlines() if "-inkey" in line]
+    pair = lab.pki.leaf("clients", "orders-worker")
+    words = shlex.split(files.removeprefix("//").removesuffix(")"))
+    assert words == ["-in", str(pair.certificate), "-inkey", str(pair.key)]
+
+
+JAVA_CLIENT = """
+import java.io.File;
+import java.security.KeyStore;
+import javax.net.ssl.*;
+public class Snippet {
+  public static void main(String[] given) throws Exception {
+%s
+    int port = Integer.parseInt(given[0]);
+    SSLSocket socket = (SSLSocket) tls.getSocketFactory().createSocket("localhost", port);
+    SSLParameters checked = socket.getSSLParameters();
+    checked.setEndpointIdentificationAlgorithm("HTTPS");
+    socket.setSSLParameters(checked);
+    System.out.print(new String(socket.getInputStream().readAllBytes(), "UTF-8"));
+  }
+}
+"""
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("java", "keytool", "openssl"))), reason="there is no Java here"
+)
+def test_java_snippet_reaches_a_server_that_asks_for_a_certificate(lab: Any, tmp_path: Path) -> None:
+    lab.topology = replace(lab.topology, tls=replace(lab.topology.tls, client_certificate="required"))
+    lab.pki = Pki(lab.state.pki, datetime.now(UTC))
+    lab.pki.ensure_authorities()
+    server = lab.pki.ensure_leaf("cluster", "rmq1", hosts=("localhost",), purpose="server")
+    lab.pki.ensure_leaf("clients", "orders-worker", hosts=("orders-worker",), purpose="client")
+    lines = access.text(lab, "orders-worker", "java").splitlines()
+    shell = "\n".join(line.removeprefix("//") for line in lines if line.startswith("//"))
+    subprocess.run(["sh", "-euc", shell], cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    tls = [line for line in lines if not line.startswith("//")]
+    (tmp_path / "Snippet.java").write_text(
+        JAVA_CLIENT % "\n".join(tls[: next(at for at, line in enumerate(tls) if "ConnectionFactory" in line)])
+    )
+    context = ssl.create_default_context(
+        ssl.Purpose.CLIENT_AUTH, cafile=str(lab.pki.authority("clients").certificate)
+    )
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(server.certificate, server.key)
+    with socket.create_server(("localhost", 0)) as listening:
+        listening.settimeout(60)
+        argv = ["java", "Snippet.java", str(listening.getsockname()[1])]
+        with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as java:
+            raw, _ = listening.accept()
+            with context.wrap_socket(raw, server_side=True) as secured:
+                subject = dict(pair for (pair,) in secured.getpeercert()["subject"])  # type: ignore[index]
+                secured.sendall(subject["commonName"].encode())
+                with suppress(OSError):  # it may be gone first
+                    secured.unwrap()
+            assert java.communicate(timeout=60)[0] == "orders-worker"
 
 
 def test_curl_snippet_gives_the_password_on_standard_input_only(lab: Any, tmp_path: Path) -> None:
