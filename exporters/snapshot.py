@@ -289,7 +289,8 @@ def _reached(exchanges: set[tuple[str, str]], bindings: Iterable[Mapping[str, An
 
 
 def _limits(row: Mapping[str, Any]) -> Limits:
-    """Arguments and the effective policy; of two numbers the lesser holds, of two names the argument's.
+    """Arguments and the effective policy; of two numbers the lesser holds, of two names the argument's, and
+    of two targets of members the greater (``rabbit_quorum_queue_periodic_membership_reconciliation``).
 
     https://www.rabbitmq.com/docs/policies#operator-policies
     """
@@ -301,6 +302,8 @@ def _limits(row: Mapping[str, Any]) -> Limits:
         values = [_whole(each) for each in (arguments.get(f"x-{key}"), policy.get(key))]
         return min((each for each in values if each is not None), default=None)
 
+    targets = [arguments.get("x-quorum-target-group-size"), policy.get("target-group-size")]
+
     def name(key: str) -> str | None:
         value = arguments.get(f"x-{key}", policy.get(key))
         return None if value is None else str(value)
@@ -311,7 +314,7 @@ def _limits(row: Mapping[str, Any]) -> Limits:
         message_ttl_ms=least("message-ttl"),
         dead_letter_exchange=name("dead-letter-exchange"),
         dead_letter_routing_key=name("dead-letter-routing-key"),
-        target_group_size=least("target-group-size"),
+        target_group_size=max((each for each in map(_whole, targets) if each is not None), default=None),
         refuses=(name("overflow") or "").startswith("reject-publish"),
     )
 

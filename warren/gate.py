@@ -17,7 +17,7 @@ from warren.errors import NotReadyError
 from warren.management import HealthCheck, NodeInfo, QueueInfo
 from warren.process import Completed
 from warren.runtime.protocol import Runtime
-from warren.topology import Topology
+from warren.topology import Queue, Topology
 
 #: One call of a broker tool on a busy two-core machine.
 _TOOL_S = 30.0
@@ -94,13 +94,17 @@ class Gate:
             _passed(self.management.ready_to_serve_clients(node.name))
 
     def members_online(self) -> None:
-        """Every quorum queue has all its members online; those of the topology one on each node. (A queue
-        that somebody declared with fewer members is whole with these.)"""
-        ours = {(vhost.name, queue.name) for vhost in self.topology.vhosts for queue in vhost.queues}
+        """Every quorum queue has all its members online; those of the topology one on each node, or as many
+        as they are to begin with. (A queue that somebody declared with fewer members is whole with these.)"""
+        ours = {
+            (vhost.name, queue.name): _least_members(queue, len(self.topology.nodes))
+            for vhost in self.topology.vhosts
+            for queue in vhost.queues
+        }
         for queue in self.management.queues():
             if queue.type != "quorum":
                 continue
-            least = len(self.topology.nodes) if (queue.vhost, queue.name) in ours else 1
+            least = ours.get((queue.vhost, queue.name), 1)
             wanted = max(len(queue.members), least)
             if len(queue.online) < wanted:
                 raise NotReadyError(
@@ -152,6 +156,11 @@ def leader_spread(queues: Iterable[QueueInfo], nodes: Iterable[str]) -> LeaderSp
     share = -(-counts.total() // len(counts))
     most = max(counts.values())
     return LeaderSpread(least=min(counts.values()), most=most, even=most <= share)
+
+
+def _least_members(queue: Queue, nodes: int) -> int:
+    """How many it has at once; the broker adds the others, within the hour, where the argument says fewer."""
+    return min(nodes, int(queue.arguments.get("x-quorum-initial-group-size", nodes)))
 
 
 def _facts(node: str, done: Completed) -> dict[str, Any]:

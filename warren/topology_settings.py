@@ -28,6 +28,8 @@ _NUMBERS = {
     "max-priority": 1,
     "consumer-timeout": 1,
     "quorum-initial-group-size": 1,
+    "quorum-target-group-size": 1,
+    "initial-cluster-size": 1,
 }
 #: Setting -> the words that it takes; none listed: any text.
 _TEXTS: Mapping[str, tuple[str, ...]] = {

@@ -173,11 +173,26 @@ def test_the_role_declares_every_variable_that_a_host_needs(deployed: Topology) 
 
 
 @pytest.mark.parametrize("release", ["4.0.5", "4.3.6"])
-def test_every_key_is_known_to_the_broker(release: str, deployed: Topology) -> None:
+@pytest.mark.parametrize("nodes", [3, 5])
+def test_every_key_is_known_to_the_broker(release: str, nodes: int, deployed: Topology) -> None:
     known = (KEYS / f"{release}.txt").read_text("utf-8").split()
     assert len(known) > 400
-    unknown = [key for key in _settings(deployed, release) if not _is_known(key, known)]
+    unknown = [key for key in _settings(deployed, release, nodes=nodes) if not _is_known(key, known)]
     assert unknown == []
+
+
+@pytest.mark.parametrize("release", ["4.0.5", "4.2.9", "4.3.0", "4.3.6"])
+@pytest.mark.parametrize("nodes", [1, 3, 5, 7])
+def test_a_queue_gets_a_member_on_every_node_soon_after_it_is_declared(
+    release: str, nodes: int, deployed: Topology
+) -> None:
+    """By itself the broker makes three, and looks an hour later whether there should be more."""
+    prefix = "quorum_queue."
+    conf = _settings(deployed, release, nodes=nodes)
+    assert conf[f"{prefix}continuous_membership_reconciliation.target_group_size"] == str(nodes)
+    made = int(conf.get(f"{prefix}initial_cluster_size", min(3, nodes)))
+    looks_s = int(conf.get(f"{prefix}continuous_membership_reconciliation.interval", 3_600_000)) / 1000
+    assert made == nodes or looks_s <= 60, "the gate waits three minutes"
 
 
 @pytest.mark.parametrize(
@@ -240,12 +255,11 @@ def _files(topology: Topology) -> dict[str, str]:
     return render.broker_files(topology)
 
 
-def _settings(topology: Topology, release: str) -> Iterator[str]:
-    names = [node.name for node in topology.nodes]
+def _settings(topology: Topology, release: str, *, nodes: int = 3) -> dict[str, str]:
+    names = [f"rmq{place}" for place in range(1, nodes + 1)]
     conf = render.broker_files(variant(topology, names=names, version=release, certificate="required"))
-    for line in conf["rabbitmq.conf"].splitlines():
-        if line and not line.startswith("#"):
-            yield line.partition(" = ")[0]
+    lines = [line for line in conf["rabbitmq.conf"].splitlines() if line and not line.startswith("#")]
+    return {key: value for key, _, value in (line.partition(" = ") for line in lines)}
 
 
 def _is_known(key: str, known: list[str]) -> bool:

@@ -177,6 +177,18 @@ def test_members_that_may_not_stop_are_those_that_a_majority_needs(
     assert queue.critical_members == tuple(critical)
 
 
+@pytest.mark.parametrize(
+    ("argument", "policy", "under"), [(5, 3, True), (3, 5, True), (3, None, False), (5, None, True)]
+)
+def test_the_greater_of_argument_and_policy_is_the_target_of_members(
+    argument: int, policy: int | None, under: bool
+) -> None:
+    """As the broker takes them: it grows a queue to the greater."""
+    row = {**QUORUM, "online": QUORUM["members"], "arguments": {"x-quorum-target-group-size": argument}}
+    definition = {} if policy is None else {"target-group-size": policy}
+    assert read_queue({**row, "effective_policy_definition": definition}).under_replicated is under
+
+
 def test_a_classic_queue_has_no_majority_to_lose() -> None:
     queue = read_queue({"vhost": "/v", "name": "q", "type": "classic", "node": "rabbit@a"})
     assert queue.critical_members == ()

@@ -186,6 +186,41 @@ def test_what_is_no_fault_does_not_keep_it_shut(
     gate.check()
 
 
+@pytest.mark.parametrize(("members", "whole"), [(5, True), (3, False)])
+def test_on_five_nodes_a_queue_of_the_topology_has_five_members_and_anothers_has_its_own(
+    gate: Gate, management: Management, members: int, whole: bool
+) -> None:
+    """As the rendered configuration has it: https://www.rabbitmq.com/docs/quorum-queues#replica-reconciliation."""
+    names = tuple(f"rabbit@rmq{place}" for place in range(1, 6))
+    nodes = tuple(dataclasses.replace(gate.topology.nodes[0], name=f"rmq{place}") for place in range(1, 6))
+    five = dataclasses.replace(gate, topology=dataclasses.replace(gate.topology, nodes=nodes))
+    management.queue_list = [
+        queue("orders.work", members=names[:members], online=names[:members]),
+        queue("somebodys", members=names[:3], online=names[:3]),
+    ]
+    if whole:
+        five.members_online()
+        return
+    with pytest.raises(NotReadyError, match="has 3 of 5 members online"):
+        five.members_online()
+
+
+def test_queue_that_is_to_begin_with_fewer_members_is_whole_with_these(
+    gate: Gate, management: Management
+) -> None:
+    """The broker adds the others at its next look, an hour away: nobody can wait for that."""
+    orders = gate.topology.vhosts[0]
+    small = dataclasses.replace(orders.queues[0], arguments={"x-quorum-initial-group-size": 1})
+    vhosts = (dataclasses.replace(orders, queues=(small,)), *gate.topology.vhosts[1:])
+    lone = dataclasses.replace(gate, topology=dataclasses.replace(gate.topology, vhosts=vhosts))
+    name, vhost = small.name, orders.name
+    management.queue_list = [queue(name, vhost=vhost, members=ERLANG[:1], online=ERLANG[:1])]
+    lone.members_online()
+    management.queue_list = [queue(name, vhost=vhost, members=ERLANG, online=ERLANG[:2])]
+    with pytest.raises(NotReadyError, match="has 2 of 3 members online"):
+        lone.members_online()
+
+
 def test_foreign_queue_must_have_all_the_members_it_has_online(gate: Gate, management: Management) -> None:
     management.queue_list.append(queue("somebodys", members=ERLANG[:2], online=ERLANG[:1]))
     with pytest.raises(NotReadyError, match="1 of 2"):

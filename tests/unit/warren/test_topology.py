@@ -424,6 +424,16 @@ BAD: dict[str, tuple[Edit, str, str]] = {
         "vhosts[/orders].queues[orders.work].arguments.x-message-ttl",
         "at least 0, not -5",
     ),
+    "target of no members": (
+        lambda d: _orders(d)["queues"][0].update(arguments={"x-quorum-target-group-size": 0}),
+        "vhosts[/orders].queues[orders.work].arguments.x-quorum-target-group-size",
+        "whole number of at least 1",
+    ),
+    "members of a stream as text": (
+        lambda d: _orders(d)["queues"][0].update(type="stream", arguments={"x-initial-cluster-size": "3"}),
+        "vhosts[/orders].queues[orders.work].arguments.x-initial-cluster-size",
+        "whole number of at least 1",
+    ),
     "date as an argument": (
         lambda d: _orders(d)["queues"][0].update(arguments={"x-y": __import__("datetime").date(2020, 1, 1)}),
         "vhosts[/orders].queues[orders.work].arguments",
