@@ -54,7 +54,7 @@ function bucketAxis(scale, { buckets, view }) {
 
 function paint(u, { buckets, view }) {
   const { ctx, bbox } = u;
-  const most = Math.max(...buckets.flatMap(({ values }) => values.map((value) => value ?? 0)), 0);
+  const most = buckets.reduce((top, { values }) => values.reduce((so, value) => (value > so ? value : so), top), 0);
   if (!most) return;
   ctx.save();
   buckets.forEach(({ times, values }, row) => {

@@ -36,7 +36,7 @@ export function createPanel(panel, ctx) {
     el: parts.el, panel, key, inspect,
     get loaded() { return state.loaded; },
     load: () => load(state),
-    redraw: () => keepFocus(parts.body, () => { drop(state); show(state); }),
+    redraw: () => keepFocus(parts.body, () => redraw(state)),
     destroy: () => { observer.disconnect(); state.abort?.abort(); drop(state); },
   };
 }
@@ -78,9 +78,21 @@ function place(el, { x, y, w, h: rows }) {
   el.style.setProperty("--rows", rows);
 }
 
+/** Gone even where it cannot end: it must not be asked to again at each refresh. */
 function drop(state) {
-  state.handle?.destroy();
+  const { handle } = state;
   state.handle = null;
+  handle?.destroy();
+}
+
+/** A panel that cannot be drawn says so; the others after it are drawn all the same. */
+function redraw(state) {
+  try {
+    drop(state);
+    show(state);
+  } catch (error) {
+    fail(state, error.message);
+  }
 }
 
 /** Asks for the data and draws it. The picture that was there stays until the new one can be drawn. */

@@ -505,6 +505,32 @@ def test_refreshing_goes_on_after_a_question_that_is_never_answered() -> None:
     assert Browser("page", "pages").run(script) > 0
 
 
+def test_panels_that_cannot_be_drawn_anew_say_so_and_leave_the_others_alone(board: Browser) -> None:
+    script = """const draw = uPlot.prototype.draw;
+      const flip = byId('app').querySelectorAll('button').find((one) => one.textContent === '◐');
+      const text = () => byId('app').textContent.split('no canvas').length - 1;
+      uPlot.prototype.draw = () => { throw new Error('no canvas'); };
+      flip.dispatch('click');
+      const said = text();
+      uPlot.prototype.draw = draw;
+      flip.dispatch('click');
+      return [said, text(), charts.length];"""
+    drawn = board.run("return charts.length;")
+    said, after, _ = board.run(script)
+    assert (said, after) == (drawn, 0)
+
+
+def test_panel_whose_picture_cannot_end_is_drawn_at_the_next_refresh(board: Browser) -> None:
+    script = """const destroy = uPlot.prototype.destroy;
+      uPlot.prototype.destroy = () => { throw new Error('not now'); };
+      for (const act of listeners.keydown) act({ key: 't', target: new Node('p'), preventDefault() {} });
+      uPlot.prototype.destroy = destroy;
+      for (const act of listeners.keydown) act({ key: 'r', target: new Node('p'), preventDefault() {} });
+      await settle(); await settle();
+      return byId('app').textContent;"""
+    assert "not now" not in board.run(script)
+
+
 def test_marks_of_a_range_that_was_left_do_not_come_after_those_of_the_present_one(board: Browser) -> None:
     script = f"""{HOLD} hold('fault_active'); press('['); await settle(); press('['); await settle();
       letGo(); await settle(); charts[0].cursor.idx = 0; charts[0].hover(); return tooltips();"""
