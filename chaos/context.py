@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from chaos.access import Access
 from chaos.fault import Site
 from warren.console import Say
 from warren.journal import Journal
@@ -69,6 +70,7 @@ class ChaosContext:
     topology: Topology
     runtime: Runtime
     broker: Broker
+    access: Access
     journal: Journal
     wait_ready: Gate
     spread_leaders: Callable[[], None]
@@ -86,6 +88,7 @@ class ChaosContext:
             alarms=self.broker.alarms,
             whole=lambda deadline_s: self.wait_ready(deadline_s=deadline_s, steady_s=0.0),
             drained=self.broker.drained,
+            access=self.access,
             clock=self.clock,
             now=self.now,
             say=self.say,

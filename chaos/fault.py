@@ -14,14 +14,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapp
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import chaos.faults
+from chaos.access import Access
 from warren.console import Say
 from warren.errors import BadInputError, NotReadyError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState, Runtime
-from warren.topology import Topology
+from warren.topology import RESERVED_PREFIX, Topology
 from warren.wait import Clock
 
 #: JSON-ready findings, kept in the journal and shown to the user.
@@ -34,8 +35,9 @@ CLUSTER = "cluster"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One setting of a fault: a number from ``low`` to ``high``, one of ``choices``, or a text that is like
-    ``pattern`` (a regular expression) as a whole."""
+    """One setting of a fault: a number from ``low`` to ``high``, one of ``choices``, a text that is like
+    ``pattern`` (a regular expression) as a whole, or the name ``of`` a queue or user of the topology (a
+    profile's own queue may be named too; empty is any, where that is the default)."""
 
     default: float | str
     help: str
@@ -43,9 +45,11 @@ class Parameter:
     high: float = float("inf")
     choices: tuple[str, ...] = ()
     pattern: str = ""
+    of: Literal["", "queue", "user"] = ""
 
     def read(self, where: str, text: str) -> float | str:
-        """``text`` as a value of it; raises BadInputError saying what would be one."""
+        """``text`` as a value of it; raises BadInputError saying what would be one. Whether there is what a
+        name means is for `refuse_unknown` to say."""
         if self.choices:
             if text not in self.choices:
                 raise BadInputError(where, f"is '{text}'", f"one of: {', '.join(self.choices)}")
@@ -53,6 +57,8 @@ class Parameter:
         if self.pattern:
             if not re.fullmatch(self.pattern, text):
                 raise BadInputError(where, f"is '{text}'", self.help)
+            return text
+        if self.of:
             return text
         try:
             number = float(text)
@@ -72,13 +78,15 @@ class Site:
     DeadlineError with what is missing. ``drained`` are the nodes under maintenance; it raises as ``alarms``
     does. ``args`` are the settings of the fault that ``before`` looks for. Where there are
     ``sights``, what was seen of a node is kept in them and not looked for again: for the scan for residue,
-    in which one fault after the other looks at the same."""
+    in which one fault after the other looks at the same. ``access`` is what faults of clients and accounts
+    use."""
 
     runtime: Runtime
     topology: Topology
     alarms: Callable[[], Mapping[str, frozenset[str]]]
     whole: Callable[[float], None]
     drained: Callable[[], Collection[str]]
+    access: Access
     clock: Clock
     now: Callable[[], datetime]
     say: Say
@@ -182,6 +190,20 @@ def arguments(name: str, fault: Fault, given: Mapping[str, str]) -> dict[str, fl
             raise BadInputError(f"fault {name}", f"has no parameter '{key}'", f"it takes: {known}")
         settings[key] = fault.parameters[key].read(f"{name} {key}", text)
     return settings
+
+
+def refuse_unknown(topology: Topology, fault: Fault, args: Args) -> None:
+    """Raise BadInputError where ``args`` name a queue or user that ``topology`` does not have, or a user by
+    whom Warren itself works."""
+    for key, parameter in fault.parameters.items():
+        name = str(args[key])
+        if name == parameter.default == "":
+            continue
+        if parameter.of == "user":
+            if topology.user(name).role != "application":
+                raise BadInputError(key, f"'{name}' is an account by which Warren works", "name another one")
+        elif parameter.of == "queue" and not name.startswith(RESERVED_PREFIX):
+            topology.find_queue(name)
 
 
 def process_facts(site: Site, target: str) -> Facts:

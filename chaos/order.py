@@ -57,6 +57,7 @@ def plan(context: ChaosContext, order: Order) -> Plan:
     """
     kind = catalogue.load(order.fault)
     args = catalogue.arguments(order.fault, kind, order.args)
+    catalogue.refuse_unknown(context.topology, kind, args)
     seed = order.seed
     if seed is None and order.target.is_drawn:
         seed = zlib.crc32(context.fresh_id().encode())

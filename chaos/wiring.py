@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from chaos.access import Access
 from chaos.context import ChaosContext
 from chaos.watchdog import Watchdog
 from warren import alarms, cluster, process
@@ -109,6 +110,7 @@ def chaos_context(context: Context) -> ChaosContext:
         topology=context.topology,
         runtime=context.runtime,
         broker=ManagementBroker(context.management, context.runtime),
+        access=Access(management=context.management, secrets=context.secrets, pki=context.pki),
         journal=Journal(context.state.journal, _now, context.clock, told=context.state.open_faults),
         wait_ready=ClusterGate(context),
         spread_leaders=lambda: cluster.balance_leaders(context),

@@ -74,6 +74,11 @@ class Pki:
             self._make_leaf(self.authority(authority), pair, name, hosts, purpose)
         return pair
 
+    def pem(self, authority: str, name: str, *, hosts: Sequence[str], purpose: Purpose) -> str:
+        """A certificate and its key as PEM text, as `ensure_leaf` makes them, kept nowhere."""
+        signed, key = self._signed(self.authority(authority), name, hosts, purpose)
+        return signed.public_bytes(serialization.Encoding.PEM).decode() + _key_pem(key).decode()
+
     def _still_good(self, pair: Pair, authority: str, hosts: Sequence[str], purpose: Purpose) -> bool:
         try:
             leaf = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
@@ -100,6 +105,11 @@ class Pki:
         _write(pair, certificate, key)
 
     def _make_leaf(self, signer: Pair, pair: Pair, name: str, hosts: Sequence[str], purpose: Purpose) -> None:
+        _write(pair, *self._signed(signer, name, hosts, purpose))
+
+    def _signed(
+        self, signer: Pair, name: str, hosts: Sequence[str], purpose: Purpose
+    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = x509.load_pem_x509_certificate(signer.certificate.read_bytes())
         issuer_key = serialization.load_pem_private_key(signer.key.read_bytes(), password=None)
@@ -116,7 +126,7 @@ class Pki:
             )
             .sign(issuer_key, hashes.SHA256())
         )
-        _write(pair, certificate, key)
+        return certificate, key
 
     def _builder(
         self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
@@ -167,8 +177,11 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
 
 
 def _write(pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-    pem = key.private_bytes(
+    write_atomically(pair.key, _key_pem(key), mode=0o600)
+    write_atomically(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write_atomically(pair.key, pem, mode=0o600)
-    write_atomically(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)

@@ -57,12 +57,15 @@ AMQP_SIDE = (
 )  # fmt: skip
 #: The same of the canary.
 CANARY_TRANSPORT = ("air", "lane", "link")
+#: The misbehaving clients: many connections on a loop of their own, without loadgen's pace and ledger.
+CHAOS_CLIENTS = ("crowd", "holding", "pouring")
 #: Who may import a library, besides tests.
 ONLY_IN = {
     "pika": (
         "warren/connection.py",
         *(f"loadgen/{name}.py" for name in AMQP_SIDE),
         *(f"exporters/canary/{name}.py" for name in CANARY_TRANSPORT),
+        *(f"chaos/clients/{name}.py" for name in CHAOS_CLIENTS),
     ),
     "rstream": ("loadgen/streaming/transport.py",),
     "grafanalib": ("dashboards/",),
@@ -386,6 +389,8 @@ MUTANTS = [
     ("chaos/x.py", "from warren.cli import main", floor_faults),
     ("exporters/x.py", "from warren.topology_reader import load\nfrom warren import topology", floor_faults),
     ("chaos/engine.py", "import click", library_faults),
+    ("chaos/client.py", "from pika import spec", library_faults),
+    ("chaos/clients/orders.py", "import pika", library_faults),
     ("warren/cluster.py", "from click import echo", library_faults),
     ("exporters/x.py", "import pika.spec", library_faults),
     ("exporters/canary/flight.py", "from pika import spec", library_faults),

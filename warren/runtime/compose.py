@@ -13,6 +13,7 @@ from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime import ownership
 from warren.runtime.compose_faults import NodeFaults
+from warren.runtime.compose_helpers import Helpers
 from warren.runtime.containers import ACT_S
 from warren.runtime.protocol import NodeState
 from warren.runtime.reasons import engine_error
@@ -44,7 +45,7 @@ STOP_GRACE_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComposeRuntime(NodeFaults):
+class ComposeRuntime(NodeFaults, Helpers):
     """The cluster's containers as nodes, and as a whole."""
 
     # The Runtime protocol

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime import fake_machine
-from warren.runtime.protocol import Joined, MemoryLimit, NodeState
+from warren.runtime.protocol import Helper, Joined, MemoryLimit, NodeState
 from warren.topology import PUBLISHED_NODE_PORTS
 
 Moment = Literal["before", "after"]
@@ -55,6 +55,8 @@ class FakeRuntime:
     ignored_steps: set[str] = field(default_factory=set)
     #: What joined helpers said that have ended by themselves, by fault.
     ended: dict[str, str] = field(default_factory=dict)
+    #: By name: role, fault, whether it runs, and what it was started with.
+    _helpers: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
     _states: dict[str, NodeState] = field(init=False)
     _process_ids: dict[str, int] = field(init=False)
     _machines: dict[str, dict[str, Any]] = field(init=False)
@@ -107,6 +109,19 @@ class FakeRuntime:
         with self._lock:
             self._load()
             return self._machines[node]
+
+    def put_helper(self, name: str, **known: Any) -> None:
+        """Let there be a helper, or be something else known of it: ``role``, ``fault``, ``running``,
+        ``input``, ``said``, and the ``workers`` of a load run, by process id."""
+        self._load()
+        fresh = {"role": "load", "fault": "", "running": True, "input": "", "said": "", "workers": {}}
+        self._helpers[name] = {**fresh, **self._helpers.get(name, {}), **known}
+        self._save()
+
+    def known_helpers(self) -> dict[str, dict[str, Any]]:
+        """What is known of each helper, by name."""
+        self._load()
+        return copy.deepcopy(self._helpers)
 
     # The protocol.
 
@@ -214,6 +229,47 @@ class FakeRuntime:
         self._state(node)
         return ""
 
+    def helpers(self, role: str) -> tuple[Helper, ...]:
+        self._load()
+        self._run("helpers", role, "before")
+        found = {name: each for name, each in self._helpers.items() if each["role"] == role}
+        return tuple(
+            Helper(name=name, fault=each["fault"], is_running=each["running"]) for name, each in found.items()
+        )
+
+    def start_helper(self, fault: str, argv: Sequence[str], *, stdin: bytes) -> None:
+        self.calls.append(("start_helper", fault))
+        self._run("start_helper", fault, "before")
+        if "start_helper" not in self.ignored_steps:
+            self.put_helper(f"fault-{fault}", role="fault", fault=fault, running=True, input=stdin.decode())
+        self._run("start_helper", fault, "after")
+
+    def in_helper(self, helper: str, argv: Sequence[str], *, timeout_s: float) -> Completed:
+        self._load()
+        self._run("in_helper", helper, "before")
+        if not self._helpers.get(helper, {}).get("running"):
+            raise NotReadyError(helper, "no such container")
+        workers, before = self._helpers[helper]["workers"], len(self._helpers[helper]["workers"])
+        done = fake_machine.in_load_run(workers, argv)
+        if len(workers) != before:
+            self.calls.append(("in_helper", helper))
+            self._save()
+        self._run("in_helper", helper, "after")
+        return done
+
+    def helper_said(self, helper: str) -> str:
+        self._load()
+        return str(self._helpers[helper]["said"])
+
+    def remove_helper(self, helper: str) -> None:
+        self._load()
+        self.calls.append(("remove_helper", helper))
+        self._run("remove_helper", helper, "before")
+        if "remove_helper" not in self.ignored_steps:
+            self._helpers.pop(helper, None)
+            self._save()
+        self._run("remove_helper", helper, "after")
+
     # How it works.
 
     def _set(self, step: str, node: str, key: str, value: Any) -> None:
@@ -297,11 +353,15 @@ class FakeRuntime:
             self._states = {node: NodeState(state) for node, state in memory["states"].items()}
             self._process_ids = memory["process_ids"]
             self._machines = memory["machines"]
+            self._helpers = memory["helpers"]
 
     def _save(self) -> None:
         if self.store is not None:
             states = {node: state.value for node, state in self._states.items()}
-            self.store.write_text(
-                json.dumps({"states": states, "process_ids": self._process_ids, "machines": self._machines}),
-                encoding="utf-8",
-            )
+            memory = {
+                "states": states,
+                "process_ids": self._process_ids,
+                "machines": self._machines,
+                "helpers": self._helpers,
+            }
+            self.store.write_text(json.dumps(memory), encoding="utf-8")

@@ -129,3 +129,16 @@ def _queueing(machine: dict[str, Any], argv: Sequence[str]) -> tuple[str, bool]:
         [{"kind": "tbf", "handle": machine["tbf"], "overlimits": machine["asked"]}] if machine["tbf"] else []
     )
     return json.dumps(shown), False
+
+
+def in_load_run(workers: dict[str, str], argv: Sequence[str]) -> Completed:
+    """What the two scripts of ``chaos.workers`` print in a load run's container: the one lists ``workers``
+    (their files of errors, by process id), the other kills one that is still who it was."""
+    text, failed = "", False
+    if argv[-1] == "list":
+        text = "".join(f"{process} {file}\n" for process, file in workers.items())
+    elif argv[3] == "kill":
+        failed = workers.get(argv[4]) != argv[5]
+        if not failed:
+            del workers[argv[4]]
+    return Completed(argv=tuple(argv), returncode=int(failed), stdout=text, stderr="")

@@ -39,6 +39,20 @@ class Joined:
     is_running: bool
 
 
+#: Where a helper finds what it was started with, secrets in it: in memory, readable by its account only.
+HELPER_INPUT = "/tmp/input"  # noqa: S108 - inside the container
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Helper:
+    """A container of the cluster's that is neither node nor service: ``name`` for the engine, the ``fault``
+    that it is the doing of (empty for a load run), and whether it runs."""
+
+    name: str
+    fault: str
+    is_running: bool
+
+
 class Runtime(Protocol):
     """Acts on nodes by their topology name. Every call raises NotReadyError with the engine's own last
     line when it fails, and DeadlineError when the engine does not answer in time; all but `execute` are
@@ -125,3 +139,20 @@ class Runtime(Protocol):
 
     def logs(self, node: str, *, lines: int) -> str:
         """The last lines that the node wrote."""
+
+    def helpers(self, role: str) -> tuple[Helper, ...]:
+        """Those there are of ``role``, ``load`` or ``fault``, whether they run or have ended."""
+
+    def start_helper(self, fault: str, argv: Sequence[str], *, stdin: bytes) -> None:
+        """Start Python with ``argv`` in a container of Warren's image on the cluster's network, in place of
+        an earlier one of that ``fault``; it goes on when this process ends, without a right and with limits
+        of memory, processes and processor time. It finds ``stdin`` in the file `HELPER_INPUT`."""
+
+    def in_helper(self, helper: str, argv: Sequence[str], *, timeout_s: float) -> Completed:
+        """Run a command inside a helper that runs, as its own user. Not idempotent by itself."""
+
+    def helper_said(self, helper: str) -> str:
+        """The last lines that a helper wrote; it may have ended since."""
+
+    def remove_helper(self, helper: str) -> None:
+        """End a helper, whatever it does, and remove what is left of it."""

@@ -11,17 +11,25 @@ from pathlib import Path
 
 import pytest
 
+from chaos.access import Access
 from chaos.context import ChaosContext
+from chaos.fault import CLUSTER
+from chaos.fault import load as load_fault
 from warren import checkout
 from warren.errors import NotReadyError, WarrenError
 from warren.journal import Journal
+from warren.pki import Pki
 from warren.runtime import fake_machine
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
+from warren.secrets import Secrets
 from warren.topology import Node, Topology
 from warren.topology_reader import load
 from warren.wait import Clock
 
+from .fake_management import FakeManagement, RuntimeWithAccounts
+
+_CLIENT = ("start_helper", "helpers", "remove_helper")
 #: By fault, the runtime's step that is its act, that of its proof, and that of its healing.
 STEPS = {
     "kill": ("kill", "states", "start"),
@@ -41,15 +49,29 @@ STEPS = {
     "memory-limit": ("limit_memory", "execute", "limit_memory"),
     "drain": ("execute", "execute", "execute"),
     "raft-chaos": ("execute", "execute", "execute"),
+    "connection-storm": _CLIENT,
+    "channel-leak": _CLIENT,
+    "queue-churn": _CLIENT,
+    "publisher-flood": _CLIENT,
+    "poison": _CLIENT,
+    "stuck-consumer": _CLIENT,
+    "bad-certificate": _CLIENT,
+    "password-rotation": ("put", "execute", "put"),
 }
-#: Faults that are over when they are proven: nothing of them stays to be seen.
+#: Faults that are over when they are proven: nothing of them stays to be seen or healed.
 AT_ONCE = ("kill-wal", "kill-segment-writer", "kill-member")
-#: Faults of the cluster as a whole, which are tested in files of their own.
-WIDE = ("restart",)
+#: Faults that are tested in files of their own: their acts are long, or over when they are proven.
+APART = ("restart", "consumer-crash")
 #: How often the step of the act is taken before it, to look.
 LOOKS = {"memory-alarm": 1, "disk-alarm": 1, "drain": 1, "raft-chaos": 3, "half-open": 1, "reset": 1}
 #: Whose act is over when it returns: nothing of it stays on the node.
 MOMENTARY = {"reset"}
+
+
+def struck(fault: str) -> str:
+    """The target of ``fault`` in these tests."""
+    return CLUSTER if load_fault(fault).is_wide else "rmq2"
+
 
 _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -157,6 +179,7 @@ class Ground:
     topology: Topology
     runtime: FakeRuntime
     broker: FakeBroker
+    access: Access
     gate: FakeGate
     time: FakeTime
     journal: Journal
@@ -172,6 +195,7 @@ class Ground:
             topology=self.topology,
             runtime=self.runtime,
             broker=self.broker,
+            access=self.access,
             journal=self.journal,
             wait_ready=self.gate,
             spread_leaders=self.spread,
@@ -198,11 +222,33 @@ class Ground:
         return [state.value for state in self.runtime.states().values()]
 
     def is_broken(self, node: str) -> bool:
-        """Whether anything that a fault does can be seen on ``node``."""
+        """Whether anything that a fault does can be seen on ``node``, or among the cluster's clients."""
+        if node == CLUSTER:
+            helpers = self.runtime.known_helpers().values()
+            strange = self.management.strangers(self.access.secrets)
+            return bool(strange) or any(each["role"] == "fault" for each in helpers)
         machine = self.runtime.machine(node)
         keys = ("alarms", "tables", "tbf", "cores", "joined", "detached", "memory", "drained", "chaos")
         done = any(machine[key] != fake_machine.fresh()[key] for key in keys)
         return done or self.runtime.states()[node] is not NodeState.RUNNING
+
+    @property
+    def management(self) -> FakeManagement:
+        assert isinstance(self.access.management, FakeManagement)
+        return self.access.management
+
+    def left(self) -> list[str]:
+        """What a fault made for itself and did not take away."""
+        rotated = [path.name for path in self.access.secrets.folder.glob("*.rotated")]
+        return [*self.management.own_vhosts(), *rotated]
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """A cluster's authorities."""
+    found = Pki(tmp_path_factory.mktemp("pki"), _EPOCH)
+    found.ensure_authorities()
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -212,7 +258,7 @@ def lab() -> Topology:
 
 
 @pytest.fixture
-def make_ground(tmp_path: Path, lab: Topology) -> Callable[..., Ground]:
+def make_ground(tmp_path: Path, lab: Topology, pki: Pki) -> Callable[..., Ground]:
     """Builds a `Ground` of ``count`` nodes; ``store`` keeps the nodes' states in a file."""
 
     def make(count: int = 3, *, store: bool = False) -> Ground:
@@ -221,11 +267,17 @@ def make_ground(tmp_path: Path, lab: Topology) -> Callable[..., Ground]:
         topology = replace(lab, nodes=nodes, broker=broker)
         time = FakeTime()
         names = [node.name for node in nodes]
-        runtime = FakeRuntime(names, store=tmp_path / "nodes.json" if store else None)
+        runtime = RuntimeWithAccounts(names, store=tmp_path / "nodes.json" if store else None)
+        secrets = Secrets(tmp_path / "secrets")
+        secrets.folder.mkdir()
+        known = {user.name: secrets.ensure(user.name) for user in topology.users}
+        management = FakeManagement(runtime, tmp_path / "broker.json", time.wall, known)
+        runtime.lets_in = management.lets_in
         return Ground(
             topology=topology,
             runtime=runtime,
             broker=FakeBroker(runtime),
+            access=Access(management=management, secrets=secrets, pki=pki),
             gate=FakeGate(runtime),
             time=time,
             journal=Journal(tmp_path / "journal.jsonl", time.wall, time.clock),

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from chaos.engine import Order, Target, heal, inject, inject_for
+from chaos.fault import CLUSTER
 from chaos.watchdog import Watchdog, keep_watch
 from warren.errors import NotReadyError
 from warren.journal import Journal
 from warren.wait import Clock
 
-from .conftest import LOOKS, MOMENTARY, STEPS
+from .conftest import LOOKS, MOMENTARY, STEPS, struck
 
 FAULTS = tuple(STEPS)
 ACTS = {fault: steps[0] for fault, steps in STEPS.items()}
@@ -53,11 +54,13 @@ def die() -> None:
 
 
 def order(fault: str) -> Order:
-    return Order(fault=fault, target=Target(node="rmq2"))
+    target = struck(fault)
+    return Order(fault=fault, target=Target() if target == CLUSTER else Target(node=target))
 
 
 def assert_whole(ground: Any) -> None:
-    assert not [node for node in ground.runtime.nodes if ground.is_broken(node)]
+    assert not [node for node in (*ground.runtime.nodes, CLUSTER) if ground.is_broken(node)]
+    assert not ground.left()
     assert ground.journal.open_faults() == ()
 
 
@@ -90,7 +93,7 @@ def test_sigkill_during_the_injection_is_healed(stored: Any, fault: str, step: s
     status = in_child(lambda: inject(stored.context(), order(fault)))
     assert os.WIFSIGNALED(status)
     stored.runtime.scripts.clear()
-    assert stored.is_broken("rmq2") is (moment == "after" and fault not in MOMENTARY)
+    assert stored.is_broken(struck(fault)) is (moment == "after" and fault not in MOMENTARY)
     assert len(stored.journal.open_faults()) == (step == "act")
     heal_after(stored)
     assert_whole(stored)
@@ -103,7 +106,7 @@ def test_sigkill_right_after_the_proof_is_healed(stored: Any, fault: str) -> Non
         die()
 
     in_child(inject_and_die)
-    assert stored.is_broken("rmq2") is (fault not in MOMENTARY)
+    assert stored.is_broken(struck(fault)) is (fault not in MOMENTARY)
     assert stored.journal.open_faults()[0].is_proven
     heal_after(stored)
     assert_whole(stored)
@@ -287,7 +290,7 @@ def test_interrupt_of_the_hold_heals(stored: Any, fault: str, number: signal.Sig
 
     def sleep(duration_s: float) -> None:
         stored.time.sleep(duration_s)
-        assert stored.is_broken("rmq2") is (fault not in MOMENTARY)
+        assert stored.is_broken(struck(fault)) is (fault not in MOMENTARY)
         signal.raise_signal(number)
 
     object.__setattr__(context, "clock", type(context.clock)(now=stored.time.now, sleep=sleep))

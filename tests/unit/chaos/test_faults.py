@@ -15,7 +15,7 @@ from warren.journal import Fault, Phase
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
 
-from .conftest import AT_ONCE, MOMENTARY, STEPS, WIDE
+from .conftest import APART, AT_ONCE, MOMENTARY, STEPS, struck
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def site(ground: Any) -> Site:
     return ground.context().site
 
 
-def begun(name: str, site: Site, node: str = "rmq2") -> Fault:
+def begun(name: str, site: Site) -> Fault:
     """A fault as the journal has it just before the act."""
-    kind = catalogue.load(name)
+    kind, node = catalogue.load(name), struck(name)
     return Fault(
         fault_id="f",
         name=name,
@@ -45,14 +45,14 @@ def test_every_file_is_a_fault_under_its_own_name() -> None:
 
 @pytest.mark.parametrize("name", catalogue.names())
 def test_fault_says_what_it_does_and_how_it_is_healed(name: str) -> None:
-    assert name in {*STEPS, *AT_ONCE, *WIDE}
+    assert name in {*STEPS, *AT_ONCE, *APART}
     fault = catalogue.load(name)
     assert "heal" in fault.summary
     assert "\n" not in fault.summary
     for key, parameter in fault.parameters.items():
         assert parameter.help
         units = ("_s", "_ms", "_bytes", "_mib", "_percent", "_count", "_kbit")
-        is_number = not (parameter.choices or parameter.pattern)
+        is_number = not (parameter.choices or parameter.pattern or parameter.of)
         assert not is_number or key.endswith(units), "names of numbers carry their units"
         assert parameter.read("x", str(parameter.default)) == parameter.default
 
@@ -67,10 +67,10 @@ def test_fault_is_proven_only_once_it_was_injected_and_gone_once_healed(
     kind.inject(site, fault)
     evidence = kind.prove(site, fault)
     assert evidence
-    assert ground.is_broken("rmq2") is (name not in MOMENTARY)
+    assert ground.is_broken(struck(name)) is (name not in MOMENTARY)
     assert not ground.is_broken("rmq1")
     kind.heal(site, fault)
-    assert not ground.is_broken("rmq2")
+    assert not ground.is_broken(struck(name))
 
 
 @pytest.mark.parametrize("name", sorted(set(STEPS) - {"stop"}))
@@ -78,16 +78,16 @@ def test_healing_what_never_happened_changes_nothing(name: str, ground: Any, sit
     before = site.runtime.process_id("rmq2")
     catalogue.load(name).heal(site, begun(name, site))
     assert site.runtime.process_id("rmq2") == before
-    assert not ground.is_broken("rmq2")
+    assert not ground.is_broken(struck(name))
 
 
 @pytest.mark.parametrize("name", sorted(set(STEPS) - MOMENTARY))
 def test_fault_that_nobody_journaled_is_seen_and_put_back(name: str, ground: Any, site: Site) -> None:
     catalogue.load(name).inject(site, begun(name, site))
-    assert [each for each in catalogue.names() if "rmq2" in catalogue.load(each).residue(site)]
+    assert [each for each in catalogue.names() if struck(name) in catalogue.load(each).residue(site)]
     report = heal(ground.context())
-    assert {fault.target for fault in report.found} == {"rmq2"}
-    assert not ground.is_broken("rmq2")
+    assert {fault.target for fault in report.found} == {struck(name)}
+    assert not ground.is_broken(struck(name))
     assert not [each for each in catalogue.names() if catalogue.load(each).residue(site)]
 
 

@@ -25,7 +25,8 @@ LISTING = """\
 
 
 def struck(ground: Any, name: str, node: str = "rmq2", **args: str) -> Fault:
-    return inject(ground.context(), Order(fault=name, target=Target(node=node), args=args))
+    (fault,) = inject(ground.context(), Order(fault=name, target=Target(node=node), args=args))
+    return fault
 
 
 def table(ground: Any, node: str = "rmq2") -> str:
@@ -224,7 +225,8 @@ def test_latency_is_told_what_to_hold(ground: Any) -> None:
 
 def test_latency_draws_as_the_order_says(ground: Any) -> None:
     order = Order(fault="latency", target=Target(node="rmq2"), seed=4711)
-    assert inject(ground.context(), order).evidence["jitter_seed"] == 4711
+    (fault,) = inject(ground.context(), order)
+    assert fault.evidence["jitter_seed"] == 4711
 
 
 def test_helper_that_cannot_hold_packets_says_why_and_nobody_waits_for_it(ground: Any) -> None:
