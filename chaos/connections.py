@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from dataclasses import dataclass
 from chaos import network, packets
 from chaos.fault import Facts, Parameter, Site
 from warren import process
-from warren.errors import NotReadyError, RefusedError
+from warren.errors import RefusedError
 from warren.journal import Fault as Journaled
 
 EVERY_CLIENT = "all"
@@ -23,6 +21,14 @@ CLIENT = Parameter(
 #: One end of a connection as ss prints it; a node that listens on IPv6 sees IPv4 clients mapped into it.
 _END = re.compile(r"\[?(?:::ffff:)?(?P<address>[^\]]+?)\]?:(?P<port>\d+)$")
 _LIST_S = 30.0
+#: Of each connection of AMQP to this node, the client's address and port, and what it calls itself.
+_NAMES = """
+[io:format("~s ~b ~ts~n", [inet:ntoa(Host), Port, Name])
+ || Each <- rabbit_networking:local_connections(),
+    [{peer_host, Host}, {peer_port, Port}, {client_properties, Table}]
+      <- [catch rabbit_networking:connection_info(Each, [peer_host, peer_port, client_properties])],
+    {<<"connection_name">>, longstr, Name} <- Table], ok.
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,23 +91,11 @@ def _of(client: str, found: Sequence[Connection], site: Site, node: str) -> tupl
 
 
 def _named(client: str, site: Site, node: str) -> Iterable[tuple[str, int]]:
-    """The ends of the connections whose client called itself so, by the broker's own tool."""
-    fields = ("peer_host", "peer_port", "client_properties")
-    argv = ["rabbitmqctl", "--quiet", "list_connections", *fields, "--formatter", "json"]
-    done = process.check(site.runtime.execute(node, argv, timeout_s=_LIST_S))
-    try:
-        rows = json.loads(done.stdout)
-    except ValueError as error:
-        raise NotReadyError(node, f"rabbitmqctl list_connections: {done.last_line()}") from error
-    for row in rows:
-        names = [value for key, _, value in row["client_properties"] if key == "connection_name"]
-        if any(client in str(name) for name in names):
-            yield _address(row["peer_host"]), int(row["peer_port"])
-
-
-def _address(numbers: Sequence[int]) -> str:
-    """Erlang's tuple of an address as text: four octets, or eight groups that may hold an IPv4 address."""
-    if len(numbers) == 4:  # noqa: PLR2004
-        return ".".join(str(each) for each in numbers)
-    found = ipaddress.IPv6Address(b"".join(each.to_bytes(2, "big") for each in numbers))
-    return str(found.ipv4_mapped or found)
+    """The ends of the connections whose client called itself so, by the broker's own tool: of this node
+    alone, for `list_connections` asks all, and waits for those that do not answer."""
+    done = process.check(
+        site.runtime.execute(node, ["rabbitmqctl", "--quiet", "eval", _NAMES], timeout_s=_LIST_S)
+    )
+    for address, port, name in re.findall(r"^(?:::ffff:)?(\S+) (\d+) (.*)$", done.stdout, re.MULTILINE):
+        if client in name:
+            yield address, int(port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chaos import connections
+from chaos.wiring import chaos_context
 from warren.journal import Fault, Journal
 from warren.runtime.protocol import NodeState
 
@@ -63,10 +66,16 @@ RUNNING_ON = {
     "drain": [],
     "raft-chaos": [],
     "memory-limit": [],
+    "latency": ["--set", "delay_ms=50", "--set", "jitter_ms=10"],
+    "detach": [],
+    "half-open": [],
+    "slow-close": [],
 }
 #: Those that the node may not bear.
 MAY_KILL = ("memory-limit", "raft-chaos")
-SHORT = ("disk-alarm",)
+SHORT = ("disk-alarm", "latency", "detach")
+#: Beside a partition there is traffic with clients for sure.
+CLIENTS_OF = {"latency": ["--set", "traffic=clients"], "loss": ["--set", "traffic=clients"]}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +102,78 @@ def test_fault_of_a_node_that_runs_on_bites_and_is_healed_without_the_journal(
     cluster.context.gate.check()
     unharmed = cluster.warren(["chaos", "heal"], timeout_s=300)
     assert "nothing was broken" in unharmed.stdout
+
+
+def test_held_packets_make_the_round_trip_of_a_connection_that_was_there_longer(
+    cluster: ClusterUnderTest, tmp_path: Path
+) -> None:
+    """By the kernel's own measure of the distribution's connections, before, while and after."""
+    result = tmp_path / "fault.json"
+    before = round_trip_ms(cluster, "rmq3")
+    done = cluster.warren(["chaos", "latency", "rmq3", "--set", "delay_ms=100", "--json", str(result)])
+    assert done.returncode == 0, done.stderr
+    evidence = json.loads(result.read_text(encoding="utf-8"))["evidence"]
+    assert 100 <= evidence["held_mean_ms"] < 150
+    cluster.wait_for(lambda: round_trip_ms(cluster, "rmq3") > 150, "a longer round trip", 30)
+    heal(cluster)
+    assert before < 50
+    cluster.wait_for(lambda: round_trip_ms(cluster, "rmq3") < 50, "the old round trip", 30)
+
+
+def round_trip_ms(cluster: ClusterUnderTest, node: str) -> float:
+    """The smoothed round trip of the fastest of a node's connections to other nodes, as its kernel has it."""
+    port = cluster.topology.ports.inter_node
+    argv = ["ss", "-Htni", "state", "established", f"( sport = :{port} or dport = :{port} )"]
+    done = cluster.runtime.in_network(node, argv, timeout_s=30)
+    return min(float(found) for found in re.findall(r"\brtt:([0-9.]+)/", done.stdout))
+
+
+@pytest.mark.full
+def test_reset_strikes_the_connections_that_there_are_and_the_clients_come_back(
+    cluster: ClusterUnderTest, journal: Journal, tmp_path: Path
+) -> None:
+    result = tmp_path / "fault.json"
+    done = cluster.warren(["chaos", "reset", "rmq2", "--set", "client=canary", "--json", str(result)])
+    assert done.returncode == 0, done.stderr
+    evidence = json.loads(result.read_text(encoding="utf-8"))["evidence"]
+    assert evidence["connections_gone"] == len(evidence["connections"]) > 0
+    site = chaos_context(cluster.context).site
+    cluster.wait_for(lambda: bool(connections.listed(site, "rmq2")), "the clients", 60)
+    assert not {str(each) for each in connections.listed(site, "rmq2")} & set(evidence["connections"])
+    heal(cluster)
+    assert open_faults(journal) == ()
+
+
+@pytest.mark.full
+def test_detached_node_has_its_own_address_again(cluster: ClusterUnderTest) -> None:
+    before = cluster.runtime.network_address("rmq2")
+    assert cluster.warren(["chaos", "detach", "rmq2", "--for", "3s"], timeout_s=300).returncode == 0
+    assert cluster.runtime.network_address("rmq2") == before
+
+
+@pytest.mark.full
+def test_bridge_leaves_both_halves_one_node_in_common(cluster: ClusterUnderTest) -> None:
+    """Two that do not see each other and both see the third: no queue loses its majority."""
+    done = cluster.warren(["chaos", "partition", "rmq1", "--set", "peers=rmq2"])
+    assert done.returncode == 0, done.stderr
+    met = cluster.runtime.in_network("rmq1", ["nft", "list", "ruleset"], timeout_s=30).stdout
+    assert cluster.runtime.network_address("rmq2") in met
+    assert cluster.runtime.network_address("rmq3") not in met
+    heal(cluster)
+    cluster.context.gate.check()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("second", ["loss", "bandwidth", "half-open", "slow-close", "latency", "detach"])
+def test_faults_of_one_network_compose(cluster: ClusterUnderTest, journal: Journal, second: str) -> None:
+    first = ["partition", "rmq2", "--set", "peers=rmq3"]
+    assert cluster.warren(["chaos", *first]).returncode == 0
+    done = cluster.warren(["chaos", second, "rmq2", *RUNNING_ON[second], *CLIENTS_OF.get(second, [])])
+    assert done.returncode == 0, done.stderr
+    assert [each.name for each in open_faults(journal)] == ["partition", second]
+    heal(cluster)
+    assert open_faults(journal) == ()
+    cluster.context.gate.check()
 
 
 @pytest.mark.full

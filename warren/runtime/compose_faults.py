@@ -65,7 +65,7 @@ class NodeFaults(Containers):
 
     def part(self, fault: str) -> None:
         name = self._joined_name(fault)
-        self._gone("stop", "--time", str(_PART_S), name)
+        self._gone("stop", "-t", str(_PART_S), name)
         self._gone("rm", "--force", name)
 
     def detach(self, node: str) -> None:

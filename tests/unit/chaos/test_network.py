@@ -126,19 +126,19 @@ def test_connections_are_read_whatever_the_family_of_the_nodes_socket(ground: An
 class Answering:
     """A runtime that answers `ss` and the broker's tool."""
 
-    def __init__(self, listing: str, rows: list[dict[str, Any]] | None = None) -> None:
-        self.listing, self.rows = listing, rows or []
+    def __init__(self, listing: str, names: str = "") -> None:
+        self.listing, self.names = listing, names
 
     def in_network(self, node: str, argv: list[str], **given: Any) -> Completed:
         return Completed(argv=tuple(argv), returncode=0, stdout=self.listing, stderr="")
 
     def execute(self, node: str, argv: list[str], **given: Any) -> Completed:
         assert argv[0] == "rabbitmqctl"
-        return Completed(argv=tuple(argv), returncode=0, stdout=json.dumps(self.rows), stderr="")
+        return Completed(argv=tuple(argv), returncode=0, stdout=self.names, stderr="")
 
 
-def answering(listing: str, rows: list[dict[str, Any]] | None = None) -> Any:
-    return Answering(listing, rows)
+def answering(listing: str, names: str = "") -> Any:
+    return Answering(listing, names)
 
 
 @pytest.mark.parametrize(
@@ -154,15 +154,13 @@ def answering(listing: str, rows: list[dict[str, Any]] | None = None) -> Any:
 def test_client_is_meant_by_its_address_its_port_or_its_own_name(
     ground: Any, client: str, found: list[str]
 ) -> None:
-    rows = [
-        {"peer_host": host, "peer_port": port, "client_properties": [["connection_name", "longstr", name]]}
-        for host, port, name in (
-            ([0, 0, 0, 0, 0, 65535, 0x0A00, 0x005A], 4001, "warren-load r1 consumer-0"),
-            ([10, 0, 0, 91], 4002, "warren-load r1 publisher-0"),
-            ([10, 0, 0, 92], 4009, "warren-load r1 consumer-1"),  # on another node
-        )
-    ]
-    site = replace(ground.context().site, runtime=answering(LISTING, rows), args={"client": client})
+    names = """\
+::ffff:10.0.0.90 4001 warren-load r1 consumer-0
+10.0.0.91 4002 warren-load r1 publisher-0
+10.0.0.92 4009 warren-load r1 consumer-1 that has gone since
+ok
+"""
+    site = replace(ground.context().site, runtime=answering(LISTING, names), args={"client": client})
     assert connections.look(site, "rmq2") == {"connections": found}
 
 
