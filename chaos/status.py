@@ -65,8 +65,11 @@ def is_down(nodes: Mapping[str, NodeState], open_faults: Sequence[Fault]) -> boo
 
 
 def _is_over(fault: Fault, nodes: Mapping[str, NodeState]) -> bool:
+    """A node that runs on under its fault, cut off or slowed down, is not over it: only where the fault took
+    its process, or froze it, is running a sign."""
     try:
         takes_down = load(fault.name).takes_down
     except BadInputError:  # journaled by a version that knew it
         return False
-    return takes_down and nodes.get(fault.target) is NodeState.RUNNING
+    took_process = "process_id" in fault.evidence
+    return takes_down and took_process and nodes.get(fault.target) is NodeState.RUNNING

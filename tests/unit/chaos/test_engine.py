@@ -262,6 +262,14 @@ def test_status_shows_states_and_open_faults(ground: Any) -> None:
     assert [each.target for each in status(ground.context()).over] == ["rmq2"]
 
 
+@pytest.mark.parametrize("fault", ["partition", "latency", "detach", "cpu"])
+def test_node_that_runs_on_under_its_fault_is_not_over_it(ground: Any, fault: str) -> None:
+    inject(ground.context(), Order(fault=fault, target=Target(node="rmq2")))
+    found = status(ground.context())
+    assert [each.name for each in found.open] == [fault]
+    assert found.over == ()
+
+
 def test_queue_of_a_running_profile_may_be_aimed_at_by_its_own_vhost(ground: Any) -> None:
     target = Target(leader_of="warren.stream.log", vhost="/warren.stream")
     (injected,) = inject(ground.context(), Order(fault="kill", target=target))
