@@ -59,6 +59,7 @@ class ComposeRuntime(NodeFaults, Helpers):
         return {node.name: found.get(node.name, NodeState.ABSENT) for node in self.topology.nodes}
 
     def start(self, node: str) -> None:
+        self.unpin([node])
         self._act(node, "start")
 
     def stop(self, node: str, *, grace_s: float) -> None:
@@ -150,6 +151,7 @@ class ComposeRuntime(NodeFaults, Helpers):
 
     def up(self, environment: Mapping[str, str]) -> None:
         """Start every container that does not run; `create` has made them."""
+        self.unpin([node.name for node in self.topology.nodes])
         self._compose(environment, "up", "--detach", "--no-recreate", "--no-build", "--pull", "never")
 
     def remove(self, *, volumes: bool) -> None:

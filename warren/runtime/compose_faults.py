@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,19 +74,31 @@ class NodeFaults(Containers):
 
     def attach(self, node: str, address: str) -> None:
         """Under the names that Compose gave it. The engine pins an address that is asked for to the
-        container; where somebody else has it, the node gets a free one."""
+        container (see `unpin`); where somebody else has it, the node gets a free one."""
         if not self.is_detached(node):
             return
-        names = ["--alias", node, "--alias", self.container(node)]
-        connect = [self.engine.docker, "network", "connect", *names]
-        where = [self.topology.cluster, self.container(node)]
+        names = ("--alias", node, "--alias", self.container(node))
+        where = (self.topology.cluster, self.container(node))
         if address:
-            done = self.run([*connect, "--ip", address, *where], timeout_s=ACT_S)
+            command = [self.engine.docker, "network", "connect", *names, "--ip", address, *where]
+            done = self.run(command, timeout_s=ACT_S)
             if done.ok:
                 return
             if "already in use" not in done.stderr.lower():
                 raise engine_error(done, self.topology.cluster)
-        self._checked(*connect[1:], *where)
+        self._checked("network", "connect", *names, *where)
+
+    def unpin(self, nodes: Collection[str]) -> None:
+        """Let those of ``nodes`` that do not run ask for no address of their own any more when they start.
+
+        The engine gives the lowest free address to who comes. So while a node is down that was put back
+        with the one that it had, another container gets that, and the node could not start any more.
+        """
+        for container in self.containers():
+            node = container["Config"]["Labels"].get("warren.node")
+            if node in nodes and not container["State"].get("Running") and self._is_pinned(container):
+                self.detach(node)
+                self.attach(node, "")
 
     def is_detached(self, node: str) -> bool:
         return self._network(node) is None
@@ -113,6 +125,11 @@ class NodeFaults(Containers):
         # The engine takes 0 for "leave it", and -1 for "as much as there is".
         memory, with_swap = (str(each or -1) for each in (limit.memory_bytes, limit.with_swap_bytes))
         self._act(node, "update", "--memory", memory, "--memory-swap", with_swap)
+
+    def _is_pinned(self, container: Mapping[str, Any]) -> bool:
+        networks = container.get("NetworkSettings", {}).get("Networks", {})
+        settings = networks.get(self.topology.cluster, {}).get("IPAMConfig") or {}
+        return bool(settings.get("IPv4Address"))
 
     def _network(self, node: str) -> Mapping[str, Any] | None:
         """What the engine says of a node on the cluster's network; None where it is not on it."""

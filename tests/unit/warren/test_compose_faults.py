@@ -150,3 +150,47 @@ def test_helper_that_cannot_be_removed_is_told(runtime: ComposeRuntime, run: Rec
     run.answer("rm", stderr="Cannot connect to the Docker daemon", returncode=1)
     with pytest.raises(NotReadyError, match="gone away"):
         runtime.part("latency-1")
+
+
+PINNED = {"IPAddress": "", "IPAMConfig": {"IPv4Address": "10.0.0.3"}}
+
+
+def there(run: Recorder, status: str, network: object) -> None:
+    """One container, rmq2's."""
+    seen = container("rmq2", status)
+    seen["NetworkSettings"] = {"Networks": {"warren": network} if network else {}}
+    run.answer("container", "ls", stdout="a")
+    run.answer("container", "inspect", stdout=json.dumps([seen]))
+    run.answer(*NETWORKS, stdout="{}")
+    run.answer(*NETWORKS, stdout=json.dumps(seen["NetworkSettings"]["Networks"]), once=True)
+
+
+def test_node_that_is_down_does_not_insist_on_an_address_that_others_may_have_by_now(
+    runtime: ComposeRuntime, run: Recorder
+) -> None:
+    there(run, "exited", PINNED)
+    runtime.start("rmq2")
+    (connected,) = run.after("network", "connect")
+    assert "--ip" not in connected
+    acts = [call[1:3] for call in run.calls if call[1] in ("network", "start")]
+    assert acts == [("network", "disconnect"), ("network", "connect"), ("start", "warren-rmq2")]
+
+
+def test_cluster_that_comes_up_again_insists_on_no_address_either(
+    runtime: ComposeRuntime, run: Recorder
+) -> None:
+    there(run, "exited", PINNED)
+    runtime.up({})
+    acts = [call[1] for call in run.calls if call[1] in ("network", "compose")]
+    assert acts == ["network", "network", "compose"]
+
+
+@pytest.mark.parametrize(
+    ("status", "network"), [("running", PINNED), ("exited", {"IPAMConfig": None}), ("exited", None)]
+)
+def test_node_that_runs_or_insists_on_nothing_is_left_as_it_is(
+    runtime: ComposeRuntime, run: Recorder, status: str, network: object
+) -> None:
+    there(run, status, network)
+    runtime.unpin(["rmq2"])
+    assert run.after("network") == []

@@ -222,7 +222,7 @@ def test_compose_gets_the_project_and_the_owner_and_none_of_the_users_compose_se
     monkeypatch.setenv("COMPOSE_FILE", "theirs.yml")
     monkeypatch.setenv("DOCKER_HOST", "unix:///somewhere")
     runtime.up({"WARREN_IMAGE_RABBITMQ": "some:image"})
-    (call,), (env,) = run.calls, run.envs
+    call, env = run.calls[-1], run.envs[-1]
     assert call[:6] == (
         "docker",
         "compose",
