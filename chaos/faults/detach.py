@@ -42,6 +42,8 @@ class Detach:
         site.runtime.attach(fault.target, wanted)
         if site.runtime.is_detached(fault.target):
             raise NotReadyError(fault.target, "is not on the network again")
+        if site.state(fault.target) is NodeState.STOPPED:
+            return {"address_healed": "given when it starts"}
         found = site.runtime.network_address(fault.target)
         if wanted and found != wanted:
             site.say(f"{fault.target}: its address {wanted} was taken; it is {found} now")

@@ -55,6 +55,7 @@ class FakeRuntime:
     ignored_steps: set[str] = field(default_factory=set)
     #: What joined helpers said that have ended by themselves, by fault.
     ended: dict[str, str] = field(default_factory=dict)
+    said: str = '{"held": 7, "mean_ms": 100.2, "longest_ms": 104.0, "waiting": 1}'
     #: By name: role, fault, whether it runs, and what it was started with.
     _helpers: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
     _states: dict[str, NodeState] = field(init=False)
@@ -199,7 +200,7 @@ class FakeRuntime:
 
     def joined_said(self, fault: str) -> str:
         self._load()
-        return self.ended.get(fault, '{"held": 7, "mean_ms": 100.2, "longest_ms": 104.0, "waiting": 1}')
+        return self.ended.get(fault, self.said)
 
     def part(self, fault: str) -> None:
         for node in self.nodes:

@@ -193,6 +193,14 @@ def test_slow_close_drops_ends_alone_and_makes_one_where_none_comes(ground: Any)
     assert len(runs) > 1, "another node has closed a connection to it, to see whether that is dropped"
 
 
+def test_slow_close_drops_both_ways_of_ending(ground: Any) -> None:
+    struck(ground, "slow-close", direction="out")
+    text = table(ground)
+    assert "tcp sport { 5671" in text
+    assert text.count("tcp flags & (fin | rst) != 0 counter drop") == 2
+    assert "hook input" not in text
+
+
 def test_reset_of_connections_that_stay_did_not_bite(ground: Any) -> None:
     ground.runtime.replies[("sh", "-e")] = Completed(argv=(), returncode=0, stdout="", stderr="")
     with pytest.raises(InconclusiveError, match="2 of 2 connections are still there"):
@@ -208,6 +216,30 @@ def test_detached_node_gets_its_address_back_or_the_user_is_told(ground: Any) ->
     changed = replace(fault, evidence={"address": "10.0.0.77"})
     catalogue.load("detach").heal(ground.context().site, changed)
     assert any("its address 10.0.0.77 was taken" in line for line in ground.said)
+
+
+def test_detached_node_that_has_ended_meanwhile_is_put_back_and_started(ground: Any) -> None:
+    struck(ground, "detach")
+    ground.runtime.put("rmq2", NodeState.STOPPED)
+    report = heal(ground.context())
+    assert [fault.name for fault in report.healed] == ["detach"]
+    assert [fault.name for fault in report.found] == ["stop"]
+    assert not ground.is_broken("rmq2")
+
+
+def test_putting_back_that_did_nothing_is_tried_again(ground: Any) -> None:
+    fault = struck(ground, "detach")
+    ground.runtime.put("rmq2", NodeState.STOPPED)
+    ground.runtime.ignored_steps = {"attach"}
+    with pytest.raises(NotReadyError, match="not on the network again"):
+        catalogue.load("detach").heal(ground.context().site, fault)
+
+
+def test_helper_that_holds_nothing_is_no_proof(ground: Any) -> None:
+    ground.runtime.said = '{"held": 0, "mean_ms": 0.0, "longest_ms": 0.0, "waiting": 0}'
+    with pytest.raises(InconclusiveError, match="no packet was held yet"):
+        struck(ground, "latency")
+    assert not ground.is_broken("rmq2")
 
 
 def test_latency_is_told_what_to_hold(ground: Any) -> None:
