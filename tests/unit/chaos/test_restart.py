@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from chaos.engine import Order, Target, heal, inject, inject_for
 from chaos.fault import CLUSTER
+from chaos.halt import write_lock
 from warren.errors import BadInputError, InconclusiveError, NotReadyError, RefusedError
 from warren.runtime.protocol import NodeState
 
@@ -209,3 +212,27 @@ def test_restart_is_watched_over(ground: Any) -> None:
     inject(ground.context(), order())
     ((fault_id, _),) = ground.watched
     assert fault_id == ground.journal.read().faults[0].fault_id
+
+
+@pytest.mark.parametrize("step", ["stop", "start"])
+def test_act_that_is_interrupted_is_done_all_the_same(stored: Any, step: str) -> None:
+    before = {node: stored.runtime.process_id(node) for node in stored.runtime.nodes}
+    done = stored.journal.path.with_name("done")
+    stored.runtime.on(step, lambda: signal.raise_signal(signal.SIGINT), node="rmq2")
+    stored.runtime.on(step, done.touch, node="rmq2", moment="after")
+    assert os.waitstatus_to_exitcode(in_child(lambda: inject(stored.context(), order("no")))) == 130
+    assert done.exists()
+    assert stored.runtime.process_id("rmq2") != before["rmq2"]
+    assert stored.runtime.process_id("rmq3") == before["rmq3"]
+    assert_whole(stored)
+
+
+def test_restart_that_was_halted_while_it_waited_for_its_turn_does_not_begin(ground: Any) -> None:
+    @contextmanager
+    def watch(fault_id: str, *, within_s: float) -> Iterator[None]:
+        write_lock(ground.context())
+        yield
+
+    with pytest.raises(RefusedError, match="halted since"):
+        inject(replace(ground.context(), watch=watch), order())
+    assert ground.journal.read().faults == ()

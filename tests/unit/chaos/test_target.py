@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +10,9 @@ import pytest
 from chaos.engine import Order, Target, heal, inject, inject_for, plan
 from warren.errors import BadInputError, InconclusiveError, NotReadyError, RefusedError
 from warren.runtime.protocol import NodeState
+from warren.wait import Clock
+
+from .test_driver_dies import die, forked, in_child, until_healed
 
 QUEUE = "orders.work"
 
@@ -175,6 +180,42 @@ def test_several_are_held_and_healed_together(make_ground: Callable[..., Any]) -
     assert len(report.healed) == 2
     assert ground.states() == ["running"] * 5
     assert len(ground.watched) == 1
+
+
+def test_watchdog_heals_all_of_an_order_whose_driver_died(make_ground: Callable[..., Any]) -> None:
+    ground = make_ground(5, store=True)
+    order = Order(fault="pause", target=Target(any=True, count=2), seed=1)
+
+    def sleep(duration_s: float) -> None:
+        ground.time.sleep(duration_s)
+        if sum(fault.is_proven for fault in ground.journal.open_faults()) == 2:
+            die()
+
+    clock = Clock(now=ground.time.now, sleep=sleep)
+    context = replace(ground.context(), watch=forked(ground), clock=clock)
+    assert os.WIFSIGNALED(in_child(lambda: inject_for(context, order, hold_s=30)))
+    until_healed(ground)
+    assert ground.states() == ["running"] * 5
+
+
+def test_one_that_another_command_healed_meanwhile_is_not_healed_again(
+    make_ground: Callable[..., Any],
+) -> None:
+    ground = make_ground(5)
+    healed: list[str] = []
+
+    def sleep(duration_s: float) -> None:
+        ground.time.sleep(duration_s)
+        if not healed:
+            healed.append(ground.journal.open_faults()[0].target)
+            ground.runtime.unpause(ground.journal.open_faults()[1].target)  # the gate wants all of them
+            heal(ground.context(), healed[0])
+
+    order = Order(fault="pause", target=Target(any=True, count=2), seed=1)
+    context = replace(ground.context(), clock=Clock(now=ground.time.now, sleep=sleep))
+    report = inject_for(context, order, hold_s=10)
+    assert len(report.healed) == 1
+    assert report.healed[0].target not in healed
 
 
 @pytest.mark.parametrize(
