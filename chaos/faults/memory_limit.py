@@ -18,22 +18,22 @@ from warren.runtime.protocol import MemoryLimit, NodeState
 
 _MIB = 1024 * 1024
 #: Where a container sees its own figures: of cgroup version 2, and of version 1.
-_READ = """
+_READ = r"""
 cd /sys/fs/cgroup
 if [ -e memory.events ]; then
-  echo "used $(cat memory.current)"; grep '^inactive_file ' memory.stat
+  echo "used $(cat memory.current)"; grep -E '^(in)?active_file ' memory.stat
   grep -E '^(max|oom_kill) ' memory.events
 else
   cd memory; echo "used $(cat memory.usage_in_bytes)"
-  sed -n 's/^total_inactive_file /inactive_file /p' memory.stat
+  sed -n -E 's/^total_((in)?active_file) /\1 /p' memory.stat
   echo "max $(cat memory.failcnt)"; grep '^oom_kill ' memory.oom_control
 fi"""
 _READ_S = 10.0
 
 
 def _parameters() -> Mapping[str, Parameter]:
-    help_ = "how much more than it uses now, its file cache left out (less is what the kernel may refuse)"
-    return {"headroom_mib": Parameter(default=8, low=0, high=1024 * 1024, help=help_)}
+    help_ = "how much more than it uses now, its file cache left out; below zero the kernel refuses or kills"
+    return {"headroom_mib": Parameter(default=0, low=-1024, high=1024 * 1024, help=help_)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Memory:
         return {
             "limit_before_bytes": limit.memory_bytes,
             "limit_with_swap_before_bytes": limit.with_swap_bytes,
-            "used_before_bytes": found["used"] - found.get("inactive_file", 0),
+            "used_before_bytes": found["used"] - found.get("inactive_file", 0) - found.get("active_file", 0),
             "met_before_total": found["max"],
             "process_id": site.runtime.process_id(target),
         }
@@ -92,8 +92,8 @@ class Memory:
 
 
 def _read(site: Site, node: str) -> dict[str, int]:
-    """What the kernel counts: ``used`` and ``inactive_file`` in bytes, ``max`` how often the limit was met,
-    ``oom_kill`` how often it killed. Raises NotReadyError where the kernel does not say."""
+    """What the kernel counts: ``used`` and the two parts of it that are file cache, in bytes, ``max`` how
+    often the limit was met, ``oom_kill`` how often it killed. Raises NotReadyError where that is not said."""
     done = site.runtime.execute(node, ["sh", "-c", _READ], timeout_s=_READ_S)
     found = {key: int(value) for key, value in re.findall(r"^(\w+) (\d+)$", done.stdout, re.MULTILINE)}
     if not {"used", "max", "oom_kill"} <= set(found):
