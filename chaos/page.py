@@ -126,9 +126,9 @@ def halt_text(report: HaltReport) -> str:
     """What was stopped and healed, and how to go on."""
     lines = [f"process {each} was asked to end" for each in report.asked]
     lines += [f"process {each} is still there" for each in report.still_there]
-    return "\n".join(
-        [*lines, heal_text(report.report), f"nothing may be broken from now on, until: {RELEASE}"]
-    )
+    if not report.asked or report.report.healed or report.report.found:
+        lines.append(heal_text(report.report))
+    return "\n".join([*lines, f"nothing may be broken from now on, until: {RELEASE}"])
 
 
 def halt_dict(report: HaltReport) -> dict[str, Any]:
