@@ -15,6 +15,7 @@ from chaos.access import Access
 from chaos.context import ChaosContext
 from chaos.fault import CLUSTER
 from chaos.fault import load as load_fault
+from chaos.target import Target
 from warren import checkout
 from warren.errors import NotReadyError, WarrenError
 from warren.journal import Journal
@@ -71,6 +72,12 @@ MOMENTARY = {"reset"}
 def struck(fault: str) -> str:
     """The target of ``fault`` in these tests."""
     return CLUSTER if load_fault(fault).is_wide else "rmq2"
+
+
+def aimed(fault: str) -> Target:
+    """How `struck` is said in an order."""
+    target = struck(fault)
+    return Target() if target == CLUSTER else Target(node=target)
 
 
 _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -23,7 +23,7 @@ from warren.errors import NotReadyError
 from warren.journal import Journal
 from warren.wait import Clock
 
-from .conftest import LOOKS, MOMENTARY, STEPS, struck
+from .conftest import LOOKS, MOMENTARY, STEPS, aimed, struck
 
 FAULTS = tuple(STEPS)
 ACTS = {fault: steps[0] for fault, steps in STEPS.items()}
@@ -54,8 +54,7 @@ def die() -> None:
 
 
 def order(fault: str) -> Order:
-    target = struck(fault)
-    return Order(fault=fault, target=Target() if target == CLUSTER else Target(node=target))
+    return Order(fault=fault, target=aimed(fault))
 
 
 def assert_whole(ground: Any) -> None:

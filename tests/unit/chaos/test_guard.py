@@ -10,7 +10,8 @@ from chaos.engine import Order, Target, heal, inject
 from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.runtime.protocol import NodeState
 
-from .conftest import AT_ONCE, STEPS
+from .conftest import AT_ONCE, STEPS, aimed
+from .fake_management import begin_run
 
 FAULTS = ("kill", "pause", "stop")
 
@@ -114,13 +115,15 @@ OF_A_NODE = tuple(name for name in STEPS if not catalogue.load(name).is_wide)
 RUNS_ON = tuple(name for name in OF_A_NODE if name not in (*FAULTS, "detach"))
 
 
-@pytest.mark.parametrize("second", [*OF_A_NODE, *AT_ONCE])
+@pytest.mark.parametrize("second", [*STEPS, *AT_ONCE, "consumer-crash"])
 @pytest.mark.parametrize("first", RUNS_ON)
 def test_two_faults_of_one_node_compose_and_are_both_healed(ground: Any, first: str, second: str) -> None:
+    """And one of a node with one of the cluster's clients."""
     if first == second:
         return
+    begin_run(ground.runtime, ground.topology.cluster)
     inject(ground.context(), order(first, "rmq2"))
-    inject(ground.context(), order(second, "rmq2"))
+    inject(ground.context(), Order(fault=second, target=aimed(second)))
     assert [fault.name for fault in ground.journal.open_faults()] == [first, second]
     report = heal(ground.context())
     assert [fault.name for fault in report.healed] == [second, first]
