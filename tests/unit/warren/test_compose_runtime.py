@@ -14,7 +14,7 @@ from warren.errors import NotReadyError, RefusedError
 from warren.process import Completed
 from warren.runtime.compose import WANTED_OPEN_FILES, ComposeRuntime
 from warren.runtime.engine import Engine
-from warren.runtime.protocol import MemoryLimit, NodeState
+from warren.runtime.protocol import Helper, MemoryLimit, NodeState
 from warren.runtime.reasons import engine_error
 from warren.state import State, open_state
 from warren.topology import Topology
@@ -425,3 +425,53 @@ def test_memory_is_limited_with_its_swap_at_once(
 ) -> None:
     runtime.limit_memory("rmq2", MemoryLimit(memory_bytes=limit[0], with_swap_bytes=limit[1]))
     assert run.after("update") == [("--memory", said[0], "--memory-swap", said[1], "warren-rmq2")]
+
+
+def test_helper_is_hardened_labelled_limited_and_told_its_orders_by_no_argument(
+    runtime: ComposeRuntime, run: Recorder
+) -> None:
+    run.answer("inspect", stdout="sha256:own\n")
+    runtime.start_helper("poison", ["-m", "chaos.clients"], stdin=SECRET.encode())
+    (created,) = run.after("create")
+    line = " ".join(created)
+    for wanted in (
+        "--name warren-fault-poison", "--network warren", "--user 10001:10001", "--read-only",
+        "--cap-drop ALL", "--security-opt no-new-privileges", "--memory 768m", "--pids-limit 256", "--cpus 1",
+        "--label warren.cluster=warren", "--label warren.role=fault", "--label warren.fault=poison",
+        "--entrypoint python3 sha256:own -m chaos.clients",
+    ):  # fmt: skip
+        assert wanted in line
+    assert "--cap-add" not in created
+    assert run.after("start") == [("warren-fault-poison",)]
+    assert not [call for call in run.calls if SECRET in " ".join(call)]
+    assert [stdin for stdin in run.stdins if stdin] == [SECRET.encode()]
+    assert run.calls[-1][1:4] == ("exec", "--interactive", "warren-fault-poison")
+
+
+def test_helper_that_does_not_take_its_orders_is_not_ready(runtime: ComposeRuntime, run: Recorder) -> None:
+    run.answer("exec", returncode=1, stderr="container is not running")
+    with pytest.raises(NotReadyError, match="orders: container is not running"):
+        runtime.start_helper("poison", ["-m", "chaos.clients"], stdin=b"x")
+
+
+def test_helpers_are_found_by_cluster_and_role(runtime: ComposeRuntime, run: Recorder) -> None:
+    run.answer("container", "ls", stdout="warren-fault-poison\trunning\tpoison\nwarren-load-w-1\texited\t\n")
+    assert runtime.helpers("fault") == (
+        Helper(name="warren-fault-poison", fault="poison", is_running=True),
+        Helper(name="warren-load-w-1", fault="", is_running=False),
+    )
+    (asked,) = run.after("container", "ls")
+    assert "label=warren.cluster=warren" in asked
+    assert "label=warren.role=fault" in asked
+
+
+@pytest.mark.parametrize("gone", ["No such container: x", "removal of container x is already in progress"])
+def test_helper_that_is_gone_is_removed(runtime: ComposeRuntime, run: Recorder, gone: str) -> None:
+    run.answer("rm", returncode=1, stderr=f"Error: {gone}")
+    runtime.remove_helper("x")
+
+
+def test_helper_that_stays_is_told(runtime: ComposeRuntime, run: Recorder) -> None:
+    run.answer("rm", returncode=1, stderr="Error: device is busy")
+    with pytest.raises(NotReadyError, match="cannot be removed: Error: device is busy"):
+        runtime.remove_helper("x")
