@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+from chaos.handshake import refuses as shake_hands
 from warren.connection import Credentials
 from warren.pki import Pki
 from warren.secrets import Secrets
@@ -26,11 +28,17 @@ class Management(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The cluster's accounts, as its operator has them."""
+    """The cluster's accounts and certificates, as its operator has them. ``handshake`` is
+    `chaos.handshake.refuses`."""
 
     management: Management
     secrets: Secrets
     pki: Pki
+    handshake: Callable[[Path, str, int, str], str] = shake_hands
+
+    def refuses(self, host: str, port: int, name: str) -> str:
+        """Why a client of the cluster's refuses the certificate that ``name`` shows there, or nothing."""
+        return self.handshake(self.pki.authority("cluster").certificate, host, port, name)
 
     def account(self, topology: Topology, user: str) -> Credentials:
         """A user's password, and its certificate where the topology asks clients for one.

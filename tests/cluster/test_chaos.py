@@ -70,6 +70,7 @@ RUNNING_ON = {
     "detach": [],
     "half-open": [],
     "slow-close": [],
+    "server-certificate": [],
 }
 #: Those that the node may not bear.
 MAY_KILL = ("memory-limit", "raft-chaos")

@@ -220,11 +220,19 @@ class FakeRuntime:
         return bool(self.machine(node)["detached"])
 
     def address(self, node: str, port: str) -> tuple[str, int]:
+        self._run("address", node, "before")
         self._state(node)
         return "127.0.0.1", 15000 + 10 * list(self.nodes).index(node) + PUBLISHED_NODE_PORTS.index(port)
 
     def put_files(self, node: str, files: Mapping[str, bytes]) -> None:
-        self.files[node] = dict(files)
+        self._load()
+        self.calls.append(("put_files", node))
+        self._run("put_files", node, "before")
+        if "put_files" not in self.ignored_steps:
+            self.files[node] = dict(files)
+            self._machines[node]["files"] = {path: content.decode() for path, content in files.items()}
+            self._save()
+        self._run("put_files", node, "after")
 
     def logs(self, node: str, *, lines: int) -> str:
         self._state(node)

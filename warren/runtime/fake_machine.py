@@ -29,10 +29,11 @@ _FRESH: dict[str, Any] = {
     "joined": {},
     "detached": False,
     "clients": ["[::ffff:10.0.0.90]:4001", "10.0.0.91:4002"],
+    "files": {},
     "asked": 0,
 }
 #: What is set on the container, or stands beside it, and outlives its process.
-_OUTLIVES = ("cores", "memory", "joined", "detached")
+_OUTLIVES = ("cores", "memory", "joined", "detached", "files")
 _GONE = "Error: No such file or directory; did you mean something else?"
 
 

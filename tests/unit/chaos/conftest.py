@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from chaos.access import Access
 from chaos.context import ChaosContext
@@ -57,6 +59,7 @@ STEPS = {
     "poison": _CLIENT,
     "stuck-consumer": _CLIENT,
     "bad-certificate": _CLIENT,
+    "server-certificate": ("put_files", "address", "put_files"),
     "password-rotation": ("put", "execute", "put"),
 }
 #: Faults that are over when they are proven: nothing of them stays to be seen or healed.
@@ -237,6 +240,7 @@ class Ground:
         machine = self.runtime.machine(node)
         keys = ("alarms", "tables", "tbf", "cores", "joined", "detached", "memory", "drained", "chaos")
         done = any(machine[key] != fake_machine.fresh()[key] for key in keys)
+        done = done or bool(self.access.refuses(*self.runtime.address(node, "amqps"), node))
         return done or self.runtime.states()[node] is not NodeState.RUNNING
 
     @property
@@ -255,7 +259,29 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     """A cluster's authorities."""
     found = Pki(tmp_path_factory.mktemp("pki"), _EPOCH)
     found.ensure_authorities()
+    for node in ("rmq1", "rmq2", "rmq3", "rmq4", "rmq5"):
+        found.ensure_leaf("cluster", node, hosts=(node, "localhost", "127.0.0.1", "::1"), purpose="server")
     return found
+
+
+def refuses(runtime: FakeRuntime, time: FakeTime) -> Callable[[Path, str, int, str], str]:
+    """A handshake with a node that shows the certificate among its files, its own where there is none."""
+
+    def refuse(ca: Path, host: str, port: int, name: str) -> str:
+        shown = runtime.machine(name)["files"].get("tls/server.pem")
+        if shown is None:
+            return ""
+        leaf = x509.load_pem_x509_certificate(shown.encode())
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        try:
+            leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(ca.read_bytes()))
+        except (ValueError, InvalidSignature):
+            return "unable to get local issuer certificate"
+        if leaf.not_valid_after_utc < time.wall():
+            return "certificate has expired"
+        return "" if name in names.get_values_for_type(x509.DNSName) else "Hostname mismatch"
+
+    return refuse
 
 
 @pytest.fixture(scope="session")
@@ -284,7 +310,7 @@ def make_ground(tmp_path: Path, lab: Topology, pki: Pki) -> Callable[..., Ground
             topology=topology,
             runtime=runtime,
             broker=FakeBroker(runtime),
-            access=Access(management=management, secrets=secrets, pki=pki),
+            access=Access(management=management, secrets=secrets, pki=pki, handshake=refuses(runtime, time)),
             gate=FakeGate(runtime),
             time=time,
             journal=Journal(tmp_path / "journal.jsonl", time.wall, time.clock),

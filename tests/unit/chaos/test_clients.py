@@ -364,3 +364,38 @@ def test_cluster_that_is_half_down_can_still_be_cleaned(ground: Any, name: str) 
     ground.runtime.put("rmq3", NodeState.STOPPED)
     heal(ground.context())
     assert not ground.is_broken("cluster")
+
+
+# The certificate that a node shows.
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("expired", "certificate has expired"),
+        ("unknown", "unable to get local issuer certificate"),
+        ("another-host", "Hostname mismatch"),
+    ],
+)
+def test_node_shows_what_it_is_told_and_its_own_again(ground: Any, pki: Pki, kind: str, why: str) -> None:
+    target = Target(node="rmq2")
+    fault = inject(
+        ground.context(), Order(fault="server-certificate", target=target, args={"certificate": kind})
+    )
+    assert fault.evidence["refused"] == why
+    heal(ground.context())
+    own = pki.leaf("cluster", "rmq2")
+    assert ground.runtime.files["rmq2"] == {
+        "tls/server.pem": own.certificate.read_bytes(),
+        "tls/server.key": own.key.read_bytes(),
+    }
+    assert ("execute", "rmq2") in ground.runtime.calls
+
+
+def test_node_that_was_stopped_under_its_bad_certificate_gets_its_own_before_it_starts(ground: Any) -> None:
+    inject(ground.context(), Order(fault="server-certificate", target=Target(node="rmq2")))
+    ground.runtime.put("rmq2", NodeState.STOPPED)
+    site = ground.context().site
+    catalogue.load("server-certificate").heal(site, ground.journal.open_faults()[0])
+    ground.runtime.put("rmq2", NodeState.RUNNING)
+    assert not ground.is_broken("rmq2")
