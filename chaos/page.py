@@ -181,7 +181,13 @@ def _fault_line(fault: Fault) -> str:
 
 
 def _proof(evidence: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {_short(value)}" for key, value in evidence.items())
+    """What is no figure or word, but a table, is for the journal and ``--json``."""
+    shown = {key: value for key, value in evidence.items() if not _is_table(value)}
+    return ", ".join(f"{key.replace('_', ' ')} {_short(value)}" for key, value in shown.items())
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(each, Mapping) for each in value.values())
 
 
 def _short(value: Any) -> str:

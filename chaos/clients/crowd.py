@@ -78,6 +78,9 @@ class Crowd:
         )
 
     def _opened(self, connection: Any, number: int) -> None:
+        if self._ending:
+            connection.close()
+            return
         self.tally.counts["opened"] += 1
         self._open[number] = connection
         self._member(self, connection, number)
@@ -98,6 +101,6 @@ class Crowd:
     def _end(self) -> None:
         self._ending = True
         self.loop.call_later(_LEAVES_S, self.loop.stop)
-        for connection in self._open.values():
+        for connection in list(self._open.values()):
             if connection.is_open:
                 connection.close()
