@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from chaos import fault as catalogue
+from chaos import workers
 from chaos.clients import orders, telling
 from chaos.clients.__main__ import main
 from chaos.clients.programs import PROGRAMS
@@ -23,6 +26,7 @@ from warren.journal import Fault
 from warren.management import NotFoundError
 from warren.pki import Pki
 from warren.runtime.protocol import NodeState
+from warren.topology import Permission
 
 from .conftest import STEPS, struck
 from .fake_management import begin_run
@@ -94,6 +98,15 @@ def test_stuck_consumer_works_as_an_application_that_may_read_the_queue(ground: 
     assert (found.vhost, found.queue, found.credentials.username) == ("/users", "users.email", "users-mailer")
     assert fault.evidence["unacknowledged"] == 7
     assert ground.management.own_vhosts() == []
+
+
+def test_empty_right_is_none(ground: Any) -> None:
+    """To the broker it means what ``^$`` means: https://www.rabbitmq.com/docs/access-control#permissions"""
+    nobody = Permission(user="users-web", configure="", write="", read="")
+    vhosts = tuple(replace(each, permissions=(nobody, *each.permissions)) for each in ground.topology.vhosts)
+    ground.topology = replace(ground.topology, vhosts=vhosts)
+    strike(ground, "stuck-consumer", queue="users.email")
+    assert told(ground, "stuck-consumer").credentials.username == "users-mailer"
 
 
 @pytest.mark.parametrize(
@@ -311,6 +324,24 @@ def test_workers_that_survive_their_kill_are_no_proof(ground: Any) -> None:
 def test_run_of_another_cluster_is_not_ours(ground: Any) -> None:
     begin_run(ground.runtime, "another")
     assert consumers(ground.context().site) == {}
+
+
+def test_scripts_find_a_worker_by_its_file_and_kill_it_only_under_that_name(tmp_path: Path) -> None:
+    """The very lines that run in a run's container."""
+    folder = tmp_path / "workers"
+    folder.mkdir()
+    with (folder / "worker-0.stderr").open("wb") as errors:
+        child = subprocess.Popen(["sleep", "30"], stderr=errors)
+    try:
+        listed = subprocess.run(["sh", "-c", workers._LIST, "list"], capture_output=True, check=True)
+        assert f"{child.pid} {folder / 'worker-0.stderr'}" in listed.stdout.decode().splitlines()
+        for name, killed in (("worker-1", False), ("worker-0", True)):
+            argv = ["sh", "-c", workers._KILL, "kill", str(child.pid), str(folder / f"{name}.stderr")]
+            assert (subprocess.run(argv, check=False).returncode == 0) is killed
+            assert (child.poll() is None) is not killed or child.wait(5) == -signal.SIGKILL
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_workers_are_named_as_loadgen_names_them() -> None:
