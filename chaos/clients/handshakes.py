@@ -25,7 +25,7 @@ def shown(orders: Orders) -> None:
         number += 1
         tally.counts[answer] += 1
         tally.counts["attempts"] = number
-        if clock.now() - told_s >= EVERY_S:
+        if number == 1 or clock.now() - told_s >= EVERY_S:
             tally.tell()
             told_s = clock.now()
         clock.sleep(max(0.0, begun_s + number / orders.number("connections_per_s") - clock.now()))
