@@ -303,7 +303,9 @@ def make_ground(tmp_path: Path, lab: Topology, pki: Pki) -> Callable[..., Ground
         runtime = RuntimeWithAccounts(names, store=tmp_path / "nodes.json" if store else None)
         secrets = Secrets(tmp_path / "secrets")
         secrets.folder.mkdir()
-        known = {user.name: secrets.ensure(user.name) for user in topology.users}
+        known = {user.name: f"secret-of-{user.name}" for user in topology.users}
+        for user, password in known.items():  # as `Secrets.ensure` does, which waits for the disk
+            secrets.path(user).write_text(password, encoding="utf-8")
         management = FakeManagement(runtime, tmp_path / "broker.json", time.wall, known)
         runtime.lets_in = management.lets_in
         return Ground(

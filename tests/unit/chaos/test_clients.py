@@ -362,7 +362,7 @@ def test_orders_are_read_as_they_were_written_and_gone_then(
     strike(ground, "poison")
     wanted = told(ground, "poison")
     ran: list[orders.Orders] = []
-    monkeypatch.setitem(PROGRAMS, "poison", ran.append)  # type: ignore[arg-type]
+    monkeypatch.setitem(PROGRAMS, "poison", ran.append)
     path = tmp_path / "input"
     path.write_bytes(orders.written(wanted))
     assert main(path) == 0
