@@ -202,7 +202,7 @@ def refuse_unknown(topology: Topology, fault: Fault, args: Args) -> None:
         if parameter.of == "user":
             if topology.user(name).role != "application":
                 raise BadInputError(key, f"'{name}' is an account by which Warren works", "name another one")
-        elif parameter.of == "queue" and not name.startswith(RESERVED_PREFIX):
+        elif parameter.of == "queue" and not name.removeprefix("/").startswith(RESERVED_PREFIX):
             topology.find_queue(name)
 
 

@@ -10,17 +10,22 @@ from __future__ import annotations
 import re
 
 from chaos.access import count
-from chaos.client import ClientFault, Place, connections_of, enough
+from chaos.client import ACCOUNT, ClientFault, Place, connections_of, enough
 from chaos.fault import Args, Facts, Parameter, Site
 from warren.errors import BadInputError
 from warren.journal import Fault as Journaled
+from warren.topology import RESERVED_PREFIX
 
 _NAME = "stuck-consumer"
 
 
 def _place(site: Site, args: Args) -> Place:
-    """As an account of the topology that may read the queue and nothing else has more rights to."""
-    vhost, queue = site.topology.find_queue(str(args["queue"]))
+    """As an application that may read the queue; in a profile's own virtual host as the profiles' account."""
+    name = str(args["queue"])
+    if name.startswith(f"/{RESERVED_PREFIX}"):
+        own, _, bare = name.partition(":")
+        return Place(vhost=own, user=ACCOUNT, queue=bare)
+    vhost, queue = site.topology.find_queue(name)
     readers = [
         each.user
         for each in vhost.permissions

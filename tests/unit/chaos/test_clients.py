@@ -100,6 +100,13 @@ def test_stuck_consumer_works_as_an_application_that_may_read_the_queue(ground: 
     assert ground.management.own_vhosts() == []
 
 
+def test_stuck_consumer_takes_from_a_profiles_own_queue_too(ground: Any) -> None:
+    strike(ground, "stuck-consumer", queue="/warren.stream:warren.stream")
+    found = told(ground, "stuck-consumer")
+    assert (found.vhost, found.queue) == ("/warren.stream", "warren.stream")
+    assert found.credentials.username == "load"
+
+
 def test_empty_right_is_none(ground: Any) -> None:
     """To the broker it means what ``^$`` means: https://www.rabbitmq.com/docs/access-control#permissions"""
     nobody = Permission(user="users-web", configure="", write="", read="")
