@@ -20,7 +20,8 @@ from warren.topology import Topology
 _TOOL_S = 30.0
 #: Lines of a node's log that are read: some megabytes, more than a game day's.
 _LOG_LINES = 20_000
-_STAMP = re.compile(r"^(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+[+-]\d\d:\d\d) ")
+#: Each line of an entry begins with its time, its level and the process that wrote it.
+_HEAD = re.compile(r"^((\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+[+-]\d\d:\d\d) \[\w+\] <[\d.]+>) ?")
 #: The timers that intervals are made of, as the running node has them.
 _SETTINGS = """
 Get = fun(App, Key) ->
@@ -153,17 +154,20 @@ class ClusterEyes:
 
 
 def entries(text: str, since: datetime) -> list[str]:
-    """The entries of a log that were written since then: a line with a time, and what follows it."""
+    """The entries of a log that were written since then, each as its head and its lines without it."""
     found: list[str] = []
-    wanted = False
+    last = ""
     for line in text.splitlines():
-        stamp = _STAMP.match(line)
-        if stamp is not None:
-            wanted = datetime.fromisoformat(stamp[1]) >= since
-            if wanted:
+        head = _HEAD.match(line)
+        if head is None:
+            if found and last:
+                found[-1] += "\n" + line
+        elif head[1] == last:
+            found[-1] += "\n" + line[head.end() :]
+        else:
+            last = head[1] if datetime.fromisoformat(head[2]) >= since else ""
+            if last:
                 found.append(line)
-        elif wanted and found:
-            found[-1] += "\n" + line
     return found
 
 

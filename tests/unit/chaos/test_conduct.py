@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from chaos import record_file
 from chaos.engine import Order, Target, inject
+from chaos.eyes import entries
 from chaos.healing import heal
 from chaos.record import Verdict
 from warren.errors import NotReadyError
@@ -126,16 +128,39 @@ def test_unacked_that_no_channel_owns_fail(day: FakeDay) -> None:
     assert day.play().verdict is Verdict.PASSED
 
 
+def crash(call: str, why: str) -> str:
+    head = "2026-01-02 03:06:05.123456+00:00 [error] <0.3849.0>"
+    lines = ("  crasher:", f"    initial call: {call}", "    pid: <0.3849.0>", f"    exception exit: {why}")
+    return "".join(f"{head} {line}\n" for line in lines)
+
+
 def test_crash_report_fails_unless_the_experiment_tolerates_it(day: FakeDay) -> None:
-    day.eyes.log = [
-        "2026-01-02 03:04:05.1+00:00 [error] <0.1> CRASH REPORT\n  crasher:\n    initial call: ra:x/1"
-    ]
+    day.eyes.log = entries(crash("ra_server_proc:init/1", "badmatch"), datetime(2026, 1, 2, tzinfo=UTC))
+    assert len(day.eyes.log) == 1
     found = day.play()
     assert found.verdict is Verdict.FAILED
-    assert "1 crash reports: ra:x/1 on rmq1" in reasons(found)
+    assert "1 crash reports: ra_server_proc:init/1 on rmq1" in reasons(found)
     (day.folder / "load.json").unlink()
     day.text = TEXT + "tolerates: [crash-reports]\n"
     assert day.play().verdict is Verdict.PASSED
+
+
+def test_connection_that_ended_while_its_node_was_frozen_is_explained(day: FakeDay) -> None:
+    day.eyes.log = [crash("rabbit_reader:init/3", "channel_termination_timeout")]
+    found = day.play()
+    assert found.verdict is Verdict.PASSED
+    assert "1 connections that ended while their node stood still" in str(found.checks)
+
+
+def test_entries_of_a_log_are_told_apart_and_old_ones_left_out() -> None:
+    old, new = (
+        crash("a:b/1", "x"),
+        crash("c:d/1", "y").replace("03:06", "03:07").replace("<0.3849.0>", "<0.9.1>"),
+    )
+    found = entries(f"no stamp\n{old}{new}a line without\n", datetime(2026, 1, 2, 3, 7, tzinfo=UTC))
+    assert len(found) == 1
+    assert "initial call: c:d/1" in found[0]
+    assert found[0].endswith("a line without")
 
 
 def test_fault_that_does_not_bite_is_inconclusive(day: FakeDay) -> None:
