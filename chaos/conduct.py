@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from chaos import alerting, before, schedule
+from chaos.aftermath import LOAD_FILE, About, evidence_of, look_back, record
 from chaos.day import Day, HangError, Stage, Stopped, left_open
-from chaos.evidence import Evidence, Left, Seen
 from chaos.experiment import Experiment
 from chaos.healing import GATE_DEADLINE_S, STEADY_S, heal_these
 from chaos.lookout import Lookout
-from chaos.probing import Ground, ask
 from chaos.record import GameDay
-from chaos.verdict import Judgement, judge
+from chaos.verdict import judge
 from loadgen.child import Wish
 from warren.errors import DeadlineError, InconclusiveError, NotReadyError, WarrenError
-from warren.journal import as_dict
-from warren.results import LoadResult, iso, read_result
+from warren.results import iso
 from warren.signals import interruptible, terminate_as_interrupt
 
 #: An image may have to be built first.
@@ -29,12 +26,8 @@ START_S = 240.0
 DRAIN_S = 420.0
 #: From a ^C, or the order to stop, to the result; then it is ended by force.
 STOP_S = 180.0
-#: For unacknowledged messages that no channel owns to come back by design: those of a consumer behind a silent
-#: cut 4.3 holds for net_ticktime and a quarter, and 60 s after that. The figures themselves are 5 s old.
-_SETTLE_S = 145.0
 #: How much longer than all of its waits together a game day may take before its watchdog heals.
 _SLACK_S = 300.0
-LOAD_FILE = "load.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +61,11 @@ def conduct(stage: Stage, wanted: Wanted) -> tuple[GameDay, bool]:
     )
     day.answers += before.steady(experiment, stage.eyes, day.began)
     interrupted = _play(day, wanted.folder)
-    about = _About(settings=settings, versions=versions, ended_at=iso(chaos.now()))
-    evidence = _evidence(day, wanted.folder, interrupted=interrupted)
-    return _record(day, evidence, judge(evidence), about), interrupted
+    about = About(settings=settings, versions=versions, ended_at=iso(chaos.now()))
+    left, stopped = look_back(day)
+    interrupted = interrupted or stopped
+    evidence = evidence_of(day, left, wanted.folder, interrupted=interrupted)
+    return record(day, evidence, judge(evidence), about), interrupted
 
 
 def _play(day: Day, folder: Path) -> bool:
@@ -232,99 +227,3 @@ def _close(day: Day) -> bool:
         day.hangs.append(f"the gate after it: {error.where}: {error.what}")
         day.tell("hang", f"{error.where}: {error.what}")
     return False
-
-
-def _evidence(day: Day, folder: Path, *, interrupted: bool) -> Evidence:
-    result, troubles = _result(folder / LOAD_FILE), list(day.troubles)
-    if result is None and day.load is not None and day.load.ended and not interrupted:
-        troubles.append(f"the load ended without a result: {day.load.words}")
-    plain = None if result is None else result.to_dict()
-    ground = Ground(eyes=day.stage.eyes, since=day.began, live=day.live, result=plain)
-    probes = day.experiment.probes_of("end") if not interrupted else ()
-    day.answers += [ask(probe, ground, when="end", t_s=day.now_s) for probe in probes]
-    lookout = day.lookout
-    seen = Seen(answers=tuple(day.answers))
-    if lookout is not None:
-        seen = Seen(
-            looks=tuple(lookout.looks),
-            answers=(*day.answers, *lookout.answers),
-            alerts=tuple(lookout.alerts),
-            alerts_trouble=lookout.alerts_trouble,
-            wedged=tuple(lookout.wedged),
-            suspected=tuple(lookout.suspected),
-            tripped=lookout.tripped,
-            died=lookout.died,
-        )
-    faults = [each for each in day.stage.chaos.journal.read().faults if each.run_id == day.run_id]
-    return Evidence(
-        experiment=day.experiment,
-        began=day.began,
-        load=result,
-        live=day.live,
-        faults=tuple(faults),
-        seen=seen,
-        left=_left(day),
-        hangs=tuple(day.hangs),
-        troubles=tuple(troubles),
-        interrupted=interrupted,
-    )
-
-
-def _result(path: Path) -> LoadResult | None:
-    try:
-        return read_result(path)
-    except WarrenError:
-        return None
-
-
-def _left(day: Day) -> Left:
-    """What the broker and its logs say when all is over. Figures are let settle: until the queues and the
-    channels agree, or for long enough."""
-    eyes = day.stage.eyes
-    end_s = day.now_s + _SETTLE_S
-    left = Left()
-    while True:
-        try:
-            queues, unacked = eyes.queues(), eyes.channels_unacked()
-        except WarrenError as error:
-            left = Left(trouble=f"{error.where}: {error.what}")
-        else:
-            left = Left(queues=tuple(queues), channels_unacked=unacked)
-            if sum(queue.unacked or 0 for queue in queues) <= sum(unacked.values()):
-                break
-        if day.now_s >= end_s:
-            break
-        day.stage.chaos.clock.sleep(1.0)
-    try:
-        return replace(left, logs=eyes.log_lines(day.began))
-    except WarrenError as error:
-        return replace(left, trouble=left.trouble or f"{error.where}: {error.what}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _About:
-    settings: Mapping[str, Any]
-    versions: Mapping[str, str]
-    ended_at: str
-
-
-def _record(day: Day, evidence: Evidence, judgement: Judgement, about: _About) -> GameDay:
-    return GameDay(
-        experiment=day.experiment.name,
-        title=day.experiment.title,
-        run_id=day.run_id,
-        seed=day.seed,
-        started_at=iso(day.began),
-        ended_at=about.ended_at,
-        verdict=judgement.verdict,
-        reasons=judgement.reasons,
-        profile=day.experiment.load.profile,
-        load={} if evidence.load is None else evidence.load.to_dict(),
-        faults=tuple(as_dict(fault) for fault in evidence.faults),
-        expectations=judgement.expectations,
-        checks=judgement.checks,
-        alerts=judgement.alerts,
-        events=tuple(day.events),
-        settings=about.settings,
-        versions=about.versions,
-    )

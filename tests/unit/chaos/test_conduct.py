@@ -281,6 +281,21 @@ def test_interrupt_heals_and_judges(day: FakeDay, at_s: float) -> None:
     assert_healed(day)
 
 
+def test_interrupt_of_the_last_look_leaves_a_verdict(day: FakeDay) -> None:
+    day.eyes.unacked = 4
+
+    def interrupt() -> None:
+        if day.loads and day.loads[-1].ended and not day.lookouts:
+            day.on_sleep = lambda: None
+            signal.raise_signal(signal.SIGTERM)
+
+    day.on_sleep = interrupt
+    found, interrupted = day.played()
+    assert interrupted
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert {each.name for each in found.checks if each.passed is None} >= {"orphaned-unacked", "redundancy"}
+
+
 def test_two_faults_overlap_and_each_is_healed_in_its_time(day: FakeDay) -> None:
     day.text = TEXT.replace(
         "expectations:",
