@@ -17,7 +17,7 @@ from chaos.watchdog import keep_watch
 from chaos.wiring import open_chaos
 from warren.errors import EXIT_INTERRUPTED, EXIT_OK
 from warren.operate import options
-from warren.operate.cli import Duration, json_option, topology_option
+from warren.operate.cli import Duration, NamedByFlag, json_option, topology_option
 
 
 class FaultGroup(click.Group):
@@ -140,7 +140,14 @@ def status(json_path: Path | None, topology: Path | None) -> None:
 @click.argument("experiment")
 @click.option("--seed", type=int, help="Repeat what this seed drew; else one is drawn, and told.")
 @click.option("--dry-run", is_flag=True, help="Ask the probes and print the plan; change nothing.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any key of the file.")
+@click.option(
+    "--set",
+    "settings",
+    cls=NamedByFlag,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override any key of the file.",
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where its files go.")
 @json_option
 @topology_option
@@ -153,10 +160,8 @@ def run(experiment: str, **given: Any) -> int:
     context = options.context(given["topology"])
     found = gameday.read(context.topology, experiment, _settings(given["settings"]))
     if given["dry_run"]:
-        answers = gameday.rehearse(context, found)
         seed = gameday.fresh_seed() if given["seed"] is None else given["seed"]
-        nodes = [node.name for node in context.topology.nodes]
-        click.echo(gameday_page.plan(found, answers, nodes, seed))
+        click.echo(gameday_page.plan(found, gameday.rehearse(context, found, seed=seed), seed))
         return EXIT_OK
     result = gameday.play(context, found, seed=given["seed"], out=given["out"])
     _print(gameday_page.played(result), record_file.to_dict(result.day), given["json_path"])

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chaos import before, check, conduct, experiment_reader, fault, record_file
+from chaos import before, check, conduct, engine, experiment_reader, fault, record_file, schedule
 from chaos.conduct import Wanted
+from chaos.context import ChaosContext
 from chaos.day import LoadRun, Stage
-from chaos.experiment import Experiment
+from chaos.experiment import Experiment, Step
 from chaos.eyes import ClusterEyes, Eyes
 from chaos.known import known
 from chaos.probing import Answer
@@ -22,7 +23,7 @@ from chaos.record import GameDay
 from chaos.wiring import chaos_context
 from loadgen import child
 from warren.context import Context
-from warren.errors import NotReadyError
+from warren.errors import NotReadyError, WarrenError
 from warren.topology import Topology
 
 #: While a node is frozen the management API waits for its share of the figures: a look must not wait as long.
@@ -73,15 +74,39 @@ def catalogue(topology: Topology) -> tuple[Experiment, ...]:
     return tuple(read(topology, name) for name in experiment_reader.names())
 
 
-def rehearse(context: Context, experiment: Experiment) -> tuple[Answer, ...]:
-    """What a dry run does: the gate, the settings and the probes that are asked before anything.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What a dry run found: the answers of the probes, the steps, and by step whom its fault would strike
+    now, or why it may not."""
+
+    answers: tuple[Answer, ...]
+    steps: tuple[Step, ...]
+    whom: Mapping[str, str]
+
+
+def rehearse(context: Context, experiment: Experiment, *, seed: int) -> Rehearsal:
+    """What a dry run does: the gate, the settings, the probes that are asked before anything, and a look at
+    whom each fault would strike.
 
     Raises NotReadyError as `play` does; nothing is changed.
     """
     stage = stage_of(context)
     before.refuse_residue(stage.chaos)
     before.settings(experiment, stage.eyes)
-    return before.steady(experiment, stage.eyes, stage.chaos.now())
+    answers = before.steady(experiment, stage.eyes, stage.chaos.now())
+    steps = schedule.steps(experiment, stage.chaos.nodes, seed)
+    whom = {step.name: _whom(stage.chaos, step, seed) for step in steps if step.fault}
+    return Rehearsal(answers=answers, steps=steps, whom=whom)
+
+
+def _whom(context: ChaosContext, step: Step, seed: int) -> str:
+    order = engine.Order(
+        fault=step.fault, target=step.target, args=step.args, majority_loss=step.majority_loss, seed=seed
+    )
+    try:
+        return ", ".join(planned.node for planned in engine.plan(context, order).targets)
+    except WarrenError as error:
+        return f"refused: {error.where}: {error.what}"
 
 
 def stage_of(context: Context) -> Stage:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
-from chaos import schedule
 from chaos.experiment import Experiment, Moment, Step
-from chaos.gameday import Played
-from chaos.probing import Answer
+from chaos.gameday import Played, Rehearsal
 from chaos.record import Check, Expectation
+from chaos.target import Target
 
 _MARKS = {True: "passed", False: "FAILED", None: "not judged"}
 
@@ -42,12 +42,12 @@ def _check(each: Check) -> str:
     return f"  {each.name:<20} {_MARKS[each.passed]:<10} {each.why}"
 
 
-def plan(experiment: Experiment, answers: Sequence[Answer], nodes: Sequence[str], seed: int) -> str:
-    """What would be done: the probes' answers now, and the time line."""
+def plan(experiment: Experiment, found: Rehearsal, seed: int) -> str:
+    """What would be done: the probes' answers, and the time line with whom each fault would strike now."""
     load = experiment.load
     rate = "the profile's rate" if load.rate is None else f"{load.rate}/s"
     lines = [f"{experiment.title} (dry run: nothing was changed)", "", "steady state now"]
-    lines += [f"  {answer}" for answer in answers] or ["  nothing is asked"]
+    lines += [f"  {answer}" for answer in found.answers] or ["  nothing is asked"]
     lines += [
         "",
         f"load       {load.profile}, {rate}, {load.duration_s:g} s",
@@ -55,7 +55,10 @@ def plan(experiment: Experiment, answers: Sequence[Answer], nodes: Sequence[str]
         "",
         "method",
     ]
-    lines += [f"  {_step(step)}" for step in schedule.steps(experiment, nodes, seed)]
+    for step in found.steps:
+        lines.append(f"  {_step(step)}")
+        if step.name in found.whom:
+            lines.append(f"  {'':<34} now: {found.whom[step.name]}")
     lines += ["  whatever comes: every fault is healed, and the gate is asked", "", "expected"]
     for name, interval in experiment.expectations.items():
         low, high = ("…" if bound is None else f"{bound:g}" for bound in (interval.low, interval.high))
@@ -70,11 +73,22 @@ def _step(step: Step) -> str:
         return f"{when:<34} {step.name}: ask {step.probe.name}"
     if step.heals:
         return f"{when:<34} {step.name}: heal '{step.heals}'"
-    fields = (getattr(step.target, name) for name in step.target.__slots__)
-    whom = " ".join(str(value) for value in fields if value is not None) or "the cluster"
+    whom = _target(step.target)
     args = " ".join(f"{key}={value}" for key, value in step.args.items())
     hold = "" if step.hold_s is None else f" for {step.hold_s:g} s"
     return f"{when:<34} {step.name}: {step.fault} {whom}{f' ({args})' if args else ''}{hold}"
+
+
+def _target(target: Target) -> str:
+    """By its role, as the file says it: ``leader of orders.work``; a node by its name alone."""
+    told = []
+    for each in fields(Target):
+        value = getattr(target, each.name)
+        if value in (None, False):
+            continue
+        role = each.name.replace("_", " ")
+        told.append(role if value is True else str(value) if each.name == "node" else f"{role} {value}")
+    return ", ".join(told) or "the cluster"
 
 
 def _moment(moment: Moment) -> str:
