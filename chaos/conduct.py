@@ -81,6 +81,7 @@ def _play(day: Day, folder: Path) -> bool:
                 interrupted = True
                 day.tell("stop", "interrupted: healing, then judging what there is")
             finally:
+                day.roll_back()
                 _heal(day)
         except KeyboardInterrupt:  # of the healing itself: the fault stays open in the journal
             interrupted = True

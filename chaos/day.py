@@ -122,6 +122,21 @@ class Day:
         for name in reversed(list(self.held)):
             self._lift(name)
 
+    def roll_back(self) -> None:
+        """The experiment's own rollbacks, in their order, once its faults are to end: whatever of it fails is
+        told, and keeps neither the others nor the healing that follows from being done."""
+        for step in self.experiment.rollbacks:
+            try:
+                if step.probe is not None:
+                    self._do(step)
+                elif step.heals == "all":
+                    self.lift_all()
+                elif step.heals in self.held:
+                    self._lift(step.heals)
+            except WarrenError as error:
+                self.troubles.append(f"rollback '{step.name}': {error.where}: {error.what}")
+                self.tell("trouble", self.troubles[-1])
+
     def _look_up(self) -> None:
         """Whether there is a reason to go no further."""
         tripped = None if self.lookout is None else self.lookout.tripped

@@ -147,7 +147,8 @@ class Monkey:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """One game day. ``presumes`` are settings of the broker on which its intervals rest, ``tolerates`` names
-    checks whose failing is told and does not fail the day."""
+    checks whose failing is told and does not fail the day; ``rollbacks`` heal what is held in an order of
+    their own, or ask a probe then: all else is healed after them."""
 
     name: str
     title: str

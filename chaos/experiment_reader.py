@@ -211,16 +211,7 @@ def _check(top: Section, found: Experiment) -> None:
     """What only the whole can tell: names that steps refer to, and whether the load lasts long enough."""
     if not found.method and found.monkey is None:
         top.fault("method", "must be given", "one step at least, or a monkey")
-    known: dict[str, Step] = {}
-    for step in found.method:
-        path = f"method[{step.name}]"
-        if step.name in known:
-            top.fault(path, "is the name of two steps")
-        if step.moment.after and step.moment.after not in known:
-            top.fault(f"{path}.after", f"there is no earlier step '{step.moment.after}'")
-        if step.heals and (step.heals not in known or not known[step.heals].fault):
-            top.fault(f"{path}.heal", f"no earlier step '{step.heals}' breaks anything")
-        known[step.name] = step
+    _check_names(top, found)
     healed = {step.heals for step in found.method}
     for step in found.method:
         if _must_be_held(step) and step.hold_s is None and step.name not in healed:
@@ -232,6 +223,23 @@ def _check(top: Section, found: Experiment) -> None:
         top.fault("load.duration", what, "give the load more time")
     if found.monkey is not None and found.monkey.until_s + _AFTER_S > found.load.duration_s:
         top.fault("monkey.until", "the load ends before that")
+
+
+def _check_names(top: Section, found: Experiment) -> None:
+    """Each step has a name of its own, and what it refers to comes before it."""
+    known: dict[str, Step] = {}
+    for step in found.method:
+        path = f"method[{step.name}]"
+        if step.name in known:
+            top.fault(path, "is the name of two steps")
+        if step.moment.after and step.moment.after not in known:
+            top.fault(f"{path}.after", f"there is no earlier step '{step.moment.after}'")
+        if step.heals and (step.heals not in known or not known[step.heals].fault):
+            top.fault(f"{path}.heal", f"no earlier step '{step.heals}' breaks anything")
+        known[step.name] = step
+    for step in found.rollbacks:
+        if step.heals and step.heals != "all" and step.heals not in known:
+            top.fault(f"rollbacks[{step.name}].heal", f"there is no step '{step.heals}'", "heal: all")
 
 
 def _must_be_held(step: Step) -> bool:

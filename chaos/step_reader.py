@@ -19,6 +19,8 @@ from warren.reader import Section
 def read(section: Section, there: Known, *, back: bool = False) -> Step:
     name = section.text("name")
     kinds = [key for key in ("fault", "heal", "probe") if key in section.data]
+    if back and "fault" in section.data:
+        section.fault("fault", "a rollback breaks nothing", "heal: all, heal: STEP, or probe")
     if len(kinds) != 1:
         section.fault("", "does nothing, or several things", "give one of fault, heal and probe")
     moment = Moment() if back else _moment(section)

@@ -321,6 +321,23 @@ def test_step_that_heals_another_and_a_probe_in_between(day: FakeDay) -> None:
     assert [event.what for event in found.events if event.kind == "probe"] == ["nodes: is 2"]
 
 
+def test_rollbacks_are_played_in_their_order_and_everything_is_healed_after_them(day: FakeDay) -> None:
+    day.suspected = lambda at_s: 99 * (at_s > 25)
+    day.text = TEXT.replace("expectations:", "\n".join((
+        "  - {name: squeeze, after: kill it, fault: cpu, target: {node: rmq3},",
+        "     majority-loss: true, for: 20s}",
+        "rollbacks:",
+        "  - {name: first, heal: kill it}",
+        "  - name: look",
+        "    probe: {name: run, tolerance: 3, provider: {type: broker, ask: nodes_running}}",
+        "expectations:",
+    )))  # fmt: skip
+    found = day.play()
+    told = [event.what for event in found.events if event.kind in ("heal", "probe")]
+    assert told == ["kill it: rmq2 is healed of kill", "run: is 3", "rmq3 is healed of cpu"]
+    assert_healed(day)
+
+
 def test_condition_that_does_not_come_is_a_hang(day: FakeDay) -> None:
     day.text = TEXT.replace(
         "at: 20s,",
@@ -341,6 +358,42 @@ def test_during_probe_that_is_not_tolerated_fails_once(day: FakeDay) -> None:
     found = day.play()
     assert found.verdict is Verdict.FAILED
     assert reasons(found).count("all run: is 2, not 3") == 1
+
+
+STEPS = {
+    "before it publishes": lambda day: day.loads and day.loads[-1].at_s < 0,
+    "before the act": "kill before",
+    "after the act": "kill after",
+    "in the hold": lambda day: day.loads and day.loads[-1].at_s > 23,
+    "before the healing": "start before",
+    "after the healing": "start after",
+    "when all is healed": lambda day: day.loads and day.loads[-1].at_s > 40,
+    "while the load drains": lambda day: day.loads and day.loads[-1].at_s > 60,
+    "in the last look": lambda day: day.loads and day.loads[-1].ended and not day.lookouts,
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_sigkill_of_the_driver_at_any_step_is_healed_by_the_watchdog_alone(
+    make_ground: Any, tmp_path: Path, step: str
+) -> None:
+    ground, moment = make_ground(store=True), STEPS[step]
+    day = FakeDay(ground, tmp_path)
+    day.eyes.unacked = 4
+    day.watch = forked(ground)
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if isinstance(moment, str):
+        act, when = moment.split()
+        ground.runtime.on(act, die, moment=when)
+    else:
+        day.on_sleep = lambda: die() if moment(day) else None
+    assert os.WIFSIGNALED(in_child(day.play))
+    ground.runtime.scripts.clear()
+    until_healed(ground)
+    assert_whole(ground)
 
 
 def test_sigkill_of_the_driver_is_healed_by_the_watchdog(make_ground: Any, tmp_path: Path) -> None:

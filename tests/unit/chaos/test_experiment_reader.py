@@ -70,6 +70,14 @@ MUTANTS = {
     "confirms: goes-on": ("confirms: maybe", "progress.confirms: 'maybe' is not known"),
     "progress:": ("panels: ['No: Such']\nprogress:", "panels: 'No: Such' is not known"),
     "progress: {": ("tolerates: [los]\nprogress: {", "tolerates: 'los' is not known"),
+    "progress: {confirms": (
+        "rollbacks: [{name: a, heal: nothing}]\nprogress: {confirms",
+        "rollbacks[a].heal: there is no step 'nothing'",
+    ),
+    "stop-conditions:": (
+        "rollbacks: [{name: a, fault: kill, target: {node: rmq1}, for: 1s}]\nstop-conditions:",
+        "rollbacks[a].fault: a rollback breaks nothing",
+    ),
     "teaches: What": ("teach: What", "day.yml:teach: unknown key"),
 }
 
