@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -71,7 +70,7 @@ def _parse(header: str | None) -> tuple[str | None, bytes | None]:
     try:
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         return (user.decode(), password) if colon else (None, None)
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, characters that are none of its, or not UTF-8
         return None, None
 
 

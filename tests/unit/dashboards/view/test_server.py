@@ -250,7 +250,14 @@ def test_remembered_password_does_not_open_for_another_one(server: ViewServer, f
 
 
 @pytest.mark.parametrize(
-    "header", ["Bearer x", "Basic", "Basic !!!", "Basic " + base64.b64encode(b"x").decode()]
+    "header",
+    [
+        "Bearer x",
+        "Basic",
+        "Basic !!!",
+        "Basic é",
+        *("Basic " + base64.b64encode(x).decode() for x in (b"x", b"\xff:x")),
+    ],
 )
 def test_malformed_credentials_are_refused(server: ViewServer, header: str) -> None:
     assert not server.gate.admits(header)
