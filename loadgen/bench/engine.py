@@ -22,6 +22,7 @@ from loadgen.roles import Protocol
 from warren.context import Context
 from warren.errors import DeadlineError, InconclusiveError, NotReadyError
 from warren.results import LoadResult, Second, iso
+from warren.signals import terminate_as_interrupt
 
 #: Publishing goes on for this long after the window, so that the second reading still meets it.
 _AFTER_S = 2
@@ -69,6 +70,7 @@ class Bench:
         ]
         return [(turn, client) for turn, client in order if not self.record.has(cell, client, turn)]
 
+    @terminate_as_interrupt()
     def run(self, cells: tuple[Cell, ...]) -> dict[str, InconclusiveError]:
         """Measure what the record lacks; the cells that could not be measured to their end, each with why.
 

@@ -21,6 +21,7 @@ from warren.context import Context
 from warren.errors import BadInputError, NotReadyError
 from warren.https import HttpEndpoint, node_pool
 from warren.management import ManagementClient, NotFoundError
+from warren.signals import terminate_as_interrupt
 from warren.topology import RESERVED_PREFIX, Topology
 from warren.wait import Clock, until
 
@@ -132,6 +133,7 @@ class Scrapes:
         )
 
 
+@terminate_as_interrupt()
 def measure(context: Context, *, queues: int, kind: str, rounds: int) -> list[Answer]:
     """Make the queues, ask, and remove them whatever happens.
 

@@ -17,6 +17,7 @@ from loadgen.selftest.cases import Case
 from loadgen.selftest.outcome import Outcome, judge
 from warren.context import Context
 from warren.results import LoadResult
+from warren.signals import terminate_as_interrupt
 
 FOLDER = Path(__file__).resolve().parent
 PROFILE = "selftest"
@@ -55,6 +56,7 @@ def run(
     return outcomes, False
 
 
+@terminate_as_interrupt()
 def through(
     context: Context,
     place: Place,

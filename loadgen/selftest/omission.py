@@ -27,6 +27,7 @@ from loadgen.selftest.engine import through
 from warren.context import Context
 from warren.errors import NotReadyError
 from warren.results import Percentiles
+from warren.signals import terminate_as_interrupt
 
 RATE_PER_S, DURATION_S, FROZEN_S = 1000, 25, 1.0
 #: How far a reported percentile may be from what the arrival times say, as a share of it.
@@ -99,6 +100,7 @@ def of_warren(
     ]
 
 
+@terminate_as_interrupt()
 def of_perftest(
     context: Context, place: Place, image: str, *, starter: Starter = container.start
 ) -> list[Measured]:

@@ -19,6 +19,7 @@ from unittest.mock import Mock
 import pytest
 
 from loadgen import launch, together
+from loadgen.bench.engine import Bench
 from loadgen.interrupts import on_interrupt
 
 LIMIT_S = 20.0
@@ -163,3 +164,17 @@ def test_what_is_made_before_a_run_begins_is_undone_on_a_termination(
     given = dict.fromkeys(signature(begin).parameters, anything)
     with pytest.raises(KeyboardInterrupt):
         begin(**given)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_a_benchmark_made_is_removed_on_a_termination(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Mock()
+    bench = Bench(context=Mock(), place=Mock(), image="", plan=Mock(), record=Mock(), stage=stage)
+    monkeypatch.setattr(Bench, "missing", lambda *_: [])
+    monkeypatch.setattr(Bench, "_cell", lambda *_: signal.raise_signal(number))
+    bench.plan.estimate_s.return_value = 0.0  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        bench.run((Mock(),))
+    stage.remove.assert_called_once_with()
