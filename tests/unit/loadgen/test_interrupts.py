@@ -79,14 +79,15 @@ Path(sys.argv[1]).write_text("judged")
 """
 #: Is interrupted by it, and says so while it heals.
 HEALER = """
-import sys, threading
+import sys, time
 from pathlib import Path
 from warren.operate.options import say
 from warren.signals import terminate_as_interrupt
 try:
     with terminate_as_interrupt():
         print("ready", flush=True)
-        threading.Event().wait(60)
+        while True:
+            time.sleep(0.05)
 except KeyboardInterrupt:
     say("heals")
     Path(sys.argv[1]).write_text("healed")
@@ -127,7 +128,7 @@ def test_who_outlives_its_terminal_goes_on_without_it(program: str, left: str, t
     )
     os.close(theirs)
     try:
-        _read_until(ours, b"ready")
+        _read_until(ours, b"ready\r\n")
         os.close(ours)
         result.unlink() if program is DISOWNED else None
         assert child.wait(LIMIT_S) == 0
