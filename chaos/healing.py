@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chaos.context import ChaosContext
-from chaos.fault import CLUSTER, Facts, load, names
+from chaos.fault import CLUSTER, Facts, Site, load, names
 from chaos.fault import Fault as Kind
 from chaos.status import is_down
 from warren.errors import NotReadyError, WarrenError
@@ -62,11 +62,10 @@ def heal(context: ChaosContext, node: str | None = None) -> HealReport:
             refuse_when_down(context.runtime.states(), reading.open)
             healed = _undo_all(context, [fault for fault in reading.open if node in (None, fault.target)])
             done = {(fault.name, fault.target) for fault in healed.faults}
-            found = _undo_all(
-                context,
-                _residue(context, node, but={fault.target for fault, _ in healed.failed}, done=done),
-            )
-        return _close(context, healed, found, begun_s)
+            blind: list[WarrenError] = []
+            but = {fault.target for fault, _ in healed.failed}
+            found = _undo_all(context, _residue(context, node, but=but, done=done, blind=blind))
+        return _close(context, healed, found, begun_s, blind=blind)
 
 
 def heal_these(context: ChaosContext, faults: Sequence[Fault]) -> HealReport:
@@ -152,14 +151,20 @@ def _attempt(context: ChaosContext, kind: Kind, fault: Fault, shield: Shield) ->
 
 
 def _residue(
-    context: ChaosContext, node: str | None, *, but: set[str], done: set[tuple[str, str]]
+    context: ChaosContext,
+    node: str | None,
+    *,
+    but: set[str],
+    done: set[tuple[str, str]],
+    blind: list[WarrenError],
 ) -> list[Fault]:
     """What can be seen broken, as faults that nobody journaled. What is ``done`` (fault and target) was seen
-    to be healed a moment ago, by something fresher than what residue may look at."""
+    to be healed a moment ago, by something fresher than what residue may look at. ``blind`` gets why a fault
+    could not be looked for, which keeps nobody from looking for the others."""
     found = []
     site = replace(context.site, sights={})
     for name in names():
-        for target in load(name).residue(site):
+        for target in _seen(context, site, name, blind):
             if node in (None, target) and target not in but and (name, target) not in done:
                 context.say(f"{target}: found under '{name}' without a word of it in the journal")
                 found.append(
@@ -173,8 +178,24 @@ def _residue(
     return found
 
 
-def _close(context: ChaosContext, healed: _Undone, found: _Undone, begun_s: float) -> HealReport:
-    """Ask the gate, close in the journal what was undone, and raise for what was not."""
+def _seen(context: ChaosContext, site: Site, name: str, blind: list[WarrenError]) -> tuple[str, ...]:
+    try:
+        return load(name).residue(site)
+    except NotReadyError as error:
+        context.say(f"{error.where}: cannot be looked at for '{name}': {error.what}")
+        blind.append(error)
+        return ()
+
+
+def _close(
+    context: ChaosContext,
+    healed: _Undone,
+    found: _Undone,
+    begun_s: float,
+    *,
+    blind: Sequence[WarrenError] = (),
+) -> HealReport:
+    """Ask the gate, close in the journal what was undone, and raise for what was not, or not looked for."""
     undone, failed = (*healed.faults, *found.faults), (*healed.failed, *found.failed)
     states = context.runtime.states()
     still_down = tuple(node for node, state in states.items() if state is not NodeState.RUNNING)
@@ -183,8 +204,8 @@ def _close(context: ChaosContext, healed: _Undone, found: _Undone, begun_s: floa
         _await_whole(context, undone)
         evidence["whole_after_s"] = round(context.clock.now() - begun_s, 2)
     closed = {fault.fault_id: _close_one(context, fault, evidence) for fault in undone}
-    if failed:
-        raise _joined([error for _, error in failed])
+    if failed or blind:
+        raise _joined([*(error for _, error in failed), *blind])
     if undone and not still_down:
         _spread_leaders(context)
     return HealReport(
@@ -228,7 +249,9 @@ def _joined(errors: Sequence[WarrenError]) -> WarrenError:
     if len(errors) == 1:
         return errors[0]
     reasons = "; ".join(f"{error.where}: {error.what}" for error in errors)
-    return NotReadyError("heal", f"{len(errors)} faults are not healed: {reasons}", errors[0].remedy)
+    return NotReadyError(
+        "heal", f"{len(errors)} things could not be done or looked for: {reasons}", errors[0].remedy
+    )
 
 
 def _note(

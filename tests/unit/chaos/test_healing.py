@@ -217,3 +217,20 @@ def test_leaders_that_cannot_be_spread_are_told_and_the_fault_is_healed(ground: 
     heal(ground.context())
     assert "queue leaders: 5, 7, 3" in ground.said
     assert ground.journal.open_faults() == ()
+
+
+def test_fault_that_cannot_be_looked_for_keeps_no_other_from_being_healed(ground: Any) -> None:
+    """Seen on a node whose network had been taken away and given back under another name."""
+    inject(ground.context(), Order(fault="kill", target=Target(node="rmq2")))
+    inject(ground.context(), Order(fault="disk-alarm", target=Target(node="rmq1")))
+    lost = ground.journal.path.rename(ground.journal.path.with_name("lost"))
+    ground.runtime.fail("in_network", what="Cannot find device", times=None)
+    with pytest.raises(NotReadyError, match="Cannot find device"):
+        heal(ground.context())
+    assert ground.states() == ["running"] * 3
+    assert ground.runtime.machine("rmq1")["alarms"] == []
+    assert ground.journal.open_faults() == ()
+    lost.rename(ground.journal.path)
+    with pytest.raises(NotReadyError, match="Cannot find device"):
+        heal(ground.context())
+    assert ground.journal.open_faults() == (), "what was healed is closed"
