@@ -47,7 +47,8 @@ def main(text: str) -> None:
     _say(line)
     _hold(line, waiting, ended)
     filters.close()  # the kernel takes the table away before this returns
-    _read(line, waiting)
+    while _read(line, waiting):
+        pass
     _release(line, waiting, float("inf"))
     _say(line)
 
@@ -65,13 +66,15 @@ def _hold(line: Line, waiting: socket.socket, ended: list[bool]) -> None:
         _read(line, waiting)
 
 
-def _read(line: Line, waiting: socket.socket) -> None:
-    """What has come; of a packet whose copy waits, TCP learns here that it was sent."""
-    spent = []
+def _read(line: Line, waiting: socket.socket) -> bool:
+    """What has come, or a part of it: then it is true that there may be more. Of a packet whose copy waits,
+    TCP learns here that it was sent."""
+    spent, is_more = [], True
     for _ in range(_TURN):
         try:
             packet = waiting.recv(4096)
         except BlockingIOError:
+            is_more = False
             break
         except OSError:  # ENOBUFS: what did not fit has passed at once
             continue
@@ -85,6 +88,7 @@ def _read(line: Line, waiting: socket.socket) -> None:
             line.take(number, flow, time.monotonic())
     if spent:
         waiting.send(b"".join(spent))
+    return is_more
 
 
 def _release(line: Line, waiting: socket.socket, until_s: float) -> None:

@@ -168,9 +168,9 @@ class FakeRuntime:
         return self._tool("in_network", node, argv, stdin, {NodeState.RUNNING, NodeState.PAUSED})
 
     def network_address(self, node: str) -> str:
-        self._state(node)
-        if self.machine(node)["detached"]:
-            raise NotReadyError(node, "is on no network")
+        runs = self._state(node) in (NodeState.RUNNING, NodeState.PAUSED)
+        if self.machine(node)["detached"] or not runs:
+            raise NotReadyError(node, "does not run, or is on no network")
         return f"10.0.0.{list(self.nodes).index(node) + 2}"
 
     def cpu_limit(self, node: str) -> float:
