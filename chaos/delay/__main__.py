@@ -49,7 +49,7 @@ def main(text: str) -> None:
     filters.close()  # the kernel takes the table away before this returns
     while _read(line, waiting):
         pass
-    _release(line, waiting, float("inf"))
+    _release(line, waiting, ahead_s=float("inf"))
     _say(line)
 
 
@@ -57,7 +57,7 @@ def _hold(line: Line, waiting: socket.socket, ended: list[bool]) -> None:
     says_s = time.monotonic() + _SAYS_EVERY_S
     while not ended:
         now_s = time.monotonic()
-        _release(line, waiting, now_s + _GRAIN_S)
+        _release(line, waiting, ahead_s=_GRAIN_S)
         if now_s >= says_s:
             _say(line)
             says_s = now_s + _SAYS_EVERY_S
@@ -91,8 +91,8 @@ def _read(line: Line, waiting: socket.socket) -> bool:
     return is_more
 
 
-def _release(line: Line, waiting: socket.socket, until_s: float) -> None:
-    due = [queue.accept(_HOLD, number) for number in line.due(until_s)]
+def _release(line: Line, waiting: socket.socket, *, ahead_s: float) -> None:
+    due = [queue.accept(_HOLD, number) for number in line.due(time.monotonic(), ahead_s=ahead_s)]
     for place in range(0, len(due), _TURN):
         waiting.send(b"".join(due[place : place + _TURN]))
 

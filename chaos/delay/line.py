@@ -44,9 +44,9 @@ class Line:
         self._turn += 1
         heapq.heappush(self._due, (due_s, self._turn, now_s, number))
 
-    def due(self, now_s: float) -> Iterator[int]:
-        """The packets whose time has come, in order."""
-        while self._due and self._due[0][0] <= now_s:
+    def due(self, now_s: float, *, ahead_s: float = 0.0) -> Iterator[int]:
+        """The packets whose time has come, or comes within ``ahead_s``, in order."""
+        while self._due and self._due[0][0] <= now_s + ahead_s:
             _, _, came_s, number = heapq.heappop(self._due)
             waited_s = now_s - came_s
             self.held += 1

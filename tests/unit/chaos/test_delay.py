@@ -40,6 +40,14 @@ def test_packet_is_held_for_its_delay_and_not_longer() -> None:
     assert held.facts() == {"held": 1, "mean_ms": 110.0, "longest_ms": 110.0}
 
 
+def test_packets_that_are_let_go_early_have_waited_as_long_as_they_did() -> None:
+    held = line()
+    held.take(7, b"a", 1.0)
+    held.take(8, b"a", 1.0)
+    assert list(held.due(1.05, ahead_s=float("inf"))) == [7, 8]
+    assert held.facts() == {"held": 2, "mean_ms": 50.0, "longest_ms": 50.0}
+
+
 def test_jitter_never_lets_a_packet_overtake_one_of_its_own_flow() -> None:
     gone = times(line(jitter_s=0.05), [b"ab"[i % 2 : i % 2 + 1] for i in range(400)])
     numbers = [number for _, number in gone]
