@@ -88,8 +88,13 @@ def lift(context: ChaosContext, faults: Sequence[Fault]) -> tuple[Fault, ...]:
 
 
 def visible(context: ChaosContext) -> tuple[Fault, ...]:
-    """What can be seen broken right now, whether or not it is in the journal; changes nothing."""
-    return tuple(_residue(context, None, but=set(), done=set()))
+    """What can be seen broken right now, whether or not it is in the journal; changes nothing. Raises
+    NotReadyError where it cannot be looked at."""
+    blind: list[WarrenError] = []
+    found = _residue(context, None, but=set(), done=set(), blind=blind)
+    if blind:
+        raise _joined(blind)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
