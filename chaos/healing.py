@@ -88,10 +88,11 @@ def lift(context: ChaosContext, faults: Sequence[Fault]) -> tuple[Fault, ...]:
 
 
 def visible(context: ChaosContext) -> tuple[Fault, ...]:
-    """What can be seen broken right now, whether or not it is in the journal; changes nothing. Raises
-    NotReadyError where it cannot be looked at."""
+    """What can be seen broken right now and is not in the journal; changes nothing. Raises NotReadyError
+    where it cannot be looked for."""
+    known = {(fault.name, fault.target) for fault in context.journal.open_faults()}
     blind: list[WarrenError] = []
-    found = _residue(context, None, but=set(), done=set(), blind=blind)
+    found = _residue(context, None, but=set(), done=known, blind=blind)
     if blind:
         raise _joined(blind)
     return tuple(found)
