@@ -24,6 +24,8 @@ from warren.errors import NotReadyError, WarrenError
 from warren.journal import Fault
 
 _POLL_S = 0.2
+#: A condition is asked of the broker or of Prometheus, which have other things to do.
+_ASK_EVERY_S = 1.0
 #: Of the load's time, what must be left when a fault is healed: what follows it is to be seen.
 _ROOM_S = 2.0
 
@@ -83,6 +85,7 @@ class Day:
     done: dict[str, Done] = field(default_factory=dict)
     held: dict[str, tuple[Fault, ...]] = field(default_factory=dict)
     _until_s: dict[str, float] = field(default_factory=dict)
+    _ask_next_s: float = 0.0
 
     @property
     def now_s(self) -> float:
@@ -155,6 +158,9 @@ class Day:
         if until is None:
             return True
         since_s = self._until_s.setdefault(step.name, self.at_s)
+        if self.at_s < self._ask_next_s:
+            return False
+        self._ask_next_s = self.at_s + _ASK_EVERY_S
         answer = ask(until, self._ground(), when="until", t_s=self.now_s)
         if answer.holds:
             return True
