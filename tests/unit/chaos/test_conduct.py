@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -347,6 +348,34 @@ def test_condition_that_does_not_come_is_a_hang(day: FakeDay) -> None:
     assert found.verdict is Verdict.HANG
     assert "waited 8 s for 'alarm' before 'kill it'" in reasons(found)
     assert found.faults == ()
+
+
+MONKEY = """
+monkey: {faults: {kill: {}, cpu: {cores_count: 0.5}}, every: [1s, 3s], for: [2s, 4s], from: 5s, until: 50s}
+"""
+
+
+def test_monkey_breaks_one_thing_after_the_other_and_only_when_all_is_whole(day: FakeDay) -> None:
+    head, rest = TEXT.split("method:")
+    middle = rest[rest.index("alerts:") : rest.index("stop-conditions:")]
+    day.text = head + rest[rest.index("expectations:") :].replace(middle, "") + MONKEY
+    day.text = day.text.replace("  confirm_gap_s: {low: 0.1, high: 5, source: a test}\n", "")
+    found = day.play(seed=3)
+    assert len(found.faults) > 3
+    for before, fault in pairwise(found.faults):
+        assert before["healed_at"] <= fault["begun_at"]
+    assert {fault["name"] for fault in found.faults} == {"kill", "cpu"}
+    (day.folder / "load.json").unlink()
+    again = day.play(seed=3)
+    drawn = [[(fault["name"], fault["target"]) for fault in each.faults] for each in (found, again)]
+    assert drawn[0] == drawn[1]
+    assert_healed(day)
+
+
+def test_condition_that_comes_lets_the_step_begin(day: FakeDay) -> None:
+    wait = "until: {name: all, tolerance: 3, provider: {type: broker, ask: nodes_running}}, within: 8s,"
+    day.text = TEXT.replace("at: 20s,", f"at: 20s, {wait}")
+    assert day.play().verdict is Verdict.PASSED
 
 
 def test_during_probe_that_is_not_tolerated_fails_once(day: FakeDay) -> None:
