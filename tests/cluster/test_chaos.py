@@ -74,7 +74,7 @@ RUNNING_ON = {
 }
 #: Those that the node may not bear.
 MAY_KILL = ("memory-limit", "raft-chaos")
-SHORT = ("disk-alarm", "latency", "detach")
+SHORT = ("disk-alarm", "detach")
 #: Beside a partition there is traffic with clients for sure.
 CLIENTS_OF = {"latency": ["--set", "traffic=clients"], "loss": ["--set", "traffic=clients"]}
 
