@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,9 +36,9 @@ class Look:
 
     @property
     def is_whole(self) -> bool | None:
-        if self.nodes_away is None or self.members_missing is None:
-            return None
-        return not (self.nodes_away or self.members_missing or self.leaderless)
+        if self.nodes_away or self.members_missing or self.leaderless:
+            return False
+        return None if None in (self.nodes_away, self.members_missing) else True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +93,13 @@ class Lookout:
 
     def _look_at_members(self) -> None:
         at_s = self.now_s()
-        try:
+        away = missing = None
+        queues: Sequence[QueueState] = ()
+        with suppress(WarrenError):
             away = self.nodes - len(self.eyes.members_running())
+        with suppress(WarrenError):
             queues = self.eyes.queues()
-        except WarrenError:
-            self.looks.append(Look(t_s=at_s, nodes_away=None, members_missing=None))
-            return
-        missing = sum(len(set(queue.members) - set(queue.online)) for queue in queues)
+            missing = sum(len(set(queue.members) - set(queue.online)) for queue in queues)
         leaderless = tuple(
             f"{queue.vhost}:{queue.name}" for queue in queues if queue.members and not queue.leader
         )

@@ -84,13 +84,15 @@ def _overlap(at: datetime, length_s: float, began: datetime, ended: datetime) ->
 def redundancy_s(evidence: Evidence) -> float | None:
     """From the beginning of the last healing until every node ran and every queue had all its members, as
     seen about once a second (the broker's own figures of members are up to 5 s old). None where the cluster
-    was not seen to be less than whole, or not to be whole again."""
+    was not seen to be less than whole and no process was gone, or where it was not seen to be whole again."""
     healing = [fault.healing_at for fault in evidence.faults if fault.healing_at]
     if not healing:
         return None
     from_s = evidence.since(max(datetime.fromisoformat(at) for at in healing))
     looks = [look for look in evidence.seen.looks if look.is_whole is not None]
     broken = [look.t_s for look in looks if not look.is_whole]
+    if any(fault.evidence.get("state") == "stopped" for fault in evidence.faults):
+        broken.append(from_s)  # its process was gone until then, whether or not a look fell into that time
     if not broken:
         return None
     whole = [look.t_s for look in looks if look.is_whole and look.t_s > max(broken)]

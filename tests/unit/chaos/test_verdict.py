@@ -187,6 +187,29 @@ def test_redundancy_counts_from_the_healing_to_the_first_whole_look(found: Any, 
     assert measure.redundancy_s(evidence(seen=Seen(looks=found))) == value
 
 
+def test_redundancy_after_a_dead_process_needs_no_look_into_its_absence() -> None:
+    dead = (fault(evidence={"state": "stopped"}),)
+    found = evidence(seen=Seen(looks=(whole(19), whole(45))), faults=dead)
+    assert measure.redundancy_s(found) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("look", "is_whole"),
+    [
+        (Look(t_s=0, nodes_away=0, members_missing=0), True),
+        (Look(t_s=0, nodes_away=1, members_missing=None), False),
+        (Look(t_s=0, nodes_away=None, members_missing=2), False),
+        (Look(t_s=0, nodes_away=0, members_missing=0, leaderless=("/:q",)), False),
+        (Look(t_s=0, nodes_away=0, members_missing=None), None),
+        (Look(t_s=0, nodes_away=None, members_missing=0), None),
+    ],
+)
+def test_half_a_look_can_show_that_something_is_away_and_not_that_nothing_is(
+    look: Look, is_whole: bool | None
+) -> None:
+    assert look.is_whole is is_whole
+
+
 def test_suspicion_is_measured_from_its_first_to_its_last_look() -> None:
     seen = Seen(suspected=((1.0, 0), (40.0, 3), (50.0, 3), (61.0, 0)))
     assert measure.suspected_s(evidence(seen=seen)) == 10.0
