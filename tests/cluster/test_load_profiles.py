@@ -28,6 +28,13 @@ def run(cluster: ClusterUnderTest, tmp_path: Path, profile: str, *options: str) 
     return read_result(path)
 
 
+@pytest.mark.full
+def test_single_active_consumer_is_replaced_each_time(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    result = run(cluster, tmp_path, "single-active", "--duration", "20s")
+    assert result.ledger.received == result.ledger.confirmed == 2000
+    assert result.traffic.links_opened > 6, "its workers broke off"
+
+
 def test_every_order_is_done_or_dead_lettered(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     result = run(cluster, tmp_path, "work", "--duration", "10s", "--rate", "300")
     assert result.verdict is Verdict.PASSED
