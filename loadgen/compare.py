@@ -16,11 +16,9 @@ from typing import Any
 from loadgen.thresholds import UNITS, figure, known
 from warren.errors import EXIT_FAILED, EXIT_OK, BadInputError
 from warren.results import LoadResult
-from warren.stats import Summary, rank_sum_p, summarise
+from warren.stats import ALPHA, Summary, least_rank_sum_p, rank_sum_p, summarise
 
 SCHEMA = 1
-#: A difference that chance alone makes in fewer than one of twenty pairs of sides is called significant.
-ALPHA = 0.05
 #: What is compared, and which way is better: +1 more, -1 less.
 FIGURES: Mapping[str, int] = {
     "published_per_s": 1,
@@ -237,7 +235,7 @@ def _on_significance(a: int, b: int) -> Iterator[str]:
         yield "one run each: no significance can be said"
     elif min(a, b) == 1:
         yield "one run on a side: no significance can be said"
-    elif (least := 2 / math.comb(a + b, a)) >= ALPHA:
+    elif (least := least_rank_sum_p(a, b)) >= ALPHA:
         yield f"{a} and {b} runs cannot show significance (p is at least {least:.2g}); four each can"
     else:
         yield f"significant: p < {ALPHA:g} by the rank-sum test; by chance, one figure in twenty may be"
