@@ -1,0 +1,163 @@
+"""Faults by profiles by repeats: which game days there are, in which order they are run.
+
+Each cell is an experiment made of the fault's template and written as a file of its own, so that
+`warren chaos run FILE` repeats it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from chaos import fault as catalogue
+from chaos.statistics.store import Turn
+from chaos.statistics.templates import Extent, Profile, Table, Template, Timers
+from chaos.statistics.turns import derived_seed
+from warren.errors import BadInputError
+
+#: An alert fires so much later than the fault, and is over so much later than the healing.
+_FIRES_S, _CLEARS_S = 120.0, 300.0
+_DESCRIPTION = (
+    "One cell of the matrix, made of its template (chaos/statistics/templates.yml): what {profile} sees of "
+    "{fault} held for {hold_s:g} s. The fault: {summary}."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What was asked for. None: what the table says."""
+
+    faults: tuple[str, ...] | None = None
+    profiles: tuple[str, ...] | None = None
+    repeats: int | None = None
+    quick: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One fault under one profile, or a game day called ``name``. ``document`` is its experiment in the terms
+    of its file; ``unavailable`` says why it cannot be had here, else empty."""
+
+    fault: str
+    profile: str
+    repeats: int
+    document: Mapping[str, Any]
+    unavailable: str = ""
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.name or f"{self.fault}-{self.profile}"
+
+
+def absent(fault: str) -> str:
+    """Why a fault cannot be had: there is none of this name. Empty where there is."""
+    return "" if fault in catalogue.names() else "this version has no such fault"
+
+
+def cells(
+    table: Table, wanted: Wanted, timers: Timers, *, missing: Callable[[str], str] = absent
+) -> tuple[Cell, ...]:
+    """The cells of the matrix, fault by fault. ``missing`` says why a fault cannot be had here, else nothing.
+
+    Raises BadInputError for a fault or profile that the table does not have, or fewer than one repeat.
+    """
+    if wanted.repeats is not None and wanted.repeats < 1:
+        raise BadInputError("--repeats", f"{wanted.repeats} is no number of runs", "give 1 or more")
+    extent = table.quick if wanted.quick else table.full
+    faults = table.choose_faults(wanted.faults or extent.faults or tuple(table.templates))
+    profiles = table.choose_profiles(wanted.profiles or extent.profiles)
+    found = []
+    for template in faults:
+        unavailable = missing(template.fault)
+        hold_s = template.quick_hold_s if wanted.quick else template.hold_s
+        for profile in profiles:
+            made = _Made(template, profile, extent, replace(timers, hold_s=hold_s), quick=wanted.quick)
+            found.append(
+                Cell(
+                    fault=template.fault,
+                    profile=profile.name,
+                    repeats=wanted.repeats or (1 if wanted.quick else template.repeats),
+                    document={} if unavailable else made.document(),
+                    unavailable=unavailable,
+                )
+            )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What one experiment is made of; ``timers.hold_s`` is how long the fault is held."""
+
+    template: Template
+    profile: Profile
+    extent: Extent
+    timers: Timers
+    quick: bool = field(kw_only=True)
+
+    def document(self) -> dict[str, Any]:
+        """The experiment as its file says it."""
+        fault, profile = self.template.fault, self.profile.name
+        summary = catalogue.load(fault).summary
+        said = _DESCRIPTION.format(profile=profile, fault=fault, hold_s=self.timers.hold_s, summary=summary)
+        poll_ms = round(self.timers.poll_s * 1000)
+        found: dict[str, Any] = {
+            "schema": 1,
+            "title": f"{fault} under {profile}",
+            "description": said,
+            "teaches": "docs/chaos-statistics.md says how its figures are drawn from repeats.",
+            "tags": ["matrix"],
+            "load": self._load(),
+            "method": [self._strike()],
+            "expectations": {each.figure: each.interval(self.timers) for each in self.template.expected},
+            "presumes": {"failure_detector_poll_ms": poll_ms, "net_ticktime_s": self.timers.tick_s},
+        }
+        if self.template.alert and not self.quick:  # the quick one holds nothing for as long as a rule waits
+            alert = {"name": self.template.alert, "within": _FIRES_S, "clears-within": _CLEARS_S}
+            found["alerts"] = [alert]
+        return found
+
+    def _load(self) -> dict[str, Any]:
+        extent, profile = self.extent, self.profile
+        duration_s = extent.lead_s + self.timers.hold_s + extent.after_s
+        found: dict[str, Any] = {"profile": profile.name, "rate": profile.rate_per_s, "duration": duration_s}
+        if settings := extent.settings.get(profile.name):
+            found["settings"] = dict(settings)
+        return found
+
+    def _strike(self) -> dict[str, Any]:
+        template = self.template
+        found: dict[str, Any] = {"name": "strike", "at": self.extent.lead_s, "fault": template.fault}
+        if not catalogue.load(template.fault).is_wide:
+            leader = {"leader-of": self.profile.queue, "vhost": self.profile.vhost}
+            found["target"] = dict(template.target) or leader
+        if template.args:
+            found["args"] = dict(template.args)
+        return {**found, "for": self.timers.hold_s}
+
+
+def turns(cells: Sequence[Cell], seed: int) -> tuple[Turn, ...]:
+    """All runs in their order: every cell once before any a second time, so that a budget that ends early has
+    breadth first. Each round has an order of its own, drawn from ``seed``, so that no cell always follows the
+    same other one and meets what that may have left."""
+    return tuple(_rounds([each for each in cells if not each.unavailable], seed))
+
+
+def _rounds(cells: Sequence[Cell], seed: int) -> Iterator[Turn]:
+    for repeat in range(max((each.repeats for each in cells), default=0)):
+        due = [each for each in cells if repeat < each.repeats]
+        for each in sorted(due, key=lambda cell: derived_seed(seed, "order", repeat, cell.key)):
+            yield Turn(cell=each.key, repeat=repeat, seed=derived_seed(seed, each.key, repeat))
+
+
+def plan(cells: Sequence[Cell], seed: int, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The first line of the matrix' file. ``facts`` are what of the cluster decides its figures; a cell that
+    cannot be had is left out, for it may be had when the matrix is resumed."""
+    return {
+        "what": "matrix",
+        "seed": seed,
+        "facts": dict(facts),
+        "experiments": {each.key: each.document for each in cells if not each.unavailable},
+        "repeats": {each.key: each.repeats for each in cells},
+    }

@@ -1,0 +1,194 @@
+"""Records of game days in one file that survives an end at any moment: JSON lines, each synced to disk.
+
+The first line is the plan, and each further one a record or the trouble that kept a run from being made. A
+line that was torn by a crash is skipped and told; its run is made again by ``--resume``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chaos.record import GameDay
+from chaos.statistics.days import day_dict, day_from
+from warren.errors import BadInputError, NotReadyError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One run of a plan: which cell, the how-manieth of it from 0, and its seed."""
+
+    cell: str
+    repeat: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A run that could not be made: where and what, as its error said. ``refused``: nothing was changed."""
+
+    turn: Turn
+    where: str
+    what: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a file of records holds. ``damage`` names the lines that could not be read."""
+
+    plan: Mapping[str, Any]
+    days: Mapping[Turn, GameDay] = field(default_factory=dict)
+    troubles: tuple[Trouble, ...] = ()
+    damage: tuple[str, ...] = ()
+
+    def of(self, cell: str) -> list[tuple[int, GameDay]]:
+        """The days of one cell, each with its number."""
+        return [(turn.repeat, day) for turn, day in self.days.items() if turn.cell == cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The file at ``path``."""
+
+    path: Path
+
+    def begin(self, plan: Mapping[str, Any]) -> None:
+        """Make the file with ``plan`` as its first line; raises NotReadyError where it is there already."""
+        if self.path.exists():
+            raise NotReadyError(str(self.path), "is there already", "resume it, or give another name")
+        self._append({"kind": "plan", "schema": SCHEMA, **plan})
+
+    def keep(self, turn: Turn, day: GameDay) -> None:
+        """Add a record. Returns when it is on disk; raises NotReadyError where it cannot be written."""
+        self._append({"kind": "day", **_turn_dict(turn), "day": day_dict(day)})
+
+    def note(self, trouble: Trouble) -> None:
+        """Add what kept a run from being made, as `keep` does."""
+        said = {"where": trouble.where, "what": trouble.what, "refused": trouble.refused}
+        self._append({"kind": "trouble", **_turn_dict(trouble.turn), **said})
+
+    def read(self) -> Content:
+        """Everything in the file; of a turn recorded twice, the last.
+
+        Raises BadInputError where there is no such file, or its first line is no plan of this schema.
+        """
+        lines = self._lines()
+        plan = _plan(self.path, lines[0] if lines else b"")
+        days: dict[Turn, GameDay] = {}
+        troubles, damage = [], []
+        for number, text in enumerate(lines[1:], start=2):
+            where = f"{self.path}:{number}"
+            try:
+                line = json.loads(text)
+                turn = Turn(cell=line["cell"], repeat=int(line["repeat"]), seed=int(line["seed"]))
+                if line["kind"] == "day":
+                    days[turn] = day_from(line["day"], where=where)
+                else:
+                    troubles.append(_trouble(turn, line))
+            except (ValueError, KeyError, TypeError, AttributeError, BadInputError) as error:
+                reason = error.what if isinstance(error, BadInputError) else error
+                damage.append(f"{where}: cannot be read and was skipped ({reason})")
+        # What was made later is no trouble any more.
+        left = tuple(each for each in troubles if each.turn not in days)
+        return Content(plan=plan, days=days, troubles=left, damage=tuple(damage))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one command at a time add to the file; raises NotReadyError while another one does."""
+        with self._opened(
+            os.O_RDWR | os.O_CREAT, self.path.with_name(f"{self.path.name}.lock")
+        ) as descriptor:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise NotReadyError(str(self.path), "is being written by another command") from error
+            yield
+
+    def _lines(self) -> list[bytes]:
+        try:
+            return self.path.read_bytes().splitlines()
+        except OSError as error:
+            raise BadInputError(str(self.path), f"cannot be read: {error.strerror}") from error
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        text = json.dumps(line, allow_nan=False).encode() + b"\n"
+        is_new = not self.path.exists()
+        try:
+            with self._opened(os.O_RDWR | os.O_CREAT | os.O_APPEND, self.path) as descriptor:
+                _write(descriptor, text)
+            if is_new:
+                with self._opened(os.O_RDONLY | os.O_DIRECTORY, self.path.parent) as folder:
+                    os.fsync(folder)
+        except OSError as error:
+            raise NotReadyError(str(self.path), f"cannot be written: {error.strerror}") from error
+
+    @contextmanager
+    def _opened(self, flags: int, path: Path) -> Iterator[int]:
+        try:
+            descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise NotReadyError(str(path), f"cannot be opened: {error.strerror}") from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _write(descriptor: int, text: bytes) -> None:
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        text = b"\n" + text  # a writer died in mid-line: its rest must not swallow this one
+    view = memoryview(text)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.fsync(descriptor)
+
+
+def _plan(path: Path, text: bytes) -> Mapping[str, Any]:
+    try:
+        plan: Mapping[str, Any] = json.loads(text)
+        if plan["kind"] == "plan" and plan["schema"] == SCHEMA:
+            return plan
+        what = f"does not begin with a plan of schema {SCHEMA}"
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInputError(
+            str(path), f"holds no records of game days: {error}", "begin anew without --resume"
+        ) from error
+    raise BadInputError(str(path), what, "begin anew without --resume")
+
+
+def _turn_dict(turn: Turn) -> dict[str, Any]:
+    return {"cell": turn.cell, "repeat": turn.repeat, "seed": turn.seed}
+
+
+def _trouble(turn: Turn, line: Mapping[str, Any]) -> Trouble:
+    return Trouble(turn=turn, where=line["where"], what=line["what"], refused=bool(line.get("refused")))
+
+
+def refuse_another_plan(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise BadInputError where the file was begun by another plan: its figures must not stand in one table
+    with those of this one. How many repeats and how much time are no matter."""
+    for key in sorted(set(now) | set(then)):
+        if key in ("kind", "schema", "repeats", "started_at"):
+            continue
+        if _plain(then.get(key)) != _plain(now.get(key)):
+            what = f"was made with {key} {_short(then.get(key))}, not {_short(now.get(key))}"
+            raise BadInputError(str(path), what, "begin anew without --resume")
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _short(value: Any, width: int = 80) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= width else f"{text[: width - 1]}…"

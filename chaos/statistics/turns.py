@@ -1,0 +1,109 @@
+"""Runs game days one after the other: within a budget of time, each record kept as it ends, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from chaos.record import GameDay
+from chaos.statistics.store import Store, Trouble, Turn
+from warren.console import Say
+from warren.errors import BadInputError, NotReadyError, StoppedError, WarrenError
+from warren.wait import Clock
+
+#: Does one run. Raises StoppedError or KeyboardInterrupt where the user stops it, and another WarrenError
+#: where it could not be made; both after everything was healed.
+Conduct = Callable[[Turn], GameDay]
+#: So many runs in a row that cannot be made say that the cluster is at fault, and not the runs.
+TROUBLES_IN_A_ROW = 3
+INTERRUPTED = "it was interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What runs are made with. ``budget_s`` is the time that all may take together, None: any."""
+
+    conduct: Conduct
+    store: Store
+    clock: Clock
+    say: Say
+    budget_s: float | None = None
+
+
+def derived_seed(seed: int, *parts: object) -> int:
+    """A seed of its own for each of ``parts``, the same every time: 31 bits, from SHA-256."""
+    text = ":".join(map(str, (seed, *parts)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def run(turns: Sequence[Turn], means: Means) -> str:
+    """Do those of ``turns`` that the store does not have, in their order; return why it ended before the
+    last of them, empty where it did not.
+
+    A run begins only if as much of the budget is left as the longest of its cell took so far, or for the
+    first of a cell the longest of all; the very first always begins. What cannot be made is noted, and a
+    refused cell left alone; when the cluster was not ready `TROUBLES_IN_A_ROW` times the rest is given up.
+    """
+    have = means.store.read().days
+    course = _Course(means)
+    waiting = [turn for turn in turns if turn not in have]
+    for number, turn in enumerate(waiting, start=1):
+        if turn.cell in course.refused:
+            continue
+        if not course.fits(turn):
+            return f"the budget of {means.budget_s:g} s was used up"
+        means.say(f"run {number} of {len(waiting)}: {turn.cell}, repeat {turn.repeat + 1}, seed {turn.seed}")
+        stopped = course.attempt(turn)
+        if stopped:
+            return stopped
+    return ""
+
+
+class _Course:
+    """The going of one command: how long runs took, what was refused, how many in a row failed."""
+
+    def __init__(self, means: Means) -> None:
+        self.refused: set[str] = set()
+        self._means = means
+        self._began_s = means.clock.now()
+        self._longest_s: dict[str, float] = {}
+        self._in_a_row = 0
+
+    def fits(self, turn: Turn) -> bool:
+        if self._means.budget_s is None or not self._longest_s:
+            return True
+        longest_s = self._longest_s.get(turn.cell) or max(self._longest_s.values())
+        return self._means.clock.now() - self._began_s + longest_s <= self._means.budget_s
+
+    def attempt(self, turn: Turn) -> str:
+        """Do one run and keep it; return why no other one may follow, empty where it may."""
+        means, began_s = self._means, self._means.clock.now()
+        try:
+            day = means.conduct(turn)
+        except (KeyboardInterrupt, StoppedError):
+            return INTERRUPTED
+        except WarrenError as error:
+            return self._troubled(turn, error)
+        if day.load.get("interrupted"):
+            return INTERRUPTED  # what was cut short is no repeat of the others
+        means.store.keep(turn, day)
+        self._in_a_row = 0
+        took_s = means.clock.now() - began_s
+        self._longest_s[turn.cell] = max(took_s, self._longest_s.get(turn.cell, 0.0))
+        reason = f": {day.reasons[0]}" if day.reasons else ""
+        means.say(f"  {day.verdict.value}{reason}")
+        return ""
+
+    def _troubled(self, turn: Turn, error: WarrenError) -> str:
+        refused = isinstance(error, BadInputError)
+        self._means.store.note(Trouble(turn=turn, where=error.where, what=error.what, refused=refused))
+        self._means.say(f"  not made: {error.where}: {error.what}")
+        if refused:
+            self.refused.add(turn.cell)
+            return ""
+        if isinstance(error, NotReadyError):
+            self._in_a_row += 1
+        if self._in_a_row < TROUBLES_IN_A_ROW:
+            return ""
+        return f"{self._in_a_row} runs in a row could not be made; the last: {error.where}: {error.what}"

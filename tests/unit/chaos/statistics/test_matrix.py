@@ -1,0 +1,110 @@
+"""Which game days a matrix has, in which order, and what each is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from chaos import fault as catalogue
+from chaos.statistics import matrix, page, templates
+from chaos.statistics.matrix import Wanted
+from chaos.statistics.templates import Timers
+from warren.errors import BadInputError
+
+TABLE = templates.read()
+TIMERS = Timers(poll_s=5.0, tick_s=60.0)
+SOME = Wanted(faults=("kill", "disk-alarm"), profiles=("work", "retry"))
+
+
+def cells(wanted: Wanted = SOME) -> tuple[matrix.Cell, ...]:
+    return matrix.cells(TABLE, wanted, TIMERS, missing=lambda fault: "")
+
+
+def test_cells_are_faults_by_profiles() -> None:
+    keys = [each.key for each in cells()]
+    assert keys == ["kill-work", "kill-retry", "disk-alarm-work", "disk-alarm-retry"]
+
+
+def test_repeats_are_the_templates_or_as_asked() -> None:
+    assert {each.fault: each.repeats for each in cells()} == {"kill": 10, "disk-alarm": 5}
+    assert {each.repeats for each in cells(Wanted(faults=("kill",), repeats=3))} == {3}
+    assert {each.repeats for each in cells(Wanted(quick=True, faults=("kill",)))} == {1}
+    with pytest.raises(BadInputError, match="--repeats"):
+        cells(Wanted(repeats=0))
+
+
+def test_without_words_it_is_every_fault_on_the_tables_profiles() -> None:
+    found = matrix.cells(TABLE, Wanted(), TIMERS)
+    assert {each.fault for each in found} >= set(catalogue.names())
+    assert {each.profile for each in found} == set(TABLE.full.profiles)
+
+
+def test_experiment_of_a_cell() -> None:
+    kill = cells()[0].document
+    assert kill["load"] == {"profile": "work", "rate": 200.0, "duration": 10 + 40 + 20}
+    (step,) = kill["method"]
+    assert step == {
+        "name": "strike",
+        "at": 10.0,
+        "fault": "kill",
+        "target": {"leader-of": "orders.work", "vhost": "/orders"},
+        "for": 40.0,
+    }
+    assert kill["expectations"]["confirm_gap_s"]["high"] == 3.0
+    assert kill["presumes"] == {"failure_detector_poll_ms": 5000, "net_ticktime_s": 60.0}
+    assert kill["alerts"][0]["name"] == "WarrenNodeDown"
+
+
+def test_quick_experiment_is_short_expects_no_alert_and_sets_the_profile() -> None:
+    found = {each.key: each.document for each in cells(Wanted(quick=True, faults=("kill",)))}
+    assert found["kill-work"]["load"]["duration"] < 25
+    assert "alerts" not in found["kill-work"]
+    assert "settings" not in found["kill-work"]["load"]
+    assert found["kill-retry"]["load"]["settings"]["hold_back_s"] == 8
+
+
+def test_what_is_held_is_in_the_interval_of_an_alarm() -> None:
+    alarm = cells()[2].document
+    hold_s = alarm["method"][0]["for"]
+    assert alarm["expectations"]["confirm_gap_s"]["low"] == pytest.approx(0.8 * hold_s)
+
+
+def test_cell_that_cannot_be_had_says_why_and_is_not_run() -> None:
+    found = matrix.cells(
+        TABLE, SOME, TIMERS, missing=lambda fault: "needs root on the host" if fault == "kill" else ""
+    )
+    assert [each.unavailable for each in found] == ["needs root on the host"] * 2 + [""] * 2
+    assert {each.cell for each in matrix.turns(found, 1)} == {"disk-alarm-work", "disk-alarm-retry"}
+    assert "needs root on the host" in page.plan_text(found, 1)
+    assert "10 runs, seed 1" in page.plan_text(found, 1)
+
+
+def test_fault_of_another_version_is_unavailable() -> None:
+    assert matrix.absent("kill") == ""
+    assert "no such fault" in matrix.absent("meteorite")
+
+
+def test_every_cell_comes_once_before_any_comes_twice() -> None:
+    found = matrix.turns(cells(), 1)
+    assert len(found) == 30
+    for repeat in range(10):
+        due = 4 if repeat < 5 else 2
+        this = found[:due]
+        found = found[due:]
+        assert {each.repeat for each in this} == {repeat}
+        assert len({each.cell for each in this}) == due
+
+
+def test_rounds_are_ordered_by_the_seed_and_not_all_alike() -> None:
+    assert matrix.turns(cells(), 1) == matrix.turns(cells(), 1)
+    assert matrix.turns(cells(), 1) != matrix.turns(cells(), 2)
+    rounds = [tuple(each.cell for each in matrix.turns(cells(), 1) if each.repeat == r) for r in range(5)]
+    assert len(set(rounds)) > 1
+
+
+def test_seeds_differ_and_do_not_hang_on_what_else_is_run() -> None:
+    found = matrix.turns(cells(), 1)
+    assert max(Counter(each.seed for each in found).values()) == 1
+    alone = matrix.turns(cells(Wanted(faults=("kill",), profiles=("work",))), 1)
+    assert set(alone) <= set(found)
