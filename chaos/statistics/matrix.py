@@ -133,7 +133,8 @@ class _Made:
             leader = {"leader-of": self.profile.queue, "vhost": self.profile.vhost}
             found["target"] = dict(template.target) or leader
         if template.args:
-            found["args"] = dict(template.args)
+            own = {"{queue}": self.profile.queue, "{user}": self.profile.user}
+            found["args"] = {key: own.get(str(value), value) for key, value in template.args.items()}
         return {**found, "for": self.timers.hold_s}
 
 

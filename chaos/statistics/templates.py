@@ -69,7 +69,8 @@ class Expected:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """One fault in the matrix: its settings, how long it is held, how often it is repeated. ``target`` is
-    empty for the leader of the profile's first queue."""
+    empty for the leader of the profile's first queue; ``look_first``: whether it can be had hangs on the
+    cluster."""
 
     fault: str
     hold_s: float
@@ -78,16 +79,18 @@ class Template:
     args: Mapping[str, Any] = field(default_factory=dict)
     target: Mapping[str, Any] = field(default_factory=dict)
     alert: str = ""
+    look_first: bool = False
     expected: tuple[Expected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A load profile in the matrix; ``queue`` is the first that its consumers take from."""
+    """A load profile in the matrix; ``queue`` is the first that its consumers take from, as ``user``."""
 
     name: str
     vhost: str
     queue: str
+    user: str
     rate_per_s: float
 
 
@@ -162,6 +165,7 @@ def _template(section: Section, sources: Mapping[str, str]) -> Template:
         args=section.table("args", {}),
         target=section.table("target", {}),
         alert=section.text("alert", ""),
+        look_first=section.flag("look_first", False),
         expected=section.sections("expect", lambda one: _expected(one, sources), required=True),
     )
 
@@ -200,6 +204,7 @@ def _profile(section: Section) -> Profile:
         name=section.text("name", pattern=_NAME),
         vhost=section.text("vhost"),
         queue=section.text("queue"),
+        user=section.text("user"),
         rate_per_s=section.number("rate_per_s", low=1, high=1_000_000),
     )
 

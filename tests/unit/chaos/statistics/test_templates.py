@@ -25,7 +25,8 @@ def test_every_fault_has_a_template() -> None:
 
 @pytest.mark.parametrize("name", [each for each in TABLE.templates if each in catalogue.names()])
 def test_settings_of_a_template_are_settings_of_its_fault(name: str) -> None:
-    args = {key: str(value) for key, value in TABLE.templates[name].args.items()}
+    own = {"{queue}": "orders.work", "{user}": "orders-worker"}
+    args = {key: own.get(str(value), str(value)) for key, value in TABLE.templates[name].args.items()}
     catalogue.arguments(name, catalogue.load(name), args)
     assert not (TABLE.templates[name].target and catalogue.load(name).is_wide)
 
@@ -61,7 +62,7 @@ def test_quick_matrix_is_the_one_of_every_change() -> None:
 def test_profiles_queue_is_the_first_that_its_consumers_take_from(profile: templates.Profile) -> None:
     found = scenario.load(profile.name, {})
     first = next(role for role in found.roles if isinstance(role, ConsumerRole))
-    assert (profile.vhost, profile.queue) == (found.vhost, first.queue)
+    assert (profile.vhost, profile.queue, profile.user) == (found.vhost, first.queue, first.user)
 
 
 @pytest.mark.parametrize("extent", [TABLE.full, TABLE.quick], ids=["full", "quick"])
@@ -90,7 +91,7 @@ def test_timers_add_up() -> None:
 
 GOOD = """
 schema: 1
-profiles: [{name: work, vhost: /orders, queue: orders.work, rate_per_s: 200}]
+profiles: [{name: work, vhost: /orders, queue: orders.work, user: orders-worker, rate_per_s: 200}]
 full: {profiles: [work], lead_s: 10, after_s: 20}
 quick: {faults: [kill], profiles: [work], lead_s: 4, after_s: 8}
 sources: {closed: "the connection closed"}
