@@ -13,6 +13,7 @@ import click
 from chaos import engine, export, gameday, gameday_page, page, record_file
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
+from chaos.statistics.cli import STATISTICS
 from chaos.watchdog import keep_watch
 from chaos.wiring import open_chaos
 from warren.errors import EXIT_INTERRUPTED, EXIT_OK
@@ -38,6 +39,10 @@ def chaos() -> None:
 
     Every act is journaled before it happens, proven after it, and undone when it fails.
     """
+
+
+for statistic in STATISTICS:
+    chaos.add_command(statistic)
 
 
 def _fault_command(name: str) -> click.Command:
@@ -149,6 +154,15 @@ def status(json_path: Path | None, topology: Path | None) -> None:
     help="Override any key of the file.",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where its files go.")
+@click.option("--repeat", "times", cls=NamedByFlag, type=click.IntRange(1, 1000), help="Play it so often.")
+@click.option(
+    "--budget",
+    "budget_s",
+    cls=NamedByFlag,
+    type=Duration(),
+    help="With --repeat: begin none that would go beyond this time.",
+)
+@click.option("--resume", is_flag=True, help="With --repeat: go on with the newest repeats of it.")
 @json_option
 @topology_option
 def run(experiment: str, **given: Any) -> int:
@@ -234,6 +248,11 @@ def _context(topology: Path | None) -> ChaosContext:
     """The context that a caller passed as click's object, or that of the cluster at hand."""
     given = click.get_current_context().find_object(ChaosContext)
     return given or open_chaos(topology)
+
+
+def _refuse_with_repeat(*, out: Path | None, dry_run: bool) -> None:
+    if out is not None or dry_run:
+        raise click.UsageError("--out and --dry-run are for one game day, not for --repeat")
 
 
 def _settings(settings: tuple[str, ...]) -> dict[str, str]:

@@ -45,13 +45,17 @@ def write(day: GameDay, path: Path) -> None:
 
 def read(path: Path) -> GameDay:
     """What `write` wrote; keys that are not known are passed over. Raises BadInputError for anything else."""
-    raw = read_object(path)
+    return from_dict(read_object(path), where=str(path))
+
+
+def from_dict(raw: Mapping[str, Any], *, where: str) -> GameDay:
+    """What `to_dict` made, read back; raises BadInputError, naming ``where``, for anything else."""
     if raw.get("schema") != SCHEMA:
-        raise BadInputError(f"{path}: schema", f"is {raw.get('schema')!r}, this version reads {SCHEMA}")
+        raise BadInputError(f"{where}: schema", f"is {raw.get('schema')!r}, this version reads {SCHEMA}")
     try:
         return _day(raw)
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInputError(str(path), f"is no record of a game day: {error}") from error
+        raise BadInputError(where, f"is no record of a game day: {error}") from error
 
 
 def _day(raw: Mapping[str, Any]) -> GameDay:

@@ -1,13 +1,11 @@
-"""A game day as JSON and back, and the figures that statistics are drawn from."""
+"""The figures of a game day that statistics are drawn from."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from chaos.record import SCHEMA, AlertSeen, Check, Event, Expectation, GameDay, Verdict
-from warren.errors import BadInputError
+from chaos.record import Expectation, GameDay
 
 #: The figures of a game day, as experiments name them: those with ``_s`` in seconds. For all, less is better.
 FIGURES: Mapping[str, str] = {
@@ -25,41 +23,6 @@ _OF_LOAD = {
     "drain_s": "drain_s",
     "failed_publishes": "failed_publishes",
 }
-_T = TypeVar("_T")
-
-
-def day_dict(day: GameDay) -> dict[str, Any]:
-    """``day`` as JSON-ready values; how each expectation held is said beside it."""
-    plain = dataclasses.asdict(day)
-    for each, said in zip(plain["expectations"], day.expectations, strict=True):
-        each["held"] = said.held.value
-    return {**plain, "verdict": day.verdict.value}
-
-
-def day_from(raw: Mapping[str, Any], *, where: str) -> GameDay:
-    """What `day_dict` made, read back; unknown keys are ignored.
-
-    Raises BadInputError, naming ``where``, for another schema or a record that is none.
-    """
-    if raw.get("schema") != SCHEMA:
-        raise BadInputError(where, f"is of schema {raw.get('schema')!r}, this version reads {SCHEMA}")
-    try:
-        lists = {
-            "expectations": tuple(_pick(Expectation, each) for each in raw.get("expectations", ())),
-            "checks": tuple(_pick(Check, each) for each in raw.get("checks", ())),
-            "alerts": tuple(_pick(AlertSeen, each) for each in raw.get("alerts", ())),
-            "events": tuple(_pick(Event, each) for each in raw.get("events", ())),
-            "faults": tuple(raw.get("faults", ())),
-            "reasons": tuple(raw.get("reasons", ())),
-        }
-        return _pick(GameDay, {**raw, **lists, "verdict": Verdict(raw["verdict"])})
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInputError(where, f"is no record of a game day: {error}") from error
-
-
-def _pick(kind: type[_T], raw: Mapping[str, Any]) -> _T:
-    known = {each.name for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{key: value for key, value in raw.items() if key in known})
 
 
 def struck(day: GameDay) -> bool:

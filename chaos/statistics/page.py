@@ -205,8 +205,8 @@ def _markdown_row(row: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") or " " for cell in row) + " |"
 
 
-def plan_text(cells: Sequence[Cell], seed: int) -> str:
-    """What a matrix would run: each cell, how often, with which fault for how long, and its seeds' count."""
+def plan_text(cells: Sequence[Cell]) -> str:
+    """What a matrix would run: each cell, how often, how long its load lasts, what is expected."""
     rows: list[tuple[str, ...]] = [("cell", "runs", "load", "what is expected")]
     for cell in cells:
         if cell.unavailable:
@@ -219,4 +219,4 @@ def plan_text(cells: Sequence[Cell], seed: int) -> str:
         ]
         rows.append((cell.key, str(cell.repeats), f"{load['duration']:g} s", ", ".join(expected)))
     total = sum(cell.repeats for cell in cells if not cell.unavailable)
-    return "\n".join([*_table(rows), "", f"{total} runs, seed {seed}"])
+    return "\n".join([*_table(rows), "", f"{total} runs"])

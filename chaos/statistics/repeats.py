@@ -8,7 +8,7 @@ from typing import Any
 
 from chaos.statistics.matrix import Cell
 from chaos.statistics.outcome import Outcome, outcome
-from chaos.statistics.store import Turn, refuse_another_plan
+from chaos.statistics.store import Turn
 from chaos.statistics.turns import Means, derived_seed, run
 from warren.errors import BadInputError
 
@@ -49,18 +49,7 @@ def repeat(what: Repeated, means: Means, *, repeats: int, seed: int) -> Outcome:
     """
     due = turns(what.name, repeats, seed)
     with means.store.alone():
-        begin(means, what.plan(seed))
+        means.store.begin_or_resume(what.plan(seed), means.say)
         stopped = run(due, means)
     cell = Cell(fault="", profile=what.profile, repeats=repeats, document=what.document, name=what.name)
     return outcome([cell], means.store.read(), seed=seed, what=what.name, stopped=stopped)
-
-
-def begin(means: Means, plan: Mapping[str, Any]) -> None:
-    """Begin the store with ``plan``, or go on with it; raises BadInputError where it is of another plan."""
-    if not means.store.path.exists():
-        means.store.begin(plan)
-        return
-    found = means.store.read()
-    refuse_another_plan(means.store.path, found.plan, plan)
-    for line in found.damage:
-        means.say(line)

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chaos import record_file
 from chaos.record import GameDay
-from chaos.statistics.days import day_dict, day_from
+from warren.console import Say
 from warren.errors import BadInputError, NotReadyError
 
 SCHEMA = 1
+_ANEW = "begin anew without --resume"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +69,24 @@ class Store:
             raise NotReadyError(str(self.path), "is there already", "resume it, or give another name")
         self._append({"kind": "plan", "schema": SCHEMA, **plan})
 
+    def begin_or_resume(self, plan: Mapping[str, Any], say: Say) -> None:
+        """Begin the file with ``plan``, or go on with what is there, telling what of it cannot be read.
+
+        Raises BadInputError where that was begun by another plan.
+        """
+        if not self.path.exists():
+            self.begin(plan)
+            return
+        found = self.read()
+        refuse_another_plan(self.path, found.plan, plan)
+        for line in found.damage:
+            say(line)
+        if set(plan.get("experiments", {})) - set(found.plan.get("experiments", {})):
+            self._append({"kind": "plan", "schema": SCHEMA, **plan})
+
     def keep(self, turn: Turn, day: GameDay) -> None:
         """Add a record. Returns when it is on disk; raises NotReadyError where it cannot be written."""
-        self._append({"kind": "day", **_turn_dict(turn), "day": day_dict(day)})
+        self._append({"kind": "day", **_turn_dict(turn), "day": record_file.to_dict(day)})
 
     def note(self, trouble: Trouble) -> None:
         """Add what kept a run from being made, as `keep` does."""
@@ -82,16 +99,19 @@ class Store:
         Raises BadInputError where there is no such file, or its first line is no plan of this schema.
         """
         lines = self._lines()
-        plan = _plan(self.path, lines[0] if lines else b"")
+        plan = dict(_plan(self.path, lines[0] if lines else b""))
         days: dict[Turn, GameDay] = {}
         troubles, damage = [], []
         for number, text in enumerate(lines[1:], start=2):
             where = f"{self.path}:{number}"
             try:
                 line = json.loads(text)
+                if line["kind"] == "plan":
+                    plan["experiments"] = {**plan.get("experiments", {}), **line["experiments"]}
+                    continue
                 turn = Turn(cell=line["cell"], repeat=int(line["repeat"]), seed=int(line["seed"]))
                 if line["kind"] == "day":
-                    days[turn] = day_from(line["day"], where=where)
+                    days[turn] = record_file.from_dict(line["day"], where=where)
                 else:
                     troubles.append(_trouble(turn, line))
             except (ValueError, KeyError, TypeError, AttributeError, BadInputError) as error:
@@ -103,7 +123,9 @@ class Store:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let one command at a time add to the file; raises NotReadyError while another one does."""
+        """Let one command at a time add to the file, whose folder is made; raises NotReadyError while another
+        one does."""
+        make_folder(self.path.parent)
         with self._opened(
             os.O_RDWR | os.O_CREAT, self.path.with_name(f"{self.path.name}.lock")
         ) as descriptor:
@@ -120,7 +142,7 @@ class Store:
             raise BadInputError(str(self.path), f"cannot be read: {error.strerror}") from error
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        text = json.dumps(line, allow_nan=False).encode() + b"\n"
+        text = json.dumps(line, allow_nan=False, default=str).encode() + b"\n"
         is_new = not self.path.exists()
         try:
             with self._opened(os.O_RDWR | os.O_CREAT | os.O_APPEND, self.path) as descriptor:
@@ -153,6 +175,14 @@ def _write(descriptor: int, text: bytes) -> None:
     os.fsync(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` where it is not there; raises NotReadyError where it cannot be made."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotReadyError(str(folder), f"cannot be made: {error.strerror}") from error
+
+
 def _plan(path: Path, text: bytes) -> Mapping[str, Any]:
     try:
         plan: Mapping[str, Any] = json.loads(text)
@@ -160,10 +190,8 @@ def _plan(path: Path, text: bytes) -> Mapping[str, Any]:
             return plan
         what = f"does not begin with a plan of schema {SCHEMA}"
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInputError(
-            str(path), f"holds no records of game days: {error}", "begin anew without --resume"
-        ) from error
-    raise BadInputError(str(path), what, "begin anew without --resume")
+        raise BadInputError(str(path), f"holds no records of game days: {error}", _ANEW) from error
+    raise BadInputError(str(path), what, _ANEW)
 
 
 def _turn_dict(turn: Turn) -> dict[str, Any]:
@@ -176,19 +204,22 @@ def _trouble(turn: Turn, line: Mapping[str, Any]) -> Trouble:
 
 def refuse_another_plan(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise BadInputError where the file was begun by another plan: its figures must not stand in one table
-    with those of this one. How many repeats and how much time are no matter."""
+    with those of this one. How many repeats, and which other experiments there are, is no matter."""
+    for cell in sorted(set(now.get("experiments", {})) & set(then.get("experiments", {}))):
+        if _plain(then["experiments"][cell]) != _plain(now["experiments"][cell]):
+            raise BadInputError(str(path), f"has another experiment called {cell}", _ANEW)
     for key in sorted(set(now) | set(then)):
-        if key in ("kind", "schema", "repeats", "started_at"):
+        if key in ("kind", "schema", "repeats", "experiments"):
             continue
         if _plain(then.get(key)) != _plain(now.get(key)):
             what = f"was made with {key} {_short(then.get(key))}, not {_short(now.get(key))}"
-            raise BadInputError(str(path), what, "begin anew without --resume")
+            raise BadInputError(str(path), what, _ANEW)
 
 
 def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value))
+    return json.loads(json.dumps(value, default=str))
 
 
 def _short(value: Any, width: int = 80) -> str:
-    text = json.dumps(value)
+    text = json.dumps(value, default=str)
     return text if len(text) <= width else f"{text[: width - 1]}…"

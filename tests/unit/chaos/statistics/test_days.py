@@ -1,4 +1,4 @@
-"""A game day as JSON and back, and its figures."""
+"""A game day's record as JSON and back, and its figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from chaos import record_file
 from chaos.record import AlertSeen, Check, Event, GameDay, Verdict
 from chaos.statistics import days
 from warren.errors import BadInputError
@@ -23,24 +24,24 @@ def test_day_comes_back_from_json_as_it_was(make_day: MakeDay) -> None:
         verdict=Verdict.HANG,
         reasons=("the load did not end",),
     )
-    plain = days.day_dict(day)
+    plain = record_file.to_dict(day)
     assert plain["expectations"][0]["held"] == "within"
-    assert days.day_from(json.loads(json.dumps({**plain, "later": 1})), where="x") == day
+    assert record_file.from_dict(json.loads(json.dumps({**plain, "later": 1})), where="x") == day
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schema": 2}, "is of schema 2"),
+        ({"schema": 2}, "is 2, this version reads 1"),
         ({"verdict": "fine"}, "'fine' is not a valid"),
         ({"seed": None, "run_id": ...}, "run_id"),
     ],
 )
 def test_what_is_no_record_is_refused(make_day: MakeDay, change: dict[str, object], said: str) -> None:
-    plain = {**days.day_dict(make_day()), **change}
+    plain = {**record_file.to_dict(make_day()), **change}
     plain = {key: value for key, value in plain.items() if value is not ...}
     with pytest.raises(BadInputError, match="somewhere") as refused:
-        days.day_from(plain, where="somewhere")
+        record_file.from_dict(plain, where="somewhere")
     assert said in refused.value.what
 
 

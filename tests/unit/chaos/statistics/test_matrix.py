@@ -76,8 +76,8 @@ def test_cell_that_cannot_be_had_says_why_and_is_not_run() -> None:
     )
     assert [each.unavailable for each in found] == ["needs root on the host"] * 2 + [""] * 2
     assert {each.cell for each in matrix.turns(found, 1)} == {"disk-alarm-work", "disk-alarm-retry"}
-    assert "needs root on the host" in page.plan_text(found, 1)
-    assert "10 runs, seed 1" in page.plan_text(found, 1)
+    assert "needs root on the host" in page.plan_text(found)
+    assert "10 runs" in page.plan_text(found)
 
 
 def test_fault_of_another_version_is_unavailable() -> None:

@@ -167,3 +167,13 @@ def test_another_plan_is_refused_by_the_name_of_what_differs(tmp_path: Path) -> 
         refuse_another_plan(tmp_path, then, {"seed": 1, "facts": {"poll": 1}})
     with pytest.raises(BadInputError, match="was made with seed 1, not 2"):
         refuse_another_plan(tmp_path, then, {"seed": 2, "facts": {"poll": 5}})
+
+
+def test_experiment_that_is_new_when_resumed_is_added_and_a_changed_one_refused(tmp_path: Path) -> None:
+    """A fault that could not be had at first may be had later."""
+    store = Store(tmp_path / "records.jsonl")
+    store.begin_or_resume({"seed": 1, "experiments": {"kill-work": {"for": 40}}}, lambda line: None)
+    store.begin_or_resume({"seed": 1, "experiments": {"slow-work": {"for": 30}}}, lambda line: None)
+    assert store.read().plan["experiments"] == {"kill-work": {"for": 40}, "slow-work": {"for": 30}}
+    with pytest.raises(BadInputError, match="another experiment called slow-work"):
+        store.begin_or_resume({"seed": 1, "experiments": {"slow-work": {"for": 31}}}, lambda line: None)

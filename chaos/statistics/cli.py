@@ -1,0 +1,171 @@
+"""`warren chaos matrix|compare`, and a game day's repeats: parse, call one engine function, print."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from chaos import gameday
+from chaos.record_file import FOLDER
+from chaos.statistics import compare, compared, matrix, page, repeats, running, templates, wiring
+from chaos.statistics.store import Store
+from chaos.statistics.turns import Means
+from warren.context import Context
+from warren.errors import EXIT_OK
+from warren.operate import options
+from warren.operate.cli import Duration, NamedByFlag, json_option, topology_option
+from warren.wait import Clock
+
+
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names with commas between them."""
+
+    name = "names"
+
+    def convert(
+        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(each.strip() for each in value.split(","))
+        if not all(names):
+            self.fail(f"{value!r} has an empty name", param, ctx)
+        return names
+
+
+@click.command("matrix")
+@click.option("--faults", type=Names(), help="Some of `warren chaos list`, with commas between; else all.")
+@click.option("--profiles", type=Names(), help="Load profiles, with commas between; by default work,retry.")
+@click.option("--repeats", type=click.IntRange(1, 1000), help="Runs of each cell; else as its template says.")
+@click.option(
+    "--budget",
+    "budget_s",
+    cls=NamedByFlag,
+    type=Duration(),
+    help="Begin no run that would go beyond this time: 30m, 8h.",
+)
+@click.option("--seed", type=int, help="From which each run's own follows; 1, or that which is resumed.")
+@click.option("--quick", is_flag=True, help="Five faults, each cell once and short: for every change.")
+@click.option("--resume", is_flag=True, help="Go on with the newest matrix of this cluster.")
+@click.option("--plan", "planning", cls=NamedByFlag, is_flag=True, help="Say what would be run, and end.")
+@json_option
+@topology_option
+def run_matrix(
+    *,
+    faults: tuple[str, ...] | None,
+    profiles: tuple[str, ...] | None,
+    repeats: int | None,
+    budget_s: float | None,
+    seed: int | None,
+    quick: bool,
+    resume: bool,
+    planning: bool,
+    json_path: Path | None,
+    topology: Path | None,
+) -> int:
+    """Run faults by profiles by repeats, and draw the grid. Takes minutes to hours; ^C keeps what is made.
+
+    Exit code: that of the gravest verdict; 4 also where a cell has no run; 130 interrupted.
+    """
+    options.check_writable(json_path)
+    context = options.context(topology)
+    wanted = matrix.Wanted(faults=faults, profiles=profiles, repeats=repeats, quick=quick)
+    table = templates.read()
+    cells = matrix.cells(
+        table,
+        wanted,
+        templates.timers(context.topology),
+        missing=matrix.absent if planning else wiring.missing(context, table.templates),
+    )
+    if planning:
+        click.echo(page.plan_text(cells))
+        return EXIT_OK
+    folder, begun_seed = _folder(context, running.PREFIX, resume=resume)
+    order = running.Order(
+        cells=cells,
+        seed=seed or begun_seed or 1,
+        folder=folder,
+        facts=wiring.facts(context.topology),
+        budget_s=budget_s,
+    )
+    found = running.run_matrix(order, wiring.play_on(context), clock=Clock(), say=options.say)
+    written = running.write_outcome(found, folder)
+    options.write_json(json_path, found.to_dict())
+    click.echo(page.matrix_text(found))
+    for path in written:
+        click.echo(f"{path.suffix[1:]:<10} {path}")
+    return found.exit_code
+
+
+@click.command("compare")
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the table here, for a page.",
+)
+@json_option
+@topology_option
+def compare_records(
+    a: str, b: str, markdown: Path | None, json_path: Path | None, topology: Path | None
+) -> None:
+    """Compare the records B with A: two versions, or two settings.
+
+    Each is a file of records, the folder of a matrix or of repeats, its name, or several with commas between.
+    """
+    options.check_writable(json_path)
+    options.check_writable(markdown)
+    known = options.context(topology).state.root / FOLDER
+    sides = []
+    for given in (a, b):
+        files = running.record_files(given, known)
+        sides.append(compare.side(given, [(str(path), Store(path).read()) for path in files]))
+    found = compare.compare(*sides)
+    options.write_json(json_path, found.to_dict())
+    if markdown:
+        markdown.write_text(compared.markdown(found), encoding="utf-8")
+    click.echo(compared.text(found))
+
+
+def repeat(
+    context: Context,
+    name: str,
+    *,
+    times: int,
+    seed: int | None,
+    settings: dict[str, str],
+    budget_s: float | None,
+    resume: bool,
+    json_path: Path | None,
+) -> int:
+    """Play the game day called ``name`` again and again; what `warren chaos run --repeat` does."""
+    experiment, what = wiring.repeated(context.topology, name, settings)
+    folder, begun_seed = _folder(context, f"repeats-{what.name}-", resume=resume)
+    means = Means(
+        conduct=lambda turn: wiring.play(context, experiment, turn.seed),
+        store=Store(folder / running.RECORDS),
+        clock=Clock(),
+        say=options.say,
+        budget_s=budget_s,
+    )
+    chosen = next(each for each in (seed, begun_seed, gameday.fresh_seed()) if each is not None)
+    found = repeats.repeat(what, means, repeats=times, seed=chosen)
+    options.write_json(json_path, found.to_dict())
+    click.echo(page.repeats_text(found))
+    click.echo(f"records    {means.store.path}")
+    return found.exit_code
+
+
+def _folder(context: Context, prefix: str, *, resume: bool) -> tuple[Path, int | None]:
+    """Where the records go, and the seed that was begun with there, None where nothing was."""
+    below = context.state.root / FOLDER
+    if not resume:
+        return running.new_folder(below, datetime.now(UTC), prefix), None
+    folder = running.newest_folder(below, prefix)
+    return folder, int(Store(folder / running.RECORDS).read().plan["seed"])
+
+
+STATISTICS = (run_matrix, compare_records)

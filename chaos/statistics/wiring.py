@@ -1,0 +1,85 @@
+"""Plays experiments on the cluster at hand, and says what of it decides their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from chaos import experiment_reader, gameday
+from chaos import fault as catalogue
+from chaos.experiment import Experiment
+from chaos.record import GameDay
+from chaos.statistics import matrix
+from chaos.statistics.repeats import Repeated
+from chaos.statistics.running import Play
+from chaos.statistics.templates import Template
+from chaos.wiring import chaos_context
+from warren.context import Context
+from warren.errors import StoppedError, WarrenError
+from warren.overriding import override
+from warren.reader import parse_file
+from warren.topology import Topology
+
+
+def facts(topology: Topology) -> dict[str, Any]:
+    """What of the cluster decides a game day's figures: records of another must not stand in one table."""
+    broker = topology.broker
+    return {
+        "broker_version": broker.version,
+        "nodes": len(topology.nodes),
+        "memory_limit_mib": broker.memory_limit_mib,
+        "failure_detector_poll_ms": broker.failure_detector_poll_ms,
+        "net_ticktime_s": broker.net_ticktime_s,
+        "consumer_timeout_ms": broker.consumer_timeout_ms,
+    }
+
+
+def play_on(context: Context) -> Play:
+    """Plays the experiment of a file on the cluster of ``context``, as `play` does."""
+
+    def play_file(path: Path, seed: int) -> GameDay:
+        return play(context, gameday.read(context.topology, str(path)), seed)
+
+    return play_file
+
+
+def play(context: Context, experiment: Experiment, seed: int) -> GameDay:
+    """Play one game day. Raises StoppedError where the user stopped it: all is healed then, and its record is
+    in its own folder."""
+    played = gameday.play(context, experiment, seed=seed, out=None)
+    if played.interrupted:
+        raise StoppedError(played.day.run_id, "was interrupted; its record is kept")
+    return played.day
+
+
+def repeated(topology: Topology, name: str, settings: Mapping[str, str]) -> tuple[Experiment, Repeated]:
+    """The experiment called ``name`` with ``settings``, and what of it must be the same in every repeat."""
+    experiment = gameday.read(topology, name, settings)
+    path = Path(name) if name.endswith((".yml", ".yaml")) else experiment_reader.FOLDER / f"{name}.yml"
+    _, top = parse_file(path)
+    for key, value in settings.items():
+        override(top.data, key, value)
+    what = Repeated(
+        name=experiment.name, profile=experiment.load.profile, document=top.data, facts=facts(topology)
+    )
+    return experiment, what
+
+
+def missing(context: Context, templates: Mapping[str, Template]) -> Callable[[str], str]:
+    """Says why a fault cannot be had on the cluster of ``context``, else nothing. Those that hang on how it
+    was brought up are asked: looking is what a fault does before its act."""
+
+    def why(name: str) -> str:
+        if gone := matrix.absent(name):
+            return gone
+        if not templates[name].look_first:
+            return ""
+        chaos = chaos_context(context)
+        try:
+            catalogue.load(name).before(chaos.site, chaos.nodes[0])
+        except WarrenError as error:
+            return f"{error.where}: {error.what}" + (f" ({error.remedy})" if error.remedy else "")
+        return ""
+
+    return why
