@@ -4,6 +4,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 WARREN := .venv/bin/warren
 RUN := .venv/bin/python -m
+TIME ?= 8h
 # Tools find each other (ansible-lint calls ansible) in .venv.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -15,7 +16,7 @@ $(error which node? make chaos-kill NODE=rmq2)
 endif
 
 .PHONY: help setup setup-dev cluster-up cluster-down cluster-status cluster-destroy load demo dashboards chaos-kill \
-	chaos-heal test test-unit test-cluster test-full check check-grafana bench docs lock clean
+	chaos-heal chaos-soak test test-unit test-cluster test-full check check-grafana bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ chaos-kill: setup ## kill a node: make chaos-kill NODE=rmq2
 
 chaos-heal: setup ## undo every fault
 	$(WARREN) chaos heal
+
+chaos-soak: cluster-up ## every fault by every profile, again and again, for TIME (8h); goes on where it ended
+	$(WARREN) chaos matrix --resume --budget $(TIME)
 
 test: test-unit test-cluster ## unit tests, then the tests on a real cluster
 

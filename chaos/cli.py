@@ -162,7 +162,7 @@ def status(json_path: Path | None, topology: Path | None) -> None:
     type=Duration(),
     help="With --repeat: begin none that would go beyond this time.",
 )
-@click.option("--resume", is_flag=True, help="With --repeat: go on with the newest repeats of it.")
+@click.option("--resume", is_flag=True, help="With --repeat: go on with its newest repeats.")
 @json_option
 @topology_option
 def run(experiment: str, **given: Any) -> int:
@@ -248,11 +248,6 @@ def _context(topology: Path | None) -> ChaosContext:
     """The context that a caller passed as click's object, or that of the cluster at hand."""
     given = click.get_current_context().find_object(ChaosContext)
     return given or open_chaos(topology)
-
-
-def _refuse_with_repeat(*, out: Path | None, dry_run: bool) -> None:
-    if out is not None or dry_run:
-        raise click.UsageError("--out and --dry-run are for one game day, not for --repeat")
 
 
 def _settings(settings: tuple[str, ...]) -> dict[str, str]:

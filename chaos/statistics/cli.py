@@ -48,7 +48,7 @@ class Names(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--seed", type=int, help="From which each run's own follows; 1, or that which is resumed.")
 @click.option("--quick", is_flag=True, help="Five faults, each cell once and short: for every change.")
-@click.option("--resume", is_flag=True, help="Go on with the newest matrix of this cluster.")
+@click.option("--resume", is_flag=True, help="Go on with the newest matrix of this cluster, or begin one.")
 @click.option("--plan", "planning", cls=NamedByFlag, is_flag=True, help="Say what would be run, and end.")
 @json_option
 @topology_option
@@ -82,7 +82,8 @@ def run_matrix(
     if planning:
         click.echo(page.plan_text(cells))
         return EXIT_OK
-    folder, begun_seed = _folder(context, running.PREFIX, resume=resume)
+    prefix = running.QUICK_PREFIX if quick else running.PREFIX
+    folder, begun_seed = _folder(context, prefix, resume=resume)
     order = running.Order(
         cells=cells,
         seed=seed or begun_seed or 1,
@@ -162,9 +163,9 @@ def repeat(
 def _folder(context: Context, prefix: str, *, resume: bool) -> tuple[Path, int | None]:
     """Where the records go, and the seed that was begun with there, None where nothing was."""
     below = context.state.root / FOLDER
-    if not resume:
+    folder = running.newest_folder(below, prefix) if resume else None
+    if folder is None:
         return running.new_folder(below, datetime.now(UTC), prefix), None
-    folder = running.newest_folder(below, prefix)
     return folder, int(Store(folder / running.RECORDS).read().plan["seed"])
 
 

@@ -23,8 +23,8 @@ from warren.errors import BadInputError, NotReadyError
 from warren.state import write_atomically
 from warren.wait import Clock
 
-#: What the folder of a matrix begins with, and the file of records in it.
-PREFIX, RECORDS = "matrix-", "records.jsonl"
+#: What the folder of a matrix begins with, that of a quick one, and the file of records in it.
+PREFIX, QUICK_PREFIX, RECORDS = "matrix-", "quick-matrix-", "records.jsonl"
 
 #: Plays the game day of a file with a seed. Raises as `chaos.statistics.turns.Conduct` does.
 Play = Callable[[Path, int], GameDay]
@@ -86,12 +86,10 @@ def new_folder(below: Path, now: datetime, prefix: str = PREFIX) -> Path:
     return below / f"{prefix}{now:%Y%m%d-%H%M%S}"
 
 
-def newest_folder(below: Path, prefix: str = PREFIX) -> Path:
-    """The folder of what was begun last; raises BadInputError where there is none."""
+def newest_folder(below: Path, prefix: str = PREFIX) -> Path | None:
+    """The folder of what was begun last; None where there is none."""
     found = sorted(path.parent for path in below.glob(f"{prefix}*/{RECORDS}"))
-    if not found:
-        raise BadInputError("--resume", f"there is no {prefix}… in {below}", "begin without --resume")
-    return found[-1]
+    return found[-1] if found else None
 
 
 def write_outcome(found: Outcome, folder: Path) -> tuple[Path, ...]:

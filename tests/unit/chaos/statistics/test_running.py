@@ -181,14 +181,17 @@ def test_outcome_is_written_as_json_markdown_and_a_page(cluster: Cluster, tmp_pa
 
 
 def test_newest_matrix_is_found(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="--resume"):
-        running.newest_folder(tmp_path)
+    assert running.newest_folder(tmp_path) is None
     for hour in (9, 11, 10):
         folder = running.new_folder(tmp_path, datetime(2026, 1, 2, hour, tzinfo=UTC))
         folder.mkdir()
         (folder / running.RECORDS).touch()
     running.new_folder(tmp_path, datetime(2026, 1, 3, tzinfo=UTC)).mkdir()  # begun, and not one line written
-    assert running.newest_folder(tmp_path).name == "matrix-20260102-110000"
+    quick = running.new_folder(tmp_path, datetime(2026, 1, 4, tzinfo=UTC), running.QUICK_PREFIX)
+    quick.mkdir()
+    (quick / running.RECORDS).touch()
+    assert running.newest_folder(tmp_path) == tmp_path / "matrix-20260102-110000"
+    assert running.newest_folder(tmp_path, running.QUICK_PREFIX) == quick
 
 
 # -- repeats ------------------------------------------------------------------------------------------------

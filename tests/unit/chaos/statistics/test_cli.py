@@ -1,0 +1,92 @@
+"""The commands as they are typed, where no cluster is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chaos.record import GameDay
+from chaos.record_file import FOLDER
+from chaos.statistics import running
+from chaos.statistics.store import Store, Turn
+from warren import checkout
+from warren.cli import root
+from warren.errors import BadInputError
+
+MakeDay = Callable[..., GameDay]
+TOPOLOGY = ["--topology", str(checkout.ROOT / "deploy" / "topology.yml")]
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WARREN_STATE", str(tmp_path / "state"))
+    return tmp_path / "state" / "warren" / FOLDER
+
+
+def warren(*words: str) -> Result:
+    return CliRunner().invoke(root, ["chaos", *words, *TOPOLOGY])
+
+
+def test_plan_of_a_matrix_says_every_cell(state: Path) -> None:
+    done = warren("matrix", "--plan", "--faults", "kill, pause", "--profiles", "work", "--repeats", "2")
+    assert done.exit_code == 0, done.output
+    assert "kill-work" in done.output
+    assert "confirm gap 4 to 21 s" in done.output
+    assert "4 runs" in done.output
+    assert not list(state.glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--faults", "kil"], "the matrix knows no 'kil'"),
+        (["--profiles", "wrk"], "the matrix knows no 'wrk'"),
+    ],
+)
+def test_unknown_names_are_refused_before_anything(state: Path, words: list[str], said: str) -> None:
+    done = warren("matrix", *words)
+    assert isinstance(done.exception, BadInputError)
+    assert said in str(done.exception)
+    assert not list(state.glob("*"))
+
+
+@pytest.mark.parametrize("words", [["--faults", "kill,,pause"], ["--repeats", "0"], ["--budget", "soon"]])
+def test_words_that_mean_nothing_are_refused(state: Path, words: list[str]) -> None:
+    assert warren("matrix", *words).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--budget", "5m"],
+        ["--resume"],
+        ["--repeat", "3", "--dry-run"],
+        ["--repeat", "3", "--out", "somewhere"],
+        ["--repeat", "0"],
+    ],
+)
+def test_options_of_repeats_and_of_one_game_day_do_not_mix(state: Path, words: list[str]) -> None:
+    done = warren("run", "leader-killed", *words)
+    assert done.exit_code == 2, done.output
+
+
+def test_two_matrices_are_compared_by_their_names(state: Path, make_day: MakeDay, tmp_path: Path) -> None:
+    for name, poll_ms, gap_s in (("matrix-1", 5000, 7.0), ("matrix-2", 1000, 2.0)):
+        store = Store(state / name / running.RECORDS)
+        with store.alone():
+            store.begin({"facts": {"poll_ms": poll_ms}, "experiments": {"pause-work": {"for": 40}}})
+            for number in range(4):
+                day = make_day(f"{name}-{number}", confirm=gap_s + number / 10)
+                store.keep(Turn(cell="pause-work", repeat=number, seed=number), day)
+    out, page = tmp_path / "out.json", tmp_path / "out.md"
+    done = warren("compare", "matrix-1", "matrix-2", "--json", str(out), "--markdown", str(page))
+    assert done.exit_code == 0, done.output
+    assert "they differ in poll_ms: 5000 / 1000" in done.output
+    assert json.loads(out.read_text(encoding="utf-8"))["cells"][0]["rows"][0]["meaning"] == "better"
+    assert "### pause-work" in page.read_text(encoding="utf-8")
+    assert isinstance(warren("compare", "matrix-1", "matrix-1").exception, BadInputError)
+    assert isinstance(warren("compare", "matrix-1", "matrix-3").exception, BadInputError)
