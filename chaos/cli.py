@@ -13,7 +13,7 @@ import click
 from chaos import engine, export, gameday, gameday_page, page, record_file
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
-from chaos.statistics.cli import STATISTICS
+from chaos.statistics.cli import STATISTICS, repeat
 from chaos.watchdog import keep_watch
 from chaos.wiring import open_chaos
 from warren.errors import EXIT_INTERRUPTED, EXIT_OK
@@ -170,8 +170,18 @@ def run(experiment: str, **given: Any) -> int:
 
     Exit code: 0 passed, 1 failed or hung, 3 the cluster was not ready, 4 inconclusive, 130 interrupted.
     """
+    again = {key: given.pop(key) for key in ("times", "budget_s", "resume")}
+    if again["times"] is None and (again["budget_s"] is not None or again["resume"]):
+        raise click.UsageError("--budget and --resume go with --repeat")
+    if again["times"] is not None and (given["out"] or given["dry_run"]):
+        raise click.UsageError("--out and --dry-run are for one game day, not for --repeat")
     options.check_writable(given["json_path"])
     context = options.context(given["topology"])
+    if again["times"] is not None:
+        settings = _settings(given["settings"])
+        return repeat(
+            context, experiment, **again, settings=settings, seed=given["seed"], json_path=given["json_path"]
+        )
     found = gameday.read(context.topology, experiment, _settings(given["settings"]))
     if given["dry_run"]:
         seed = gameday.fresh_seed() if given["seed"] is None else given["seed"]

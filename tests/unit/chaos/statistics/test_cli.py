@@ -71,6 +71,7 @@ def test_words_that_mean_nothing_are_refused(state: Path, words: list[str]) -> N
 )
 def test_options_of_repeats_and_of_one_game_day_do_not_mix(state: Path, words: list[str]) -> None:
     done = warren("run", "leader-killed", *words)
+    assert isinstance(done.exception, SystemExit)
     assert done.exit_code == 2, done.output
 
 
@@ -90,3 +91,21 @@ def test_two_matrices_are_compared_by_their_names(state: Path, make_day: MakeDay
     assert "### pause-work" in page.read_text(encoding="utf-8")
     assert isinstance(warren("compare", "matrix-1", "matrix-1").exception, BadInputError)
     assert isinstance(warren("compare", "matrix-1", "matrix-3").exception, BadInputError)
+
+
+def test_repeats_are_handed_on_as_they_were_typed(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, object]] = []
+
+    def stand_in(context: object, name: str, **options: object) -> int:
+        given.append({"name": name, **options})
+        return 4
+
+    monkeypatch.setattr("chaos.cli.repeat", stand_in)
+    words = ["--repeat", "3", "--budget", "10m", "--seed", "5", "--set", "load.rate=20", "--resume"]
+    done = CliRunner().invoke(
+        root, ["chaos", "run", "leader-killed", *words, *TOPOLOGY], standalone_mode=False
+    )
+    assert done.return_value == 4, done.output
+    (found,) = given
+    assert (found["name"], found["times"], found["budget_s"], found["seed"]) == ("leader-killed", 3, 600.0, 5)
+    assert (found["settings"], found["resume"], found["json_path"]) == ({"load.rate": "20"}, True, None)
