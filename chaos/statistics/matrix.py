@@ -6,6 +6,7 @@ Each cell is an experiment made of the fault's template and written as a file of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -110,7 +111,11 @@ class _Made:
             "tags": ["matrix"],
             "load": self._load(),
             "method": [self._strike()],
-            "expectations": {each.figure: each.interval(self.timers) for each in self.template.expected},
+            "expectations": {
+                each.figure: each.interval(self.timers)
+                for each in self.template.expected
+                if each.figure not in self.extent.leaves_out
+            },
             "presumes": {"failure_detector_poll_ms": poll_ms, "net_ticktime_s": self.timers.tick_s},
         }
         if self.template.alert and not self.quick:  # the quick one holds nothing for as long as a rule waits
@@ -139,16 +144,23 @@ class _Made:
 
 
 def turns(cells: Sequence[Cell], seed: int) -> tuple[Turn, ...]:
-    """All runs in their order: every cell once before any a second time, so that a budget that ends early has
-    breadth first. Each round has an order of its own, drawn from ``seed``, so that no cell always follows the
-    same other one and meets what that may have left."""
+    """All runs in their order: every cell once before any a second time, and in each such round every fault
+    once, whatever the profile, before any a second time: a budget that ends early leaves breadth. The order
+    of a round is drawn from ``seed``, so that no cell always follows the same other one and meets what that
+    may have left."""
     return tuple(_rounds([each for each in cells if not each.unavailable], seed))
 
 
 def _rounds(cells: Sequence[Cell], seed: int) -> Iterator[Turn]:
     for repeat in range(max((each.repeats for each in cells), default=0)):
         due = [each for each in cells if repeat < each.repeats]
-        for each in sorted(due, key=lambda cell: derived_seed(seed, "order", repeat, cell.key)):
+        due.sort(key=lambda cell: derived_seed(seed, "order", repeat, cell.key))
+        before = Counter[str]()
+        layers = []
+        for each in due:
+            layers.append(before[each.fault])
+            before[each.fault] += 1
+        for _, each in sorted(zip(layers, due, strict=True), key=lambda placed: placed[0]):
             yield Turn(cell=each.key, repeat=repeat, seed=derived_seed(seed, each.key, repeat))
 
 

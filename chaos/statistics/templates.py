@@ -97,12 +97,13 @@ class Profile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
     """What a matrix is made of unless it is said: ``faults`` empty for all. ``settings`` are, by profile, key
-    paths of it."""
+    paths of it; figures that it ``leaves_out`` are not expected."""
 
     profiles: tuple[str, ...]
     lead_s: float
     after_s: float
     faults: tuple[str, ...] = ()
+    leaves_out: tuple[str, ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -148,6 +149,8 @@ def read(path: Path = FILE) -> Table:
     for key, extent in (("full", found.full), ("quick", found.quick)):
         for unknown in sorted({*extent.profiles, *extent.settings} - set(found.profiles)):
             top.fault(f"{key}.profiles", f"'{unknown}' is no profile of this table")
+        for unknown in sorted(set(extent.leaves_out) - set(FIGURES)):
+            top.fault(f"{key}.leaves_out", f"'{unknown}' is no figure of a game day")
         for unknown in sorted(set(extent.faults) - set(found.templates)):
             top.fault(f"{key}.faults", f"'{unknown}' has no template in this table")
     top.finish()
@@ -213,6 +216,7 @@ def _extent(section: Section) -> Extent:
     found = Extent(
         profiles=section.texts("profiles"),
         faults=section.texts("faults", ()),
+        leaves_out=section.texts("leaves_out", ()),
         lead_s=section.number("lead_s", low=1, high=3600),
         after_s=section.number("after_s", low=1, high=3600),
         settings=section.table("settings", {}),

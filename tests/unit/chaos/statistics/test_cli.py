@@ -15,7 +15,7 @@ from chaos.statistics import running
 from chaos.statistics.store import Store, Turn
 from warren import checkout
 from warren.cli import root
-from warren.errors import BadInputError
+from warren.errors import BadInputError, StoppedError
 
 MakeDay = Callable[..., GameDay]
 TOPOLOGY = ["--topology", str(checkout.ROOT / "deploy" / "topology.yml")]
@@ -109,3 +109,25 @@ def test_repeats_are_handed_on_as_they_were_typed(state: Path, monkeypatch: pyte
     (found,) = given
     assert (found["name"], found["times"], found["budget_s"], found["seed"]) == ("leader-killed", 3, 600.0, 5)
     assert (found["settings"], found["resume"], found["json_path"]) == ({"load.rate": "20"}, True, None)
+
+
+def test_resumed_matrix_goes_on_with_its_own_seed(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[running.Order] = []
+
+    def stand_in(order: running.Order, *rest: object, **more: object) -> None:
+        orders.append(order)
+        raise StoppedError("test", "ends here")
+
+    monkeypatch.setattr("chaos.statistics.cli.running.run_matrix", stand_in)
+    warren("matrix", "--faults", "kill", "--resume", "--seed", "9")
+    assert orders[0].seed == 9  # there is none to be resumed: one is begun
+    store = Store(orders[0].folder / running.RECORDS)
+    with store.alone():
+        store.begin({"seed": 9})
+    warren("matrix", "--faults", "kill", "--resume")
+    warren("matrix", "--faults", "kill", "--quick", "--resume")
+    warren("matrix", "--faults", "kill")
+    assert [each.seed for each in orders] == [9, 9, 1, 1]
+    assert orders[1].folder == orders[0].folder
+    assert orders[2].folder.name.startswith(running.QUICK_PREFIX)
+    assert {cell.repeats for cell in orders[2].cells} == {1}

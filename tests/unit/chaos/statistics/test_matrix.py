@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
+import yaml
 
 from chaos import fault as catalogue
+from chaos import gameday
 from chaos.statistics import matrix, page, templates
 from chaos.statistics.matrix import Wanted
 from chaos.statistics.templates import Timers
+from warren import checkout
 from warren.errors import BadInputError
+from warren.topology_reader import load as load_topology
 
 TABLE = templates.read()
 TIMERS = Timers(poll_s=5.0, tick_s=60.0)
@@ -58,9 +63,10 @@ def test_experiment_of_a_cell() -> None:
 
 def test_quick_experiment_is_short_expects_no_alert_and_sets_the_profile() -> None:
     found = {each.key: each.document for each in cells(Wanted(quick=True, faults=("kill",)))}
-    assert found["kill-work"]["load"]["duration"] < 25
+    assert found["kill-work"]["load"]["duration"] == 13
     assert "alerts" not in found["kill-work"]
-    assert "settings" not in found["kill-work"]["load"]
+    assert "redundancy_s" not in found["kill-work"]["expectations"]
+    assert found["kill-work"]["load"]["settings"] == {"tolerances.self_lag_p99_s": 2}
     assert found["kill-retry"]["load"]["settings"]["hold_back_s"] == 8
 
 
@@ -96,6 +102,17 @@ def test_every_cell_comes_once_before_any_comes_twice() -> None:
         assert len({each.cell for each in this}) == due
 
 
+def test_every_fault_comes_once_before_any_under_another_profile() -> None:
+    """A short budget has every fault at least once, and not always under the same profile."""
+    for seed in range(20):
+        found = matrix.turns(cells(Wanted(faults=("kill", "pause", "cpu"), repeats=2)), seed)
+        for first in (0, 3, 6, 9):
+            faults = [each.cell.rpartition("-")[0] for each in found[first : first + 3]]
+            assert sorted(faults) == ["cpu", "kill", "pause"], seed
+    firsts = {matrix.turns(cells(), seed)[0].cell for seed in range(40)}
+    assert len(firsts) == 4
+
+
 def test_rounds_are_ordered_by_the_seed_and_not_all_alike() -> None:
     assert matrix.turns(cells(), 1) == matrix.turns(cells(), 1)
     assert matrix.turns(cells(), 1) != matrix.turns(cells(), 2)
@@ -108,3 +125,18 @@ def test_seeds_differ_and_do_not_hang_on_what_else_is_run() -> None:
     assert max(Counter(each.seed for each in found).values()) == 1
     alone = matrix.turns(cells(Wanted(faults=("kill",), profiles=("work",))), 1)
     assert set(alone) <= set(found)
+
+
+def test_experiment_of_every_cell_can_be_read(tmp_path: Path) -> None:
+    """By the very reader that plays them; those of faults that are not there yet are left out."""
+    topology = load_topology(checkout.ROOT / "deploy" / "topology.yml")
+    for wanted in (Wanted(), Wanted(quick=True), Wanted(profiles=("priority",))):
+        for cell in matrix.cells(TABLE, wanted, templates.timers(topology)):
+            if cell.unavailable:
+                continue
+            path = tmp_path / f"{cell.key}.yml"
+            path.write_text(yaml.safe_dump(dict(cell.document)), encoding="utf-8")
+            found = gameday.read(topology, str(path))
+            assert found.name == cell.key
+            assert found.method[0].fault == cell.fault
+            assert found.longest_s + 5 <= found.load.duration_s

@@ -134,3 +134,7 @@ def test_interval_that_is_open_once_is_open(make_day: MakeDay) -> None:
     spread = found.figure("confirm_gap_s")
     assert spread is not None
     assert (spread.low, spread.high) == (0.1, None)
+    found = summed(make_day("a", interval=(0.1, 3.0)), make_day("b", interval=(None, 4.0)))
+    spread = found.figure("confirm_gap_s")
+    assert spread is not None
+    assert (spread.low, spread.high) == (None, 4.0)
