@@ -17,7 +17,7 @@ from warren.errors import BadInputError, NotReadyError
 SCHEMA = 1
 _OWN = Path(__file__).parent / "static"
 #: Figures that a cell of the grid shows, with what it calls them.
-_SHOWN = (("confirm_gap_s", "confirms"), ("delivery_gap_s", "deliveries"))
+_SHOWN = (("confirm_gap_s", "confirm gap"), ("delivery_gap_s", "delivery gap"))
 _TITLES = {
     "passed": "Every game day passed",
     "inconclusive": "Not everything can be said",
@@ -120,7 +120,7 @@ def _grid(cells: Sequence[Cell]) -> Markup:
     inside = joined((
         element("caption", "The grid"), element("thead", head), element("tbody", *body),
     ))  # fmt: skip
-    return element("div", element("table", inside, class_="data grid"), class_="table-scroll")
+    return element("div", element("table", inside, class_="data matrix"), class_="table-scroll")
 
 
 def _place(cell: Cell | None) -> Markup:

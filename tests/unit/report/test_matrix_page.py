@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dashboards.view.assets import STATIC
 from report import matrix
 from warren.errors import BadInputError, NotReadyError
 
@@ -108,7 +109,23 @@ def test_verdict_is_the_headline(verdict: str, css: str) -> None:
 
 
 def test_gap_beyond_its_interval_stands_out() -> None:
-    assert '<p class="outside">confirms' in matrix.render(a_matrix())
+    assert '<p class="outside">confirm gap' in matrix.render(a_matrix())
+
+
+def test_classes_of_the_grid_are_not_the_views_own() -> None:
+    """The view lays its panels out by a class called grid, and would take a table's rows for some."""
+    view = (STATIC / "view.css").read_text(encoding="utf-8")
+    names = set(re.findall(r'class="([^"]+)"', matrix.render(a_matrix())))
+    used = {name for each in names for name in each.split()} - {
+        "report",
+        "verdict",
+        "reasons",
+        "data",
+        "number",
+    }
+    taken = {name for name in used if re.search(rf"[.]{name}\b[^{{}}]*{{[^}}]*display", view)}
+    assert "matrix" in used
+    assert taken == set()
 
 
 def test_page_is_written_whole(tmp_path: Path) -> None:
