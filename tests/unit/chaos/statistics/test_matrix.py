@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,14 @@ def test_quick_experiment_is_short_expects_no_alert_and_sets_the_profile() -> No
     assert "redundancy_s" not in found["kill-work"]["expectations"]
     assert found["kill-work"]["load"]["settings"] == {"tolerances.self_lag_p99_s": 2}
     assert found["kill-retry"]["load"]["settings"]["hold_back_s"] == 8
+
+
+def test_settings_of_a_fault_may_be_the_profiles_own() -> None:
+    args = {"queue": "{queue}", "user": "{user}", "loss_percent": 20}
+    table = replace(TABLE, templates={"kill": replace(TABLE.templates["kill"], args=args)})
+    found = matrix.cells(table, Wanted(profiles=("retry",)), TIMERS)
+    own = {"queue": "payments.work", "user": "orders-payments", "loss_percent": 20}
+    assert found[0].document["method"][0]["args"] == own
 
 
 def test_what_is_held_is_in_the_interval_of_an_alarm() -> None:
