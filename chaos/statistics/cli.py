@@ -91,7 +91,9 @@ def run_matrix(
         facts=wiring.facts(context.topology),
         budget_s=budget_s,
     )
-    found = running.run_matrix(order, wiring.play_on(context), clock=Clock(), say=options.say)
+    found = running.run_matrix(
+        order, wiring.play_on(context), clock=Clock(), say=options.say, mend=wiring.mend_on(context)
+    )
     written = running.write_outcome(found, folder)
     options.write_json(json_path, found.to_dict())
     click.echo(page.matrix_text(found))
@@ -151,6 +153,7 @@ def repeat(
         clock=Clock(),
         say=options.say,
         budget_s=budget_s,
+        mend=wiring.mend_on(context),
     )
     chosen = next(each for each in (seed, begun_seed, gameday.fresh_seed()) if each is not None)
     found = repeats.repeat(what, means, repeats=times, seed=chosen)

@@ -41,8 +41,11 @@ class Order:
     budget_s: float | None = None
 
 
-def run_matrix(order: Order, play: Play, *, clock: Clock, say: Say) -> Outcome:
-    """Run what of the matrix its folder does not hold yet, and sum up everything in it.
+def run_matrix(
+    order: Order, play: Play, *, clock: Clock, say: Say, mend: Callable[[], None] = lambda: None
+) -> Outcome:
+    """Run what of the matrix its folder does not hold yet, and sum up everything in it; ``mend`` as of
+    `chaos.statistics.turns.Means`.
 
     Raises BadInputError where the folder was begun by another matrix or on a cluster set otherwise, and
     NotReadyError where another command is at it.
@@ -52,7 +55,7 @@ def run_matrix(order: Order, play: Play, *, clock: Clock, say: Say) -> Outcome:
         return play(cell_file(order.folder, turn.cell), turn.seed)
 
     store = Store(order.folder / RECORDS)
-    means = Means(conduct=conduct, store=store, clock=clock, say=say, budget_s=order.budget_s)
+    means = Means(conduct=conduct, store=store, clock=clock, say=say, budget_s=order.budget_s, mend=mend)
     with store.alone():
         store.begin_or_resume(matrix.plan(order.cells, order.seed, order.facts), say)
         write_cells(order)

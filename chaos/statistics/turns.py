@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chaos.record import GameDay
+from chaos.record import GameDay, Verdict
 from chaos.statistics.store import Store, Trouble, Turn
 from warren.console import Say
 from warren.errors import BadInputError, NotReadyError, StoppedError, WarrenError
@@ -22,13 +22,15 @@ INTERRUPTED = "it was interrupted"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What runs are made with. ``budget_s`` is the time that all may take together, None: any."""
+    """What runs are made with. ``budget_s`` is the time that all may take together, None: any. ``mend`` puts
+    the cluster back, after a run that hung or could not be made: else none that follows would be."""
 
     conduct: Conduct
     store: Store
     clock: Clock
     say: Say
     budget_s: float | None = None
+    mend: Callable[[], None] = lambda: None
 
 
 def derived_seed(seed: int, *parts: object) -> int:
@@ -93,7 +95,15 @@ class _Course:
         self._longest_s[turn.cell] = max(took_s, self._longest_s.get(turn.cell, 0.0))
         reason = f": {day.reasons[0]}" if day.reasons else ""
         means.say(f"  {day.verdict.value}{reason}")
+        if day.verdict is Verdict.HANG:
+            self._mend()
         return ""
+
+    def _mend(self) -> None:
+        try:
+            self._means.mend()
+        except WarrenError as error:  # the next run's gate will say it too
+            self._means.say(f"  {error.where}: {error.what}")
 
     def _troubled(self, turn: Turn, error: WarrenError) -> str:
         refused = isinstance(error, BadInputError)
@@ -104,6 +114,7 @@ class _Course:
             return ""
         if isinstance(error, NotReadyError):
             self._in_a_row += 1
+            self._mend()
         if self._in_a_row < TROUBLES_IN_A_ROW:
             return ""
         return f"{self._in_a_row} runs in a row could not be made; the last: {error.where}: {error.what}"

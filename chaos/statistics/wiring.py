@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from chaos import experiment_reader, gameday
+from chaos import engine, experiment_reader, gameday
 from chaos import fault as catalogue
 from chaos.experiment import Experiment
 from chaos.record import GameDay
@@ -51,6 +51,15 @@ def play(context: Context, experiment: Experiment, seed: int) -> GameDay:
     if played.interrupted:
         raise StoppedError(played.day.run_id, "was interrupted; its record is kept")
     return played.day
+
+
+def mend_on(context: Context) -> Callable[[], None]:
+    """Heals everything that is broken on the cluster of ``context``, as `warren chaos heal` does."""
+
+    def mend() -> None:
+        engine.heal(chaos_context(context))
+
+    return mend
 
 
 def repeated(topology: Topology, name: str, settings: Mapping[str, str]) -> tuple[Experiment, Repeated]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.record import GameDay
+from chaos.record import GameDay, Verdict
 from chaos.statistics.store import Store, Turn
 from chaos.statistics.turns import INTERRUPTED, Means, derived_seed, run
 from warren.errors import BadInputError, InconclusiveError, NotReadyError, StoppedError
@@ -29,6 +29,14 @@ class Runs:
     done: list[Turn] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     interrupted: bool = False
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    mended_after: list[int] = field(default_factory=list)
+    mending: BaseException | None = None
+
+    def mend(self) -> None:
+        self.mended_after.append(len(self.done))
+        if self.mending is not None:
+            raise self.mending
 
     def conduct(self, turn: Turn) -> GameDay:
         self.done.append(turn)
@@ -36,7 +44,8 @@ class Runs:
         error = self.raises.get(turn.cell) or self.raises.get(len(self.done))
         if error is not None:
             raise error
-        day = self.make_day(f"{turn.cell}-{turn.repeat}", seed=turn.seed)
+        verdict = self.verdicts.get(len(self.done), Verdict.PASSED)
+        day = self.make_day(f"{turn.cell}-{turn.repeat}", seed=turn.seed, verdict=verdict)
         return replace(day, load={**day.load, "interrupted": True}) if self.interrupted else day
 
     def run(self, turns: list[Turn], budget_s: float | None = None) -> str:
@@ -46,6 +55,7 @@ class Runs:
             clock=Clock(now=lambda: self.now_s, sleep=lambda s: None),
             say=self.said.append,
             budget_s=budget_s,
+            mend=self.mend,
         )
         return run(turns, means)
 
@@ -150,6 +160,20 @@ def test_refused_cell_is_left_alone_and_the_others_go_on(runs: Runs) -> None:
     assert [each.cell for each in runs.done].count("slow-work") == 1
     assert len(runs.store.read().of("kill-work")) == 5
     assert [each.refused for each in runs.store.read().troubles] == [True]
+
+
+def test_cluster_is_mended_after_a_hang_and_where_it_was_not_ready(runs: Runs) -> None:
+    runs.verdicts = {1: Verdict.FAILED, 2: Verdict.HANG, 4: Verdict.INCONCLUSIVE}
+    runs.raises = {5: NotReadyError("gate", "kill-1 is open"), 6: InconclusiveError("rmq2", "did not bite")}
+    assert runs.run(turns(7)) == ""
+    assert runs.mended_after == [2, 5]
+
+
+def test_mending_that_fails_is_said_and_ends_nothing(runs: Runs) -> None:
+    runs.verdicts, runs.mending = {1: Verdict.HANG}, NotReadyError("rmq2", "does not start")
+    assert runs.run(turns(2)) == ""
+    assert len(runs.store.read().days) == 2
+    assert any("does not start" in line for line in runs.said)
 
 
 def test_bug_of_ours_passes_through(runs: Runs) -> None:
