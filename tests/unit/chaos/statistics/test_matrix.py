@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chaos import check, experiment_reader
 from chaos import fault as catalogue
-from chaos import gameday
+from chaos.known import known
 from chaos.statistics import matrix, page, templates
 from chaos.statistics.matrix import Wanted
 from chaos.statistics.templates import Timers
@@ -139,13 +140,14 @@ def test_seeds_differ_and_do_not_hang_on_what_else_is_run() -> None:
 def test_experiment_of_every_cell_can_be_read(tmp_path: Path) -> None:
     """By the very reader that plays them; those of faults that are not there yet are left out."""
     topology = load_topology(checkout.ROOT / "deploy" / "topology.yml")
+    there = known(topology, faults=catalogue.names(), checks=check.names())
     for wanted in (Wanted(), Wanted(quick=True), Wanted(profiles=("priority",))):
         for cell in matrix.cells(TABLE, wanted, templates.timers(topology)):
             if cell.unavailable:
                 continue
             path = tmp_path / f"{cell.key}.yml"
             path.write_text(yaml.safe_dump(dict(cell.document)), encoding="utf-8")
-            found = gameday.read(topology, str(path))
+            found = experiment_reader.load(str(path), there)
             assert found.name == cell.key
             assert found.method[0].fault == cell.fault
             assert found.longest_s + 5 <= found.load.duration_s
