@@ -36,7 +36,8 @@ WITH_VHOST = tuple(name for name in CLIENTS if name not in ("stuck-consumer", "b
 
 
 def strike(ground: Any, name: str, **args: str) -> Fault:
-    return inject(ground.context(), Order(fault=name, target=Target(), args=args))
+    (fault,) = inject(ground.context(), Order(fault=name, target=Target(), args=args))
+    return fault
 
 
 def told(ground: Any, name: str) -> orders.Orders:
@@ -417,7 +418,7 @@ def test_cluster_that_is_half_down_can_still_be_cleaned(ground: Any, name: str) 
 )
 def test_node_shows_what_it_is_told_and_its_own_again(ground: Any, pki: Pki, kind: str, why: str) -> None:
     target = Target(node="rmq2")
-    fault = inject(
+    (fault,) = inject(
         ground.context(), Order(fault="server-certificate", target=target, args={"certificate": kind})
     )
     assert fault.evidence["refused"] == why
