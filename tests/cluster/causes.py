@@ -15,11 +15,13 @@ from warren import cluster as cluster_engine
 from warren.bundle import Volume
 
 from .provoking import (
+    chaos,
     connection,
     container,
     docker,
     end_load,
     evaluate,
+    heal,
     log_in_wrongly,
     now_s,
     publish,
@@ -37,24 +39,14 @@ _MIB = 1024 * 1024
 _FILL = "/var/lib/rabbitmq/warren-alerts-fill"
 
 
-def _heal(cluster: ClusterUnderTest) -> None:
-    done = cluster.warren(["chaos", "heal"], timeout_s=300)
-    assert done.returncode == 0, done.stderr
-
-
-def _chaos(cluster: ClusterUnderTest, *arguments: str) -> None:
-    done = cluster.warren(["chaos", *arguments], timeout_s=300)
-    assert done.returncode == 0, done.stderr
-
-
 @contextmanager
 def a_node_is_killed(cluster: ClusterUnderTest) -> Began:
     began = now_s()
-    _chaos(cluster, "kill", cluster.topology.nodes[-1].name)
+    chaos(cluster, "kill", cluster.topology.nodes[-1].name)
     try:
         yield began
     finally:
-        _heal(cluster)
+        heal(cluster)
 
 
 @contextmanager
@@ -89,13 +81,13 @@ def two_nodes_refuse_each_other(cluster: ClusterUnderTest) -> Began:
 
 @contextmanager
 def the_majority_is_gone(cluster: ClusterUnderTest) -> Began:
-    _chaos(cluster, "kill", cluster.topology.nodes[2].name)
+    chaos(cluster, "kill", cluster.topology.nodes[2].name)
     began = now_s()
-    _chaos(cluster, "kill", cluster.topology.nodes[1].name, "--majority-loss")
+    chaos(cluster, "kill", cluster.topology.nodes[1].name, "--majority-loss")
     try:
         yield began
     finally:
-        _heal(cluster)
+        heal(cluster)
 
 
 @contextmanager

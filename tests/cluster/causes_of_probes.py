@@ -52,13 +52,13 @@ def a_certificate_of_another_authority(cluster: ClusterUnderTest) -> Began:
 def a_listener_is_closed(cluster: ClusterUnderTest) -> Began:
     """That of AMQPS on the last node; who is connected stays, and the node answers everybody else."""
     node = cluster.topology.nodes[-1].name
-    listener = "rabbit_networking:ranch_ref_of_protocol('amqp/ssl')"
+    listeners = "rabbit_networking:ranch_refs_of_protocol('amqp/ssl')"
     began = now_s()
-    evaluate(cluster, node, f"ok = ranch:suspend_listener({listener}).")
+    evaluate(cluster, node, f"[ok] = [ranch:suspend_listener(Each) || Each <- {listeners}].")
     try:
         yield began
     finally:
-        evaluate(cluster, node, f"ok = ranch:resume_listener({listener}).")
+        evaluate(cluster, node, f"[ok] = [ranch:resume_listener(Each) || Each <- {listeners}].")
         cluster.wait_ready()
 
 

@@ -153,7 +153,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     ),
     _one(
         causes_of_queues.dead_letters_find_no_room,
-        critical("WarrenDeadLetterBacklog", **USERS, queue="users.report"),
+        critical("WarrenDeadLetterBacklog", ends=300, **USERS, queue="users.report"),
     ),
     _one(
         causes_of_queues.many_queues_are_late,

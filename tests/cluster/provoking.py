@@ -219,3 +219,17 @@ def series(cluster: ClusterUnderTest, expression: str) -> float:
 
 def now_s() -> float:
     return time.monotonic()
+
+
+# -- faults
+
+
+def chaos(cluster: ClusterUnderTest, *arguments: str) -> None:
+    """Run a command of ``warren chaos``, which has to go through."""
+    done = cluster.warren(["chaos", *arguments], timeout_s=300)
+    assert done.returncode == 0, done.stderr
+
+
+def heal(cluster: ClusterUnderTest) -> None:
+    """Heal whatever is broken."""
+    chaos(cluster, "heal")

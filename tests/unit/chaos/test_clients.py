@@ -25,6 +25,7 @@ from warren.errors import BadInputError, DeadlineError, InconclusiveError, NotRe
 from warren.journal import Fault
 from warren.management import NotFoundError
 from warren.pki import Pki
+from warren.process import Completed
 from warren.runtime.protocol import NodeState
 from warren.topology import Permission
 
@@ -418,6 +419,8 @@ def test_cluster_that_is_half_down_can_still_be_cleaned(ground: Any, name: str) 
 )
 def test_node_shows_what_it_is_told_and_its_own_again(ground: Any, pki: Pki, kind: str, why: str) -> None:
     target = Target(node="rmq2")
+    forget = ("rabbitmqctl", "eval", "ssl:clear_pem_cache().")
+    ground.runtime.replies[forget] = Completed(argv=forget, returncode=0, stdout="ok", stderr="")
     (fault,) = inject(
         ground.context(), Order(fault="server-certificate", target=target, args={"certificate": kind})
     )
