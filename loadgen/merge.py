@@ -167,6 +167,7 @@ def _timing(parts: Sequence[Measured]) -> Timing:
         published_ns=max(part.timing.published_ns + _later_ns(first, part) for part in parts),
         drained_ns=max(part.timing.drained_ns + _later_ns(first, part) for part in parts),
         drained=all(part.timing.drained for part in parts),
+        clock_offset_ns=first.clock_offset_ns,
     )
 
 
