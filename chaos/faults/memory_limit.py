@@ -1,7 +1,8 @@
-"""A node that may use no more memory than it does now: the kernel takes its file cache, makes it wait, and at
-last kills it. The broker's watermark follows the limit that it booted with, and does not know of this one.
+"""A node that has no memory to spare: the kernel takes its file cache, makes it wait, and at last kills it.
+The broker's watermark follows the limit that it booted with, and does not know of this one.
 
-Proven by the kernel's count of how often the limit was met, or by the node's death.
+Proven by what the node uses being all that it may, by the kernel's count of how often the limit was met, or
+by the node's death.
 https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, https://docs.kernel.org/admin-guide/cgroup-v2.html
 """
 
@@ -29,16 +30,22 @@ else
   echo "max $(cat memory.failcnt)"; grep '^oom_kill ' memory.oom_control
 fi"""
 _READ_S = 10.0
+#: How the limit is lowered: by how much at once, how often at most, and how near it the node is to be.
+_STEP, _MOST_STEPS, _NEAR = 4 * _MIB, 40, 2 * _MIB
+#: How near its limit a node is proven to be at it: where the kernel refused a step, the one before counts.
+_PROOF = 8 * _MIB
+#: What the kernel says of a limit that it cannot bring the node below.
+_REFUSED = "device or resource busy"
 
 
 def _parameters() -> Mapping[str, Parameter]:
-    help_ = "how much more than it uses now, its file cache left out; below zero the kernel refuses or kills"
-    return {"headroom_mib": Parameter(default=0, low=-1024, high=1024 * 1024, help=help_)}
+    help_ = "its limit; 0: as little as it can do with, found by lowering it until the node is at it"
+    return {"limit_mib": Parameter(default=0, high=1024 * 1024, help=help_)}
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    summary: str = "let the node use hardly more memory than now; heal gives it back, and starts it"
+    summary: str = "leave the node no memory to spare; heal gives it back, and starts it if it died"
     parameters: Mapping[str, Parameter] = field(default_factory=_parameters)
     takes_down: bool = True
     is_silent: bool = True
@@ -55,8 +62,16 @@ class Memory:
         }
 
     def inject(self, site: Site, fault: Journaled) -> None:
-        wanted = int(fault.evidence["used_before_bytes"]) + round(float(fault.args["headroom_mib"]) * _MIB)
-        site.runtime.limit_memory(fault.target, MemoryLimit(memory_bytes=wanted, with_swap_bytes=wanted))
+        """Takes seconds: a broker keeps memory that it does not need, so the limit follows what is left."""
+        if limit_mib := float(fault.args["limit_mib"]):
+            _hold_to(site, fault.target, round(limit_mib * _MIB))
+            return
+        wanted = int(fault.evidence["used_before_bytes"])
+        for _ in range(_MOST_STEPS):
+            used = _hold_to(site, fault.target, wanted)
+            if used is None or used >= wanted - _NEAR:
+                return
+            wanted = used - _STEP
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
         limit = site.runtime.memory_limit(fault.target).memory_bytes
@@ -65,9 +80,14 @@ class Memory:
         if site.runtime.process_id(fault.target) != fault.evidence["process_id"]:
             return {"limit_bytes": limit, "state": site.state(fault.target).value}
         found = _read(site, fault.target)
-        if found["max"] <= int(fault.evidence["met_before_total"]):
-            raise NotReadyError(fault.target, "has not met its limit yet")
-        return {"limit_bytes": limit, "met_after_total": found["max"], "oom_kills_total": found["oom_kill"]}
+        if found["max"] <= int(fault.evidence["met_before_total"]) and found["used"] < limit - _PROOF:
+            raise NotReadyError(fault.target, f"uses {(limit - found['used']) // _MIB} MiB less than it may")
+        return {
+            "limit_bytes": limit,
+            "used_bytes": found["used"],
+            "met_after_total": found["max"],
+            "oom_kills_total": found["oom_kill"],
+        }
 
     def heal(self, site: Site, fault: Journaled) -> Facts:
         """For a fault that was only found, the topology's limit. A node that was killed is started."""
@@ -89,6 +109,23 @@ class Memory:
         own = int(site.topology.broker.memory_limit_mib) * _MIB
         there = [node for node, state in site.runtime.states().items() if state is not NodeState.ABSENT]
         return tuple(node for node in there if 0 < site.runtime.memory_limit(node).memory_bytes < own)
+
+
+def _hold_to(site: Site, node: str, limit_bytes: int) -> int | None:
+    """Limit ``node`` and return what it uses then; None where it died of it, or the kernel refused, which it
+    does where it finds nothing more to take."""
+    try:
+        site.runtime.limit_memory(node, MemoryLimit(memory_bytes=limit_bytes, with_swap_bytes=limit_bytes))
+    except NotReadyError as error:
+        if _REFUSED not in error.what.lower():
+            raise
+        return None
+    try:
+        return _read(site, node)["used"]
+    except NotReadyError:
+        if site.state(node) is NodeState.RUNNING:
+            raise
+        return None
 
 
 def _read(site: Site, node: str) -> dict[str, int]:

@@ -77,7 +77,8 @@ def _script(machine: dict[str, Any], argv: Sequence[str], stdin: str) -> str:
         return f"nr_periods 10\nnr_throttled {machine['asked'] if machine['cores'] else 0}\n"
     elif "memory.events" in argv[2]:
         met = machine["asked"] if machine["memory"] != _FRESH["memory"] else 0
-        return f"used {200 * MIB}\ninactive_file {30 * MIB}\nactive_file {20 * MIB}\nmax {met}\noom_kill 0\n"
+        used = min(200 * MIB, machine["memory"][0])
+        return f"used {used}\ninactive_file {30 * MIB}\nactive_file {20 * MIB}\nmax {met}\noom_kill 0\n"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,9 @@ from chaos import fault as catalogue
 from chaos import inside
 from chaos.engine import Order, Target, heal, inject
 from warren.errors import InconclusiveError, NotReadyError, RefusedError
-from warren.runtime import fake_erlang
-from warren.runtime.protocol import NodeState
+from warren.runtime import fake_erlang, fake_machine
+from warren.runtime.fake_machine import MIB
+from warren.runtime.protocol import MemoryLimit, NodeState
 
 from .conftest import AT_ONCE
 
@@ -128,14 +130,67 @@ def test_node_that_did_not_bear_it_is_started_again(ground: Any, fault: str) -> 
     assert not ground.is_broken("rmq2")
 
 
-def test_memory_limit_follows_what_the_node_uses_without_its_file_cache(ground: Any) -> None:
-    target = Target(node="rmq2")
-    (fault,) = inject(
-        ground.context(), Order(fault="memory-limit", target=target, args={"headroom_mib": "10"})
-    )
-    assert fault.evidence["limit_bytes"] == (200 - 50 + 10) * 1024 * 1024
+def limits(ground: Any, monkeypatch: pytest.MonkeyPatch, spare_mib: int = 0) -> list[int]:
+    """The limits in MiB that rmq2 is given; of what it uses, it can do without ``spare_mib``."""
+    given: list[int] = []
+    real, answer = ground.runtime.limit_memory, fake_machine.answer
+
+    def limit(node: str, wanted: MemoryLimit) -> None:
+        given.append(wanted.memory_bytes // MIB)
+        real(node, wanted)
+
+    def answered(machine: Any, argv: Any, stdin: Any) -> Any:
+        done = answer(machine, argv, stdin)
+        least = min(200 - spare_mib, machine["memory"][0] // MIB)
+        if machine["memory"][0] == 1024 * MIB:
+            return done
+        return replace(done, stdout=re.sub(r"^used \d+", f"used {least * MIB}", done.stdout))
+
+    monkeypatch.setattr(type(ground.runtime), "limit_memory", lambda self, node, wanted: limit(node, wanted))
+    monkeypatch.setattr(fake_machine, "answer", answered)
+    return given
+
+
+def test_memory_limit_begins_at_what_the_node_uses_without_its_file_cache(
+    ground: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = limits(ground, monkeypatch)
+    inject(ground.context(), Order(fault="memory-limit", target=Target(node="rmq2")))
+    assert given == [150]
     heal(ground.context())
-    assert ground.runtime.machine("rmq2")["memory"] == [1024 * 1024 * 1024, 2048 * 1024 * 1024]
+    assert ground.runtime.machine("rmq2")["memory"] == [1024 * MIB, 2048 * MIB]
+
+
+def test_memory_limit_is_lowered_until_the_node_is_at_it(
+    ground: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = limits(ground, monkeypatch, spare_mib=70)
+    (fault,) = inject(ground.context(), Order(fault="memory-limit", target=Target(node="rmq2")))
+    assert given == [150, 126]
+    assert fault.evidence["limit_bytes"] == 126 * MIB
+
+
+def test_memory_limit_may_be_said(ground: Any) -> None:
+    order = Order(fault="memory-limit", target=Target(node="rmq2"), args={"limit_mib": "180"})
+    (fault,) = inject(ground.context(), order)
+    assert fault.evidence["limit_bytes"] == 180 * MIB
+
+
+def test_limit_that_leaves_the_node_all_that_it_wants_does_not_bite(
+    ground: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake_machine, "_FRESH", {**fake_machine._FRESH, "memory": [900 * MIB, 900 * MIB]})
+    order = Order(fault="memory-limit", target=Target(node="rmq2"), args={"limit_mib": "900"})
+    with pytest.raises(InconclusiveError, match="700 MiB less than it may"):
+        inject(ground.context(), order)
+    assert ground.runtime.machine("rmq2")["memory"] == [1024 * MIB, 2048 * MIB]
+
+
+@pytest.mark.parametrize("said", ["device or resource busy", "Device or resource busy"])
+def test_limit_that_the_kernel_refuses_is_as_low_as_it_gets(ground: Any, said: str) -> None:
+    ground.runtime.fail("limit_memory", what=said, moment="after")
+    (fault,) = inject(ground.context(), Order(fault="memory-limit", target=Target(node="rmq2")))
+    assert fault.evidence["limit_bytes"] == 150 * MIB
 
 
 def test_node_that_the_kernel_killed_at_once_proves_the_limit(ground: Any) -> None:
