@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from warren import bundle, checkout, node_settings, render, volume_writing
+from warren import bundle, checkout, disk_faults, node_settings, render, volume_writing
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
 from warren.gate import leader_spread
@@ -66,10 +66,11 @@ class _Stopwatch:
         self.began = now
 
 
-def up(context: Context, *, images_policy: Policy = "auto") -> UpReport:
+def up(context: Context, *, images_policy: Policy = "auto", with_disk_faults: bool | None = None) -> UpReport:
     """Have the whole cluster running, whole and monitored.
 
-    ``images_policy`` says where images come from (`warren.images.Policy`).
+    ``images_policy`` says where images come from (`warren.images.Policy`); ``with_disk_faults`` whether nodes
+    are made for disk faults, None: as when they were last asked to be (`warren.disk_faults`).
     Raises NotReadyError (no engine, a deadline passed: with the last error), RefusedError when the cluster
     belongs to another state folder or a change needs more than an addition.
     """
@@ -79,10 +80,13 @@ def up(context: Context, *, images_policy: Policy = "auto") -> UpReport:
         watch.lap("engine")
         context.runtime.refuse_foreign()
         _refuse_paused(context)
+        breakable = disk_faults.settle(context.state, context.runtime.states(), with_disk_faults)
         images = _images(context, images_policy)
+        if breakable:
+            images["rabbitmq"] = disk_faults.add_library(context, images["rabbitmq"])
         watch.lap("images")
         created = not context.runtime.has_data()
-        _start(context, images)
+        _start(context, images, disk_faults.PATHS if breakable else None)
         watch.lap("containers")
         faults = _faults_of_before(context)
         _wait_for_gate(context)
@@ -118,13 +122,13 @@ def _images(context: Context, policy: Policy) -> dict[str, ImageRef]:
     )
 
 
-def _start(context: Context, images: Mapping[str, ImageRef]) -> None:
+def _start(context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping[str, str] | None) -> None:
     """Write the volumes that changed and start what does not run."""
     runtime = context.runtime
     environment = {f"WARREN_IMAGE_{name.upper()}": ref.reference for name, ref in images.items()}
     limit = runtime.open_files_limit(environment["WARREN_IMAGE_RABBITMQ"])
     environment["WARREN_OPEN_FILES"] = str(limit)
-    compose = render.compose_file(context.topology, grafana="grafana" in images)
+    compose = render.compose_file(context.topology, grafana="grafana" in images, disk_faults=disk_paths)
     settings = node_settings.wanted(context.topology, compose, environment, context.state)
     running = [node for node, state in runtime.states().items() if state is NodeState.RUNNING]
     if running:

@@ -154,10 +154,11 @@ def subnet(cluster: str) -> str:
     return f"10.213.{zlib.crc32(cluster.encode()) % 256}.0/24"
 
 
-def compose_file(topology: Topology, *, grafana: bool) -> str:
+def compose_file(topology: Topology, *, grafana: bool, disk_faults: Mapping[str, str] | None = None) -> str:
     """The Compose file. Images, state folder and user ids stay variables, so that it is the same anywhere.
 
     ``grafana`` says whether Grafana's image is to be had; without it the preview of its dashboards runs.
+    ``disk_faults`` are the paths of a library for nodes to preload (`warren.disk_faults.PATHS`), or None.
     """
     variables = {
         **role_vars(topology),
@@ -169,5 +170,6 @@ def compose_file(topology: Topology, *, grafana: bool) -> str:
             for node in topology.nodes
         },
         "grafana": grafana,
+        "disk_faults": disk_faults,
     }
     return render_template(checkout.path("deploy", "compose.yml.j2"), variables)

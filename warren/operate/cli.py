@@ -68,10 +68,16 @@ def cluster() -> None:
     default="auto",
     help="auto: as settled before, else pull, else build; pull: ask the registry again; build: never ask it.",
 )
-def up(topology: Path | None, images: Policy) -> None:
+@click.option(
+    "--with-disk-faults/--without-disk-faults",
+    default=None,
+    help="Whether nodes preload a library by which chaos makes their disks slow, full or broken"
+    " (default: as last asked for).",
+)
+def up(topology: Path | None, images: Policy, with_disk_faults: bool | None) -> None:
     """Have the whole cluster running, whole and monitored. Safe to repeat."""
     context = options.context(topology)
-    report = engine.up(context, images_policy=images)
+    report = engine.up(context, images_policy=images, with_disk_faults=with_disk_faults)
     click.echo(status.up_text(report))
     click.echo(status.places_text(context))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from warren import bundle, cluster
+from warren import bundle, cluster, disk_faults
 from warren.context import Context, open_context
 from warren.errors import DeadlineError, NotReadyError, RefusedError
 from warren.images import ImageRef
@@ -186,10 +186,10 @@ class World:
     def _sleep(self, duration_s: float) -> None:
         self.time += max(duration_s, 0.01)
 
-    def up(self) -> list[str]:
+    def up(self, *, with_disk_faults: bool | None = None) -> list[str]:
         """What `up` changed on the engine."""
         self.docker.log.clear()
-        cluster.up(self.context())
+        cluster.up(self.context(), with_disk_faults=with_disk_faults)
         return list(self.docker.log)
 
     @property
@@ -232,6 +232,7 @@ def world(tmp_path: Path, checkout_root: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setattr(cluster, "ensure_engine", lambda **_: ENGINE)
     monkeypatch.setattr(cluster, "ensure_images", images)
+    monkeypatch.setattr(disk_faults, "add_library", lambda context, broker: replace(broker, reference="own"))
     monkeypatch.setattr(cluster, "read_actual", lambda management: None)
     monkeypatch.setattr(cluster, "plan", lambda *_: None)
     monkeypatch.setattr(cluster, "apply", lambda *_, **__: None)
@@ -320,6 +321,50 @@ def test_changed_settings_are_taken_after_down(world: World) -> None:
     cluster.down(world.context())
     assert "start rmq1" in world.up()
     assert world.up() == []
+
+
+def preloads(world: World) -> set[bool]:
+    """Whether the nodes' containers were made with the library of disk faults, by what there is."""
+    nodes = [world.docker.containers[f"warren-{node}"]["spec"] for node in NODES]
+    return {"LD_PRELOAD" in node["environment"] for node in nodes}
+
+
+def test_nodes_preload_the_library_of_disk_faults_only_where_it_is_asked_for(world: World) -> None:
+    world.up()
+    assert preloads(world) == {False}
+    assert "disk-faults" not in {path.name for path in world.root.iterdir()}
+
+
+def test_cluster_made_for_disk_faults_stays_so_until_it_is_asked_for_otherwise(world: World) -> None:
+    world.up(with_disk_faults=True)
+    assert preloads(world) == {True}
+    assert world.up() == world.up(with_disk_faults=True) == []
+    cluster.down(world.context())
+    world.up()
+    assert preloads(world) == {True}, "a node is not made anew in silence, by a flag that was left out"
+    cluster.down(world.context())
+    world.up(with_disk_faults=False)
+    assert preloads(world) == {False}
+    cluster.down(world.context())
+    world.up()
+    assert preloads(world) == {False}
+
+
+@pytest.mark.parametrize(("first", "then", "flag"), [(False, True, "--with-"), (True, False, "--without-")])
+@pytest.mark.parametrize("left", NODES)
+def test_nodes_that_run_otherwise_are_not_replaced_but_refused(
+    world: World, first: bool, then: bool, flag: str, left: str
+) -> None:
+    world.up(with_disk_faults=first)
+    for node in set(NODES) - {left}:
+        world.docker._put(f"warren-{node}", "exited")
+    before = world.contents()
+    with pytest.raises(RefusedError, match="nothing was touched") as caught:
+        world.up(with_disk_faults=then)
+    assert caught.value.where == left
+    assert f"warren cluster down, then warren cluster up {flag}disk-faults" in caught.value.remedy
+    assert world.contents() == before
+    assert world.docker.log == []
 
 
 def test_only_the_service_whose_files_changed_is_restarted(world: World) -> None:

@@ -8,24 +8,26 @@ from typing import Any
 import pytest
 import yaml
 
-from warren import render
+from warren import disk_faults, render
 from warren.errors import WarrenError
 from warren.topology import PUBLISHED_SERVICES, Shares, Topology
 from warren.topology_shipping import Shipping
 
 
-def compose(topology: Topology, *, grafana: bool = False) -> dict[str, Any]:
-    return dict(yaml.safe_load(render.compose_file(topology, grafana=grafana)))
+def compose(topology: Topology, *, grafana: bool = False, breakable: bool = False) -> dict[str, Any]:
+    paths = disk_faults.PATHS if breakable else None
+    return dict(yaml.safe_load(render.compose_file(topology, grafana=grafana, disk_faults=paths)))
 
 
-@pytest.fixture(params=["grafana", "preview", "drift", "long term"])
+@pytest.fixture(params=["grafana", "preview", "drift", "long term", "disk faults"])
 def services(request: pytest.FixtureRequest, deployed: Topology) -> dict[str, Any]:
     topology = dataclasses.replace(
         deployed,
         drift_user="drift" if request.param == "drift" else "",
         shipping=Shipping(retention="1y" if request.param == "long term" else ""),
     )
-    return dict(compose(topology, grafana=request.param == "grafana")["services"])
+    breakable = request.param == "disk faults"
+    return dict(compose(topology, grafana=request.param == "grafana", breakable=breakable)["services"])
 
 
 def test_either_grafana_or_the_preview_shows_dashboards(deployed: Topology) -> None:
@@ -47,6 +49,23 @@ def test_every_container_is_hardened(services: dict[str, Any]) -> None:
         assert service["pids_limit"], name
         assert "privileged" not in service, name
         assert service["restart"] == "no", name
+
+
+def test_library_of_disk_faults_is_preloaded_by_the_nodes_alone_and_told_by_a_file_in_memory(
+    deployed: Topology,
+) -> None:
+    plain, found = compose(deployed), compose(deployed, breakable=True)
+    nodes = {node.name for node in deployed.nodes}
+    assert {name for name in found["services"] if found["services"][name] != plain["services"][name]} == nodes
+    for name in nodes:
+        node = found["services"][name]
+        assert node["environment"]["LD_PRELOAD"] == disk_faults.PATHS["library"]
+        assert node["environment"]["WARREN_DISK_FAULTS"] == disk_faults.CONTROL
+        folder = disk_faults.CONTROL.rpartition("/")[0]
+        assert [each for each in node["tmpfs"] if each.startswith(f"{folder}:uid=999,")]
+        data = next(each for each in node["volumes"] if each["source"] == f"{name}-data")
+        assert node["environment"]["WARREN_DISK_FAULTS_DATA"] == data["target"]
+        assert not plain["services"][name]["environment"].keys() & {"LD_PRELOAD", "WARREN_DISK_FAULTS"}
 
 
 def test_ports_are_published_on_loopback_only_and_no_plain_one_is(
