@@ -25,6 +25,8 @@ _LONGEST = 65_535
 #: For what has come and was not read yet; the kernel counts about 1 KiB for each.
 _RECEIVE_BYTES = 64 << 20
 _SAYS_EVERY_S = 1.0
+#: The options by which a kernel is built that can do all this.
+_KERNEL = "NETFILTER_NETLINK_QUEUE, NFT_COMPAT, NETFILTER_XT_TARGET_NFQUEUE and NFT_DUP_IPV4"
 #: Packets due within this time go together: one turn costs more than one packet.
 _GRAIN_S = 0.0002
 #: Read at most so many before looking who is due.
@@ -36,11 +38,14 @@ def main(text: str) -> None:
     draws = Random(order["seed"])  # noqa: S311 - to be repeated, not to be secret
     line = Line(delay_s=order["delay_ms"] / 1000, jitter_s=order["jitter_ms"] / 1000, random=draws)
     waiting, filters = netlink.connect(_RECEIVE_BYTES), netlink.connect(1 << 20)
-    for each in (_HOLD, _SPENT):
-        netlink.ask(waiting, queue.settings(each, longest=_LONGEST), 1)
     led = table.Led(ports=order["ports"], peers=order["peers"])
     made = table.batch(order["table"], led, directions=order["directions"], hold=_HOLD, spent=_SPENT)
-    netlink.ask(filters, *made)
+    try:
+        for each in (_HOLD, _SPENT):
+            netlink.ask(waiting, queue.settings(each, longest=_LONGEST), 1)
+        netlink.ask(filters, *made)
+    except OSError as error:
+        sys.exit(f"the kernel says '{error.strerror}'; it must have {_KERNEL}")
     waiting.setblocking(False)
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))

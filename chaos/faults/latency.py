@@ -123,7 +123,11 @@ def _said(site: Site, fault: Journaled) -> Mapping[str, Any]:
         raise NotReadyError(fault.target, "no helper holds packets")
     text = site.runtime.joined_said(helper.fault)
     if not helper.is_running:
-        raise NotReadyError(fault.target, f"the helper that is to hold packets has ended: {text}")
+        raise NotReadyError(
+            fault.target,
+            f"the helper that is to hold packets has ended: {text}",
+            "make cluster-up, then again",
+        )
     try:
         found: Mapping[str, Any] = json.loads(text)
     except ValueError as error:
