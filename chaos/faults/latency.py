@@ -126,7 +126,7 @@ def _said(site: Site, fault: Journaled) -> Mapping[str, Any]:
         raise NotReadyError(
             fault.target,
             f"the helper that is to hold packets has ended: {text}",
-            "make cluster-up, then again",
+            "make cluster-up",
         )
     try:
         found: Mapping[str, Any] = json.loads(text)
