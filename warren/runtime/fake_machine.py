@@ -1,4 +1,4 @@
-"""What the fake's nodes know besides their state: alarms, packet filters, queueing and processor limits.
+"""What the fake's nodes know besides their state: alarms, packet filters, queueing, limits, and their disks.
 
 Just as much of the broker's and the kernel's tools as faults use, each in its own words: `answer` takes what
 would be run and returns what it would print.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,8 @@ from warren.process import Completed
 from warren.runtime import fake_erlang
 
 MIB = 1024 * 1024
-#: What a node is to begin with; JSON-ready, since the fake keeps it in a file. ``asked`` makes counters grow.
+#: What a node is to begin with; JSON-ready, since the fake keeps it in a file. ``asked`` makes counters grow,
+#: ``disk`` are the words of `chaos.disk`: what its disk is told, and what was counted.
 _FRESH: dict[str, Any] = {
     "alarms": [],
     "tables": {},
@@ -30,6 +32,7 @@ _FRESH: dict[str, Any] = {
     "detached": False,
     "clients": ["[::ffff:10.0.0.90]:4001", "10.0.0.91:4002"],
     "files": {},
+    "disk": [0x31464457, *[0] * 1023],
     "asked": 0,
 }
 #: What is set on the container, or stands beside it, and outlives its process.
@@ -56,6 +59,11 @@ def answer(machine: dict[str, Any], argv: Sequence[str], stdin: bytes | None) ->
         text, failed = _queueing(machine, argv[1:])
     elif argv[0] == "sh":
         text = _script(machine, argv, (stdin or b"").decode())
+    elif argv[0] == "od":
+        text, failed = _disk(machine), not machine["disk"]
+    elif argv[0] == "dd":
+        place, words = int(argv[3].removeprefix("seek=")), (stdin or b"")
+        machine["disk"][place : place + len(words) // 8] = struct.unpack(f"<{len(words) // 8}Q", words)
     elif argv[0] == "ss":
         text = "".join(f"0 0 10.0.0.3:5671 {each}\n" for each in machine["clients"])
     else:
@@ -99,6 +107,20 @@ def _alarms(machine: dict[str, Any], argv: Sequence[str]) -> str:
     elif argv[:1] == ["eval"] and "get_local_alarms" in argv[1]:
         return str([f"{{{{resource_limit,{each},rabbit@here}},[]}}" for each in machine["alarms"]])
     return ""
+
+
+def _disk(machine: dict[str, Any]) -> str:
+    """The words, once a sync has been tried that did what they say. Without any there is no such file."""
+    words: list[int] = machine["disk"]
+    if not words:
+        return "od: /run/warren/disk-faults: No such file or directory"
+    delayed, full, broken = words[1] or words[3], words[5], words[6]
+    if not (full or broken):
+        words[16 + words[8] % 512] = 1000 + words[1]
+        words[8] += 1
+    for place, told in ((9, delayed), (11, full), (12, broken)):
+        words[place] += bool(told)
+    return "\n".join(str(word) for word in words)
 
 
 def _filter(machine: dict[str, Any], argv: Sequence[str], script: str) -> tuple[str, bool]:

@@ -61,13 +61,19 @@ STEPS = {
     "bad-certificate": _CLIENT,
     "server-certificate": ("put_files", "address", "put_files"),
     "password-rotation": ("put", "execute", "put"),
+    "slow-disk": ("execute", "execute", "execute"),
+    "full-disk": ("execute", "execute", "execute"),
+    "failing-disk": ("execute", "execute", "execute"),
 }
 #: Faults that are over when they are proven: nothing of them stays to be seen or healed.
 AT_ONCE = ("kill-wal", "kill-segment-writer", "kill-member")
 #: Faults that are tested in files of their own: their acts are long, or over when they are proven.
 APART = ("restart", "consumer-crash")
 #: How often the step of the act is taken before it, to look.
-LOOKS = {"memory-alarm": 1, "disk-alarm": 1, "drain": 1, "raft-chaos": 3, "half-open": 1, "reset": 1}
+LOOKS = {
+    "memory-alarm": 1, "disk-alarm": 1, "drain": 1, "raft-chaos": 3, "half-open": 1, "reset": 1,
+    "slow-disk": 1, "full-disk": 1, "failing-disk": 1,
+}  # fmt: skip
 #: Whose act is over when it returns: nothing of it stays on the node.
 MOMENTARY = {"reset"}
 
@@ -240,6 +246,7 @@ class Ground:
         machine = self.runtime.machine(node)
         keys = ("alarms", "tables", "tbf", "cores", "joined", "detached", "memory", "drained", "chaos")
         done = any(machine[key] != fake_machine.fresh()[key] for key in keys)
+        done = done or any(machine["disk"][1:7])
         done = done or bool(self.access.refuses(*self.runtime.address(node, "amqps"), node))
         return done or self.runtime.states()[node] is not NodeState.RUNNING
 
