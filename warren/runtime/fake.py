@@ -312,9 +312,9 @@ class FakeRuntime:
             return self.replies[tuple(argv)]
         machine, before = self._machines[node], copy.deepcopy(self._machines[node])
         done = fake_machine.answer(machine, argv, stdin)
-        looks = argv[0] == "od" or list(argv[:2]) == ["rabbitmqctl", "eval"]
-        acts = step == "execute" and not looks
-        if acts or {**machine, "asked": before["asked"]} != before:
+        acts = step == "execute" and list(argv[:2]) != ["rabbitmqctl", "eval"]
+        looks = argv[0] == "od"  # though it counts
+        if not looks and (acts or {**machine, "asked": before["asked"]} != before):
             self.calls.append((step, node))
         if step in self.ignored_steps:
             self._machines[node] = before
