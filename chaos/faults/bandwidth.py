@@ -17,7 +17,8 @@ from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState
 
-_INTERFACE = "eth0"
+#: Every node's own, by which its tools talk to it.
+_LOOPBACK = "lo"
 #: Ours, and nobody else's: a queueing of another handle is never replaced by healing.
 _HANDLE = "57a1:"
 #: What may leave at once, at least: a packet of the largest size, and a tick's worth at a gigabit.
@@ -41,12 +42,18 @@ class Bandwidth:
     needs: str = network.NEEDS
 
     def before(self, site: Site, target: str) -> Facts:
-        return network.address(site, target)
+        """And by which interface it sends: one that was taken off its network and put back has another."""
+        facts = network.address(site, target)
+        found = [str(each["dev"]) for each in network.sight(site, target).queueing]
+        names = sorted({name for name in found if name != _LOOPBACK})
+        if not names:
+            raise NotReadyError(target, "has no interface to the other nodes", "make cluster-status")
+        return {**facts, "interface": names[0]}
 
     def inject(self, site: Site, fault: Journaled) -> None:
         rate = f"{float(fault.args['rate_kbit']):g}kbit"
         limits = ("rate", rate, "burst", str(_BURST_BYTES), "latency", f"{_WAITS_MS}ms")
-        where = ("dev", _INTERFACE, "root", "handle", _HANDLE)
+        where = ("dev", str(fault.evidence["interface"]), "root", "handle", _HANDLE)
         network.run_tool(site, fault.target, "tc", "qdisc", "replace", *where, "tbf", *limits)
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
@@ -58,8 +65,9 @@ class Bandwidth:
     def heal(self, site: Site, fault: Journaled) -> Facts:
         if site.state(fault.target) is NodeState.STOPPED:
             return {"limit": "ended with the node's process"}
-        where = ("dev", _INTERFACE, "root", "handle", _HANDLE)
-        network.run_tool(site, fault.target, "tc", "qdisc", "del", *where, gone=_GONE)
+        if (found := _ours(site, fault.target)) is not None:
+            where = ("dev", str(found["dev"]), "root", "handle", _HANDLE)
+            network.run_tool(site, fault.target, "tc", "qdisc", "del", *where, gone=_GONE)
         if _ours(site, fault.target) is not None:
             raise NotReadyError(fault.target, "is still held to a rate")
         return {"limit": "taken away"}
@@ -70,7 +78,7 @@ class Bandwidth:
 
 def _ours(site: Site, node: str) -> Mapping[str, Any] | None:
     """None too for a node that is on no network now: its interface took the limit along."""
-    done = network.run_tool(site, node, "tc", "-s", "-j", "qdisc", "show", "dev", _INTERFACE, gone=_GONE)
+    done = network.run_tool(site, node, "tc", "-s", "-j", "qdisc", "show")
     return _mine(json.loads(done.stdout or "[]"))
 
 

@@ -23,6 +23,7 @@ _FRESH: dict[str, Any] = {
     "alarms": [],
     "tables": {},
     "tbf": None,
+    "interface": "eth0",
     "cores": 0.0,
     "memory": [1024 * MIB, 2048 * MIB],
     "drained": False,
@@ -142,6 +143,9 @@ def _filter(machine: dict[str, Any], argv: Sequence[str], script: str) -> tuple[
 
 
 def _queueing(machine: dict[str, Any], argv: Sequence[str]) -> tuple[str, bool]:
+    at = argv.index("dev") if "dev" in argv else -1
+    if at > 0 and argv[at + 1] != machine["interface"]:
+        return f'Cannot find device "{argv[at + 1]}"', True
     if argv[:2] == ["qdisc", "replace"]:
         machine["tbf"] = argv[argv.index("handle") + 1]
         return "", False
@@ -149,10 +153,10 @@ def _queueing(machine: dict[str, Any], argv: Sequence[str]) -> tuple[str, bool]:
         found = machine["tbf"] == argv[argv.index("handle") + 1]
         machine["tbf"] = None if found else machine["tbf"]
         return ("", False) if found else ("Error: Invalid handle.", True)
-    shown = (
-        [{"kind": "tbf", "handle": machine["tbf"], "overlimits": machine["asked"]}] if machine["tbf"] else []
-    )
-    return json.dumps(shown), False
+    limit = {"kind": "tbf", "handle": machine["tbf"], "overlimits": machine["asked"]}
+    shown = limit if machine["tbf"] else {"kind": "noqueue", "handle": "0:"}
+    lo = {"kind": "noqueue", "handle": "0:", "dev": "lo"}
+    return json.dumps([lo, {**shown, "dev": machine["interface"]}]), False
 
 
 def in_load_run(workers: dict[str, str], argv: Sequence[str]) -> Completed:

@@ -275,3 +275,12 @@ def test_helper_outlives_its_node_and_is_removed_all_the_same(ground: Any) -> No
     report = heal(ground.context())
     assert {fault.name for fault in report.found} == {"latency", "stop"}
     assert not ground.is_broken("rmq2")
+
+
+def test_bandwidth_is_held_on_the_interface_that_the_node_has_since_it_was_put_back(ground: Any) -> None:
+    """Seen live: the engine gave a node that was taken off its network and put back an ``eth1``."""
+    ground.runtime.machine("rmq2")["interface"] = "eth1"
+    fault = struck(ground, "bandwidth")
+    assert fault.evidence["interface"] == "eth1"
+    heal(ground.context())
+    assert not ground.is_broken("rmq2")
