@@ -24,8 +24,8 @@ CALM = "load.settings={tolerances.self_lag_p99_s: 2, tolerances.failed_publishes
 KILL = "method.kill the leader"
 SHORT = (CALM, "load.rate=100", "load.duration=30s", f"{KILL}.at=8s", f"{KILL}.for=8s", "alerts=[]",
     "expectations.confirm_gap_s.high=30")  # fmt: skip
-#: Long, or on a cluster of other settings.
-APART = ("monkey-hour", "leader-paused-poll-1s")
+#: Long, or on a cluster of other settings or made for disk faults.
+APART = ("monkey-hour", "leader-paused-poll-1s", "slow-disk-leader", "disk-full")
 
 
 def play(
