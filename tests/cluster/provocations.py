@@ -91,12 +91,10 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     _one(
         causes_of_queues.a_queue_without_consumers,
         warning("WarrenQueueNoConsumers", **USERS, queue="users.email"),
-        short=True,
     ),
     _one(
         causes_of_queues.an_almost_full_queue,
         warning("WarrenQueueNearLimit", **USERS, queue="warren.alerts"),
-        short=True,
     ),
     # Those that take longest, while the next ones come and go.
     _one(

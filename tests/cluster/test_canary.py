@@ -76,6 +76,7 @@ def test_its_objects_are_nobodys_drift_and_the_exporter_leaves_its_queues_out(
     assert cluster.prometheus(f'{names.MEMBERS.name}{{queue=~"warren[.]canary.*"}}') == []
 
 
+@pytest.mark.full
 def test_a_killed_node_fails_its_own_pairs_and_the_others_go_on(cluster: ClusterUnderTest) -> None:
     cluster.wait_for(lambda: all_come_through(cluster), "every pair to come through", 120)
     node = cluster.topology.nodes[-1].name

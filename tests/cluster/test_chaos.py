@@ -74,7 +74,8 @@ RUNNING_ON = {
 }
 #: Those that the node may not bear.
 MAY_KILL = ("memory-limit", "raft-chaos")
-SHORT = ("disk-alarm", "detach")
+#: What the matrix does not do in `make test`.
+SHORT = ("detach",)
 #: Beside a partition there is traffic with clients for sure.
 CLIENTS_OF = {"latency": ["--set", "traffic=clients"], "loss": ["--set", "traffic=clients"]}
 
@@ -193,7 +194,11 @@ def test_every_kind_of_partition_bites(
 
 @pytest.mark.parametrize(
     ("fault", "broken"),
-    [("kill", NodeState.STOPPED), ("stop", NodeState.STOPPED), ("pause", NodeState.PAUSED)],
+    [
+        ("kill", NodeState.STOPPED),
+        pytest.param("stop", NodeState.STOPPED, marks=pytest.mark.full),
+        pytest.param("pause", NodeState.PAUSED, marks=pytest.mark.full),
+    ],
 )
 def test_fault_bites_is_shown_and_is_healed(
     cluster: ClusterUnderTest, journal: Journal, tmp_path: Path, fault: str, broken: NodeState
@@ -218,6 +223,7 @@ def test_fault_bites_is_shown_and_is_healed(
     assert record.healed_at is not None
 
 
+@pytest.mark.full
 def test_leader_of_a_queue_is_found_struck_and_replaced(
     cluster: ClusterUnderTest, journal: Journal, leader: Callable[[], str]
 ) -> None:
@@ -260,6 +266,7 @@ def test_second_node_is_refused_and_nothing_changes(cluster: ClusterUnderTest, j
     assert state(cluster, "rmq1") is NodeState.RUNNING
 
 
+@pytest.mark.full
 def test_majority_is_lost_only_by_name_and_comes_back(cluster: ClusterUnderTest) -> None:
     assert cluster.warren(["chaos", "kill", "rmq3"]).returncode == 0
     done = cluster.warren(["chaos", "pause", "rmq1", "--majority-loss"])
@@ -269,7 +276,7 @@ def test_majority_is_lost_only_by_name_and_comes_back(cluster: ClusterUnderTest)
     cluster.context.gate.check()
 
 
-@pytest.mark.parametrize("fault", ["kill", "pause"])
+@pytest.mark.parametrize("fault", ["kill", pytest.param("pause", marks=pytest.mark.full)])
 def test_fault_of_a_driver_that_was_killed_is_healed_by_the_watchdog(
     cluster: ClusterUnderTest, journal: Journal, tmp_path: Path, fault: str
 ) -> None:

@@ -168,6 +168,7 @@ def test_a_watermark_set_by_hand_is_a_setting(cluster: ClusterUnderTest, tmp_pat
     cluster.wait_for(lambda: kinds() == set(), "the node to report its limit", 60)
 
 
+@pytest.mark.full
 def test_a_node_that_is_away_is_told_once_and_nothing_of_it_is_judged(
     cluster: ClusterUnderTest, tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def test_prefetch_of_one_works(cluster: ClusterUnderTest, tmp_path: Path) -> Non
     assert result.ledger.received == 500
 
 
+@pytest.mark.full
 def test_payments_climb_the_ladder(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     result = run(cluster, tmp_path, "retry", "--duration", "5s", "--rate", "40")
     assert result.oracles["tries"]["judged"] == 200
@@ -78,6 +79,7 @@ def test_vip_orders_overtake(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     assert result.oracles["inversions"]["count"] == 0
 
 
+@pytest.mark.full
 def test_killed_leader_loses_nothing_and_is_in_the_result(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     child, path = cluster.begin_load(["work", "--purge", "--duration", "30s", "--publishers", "3"], tmp_path)
     time.sleep(3)
