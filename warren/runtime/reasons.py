@@ -29,6 +29,12 @@ _MEANINGS = (
         "give the cluster another name, or remove the other network: docker network ls",
     ),
     (
+        r"memory\.[\w.]+[\s\S]*device or resource busy",
+        "memory limit",
+        "the kernel cannot bring it that low: device or resource busy",
+        "give more",
+    ),
+    (
         r"no space left on device",
         "the engine's disk",
         "is full",

@@ -72,7 +72,7 @@ APART = ("restart", "consumer-crash")
 #: How often the step of the act is taken before it, to look.
 LOOKS = {
     "memory-alarm": 1, "disk-alarm": 1, "drain": 1, "raft-chaos": 3, "half-open": 1, "reset": 1,
-    "slow-disk": 1, "full-disk": 1, "failing-disk": 1,
+    "slow-disk": 1, "full-disk": 1, "failing-disk": 1, "bandwidth": 1,
 }  # fmt: skip
 #: Whose act is over when it returns: nothing of it stays on the node.
 MOMENTARY = {"reset"}

@@ -475,3 +475,15 @@ def test_helper_that_stays_is_told(runtime: ComposeRuntime, run: Recorder) -> No
     run.answer("rm", returncode=1, stderr="Error: device is busy")
     with pytest.raises(NotReadyError, match="cannot be removed: Error: device is busy"):
         runtime.remove_helper("x")
+
+
+def test_limit_that_the_kernel_refuses_is_said_in_its_own_words(
+    runtime: ComposeRuntime, run: Recorder
+) -> None:
+    """The engine's last line is ": unknown"; the reason stands before it."""
+    why = 'failed to write "1": write /sys/fs/cgroup/x/memory.limit_in_bytes: device or resource busy'
+    run.answer(
+        "update", stderr=f"Error response from daemon: Cannot update: {why}\n: unknown\n", returncode=1
+    )
+    with pytest.raises(NotReadyError, match="device or resource busy"):
+        runtime.limit_memory("rmq2", MemoryLimit(memory_bytes=1, with_swap_bytes=1))
