@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dashboards.view.assets import STATIC
-from report import words
+from report import still, words
 from report.markup import Markup, element, joined, table
-from warren.errors import BadInputError, NotReadyError
+from warren.errors import BadInputError
 
 SCHEMA = 1
-_OWN = Path(__file__).parent / "static"
 #: Figures that a cell of the grid shows, with what it calls them.
 _SHOWN = (("confirm_gap_s", "confirm gap"), ("delivery_gap_s", "delivery gap"))
 _TITLES = {
@@ -35,30 +30,12 @@ def write_matrix(matrix: Mapping[str, Any], *, out: Path) -> Path:
     """
     if matrix.get("schema") != SCHEMA:
         raise BadInputError("matrix: schema", f"is {matrix.get('schema')!r}, not {SCHEMA}")
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        partial.write_text(render(matrix), encoding="utf-8")
-        partial.replace(out)
-    except OSError as error:
-        raise NotReadyError(str(out), f"the page cannot be written: {error.strerror}") from error
-    return out
+    return still.write(render(matrix), out)
 
 
 def render(matrix: Mapping[str, Any]) -> str:
     """The page as text."""
-    files = (STATIC / "view.css", _OWN / "report.css", _OWN / "matrix.css")
-    style = Markup("".join(path.read_text(encoding="utf-8") for path in files))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    head = joined((
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
-        element("title", f"Chaos: {matrix['what']}"),
-        Markup(f"<style>{style}</style>"),
-    ))  # fmt: skip
-    body = element("main", *_content(matrix), class_="report")
-    top = '<!doctype html>\n<html lang="en" data-theme="light">'
-    return f"{top}\n<head>{head}</head>\n<body>{body}</body>\n</html>\n"
+    return still.render(f"Chaos: {matrix['what']}", _content(matrix), sheet="matrix.css")
 
 
 def _content(matrix: Mapping[str, Any]) -> Iterator[Markup]:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dashboards.view.assets import STATIC
-from report import words
+from report import still, words
 from report.markup import Markup, element, joined, table
-from warren.errors import BadInputError, NotReadyError
+from warren.errors import BadInputError
 
 SCHEMA = 1
-_OWN = Path(__file__).parent / "static"
 _WIDTH, _HEIGHT = 960, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 28, 48
 #: (key of a trial, what it is called, its colour's class, its dash's class)
@@ -40,30 +35,12 @@ def write_sweep(sweep: Mapping[str, Any], *, out: Path) -> Path:
     """
     if sweep.get("schema") != SCHEMA:
         raise BadInputError("sweep: schema", f"is {sweep.get('schema')!r}, not {SCHEMA}")
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        partial.write_text(render(sweep), encoding="utf-8")
-        partial.replace(out)
-    except OSError as error:
-        raise NotReadyError(str(out), f"the page cannot be written: {error.strerror}") from error
-    return out
+    return still.write(render(sweep), out)
 
 
 def render(sweep: Mapping[str, Any]) -> str:
     """The page as text."""
-    files = (STATIC / "view.css", _OWN / "report.css", _OWN / "sweep.css")
-    style = Markup("".join(path.read_text(encoding="utf-8") for path in files))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    head = joined((
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
-        element("title", f"{sweep['profile']}: latency against throughput"),
-        Markup(f"<style>{style}</style>"),
-    ))  # fmt: skip
-    body = element("main", *_content(sweep), class_="report")
-    top = '<!doctype html>\n<html lang="en" data-theme="light">'
-    return f"{top}\n<head>{head}</head>\n<body>{body}</body>\n</html>\n"
+    return still.render(f"{sweep['profile']}: latency against throughput", _content(sweep), sheet="sweep.css")
 
 
 def _content(sweep: Mapping[str, Any]) -> Iterator[Markup]:
