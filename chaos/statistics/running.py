@@ -55,7 +55,16 @@ def run_matrix(
         return play(cell_file(order.folder, turn.cell), turn.seed)
 
     store = Store(order.folder / RECORDS)
-    means = Means(conduct=conduct, store=store, clock=clock, say=say, budget_s=order.budget_s, mend=mend)
+    faults = {each.key: each.fault for each in order.cells}
+    means = Means(
+        conduct=conduct,
+        store=store,
+        clock=clock,
+        say=say,
+        budget_s=order.budget_s,
+        mend=mend,
+        kin=lambda cell: faults.get(cell, cell),
+    )
     with store.alone():
         store.begin_or_resume(matrix.plan(order.cells, order.seed, order.facts), say)
         write_cells(order)

@@ -10,6 +10,7 @@ from chaos.record import GameDay, Verdict
 from chaos.statistics.store import Store, Trouble, Turn
 from warren.console import Say
 from warren.errors import BadInputError, NotReadyError, StoppedError, WarrenError
+from warren.stats import median
 from warren.wait import Clock
 
 #: Does one run. Raises StoppedError or KeyboardInterrupt where the user stops it, and another WarrenError
@@ -23,7 +24,8 @@ INTERRUPTED = "it was interrupted"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What runs are made with. ``budget_s`` is the time that all may take together, None: any. ``mend`` puts
-    the cluster back, after a run that hung or could not be made: else none that follows would be."""
+    the cluster back, after a run that hung or could not be made: else none that follows would be. ``kin``
+    says of a cell which others may take as long: all those of which it says the same."""
 
     conduct: Conduct
     store: Store
@@ -31,6 +33,7 @@ class Means:
     say: Say
     budget_s: float | None = None
     mend: Callable[[], None] = lambda: None
+    kin: Callable[[str], str] = lambda cell: cell
 
 
 def derived_seed(seed: int, *parts: object) -> int:
@@ -44,7 +47,9 @@ def run(turns: Sequence[Turn], means: Means) -> str:
     last of them, empty where it did not.
 
     A run begins only if as much of the budget is left as the longest of its cell took so far, or for the
-    first of a cell the longest of all; the very first always begins. What cannot be made is noted, and a
+    first of a cell the longest of its kin, or for the first of these the median of all (most are short, and
+    one that waits for what the broker holds back is not the measure of them); the very first always begins.
+    What cannot be made is noted, and a
     refused cell left alone; when the cluster was not ready `TROUBLES_IN_A_ROW` times the rest is given up.
     """
     have = means.store.read().days
@@ -75,8 +80,13 @@ class _Course:
     def fits(self, turn: Turn) -> bool:
         if self._means.budget_s is None or not self._longest_s:
             return True
-        longest_s = self._longest_s.get(turn.cell) or max(self._longest_s.values())
-        return self._means.clock.now() - self._began_s + longest_s <= self._means.budget_s
+        return self._means.clock.now() - self._began_s + self._expected_s(turn.cell) <= self._means.budget_s
+
+    def _expected_s(self, cell: str) -> float:
+        kin = self._means.kin
+        alike = [took_s for each, took_s in self._longest_s.items() if kin(each) == kin(cell)]
+        own_s = self._longest_s.get(cell)
+        return own_s or (max(alike) if alike else median(list(self._longest_s.values())))
 
     def attempt(self, turn: Turn) -> str:
         """Do one run and keep it; return why no other one may follow, empty where it may."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 #: For the whole of it; what does not fit is left out, the second profile of a fault first.
 BUDGET_S = 350
-#: Faults that it must have on any machine.
+#: Its faults, and how many of them the slowest machine must get to: after a pause the broker holds messages of
+#: the consumers that it lost back for a minute, and with it the end of the run.
+AT_LEAST = 4
 FAULTS = {"kill", "pause", "partition", "disk-alarm", "consumer-crash"}
 #: What a run may say that is only slow.
 SLOW = re.compile(r"\w+_s is \S+, .* expected|\w+_s is only")
@@ -53,7 +55,10 @@ def test_quick_matrix_loses_nothing_within_six_minutes(cluster: ClusterUnderTest
         timeout_s=BUDGET_S + 200,
     )
     judge(found)
-    assert {cell["fault"] for cell in found["cells"] if cell["made"]} == FAULTS
+    made = {cell["fault"] for cell in found["cells"] if cell["made"]}
+    assert made <= FAULTS
+    assert len(made) >= AT_LEAST, found["gaps"]
+    assert made == FAULTS or any("used up" in each for each in found["gaps"]), found["gaps"]
     cluster.context.gate.check()
 
 
