@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 #: For the whole of it; what does not fit is left out, the second profile of a fault first.
 BUDGET_S = 350
-#: Its faults, and how many of them the slowest machine must get to: after a pause the broker holds messages of
-#: the consumers that it lost back for a minute, and with it the end of the run.
+#: How many of its faults the slowest machine must get to: after a pause the broker holds for a minute
+#: what the consumers had that it lost, and with it the end of the run.
 AT_LEAST = 4
 FAULTS = {"kill", "pause", "partition", "disk-alarm", "consumer-crash"}
 #: What a run may say that is only slow.
