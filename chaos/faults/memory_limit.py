@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from chaos.fault import Facts, Parameter, Site, start_node
@@ -36,6 +37,8 @@ _STEP, _MOST_STEPS, _NEAR = 4 * _MIB, 40, 2 * _MIB
 _PROOF = 8 * _MIB
 #: What the kernel says of a limit that it cannot bring the node below.
 _REFUSED = "device or resource busy"
+#: What the engine says of a node that died of the limit before, before it knows so itself.
+_DIED = "stopped container"
 
 
 def _parameters() -> Mapping[str, Parameter]:
@@ -64,11 +67,19 @@ class Memory:
     def inject(self, site: Site, fault: Journaled) -> None:
         """Takes seconds: a broker keeps memory that it does not need, so the limit follows what is left."""
         if limit_mib := float(fault.args["limit_mib"]):
-            _hold_to(site, fault.target, round(limit_mib * _MIB))
+            with suppress(_RefusedError):  # the proof will say that it has the limit that it had
+                _hold_to(site, fault.target, round(limit_mib * _MIB))
             return
-        wanted = int(fault.evidence["used_before_bytes"])
+        wanted, is_held = int(fault.evidence["used_before_bytes"]), False
         for _ in range(_MOST_STEPS):
-            used = _hold_to(site, fault.target, wanted)
+            try:
+                used = _hold_to(site, fault.target, wanted)
+            except _RefusedError:
+                if is_held:
+                    return
+                wanted += 2 * _STEP  # it cannot do without all of its file cache
+                continue
+            is_held = True
             if used is None or used >= wanted - _NEAR:
                 return
             wanted = used - _STEP
@@ -111,15 +122,21 @@ class Memory:
         return tuple(node for node in there if 0 < site.runtime.memory_limit(node).memory_bytes < own)
 
 
+class _RefusedError(Exception):
+    """The kernel does not set a limit below what it finds to be in use and cannot take."""
+
+
 def _hold_to(site: Site, node: str, limit_bytes: int) -> int | None:
-    """Limit ``node`` and return what it uses then; None where it died of it, or the kernel refused, which it
-    does where it finds nothing more to take."""
+    """Limit ``node`` and return what it uses then; None where it died of it. Raises _RefusedError where the
+    kernel refuses, and the limit is what it was."""
     try:
         site.runtime.limit_memory(node, MemoryLimit(memory_bytes=limit_bytes, with_swap_bytes=limit_bytes))
     except NotReadyError as error:
+        if _DIED in error.what.lower() or site.state(node) is not NodeState.RUNNING:
+            return None
         if _REFUSED not in error.what.lower():
             raise
-        return None
+        raise _RefusedError from error
     try:
         return _read(site, node)["used"]
     except NotReadyError:

@@ -29,7 +29,7 @@ _MEANINGS = (
         "give the cluster another name, or remove the other network: docker network ls",
     ),
     (
-        r"memory\.[\w.]+[\s\S]*device or resource busy",
+        r"memory\.[\w.]+[\s\S]*device or resource busy|unable to set memory limit to \d+ \(current usage",
         "memory limit",
         "the kernel cannot bring it that low: device or resource busy",
         "give more",

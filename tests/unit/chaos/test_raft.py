@@ -130,13 +130,23 @@ def test_node_that_did_not_bear_it_is_started_again(ground: Any, fault: str) -> 
     assert not ground.is_broken("rmq2")
 
 
-def limits(ground: Any, monkeypatch: pytest.MonkeyPatch, spare_mib: int = 0) -> list[int]:
-    """The limits in MiB that rmq2 is given; of what it uses, it can do without ``spare_mib``."""
+def limits(
+    ground: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    spare_mib: int = 0,
+    refused_below_mib: int = 0,
+    said: str = "device or resource busy",
+) -> list[int]:
+    """The limits in MiB that rmq2 is given; of what it uses, it can do without ``spare_mib``, and the kernel
+    refuses limits below ``refused_below_mib``."""
     given: list[int] = []
     real, answer = ground.runtime.limit_memory, fake_machine.answer
 
     def limit(node: str, wanted: MemoryLimit) -> None:
         given.append(wanted.memory_bytes // MIB)
+        if given[-1] < refused_below_mib:
+            raise NotReadyError("memory limit", f"the kernel cannot bring it that low: {said}")
         real(node, wanted)
 
     def answered(machine: Any, argv: Any, stdin: Any) -> Any:
@@ -187,9 +197,22 @@ def test_limit_that_leaves_the_node_all_that_it_wants_does_not_bite(
 
 
 @pytest.mark.parametrize("said", ["device or resource busy", "Device or resource busy"])
-def test_limit_that_the_kernel_refuses_is_as_low_as_it_gets(ground: Any, said: str) -> None:
-    ground.runtime.fail("limit_memory", what=said, moment="after")
+def test_first_limit_that_the_kernel_takes_is_as_low_as_it_gets(
+    ground: Any, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """Seen live: of a node that used 156 MiB, 42 of them file cache, the kernel set no limit of 114."""
+    given = limits(ground, monkeypatch, refused_below_mib=176, said=said)
     (fault,) = inject(ground.context(), Order(fault="memory-limit", target=Target(node="rmq2")))
+    assert given == [150, 158, 166, 174, 182]
+    assert fault.evidence["limit_bytes"] == 182 * MIB
+
+
+def test_limit_that_the_kernel_refuses_keeps_the_one_before(
+    ground: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = limits(ground, monkeypatch, spare_mib=70, refused_below_mib=130)
+    (fault,) = inject(ground.context(), Order(fault="memory-limit", target=Target(node="rmq2")))
+    assert given == [150, 126]
     assert fault.evidence["limit_bytes"] == 150 * MIB
 
 
@@ -197,6 +220,24 @@ def test_node_that_the_kernel_killed_at_once_proves_the_limit(ground: Any) -> No
     ground.runtime.on("limit_memory", lambda: ground.runtime.kill("rmq2"), moment="after")
     (fault,) = inject(ground.context(), Order(fault="memory-limit", target=Target(node="rmq2")))
     assert fault.evidence["state"] == "stopped"
+    heal(ground.context())
+    assert not ground.is_broken("rmq2")
+
+
+def test_node_that_died_between_two_limits_proves_the_limit(
+    ground: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen live: it was killed a moment after the first limit, and the engine could not set the second."""
+    limits(ground, monkeypatch, spare_mib=70)
+
+    def die() -> None:
+        ground.runtime.kill("rmq2")
+        raise NotReadyError("docker update", "cannot update a stopped container: unknown")
+
+    ground.runtime.on("limit_memory", die, skip=1)
+    (fault,) = inject(ground.context(), Order(fault="memory-limit", target=Target(node="rmq2")))
+    assert fault.evidence["state"] == "stopped"
+    ground.runtime.scripts.clear()
     heal(ground.context())
     assert not ground.is_broken("rmq2")
 

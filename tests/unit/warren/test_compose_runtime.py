@@ -477,11 +477,18 @@ def test_helper_that_stays_is_told(runtime: ComposeRuntime, run: Recorder) -> No
         runtime.remove_helper("x")
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        'failed to write "1": write /sys/fs/cgroup/x/memory.limit_in_bytes: device or resource busy',
+        "runc did not terminate successfully: exit status 1: unable to set memory limit to 62914560 "
+        "(current usage: 162365440, peak usage: 290979840)",
+    ],
+)
 def test_limit_that_the_kernel_refuses_is_said_in_its_own_words(
-    runtime: ComposeRuntime, run: Recorder
+    runtime: ComposeRuntime, run: Recorder, why: str
 ) -> None:
     """The engine's last line is ": unknown"; the reason stands before it."""
-    why = 'failed to write "1": write /sys/fs/cgroup/x/memory.limit_in_bytes: device or resource busy'
     run.answer(
         "update", stderr=f"Error response from daemon: Cannot update: {why}\n: unknown\n", returncode=1
     )
