@@ -61,7 +61,7 @@ class Memory:
             "limit_with_swap_before_bytes": limit.with_swap_bytes,
             "used_before_bytes": found["used"] - found.get("inactive_file", 0) - found.get("active_file", 0),
             "met_before_total": found["max"],
-            "process_id": site.runtime.process_id(target),
+            "process_id_before": site.runtime.process_id(target),
         }
 
     def inject(self, site: Site, fault: Journaled) -> None:
@@ -88,7 +88,7 @@ class Memory:
         limit = site.runtime.memory_limit(fault.target).memory_bytes
         if limit == fault.evidence["limit_before_bytes"]:
             raise NotReadyError(fault.target, "has the limit that it had")
-        if site.runtime.process_id(fault.target) != fault.evidence["process_id"]:
+        if site.runtime.process_id(fault.target) != fault.evidence["process_id_before"]:
             return {"limit_bytes": limit, "state": site.state(fault.target).value}
         found = _read(site, fault.target)
         if found["max"] <= int(fault.evidence["met_before_total"]) and found["used"] < limit - _PROOF:
