@@ -89,7 +89,7 @@ def _events(day: Day) -> Markup | None:
         (f"{each['t_s']:.1f} s", str(each["kind"]), str(each["what"])) for each in day.get("events") or ()
     ]
     heads = ("Since the beginning", "Kind", "What")
-    return table("What happened", heads, rows, numbers=frozenset({0})) if rows else None
+    return table("What happened", heads, rows, numbers=frozenset()) if rows else None
 
 
 def _settings(day: Day) -> Markup | None:

@@ -102,7 +102,8 @@ def _content(result: Mapping[str, Any], gameday: Mapping[str, Any] | None) -> Ma
         Markup('<div id="charts"></div>'),
     )
     parts = (
-        gamedays.section(gameday), sections.heading(result), sections.tiles(result),
+        gamedays.section(gameday), element("h2", "Its load run") if gameday else None,
+        sections.heading(result), sections.tiles(result),
         links.section(result), sections.faults(result),
         charts, sections.parts(result), sections.phases(result), sections.ledger(result),
         sections.latency(result), sections.oracles(result), sections.reconciliation(result),
