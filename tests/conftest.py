@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,17 @@ def _own_environment(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch
     for name in [name for name in os.environ if name.startswith("WARREN_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("WARREN_STATE", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_are_heard() -> Iterator[None]:
+    """As for a command that somebody types: a suite in the background is started with SIGINT ignored, one
+    under nohup with SIGHUP, and both would be passed on to every program that a test starts."""
+    heard = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.getsignal(number) for number in heard}
+    for number, handler in heard.items():
+        if before[number] is signal.SIG_IGN:
+            signal.signal(number, handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -95,6 +95,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     _one(
         causes_of_queues.an_almost_full_queue,
         warning("WarrenQueueNearLimit", **USERS, queue="warren.alerts"),
+        short=True,
     ),
     # Those that take longest, while the next ones come and go.
     _one(
