@@ -60,7 +60,7 @@ chaos-soak: cluster-up ## every fault by every profile, again and again, for TIM
 test: test-unit test-cluster ## unit tests, then the tests on a real cluster
 
 test-unit: setup-dev ## the tests that need no engine
-	$(RUN) pytest tests/unit
+	$(RUN) pytest tests/unit -m "not full"
 
 test-cluster: setup-dev ## the tests on a real cluster
 	$(RUN) pytest tests/cluster -m "not full" --durations=15

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapp
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import chaos.faults
@@ -166,6 +167,7 @@ def needs(fault: Fault) -> str:
     return str(getattr(fault, "needs", ""))
 
 
+@cache
 def names() -> tuple[str, ...]:
     """Every fault there is, by the names of their files."""
     found = pkgutil.iter_modules(chaos.faults.__path__)

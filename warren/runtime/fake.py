@@ -310,7 +310,7 @@ class FakeRuntime:
         if tuple(argv) in self.replies:
             self.calls.append((step, node))
             return self.replies[tuple(argv)]
-        machine, before = self._machines[node], copy.deepcopy(self._machines[node])
+        machine, before = self._machines[node], fake_machine.copied(self._machines[node])
         done = fake_machine.answer(machine, argv, stdin)
         acts = step == "execute" and list(argv[:2]) != ["rabbitmqctl", "eval"]
         looks = argv[0] == "od"  # though it counts
