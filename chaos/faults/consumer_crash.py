@@ -12,9 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos import workers
-from chaos.fault import Facts, Parameter, Site
-from warren.errors import NotReadyError, RefusedError
+from chaos.fault import Args, Facts, Parameter, Site
+from warren.errors import DeadlineError, NotReadyError, RefusedError
 from warren.journal import Fault as Journaled
+from warren.wait import until
+
+#: The broker's list of consumers is 5 s old, and older where a node is busy: a run that has just begun is not
+#: in it yet.
+_LISTED_S = 15.0
 
 
 def _parameters() -> Mapping[str, Parameter]:
@@ -30,11 +35,23 @@ class ConsumerCrash:
     is_wide: bool = True
 
     def before(self, site: Site, target: str) -> Facts:  # noqa: ARG002 - there is only one target
-        """Raises RefusedError where no run lasts that has a consumer: there would be nothing to strike."""
-        found = workers.consumers(site)
-        if not found:
-            raise RefusedError("load", "no run lasts here that consumes", "start one: make load PROFILE=work")
-        return {"consumers_before": found}
+        """Raises RefusedError where no run lasts that has such a consumer: nothing would be struck."""
+        if not workers.processes(site):
+            raise RefusedError("load", "no run lasts here", "start one: make load PROFILE=work")
+        queue = _queue(site.args)
+        whose, what = f"queue {queue}" if queue else "load", "no run that lasts consumes from it"
+
+        def found() -> Mapping[str, Mapping[str, Any]]:
+            known = workers.consumers(site)
+            if not _of(queue, known):
+                raise NotReadyError(whose, what)
+            return known
+
+        try:
+            listed = until(found, what="the run's consumers", deadline_s=_LISTED_S, clock=site.clock)
+        except DeadlineError as error:
+            raise RefusedError(whose, what, "see which there are: make cluster-status") from error
+        return {"consumers_before": listed}
 
     def inject(self, site: Site, fault: Journaled) -> None:
         _, worker = _victim(fault)
@@ -62,16 +79,18 @@ class ConsumerCrash:
 
 def _victim(fault: Journaled) -> tuple[str, Mapping[str, Any]]:
     """Whom the fault strikes, always the same: of the consumers that were there, one that may hold the most
-    messages. Raises RefusedError where none is of the queue that was asked for."""
-    queue = str(fault.args["queue"]).rpartition(":")[2]
-    found = {
-        name: each
-        for name, each in fault.evidence["consumers_before"].items()
-        if queue in ("", each["queue"])
-    }
-    if not found:
-        raise RefusedError(f"queue {queue}", "no run that lasts consumes from it")
+    messages."""
+    found = _of(_queue(fault.args), fault.evidence["consumers_before"])
     return max(found.items(), key=lambda item: (item[1]["prefetch"], item[0]))
+
+
+def _queue(args: Args) -> str:
+    return str(args.get("queue", "")).rpartition(":")[2]
+
+
+def _of(queue: str, consumers: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Those of a queue; of none: all."""
+    return {name: each for name, each in consumers.items() if queue in ("", each["queue"])}
 
 
 FAULT = ConsumerCrash()

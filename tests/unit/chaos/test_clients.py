@@ -301,6 +301,15 @@ def test_crash_strikes_a_consumer_of_the_queue_that_was_named(ground: Any) -> No
     assert fault.evidence["killed"] == "warren-load work-1 support-0"
 
 
+def test_crash_waits_until_the_broker_lists_the_consumers_of_a_run_that_has_just_begun(ground: Any) -> None:
+    """Seen live: struck within seconds of the run's beginning, it said that no run consumed."""
+    begin_run(ground.runtime, ground.topology.cluster)
+    listed, looks = ground.management._consumers, iter([[], []])
+    ground.management._consumers = lambda: found if (found := next(looks, None)) is not None else listed()
+    fault = strike(ground, "consumer-crash")
+    assert fault.evidence["killed"] == "warren-load work-1 worker-0"
+
+
 def test_crash_without_a_run_is_refused_and_nothing_is_journaled(ground: Any) -> None:
     with pytest.raises(RefusedError, match="no run lasts"):
         strike(ground, "consumer-crash")
@@ -316,7 +325,7 @@ def test_process_id_that_is_anothers_by_now_is_not_killed(ground: Any) -> None:
         process = next(each for each, file in workers.items() if "worker-0" in file)
         ground.runtime.put_helper(name, workers={**workers, process: "/run/warren/run/workers/shop-1.stderr"})
 
-    ground.runtime.on("in_helper", reuse, skip=1)
+    ground.runtime.on("in_helper", reuse, skip=2)
     with pytest.raises(NotReadyError, match="not there any more"):
         strike(ground, "consumer-crash")
     assert len(ground.runtime.known_helpers()[name]["workers"]) == 3
