@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from warren import line_file
 from warren.errors import NotReadyError
 from warren.fault_record import FaultRecord
 from warren.processes import birth
@@ -159,7 +160,7 @@ class Journal:
         }
         line.update({key: value for key, value in optional.items() if value is not None})
         try:
-            self._write(json.dumps(line).encode() + b"\n")
+            line_file.append(self.path, json.dumps(line).encode() + b"\n")
         except OSError as problem:
             raise NotReadyError(
                 str(self.path), f"the journal cannot be written: {problem.strerror}"
@@ -233,7 +234,7 @@ class Journal:
         Ends with the process that holds it, however that dies. Raises DeadlineError after ``deadline_s``.
         """
         lock = self.path.with_name(self.path.name + ".lock")
-        with self._opened(lock, os.O_RDWR) as descriptor:
+        with line_file.opened(lock, os.O_RDWR | os.O_CREAT) as descriptor:
             until(
                 lambda: _try_lock(descriptor, lock),
                 what="another chaos command to end its act",
@@ -242,33 +243,6 @@ class Journal:
                 clock=self.clock,
             )
             yield
-
-    def _write(self, line: bytes) -> None:
-        is_new = not self.path.exists()
-        with self._opened(self.path, os.O_RDWR | os.O_APPEND) as descriptor:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                line = b"\n" + line  # a writer died in mid-line: its rest must not swallow this one
-            view = memoryview(line)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        if is_new:
-            with self._opened(self.path.parent, os.O_RDONLY | os.O_DIRECTORY) as folder:
-                os.fsync(folder)
-
-    @contextmanager
-    def _opened(self, path: Path, flags: int) -> Iterator[int]:
-        create = 0 if flags & os.O_DIRECTORY else os.O_CREAT
-        try:
-            descriptor = os.open(path, flags | create | os.O_CLOEXEC, 0o600)
-        except OSError as problem:
-            raise NotReadyError(str(path), f"cannot be opened: {problem.strerror}") from problem
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
 
 
 def _try_lock(descriptor: int, path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from chaos import record_file
 from chaos.record import GameDay
+from warren import line_file
 from warren.console import Say
 from warren.errors import BadInputError, NotReadyError
 
@@ -126,9 +127,8 @@ class Store:
         """Let one command at a time add to the file, whose folder is made; raises NotReadyError while another
         one does."""
         make_folder(self.path.parent)
-        with self._opened(
-            os.O_RDWR | os.O_CREAT, self.path.with_name(f"{self.path.name}.lock")
-        ) as descriptor:
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        with line_file.opened(lock, os.O_RDWR | os.O_CREAT) as descriptor:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -143,36 +143,10 @@ class Store:
 
     def _append(self, line: Mapping[str, Any]) -> None:
         text = json.dumps(line, allow_nan=False, default=str).encode() + b"\n"
-        is_new = not self.path.exists()
         try:
-            with self._opened(os.O_RDWR | os.O_CREAT | os.O_APPEND, self.path) as descriptor:
-                _write(descriptor, text)
-            if is_new:
-                with self._opened(os.O_RDONLY | os.O_DIRECTORY, self.path.parent) as folder:
-                    os.fsync(folder)
+            line_file.append(self.path, text)
         except OSError as error:
             raise NotReadyError(str(self.path), f"cannot be written: {error.strerror}") from error
-
-    @contextmanager
-    def _opened(self, flags: int, path: Path) -> Iterator[int]:
-        try:
-            descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise NotReadyError(str(path), f"cannot be opened: {error.strerror}") from error
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
-
-def _write(descriptor: int, text: bytes) -> None:
-    size = os.fstat(descriptor).st_size
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        text = b"\n" + text  # a writer died in mid-line: its rest must not swallow this one
-    view = memoryview(text)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    os.fsync(descriptor)
 
 
 def make_folder(folder: Path) -> None:
