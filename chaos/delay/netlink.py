@@ -21,10 +21,6 @@ REQUEST, ACK, CREATE, APPEND = 0x1, 0x4, 0x400, 0x800
 _ERROR = 2
 
 
-def be16(value: int) -> bytes:
-    return struct.pack("!H", value)
-
-
 def be32(value: int) -> bytes:
     return struct.pack("!I", value & 0xFFFFFFFF)
 
