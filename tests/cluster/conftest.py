@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,7 @@ from warren import process
 from warren.cluster import UpReport
 from warren.context import Context, open_context
 from warren.errors import NotReadyError, RefusedError
+from warren.journal import Journal
 from warren.management import ManagementClient
 from warren.process import Completed
 from warren.prometheus import Sample
@@ -217,6 +219,12 @@ def cluster(cluster_session: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
     if not status(chaos_context(cluster_session.context)).is_quiet:
         done = cluster_session.warren(["chaos", "heal"], timeout_s=300)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def journal(cluster: ClusterUnderTest) -> Journal:
+    """The cluster's journal of faults, to be read."""
+    return Journal(cluster.state.journal, lambda: datetime.now(UTC))
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -25,11 +25,6 @@ QUEUE, VHOST = "orders.work", "/orders"
 
 
 @pytest.fixture
-def journal(cluster: ClusterUnderTest) -> Journal:
-    return Journal(cluster.state.journal, lambda: datetime.now(UTC))
-
-
-@pytest.fixture
 def leader(cluster: ClusterUnderTest) -> Callable[[], str]:
     """The node that leads the orders queue at this moment."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +28,6 @@ CLIENTS = {
     "poison": ([], "redelivered"),
     "bad-certificate": ([], "refused_by_node"),
 }
-
-
-@pytest.fixture
-def journal(cluster: ClusterUnderTest) -> Journal:
-    return Journal(cluster.state.journal, lambda: datetime.now(UTC))
 
 
 def strike(cluster: ClusterUnderTest, folder: Path, *arguments: str) -> dict[str, Any]:

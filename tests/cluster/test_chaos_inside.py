@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     from conftest import ClusterUnderTest
 
 QUEUE, VHOST = "orders.work", "/orders"
-
-
-@pytest.fixture
-def journal(cluster: ClusterUnderTest) -> Journal:
-    return Journal(cluster.state.journal, lambda: datetime.now(UTC))
 
 
 @pytest.fixture
