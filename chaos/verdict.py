@@ -34,7 +34,7 @@ def judge(evidence: Evidence) -> Judgement:
     wrong = [
         *_of_load(evidence, LoadVerdict.FAILED),
         *_of_checks(evidence, checks),
-        *(_told(each) for each in expectations if each.held is Held.SLOWER),
+        *(told(each) for each in expectations if each.held is Held.SLOWER),
         *(each.wrong for each in alerts if each.wrong),
         *_of_answers(evidence),
     ]
@@ -42,7 +42,7 @@ def judge(evidence: Evidence) -> Judgement:
         *evidence.troubles,
         *_unproven(evidence),
         *_of_load(evidence, LoadVerdict.INCONCLUSIVE),
-        *(_told(each) for each in expectations if each.held in (Held.FASTER, Held.UNKNOWN)),
+        *(told(each) for each in expectations if each.held in (Held.FASTER, Held.UNKNOWN)),
         *(each.doubt for each in alerts if each.doubt),
         *([f"nobody looked at the cluster any more: {evidence.seen.died}"] if evidence.seen.died else []),
         *(["it was interrupted"] if evidence.interrupted else []),
@@ -71,10 +71,14 @@ def decide(
 
 def _praise(evidence: Evidence) -> str:
     confirmed = 0 if evidence.load is None else evidence.load.ledger.confirmed
-    count = len(evidence.experiment.expectations)
-    told = f", {count} of {count} figures within their intervals" if count else ""
-    faults = "1 fault" if len(evidence.faults) == 1 else f"{len(evidence.faults)} faults"
-    return f"{faults} proven and healed, {confirmed} confirmed, none lost{told}"
+    return praise(len(evidence.faults), confirmed, len(evidence.experiment.expectations))
+
+
+def praise(faults_count: int, confirmed_count: int, figures_count: int) -> str:
+    """What is said of a game day that passed."""
+    faults = "1 fault" if faults_count == 1 else f"{faults_count} faults"
+    within = f", {figures_count} of {figures_count} figures within their intervals" if figures_count else ""
+    return f"{faults} proven and healed, {confirmed_count} confirmed, none lost{within}"
 
 
 def _of_load(evidence: Evidence, verdict: LoadVerdict) -> Iterator[str]:
@@ -114,7 +118,8 @@ def _of_answers(evidence: Evidence) -> Iterator[str]:
             yield f"{answer.when}, {answer.t_s:.1f} s: {answer}"
 
 
-def _told(each: Expectation) -> str:
+def told(each: Expectation) -> str:
+    """What is said of a figure that does not lie within its interval."""
     expected = f"{_bounds(each)} expected ({each.source})"
     if each.value is None:
         return f"{each.name} was not measured; {expected}"

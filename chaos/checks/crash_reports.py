@@ -12,9 +12,23 @@ from collections import Counter
 from chaos.evidence import Evidence
 from chaos.finding import Finding, judged, unjudged
 
-#: What ends so is explained: a node that was frozen, or starved, finds that connections of its clients were
-#: ended meanwhile, whose channels do not end in time.
-_EXPLAINED = (("rabbit_reader:init/3", "channel_termination_timeout"),)
+#: What dies, of what, and what it is then: these are explained and no reason against a game day.
+_EXPLAINED = (
+    # A node that was frozen, or starved, finds that connections of its clients were ended meanwhile, whose
+    # channels do not end in time.
+    (
+        "rabbit_reader:init/3",
+        "channel_termination_timeout",
+        "connections that ended while their node stood still",
+    ),
+    # The management plugin answers before the node has its list of members, and who asks for /api/nodes just
+    # then gets a 500: proplists:get_keys(undefined) in rabbit_mgmt_wm_nodes:all_nodes_raw/0 of 4.3.6.
+    (
+        "cowboy_stream_h:request_process/3",
+        "rabbit_mgmt_wm_nodes:all_nodes_raw",
+        "questions to a node that was booting",
+    ),
+)
 _CRASH = re.compile(r"CRASH REPORT|\bcrasher:")
 #: What dies, and of what: the words that tell one crash from another.
 _INITIAL = re.compile(r"initial call: (\S+)")
@@ -26,19 +40,22 @@ def check(evidence: Evidence) -> Finding:
     if logs is None:
         return unjudged(evidence.left.trouble or "the logs were not read")
     found: Counter[str] = Counter()
-    explained = 0
+    explained: Counter[str] = Counter()
     for node, entries in logs.items():
         for entry in (each for each in entries if _CRASH.search(each)):
-            if any(call in entry and why in entry for call, why in _EXPLAINED):
-                explained += 1
+            if (known := _explanation(entry)) is not None:
+                explained[known] += 1
                 continue
             call = _INITIAL.search(entry)
             found[f"{call[1] if call else entry.splitlines()[0][-80:]} on {node}"] += 1
-    figures = {"crash_reports": found.total(), "explained": explained}
+    figures = {"crash_reports": found.total(), "explained": explained.total()}
     if not found:
-        more = (
-            f", but for {explained} connections that ended while their node stood still" if explained else ""
-        )
+        told = " and ".join(f"{count} {what}" for what, count in explained.most_common())
+        more = f", but for {told}" if told else ""
         return judged(True, f"no process of the broker crashed{more}", **figures)
     named = "; ".join(f"{name} ({count})" for name, count in found.most_common(_MOST))
     return judged(False, f"{found.total()} crash reports: {named}", **figures)
+
+
+def _explanation(entry: str) -> str | None:
+    return next((what for call, why, what in _EXPLAINED if call in entry and why in entry), None)

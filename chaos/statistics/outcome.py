@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chaos.record import GameDay, Verdict
+from chaos.statistics import anew
 from chaos.statistics.matrix import Cell
 from chaos.statistics.store import Content, Trouble
 from chaos.statistics.summary import GRAVITY, Loss, Summary, counted, loss, summarise
@@ -132,12 +133,13 @@ class Outcome:
 
 
 def outcome(cells: Sequence[Cell], content: Content, *, seed: int, what: str, stopped: str = "") -> Outcome:
-    """What the file of records, read as ``content``, holds of ``cells``."""
-    all_days = [day for cell in cells for _, day in content.of(cell.key)]
+    """What the file of records, read as ``content``, holds of ``cells``, by what is expected of them now."""
+    found = {cell.key: [(repeat, _held(day, cell)) for repeat, day in content.of(cell.key)] for cell in cells}
+    all_days = [day for each in found.values() for _, day in each]
     return Outcome(
         what=what,
         seed=seed,
-        cells=tuple(_cell(each, content) for each in cells),
+        cells=tuple(_cell(each, found[each.key], content) for each in cells),
         verdicts=counted(all_days),
         loss=loss(all_days),
         stopped=stopped,
@@ -147,13 +149,17 @@ def outcome(cells: Sequence[Cell], content: Content, *, seed: int, what: str, st
     )
 
 
-def _cell(cell: Cell, content: Content) -> CellOutcome:
+def _held(day: GameDay, cell: Cell) -> GameDay:
+    return anew.hold(day, cell.document["expectations"]) if "expectations" in cell.document else day
+
+
+def _cell(cell: Cell, found: Sequence[tuple[int, GameDay]], content: Content) -> CellOutcome:
     return CellOutcome(
         key=cell.key,
         fault=cell.fault,
         profile=cell.profile,
         planned=cell.repeats,
-        summary=summarise(content.of(cell.key)),
+        summary=summarise(found),
         unavailable=cell.unavailable,
         troubles=tuple(each for each in content.troubles if each.turn.cell == cell.key),
         interval=cell.document.get("expectations", {}),

@@ -23,6 +23,8 @@ from warren.errors import BadInputError, NotReadyError
 
 SCHEMA = 1
 _ANEW = "begin anew without --resume"
+#: What of an experiment may change while its days are collected: words, and what is expected of its figures.
+_MAY_CHANGE = ("title", "description", "teaches", "tags", "panels", "expectations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,8 @@ class Store:
         refuse_another_plan(self.path, found.plan, plan)
         for line in found.damage:
             say(line)
-        if set(plan.get("experiments", {})) - set(found.plan.get("experiments", {})):
+        before, now = _plain(found.plan.get("experiments", {})), _plain(plan.get("experiments", {}))
+        if any(before.get(cell) != each for cell, each in now.items()):
             self._append({"kind": "plan", "schema": SCHEMA, **plan})
 
     def keep(self, turn: Turn, day: GameDay) -> None:
@@ -178,9 +181,10 @@ def _trouble(turn: Turn, line: Mapping[str, Any]) -> Trouble:
 
 def refuse_another_plan(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise BadInputError where the file was begun by another plan: its figures must not stand in one table
-    with those of this one. How many repeats, and which other experiments there are, is no matter."""
+    with those of this one. How many repeats, which other experiments there are, and what is expected of their
+    figures is no matter."""
     for cell in sorted(set(now.get("experiments", {})) & set(then.get("experiments", {}))):
-        if _plain(then["experiments"][cell]) != _plain(now["experiments"][cell]):
+        if _act(then["experiments"][cell]) != _act(now["experiments"][cell]):
             raise BadInputError(str(path), f"has another experiment called {cell}", _ANEW)
     for key in sorted(set(now) | set(then)):
         if key in ("kind", "schema", "repeats", "experiments"):
@@ -188,6 +192,11 @@ def refuse_another_plan(path: Path, then: Mapping[str, Any], now: Mapping[str, A
         if _plain(then.get(key)) != _plain(now.get(key)):
             what = f"was made with {key} {_short(then.get(key))}, not {_short(now.get(key))}"
             raise BadInputError(str(path), what, _ANEW)
+
+
+def _act(experiment: Mapping[str, Any]) -> Any:
+    """What of an experiment decides its figures."""
+    return _plain({key: value for key, value in experiment.items() if key not in _MAY_CHANGE})
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,3 +178,17 @@ def test_experiment_that_is_new_when_resumed_is_added_and_a_changed_one_refused(
     assert store.read().plan["experiments"] == {"kill-work": {"for": 40}, "slow-work": {"for": 30}}
     with pytest.raises(BadInputError, match="another experiment called slow-work"):
         store.begin_or_resume({"seed": 1, "experiments": {"slow-work": {"for": 31}}}, lambda line: None)
+
+
+def test_what_is_expected_may_be_corrected_and_what_is_done_may_not(tmp_path: Path) -> None:
+    """A soak of days need not begin anew because a prediction of its figures was wrong."""
+    store = Store(tmp_path / "records.jsonl")
+
+    def begin(**experiment: Any) -> None:
+        store.begin_or_resume({"seed": 1, "experiments": {"kill-work": experiment}}, lambda line: None)
+
+    begin(method="kill", expectations={"confirm_gap_s": {"high": 3}})
+    begin(method="kill", expectations={"confirm_gap_s": {"high": 4}})
+    assert store.read().plan["experiments"]["kill-work"]["expectations"] == {"confirm_gap_s": {"high": 4}}
+    with pytest.raises(BadInputError, match="another experiment called kill-work"):
+        begin(method="pause", expectations={"confirm_gap_s": {"high": 4}})
