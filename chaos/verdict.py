@@ -94,7 +94,7 @@ def _of_load(evidence: Evidence, verdict: LoadVerdict) -> Iterator[str]:
 def _of_checks(evidence: Evidence, checks: Sequence[Check]) -> Iterator[str]:
     for each in checks:
         if each.passed is False and each.name not in evidence.experiment.tolerates:
-            yield f"{each.name}: {each.why}"
+            yield told_of(each)
 
 
 def _unproven(evidence: Evidence) -> Iterator[str]:
@@ -116,6 +116,11 @@ def _of_answers(evidence: Evidence) -> Iterator[str]:
         if answer.holds is False and (answer.probe, answer.when) not in told:
             told.add((answer.probe, answer.when))
             yield f"{answer.when}, {answer.t_s:.1f} s: {answer}"
+
+
+def told_of(each: Check) -> str:
+    """What is said of a check that failed."""
+    return f"{each.name}: {each.why}"
 
 
 def told(each: Expectation) -> str:

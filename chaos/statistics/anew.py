@@ -1,7 +1,7 @@
-"""Holds recorded game days against intervals that were said after they were played.
+"""Holds recorded game days against what was said after they were played.
 
 What was measured stands; what was expected of it is a prediction, and one that proved wrong is corrected in
-the experiment. Days of before are then judged by the same intervals as those that follow.
+the experiment, as is what it tolerates. Days of before are then judged as those that follow.
 """
 
 from __future__ import annotations
@@ -12,38 +12,40 @@ from typing import Any
 
 from chaos.record import Expectation, GameDay, Held, Verdict
 from chaos.statistics import days
-from chaos.verdict import decide, praise, told
+from chaos.verdict import decide, praise, told, told_of
 
 
-def hold(day: GameDay, intervals: Mapping[str, Mapping[str, Any]]) -> GameDay:
-    """``day`` judged by ``intervals``: the expectations of an experiment's file (``low``, ``high``,
-    ``source``), by the names of their figures.
+def hold(day: GameDay, experiment: Mapping[str, Any]) -> GameDay:
+    """``day`` judged by the ``expectations`` and ``tolerates`` of ``experiment``, in the terms of its file.
 
     A figure that the day was not asked for stays unasked. Only reasons that were figures beside their
-    intervals are drawn anew; every other one stays, and so does a hang. Where a day failed for a figure and
-    has other reasons as well, the record does not say which of these failed it and which were doubts, so it
-    stays failed.
+    intervals, or checks that failed, are drawn anew; every other one stays, and so does a hang. Where a day
+    failed for a figure or a check and has other reasons as well, the record does not say which of these
+    failed it and which were doubts, so it stays failed.
     """
-    expectations = tuple(_expectations(day, intervals))
-    if expectations == day.expectations or day.verdict is Verdict.HANG:
+    expectations = tuple(_expectations(day, experiment.get("expectations", {})))
+    if day.verdict is Verdict.HANG:
         return replace(day, expectations=expectations)
-    own = {told(each) for each in day.expectations if each.held is not Held.WITHIN}
+    failed = [each for each in day.checks if each.passed is False]
+    own = {told(each) for each in day.expectations if each.held is not Held.WITHIN} | set(
+        map(told_of, failed)
+    )
     others = [each for each in day.reasons if each not in own] if day.verdict is not Verdict.PASSED else []
-    slower = [told(each) for each in expectations if each.held is Held.SLOWER]
+    wrong = [
+        *(told_of(each) for each in failed if each.name not in experiment.get("tolerates", ())),
+        *(told(each) for each in expectations if each.held is Held.SLOWER),
+    ]
     doubts = [told(each) for each in expectations if each.held in (Held.FASTER, Held.UNKNOWN)]
-    failed_else = bool(others) and day.verdict is Verdict.FAILED
+    others_failed = day.verdict is Verdict.FAILED
     verdict, reasons = decide(
         [],
-        [*(others if failed_else else []), *slower],
-        [*([] if failed_else else others), *doubts],
+        [*(others if others_failed else ()), *wrong],
+        [*(() if others_failed else others), *doubts],
     )
-    confirmed = days.confirmed(day)
-    return replace(
-        day,
-        expectations=expectations,
-        verdict=verdict,
-        reasons=reasons or (praise(len(day.faults), confirmed, len(expectations)),),
-    )
+    if (verdict, reasons) == (Verdict.PASSED, ()) and day.verdict is Verdict.PASSED:
+        return replace(day, expectations=expectations)
+    praised = praise(len(day.faults), days.confirmed(day), len(expectations))
+    return replace(day, expectations=expectations, verdict=verdict, reasons=reasons or (praised,))
 
 
 def _expectations(day: GameDay, intervals: Mapping[str, Mapping[str, Any]]) -> Iterator[Expectation]:

@@ -118,6 +118,8 @@ class _Made:
             },
             "presumes": {"failure_detector_poll_ms": poll_ms, "net_ticktime_s": self.timers.tick_s},
         }
+        if self.template.tolerates:
+            found["tolerates"] = list(self.template.tolerates)
         if self.template.alert and not self.quick:  # the quick one holds nothing for as long as a rule waits
             alert = {"name": self.template.alert, "within": _FIRES_S, "clears-within": _CLEARS_S}
             found["alerts"] = [alert]

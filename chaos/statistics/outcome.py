@@ -150,7 +150,7 @@ def outcome(cells: Sequence[Cell], content: Content, *, seed: int, what: str, st
 
 
 def _held(day: GameDay, cell: Cell) -> GameDay:
-    return anew.hold(day, cell.document["expectations"]) if "expectations" in cell.document else day
+    return anew.hold(day, cell.document) if cell.document else day
 
 
 def _cell(cell: Cell, found: Sequence[tuple[int, GameDay]], content: Content) -> CellOutcome:

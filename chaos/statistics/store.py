@@ -23,8 +23,8 @@ from warren.errors import BadInputError, NotReadyError
 
 SCHEMA = 1
 _ANEW = "begin anew without --resume"
-#: What of an experiment may change while its days are collected: words, and what is expected of its figures.
-_MAY_CHANGE = ("title", "description", "teaches", "tags", "panels", "expectations")
+#: What of an experiment may change while its days are collected: words, and what `anew.hold` judges them by.
+_MAY_CHANGE = ("title", "description", "teaches", "tags", "panels", "expectations", "tolerates")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

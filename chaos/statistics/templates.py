@@ -70,7 +70,7 @@ class Expected:
 class Template:
     """One fault in the matrix: its settings, how long it is held, how often it is repeated. ``target`` is
     empty for the leader of the profile's first queue; ``look_first``: whether it can be had hangs on the
-    cluster."""
+    cluster; ``tolerates``: checks that may fail under it."""
 
     fault: str
     hold_s: float
@@ -80,6 +80,7 @@ class Template:
     target: Mapping[str, Any] = field(default_factory=dict)
     alert: str = ""
     look_first: bool = False
+    tolerates: tuple[str, ...] = ()
     expected: tuple[Expected, ...] = ()
 
 
@@ -169,6 +170,7 @@ def _template(section: Section, sources: Mapping[str, str]) -> Template:
         target=section.table("target", {}),
         alert=section.text("alert", ""),
         look_first=section.flag("look_first", False),
+        tolerates=section.texts("tolerates", ()),
         expected=section.sections("expect", lambda one: _expected(one, sources), required=True),
     )
 

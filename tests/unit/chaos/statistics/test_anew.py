@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from chaos.record import GameDay, Held, Verdict
+from chaos.record import Check, GameDay, Held, Verdict
 from chaos.statistics import anew
 from chaos.verdict import told
 
 
-def interval(low: float | None, high: float | None, source: str = "ra") -> dict[str, dict[str, Any]]:
+def interval(low: float | None, high: float | None, source: str = "ra") -> dict[str, Any]:
     ends = {"low": low, "high": high}
-    return {"confirm_gap_s": {**{k: v for k, v in ends.items() if v is not None}, "source": source}}
+    said = {**{k: v for k, v in ends.items() if v is not None}, "source": source}
+    return {"expectations": {"confirm_gap_s": said}}
 
 
 @pytest.fixture
@@ -73,6 +74,21 @@ def test_same_intervals_leave_a_day_as_it_is(make_day: Callable[..., GameDay]) -
 
 
 def test_figure_that_was_not_asked_for_is_not_asked_now(make_day: Callable[..., GameDay]) -> None:
-    found = anew.hold(make_day(), {**interval(0.1, 6.0), "redundancy_s": {"high": 60, "source": "boot"}})
+    now = interval(0.1, 6.0)
+    now["expectations"]["redundancy_s"] = {"high": 60, "source": "boot"}
+    found = anew.hold(make_day(), now)
     assert [each.name for each in found.expectations] == ["confirm_gap_s"]
     assert found.verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("tolerates", "verdict"), [([], Verdict.FAILED), (["crash-reports"], Verdict.PASSED)]
+)
+def test_check_that_failed_is_held_to_what_is_tolerated_now(
+    make_day: Callable[..., GameDay], tolerates: list[str], verdict: Verdict
+) -> None:
+    crashed = Check(name="crash-reports", passed=False, why="29 crash reports: ra_log_wal:init/1")
+    day = make_day(verdict=Verdict.FAILED, checks=(crashed,), reasons=(f"crash-reports: {crashed.why}",))
+    found = anew.hold(day, {**interval(0.1, 6.0), "tolerates": tolerates})
+    assert found.verdict is verdict
+    assert anew.hold(found, interval(0.1, 6.0)).verdict is Verdict.FAILED
