@@ -122,6 +122,7 @@ def record(day: Day, evidence: Evidence, judgement: Judgement, about: About) -> 
         expectations=judgement.expectations,
         checks=judgement.checks,
         alerts=judgement.alerts,
+        fired=judgement.fired,
         events=tuple(day.events),
         settings=about.settings,
         versions=about.versions,

@@ -50,6 +50,21 @@ def _one(alert: ExpectedAlert, evidence: Evidence) -> Judged:
     return Judged(seen=seen, wrong=_wrong(alert, fired[0] - began_s, cleared and cleared[0] - healed_s))
 
 
+def fired(evidence: Evidence) -> tuple[AlertSeen, ...]:
+    """Every alert that began to fire after the first fault, in that order, whether it was expected or not."""
+    window, looks = evidence.window, evidence.seen.alerts
+    if window is None:
+        return ()
+    began_s, healed_s = (evidence.since(at) for at in window)
+    before = {name for t_s, _, names in looks if t_s < began_s for name in names}
+    found: dict[str, AlertSeen] = {}
+    for _, at, names in looks:
+        for name in sorted(names - before - set(found)):
+            over = clear(looks, name, healed_s)
+            found[name] = AlertSeen(name=name, fired_at=at, cleared_at=over[1] if over else None)
+    return tuple(found.values())
+
+
 def clear(
     looks: Sequence[tuple[float, str, frozenset[str]]], name: str, healed_s: float
 ) -> tuple[float, str] | None:

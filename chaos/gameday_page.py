@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from chaos.experiment import Experiment, Moment, Step
 from chaos.gameday import Played, Rehearsal
-from chaos.record import Check, Expectation
+from chaos.record import AlertSeen, Check, Expectation
 from chaos.target import Target
 
 _MARKS = {True: "passed", False: "FAILED", None: "not judged"}
@@ -21,15 +21,20 @@ def played(result: Played) -> str:
     lines += ["", "figures"] if day.expectations else []
     lines += [_expectation(each) for each in day.expectations]
     lines += ["", "checks", *(_check(each) for each in day.checks)]
-    if day.alerts:
-        lines += ["", "alerts"]
-    for alert in day.alerts:
-        fired, cleared = alert.fired_at or "never", alert.cleared_at or "not yet"
-        lines.append(f"  {alert.name:<28} fired {fired[11:19] or fired}, cleared {cleared[11:19] or cleared}")
+    expected = {each.name for each in day.alerts}
+    others = [each for each in day.fired if each.name not in expected]
+    lines += ["", "alerts"] if day.alerts or others else []
+    lines += [_alert(each) for each in day.alerts]
+    lines += [f"{_alert(each)}; not expected" for each in others]
     lines += ["", f"seed       {day.seed}", f"record     {result.folder / 'gameday.json'}"]
     if result.report is not None:
         lines.append(f"report     {result.report}")
     return "\n".join(lines)
+
+
+def _alert(alert: AlertSeen) -> str:
+    fired, cleared = alert.fired_at or "never", alert.cleared_at or "not yet"
+    return f"  {alert.name:<28} fired {fired[11:19] or fired}, cleared {cleared[11:19] or cleared}"
 
 
 def _expectation(each: Expectation) -> str:

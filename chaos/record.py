@@ -78,7 +78,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertSeen:
-    """An alert that should fire, and what became of it; the times are None where it did not."""
+    """An alert, and what became of it; the times are None where it did not fire, or still does."""
 
     name: str
     fired_at: str | None = None
@@ -97,7 +97,8 @@ class Event:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GameDay:
     """One game day. ``load`` is the result of its load run (docs/results.md), ``faults`` are the journal's
-    records of what was done, ``settings`` what of the cluster decides its timers."""
+    records of what was done, ``alerts`` those that should fire, ``fired`` every one that began to after the
+    first fault, expected or not, ``settings`` what of the cluster decides its timers."""
 
     experiment: str
     title: str
@@ -113,6 +114,7 @@ class GameDay:
     expectations: tuple[Expectation, ...] = ()
     checks: tuple[Check, ...] = ()
     alerts: tuple[AlertSeen, ...] = ()
+    fired: tuple[AlertSeen, ...] = ()
     events: tuple[Event, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -66,6 +66,7 @@ def _day(raw: Mapping[str, Any]) -> GameDay:
         "expectations": tuple(_pick(Expectation, each) for each in raw.get("expectations", ())),
         "checks": tuple(_pick(Check, each) for each in raw.get("checks", ())),
         "alerts": tuple(_pick(AlertSeen, each) for each in raw.get("alerts", ())),
+        "fired": tuple(_pick(AlertSeen, each) for each in raw.get("fired", ())),
         "events": tuple(_pick(Event, each) for each in raw.get("events", ())),
     }
     return _pick(GameDay, {**raw, **nested})

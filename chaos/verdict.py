@@ -24,6 +24,7 @@ class Judgement:
     expectations: tuple[Expectation, ...]
     checks: tuple[Check, ...]
     alerts: tuple[AlertSeen, ...]
+    fired: tuple[AlertSeen, ...]
 
 
 def judge(evidence: Evidence) -> Judgement:
@@ -54,6 +55,7 @@ def judge(evidence: Evidence) -> Judgement:
         expectations=expectations,
         checks=checks,
         alerts=tuple(each.seen for each in alerts),
+        fired=alerting.fired(evidence),
     )
 
 

@@ -72,12 +72,14 @@ def _checks(day: Day) -> Markup | None:
 
 
 def _alerts(day: Day) -> Markup | None:
+    expected = {each["name"]: (each, "yes") for each in day.get("alerts") or ()}
+    others = {each["name"]: (each, "no") for each in day.get("fired") or () if each["name"] not in expected}
     rows = [
-        (str(each["name"]), _time(each.get("fired_at"), "never"), _time(each.get("cleared_at"), "not seen"))
-        for each in day.get("alerts") or ()
+        (name, _time(each.get("fired_at"), "never"), _time(each.get("cleared_at"), "not seen"), said)
+        for name, (each, said) in {**expected, **others}.items()
     ]
-    heads = ("Alert", "Fired (UTC)", "Cleared (UTC)")
-    return table("Alerts that should fire", heads, rows, numbers=frozenset({1, 2})) if rows else None
+    heads = ("Alert", "Fired (UTC)", "Cleared (UTC)", "Expected")
+    return table("Alerts", heads, rows, numbers=frozenset({1, 2})) if rows else None
 
 
 def _time(text: str | None, else_: str) -> str:

@@ -9,8 +9,8 @@ import click
 
 from chaos import gameday
 from chaos.record_file import FOLDER
-from chaos.statistics import compare, compared, matrix, page, repeats, running, templates, wiring
-from chaos.statistics.store import Store
+from chaos.statistics import compare, compared, gathered, matrix, page, repeats, running, templates, wiring
+from chaos.statistics.store import Store, make_folder
 from chaos.statistics.turns import Means
 from warren.context import Context
 from warren.errors import EXIT_OK
@@ -133,6 +133,35 @@ def compare_records(
     click.echo(compared.text(found))
 
 
+@click.command("grid")
+@click.argument("records", nargs=-1, required=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Also write its three files here."
+)
+@json_option
+@topology_option
+def show_grid(
+    records: tuple[str, ...], out: Path | None, json_path: Path | None, topology: Path | None
+) -> None:
+    """Draw one grid of the RECORDS of matrices that were run: several nights, or several clusters alike.
+
+    Each is a file of records, the folder of a matrix, its name, or several with commas between. All are
+    judged by what is expected now. Runs nothing.
+    """
+    options.check_writable(json_path)
+    context = options.context(topology)
+    known = context.state.root / FOLDER
+    files = dict.fromkeys(path for given in records for path in running.record_files(given, known))
+    now = matrix.cells(templates.read(), matrix.Wanted(), templates.timers(context.topology))
+    found = gathered.gather([(str(path), Store(path).read()) for path in files], now)
+    options.write_json(json_path, found.to_dict())
+    click.echo(page.matrix_text(found))
+    if out is not None:
+        make_folder(out)
+        for path in running.write_outcome(found, out):
+            click.echo(f"{path.suffix[1:]:<10} {path}")
+
+
 def repeat(
     context: Context,
     name: str,
@@ -172,4 +201,4 @@ def _folder(context: Context, prefix: str, *, resume: bool) -> tuple[Path, int |
     return folder, int(Store(folder / running.RECORDS).read().plan["seed"])
 
 
-STATISTICS = (run_matrix, compare_records)
+STATISTICS = (run_matrix, show_grid, compare_records)

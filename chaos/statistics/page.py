@@ -50,6 +50,7 @@ def repeats_text(found: Outcome) -> str:
     lines += ["", *_table(rows), "", loss_text(found.loss)]
     lines += [
         f"{each.name} fired in {each.fired} of {each.of}, cleared in {each.cleared}"
+        f"{'' if each.expected else '; not expected'}"
         for each in cell.summary.alerts
     ]
     return "\n".join([*lines, "", *_notes(found), *_to_look_into(found), _last(found)])

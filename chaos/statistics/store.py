@@ -179,12 +179,12 @@ def _trouble(turn: Turn, line: Mapping[str, Any]) -> Trouble:
     return Trouble(turn=turn, where=line["where"], what=line["what"], refused=bool(line.get("refused")))
 
 
-def refuse_another_plan(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def refuse_another_plan(path: Path | str, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise BadInputError where the file was begun by another plan: its figures must not stand in one table
     with those of this one. How many repeats, which other experiments there are, and what is expected of their
     figures is no matter."""
     for cell in sorted(set(now.get("experiments", {})) & set(then.get("experiments", {}))):
-        if _act(then["experiments"][cell]) != _act(now["experiments"][cell]):
+        if act_of(then["experiments"][cell]) != act_of(now["experiments"][cell]):
             raise BadInputError(str(path), f"has another experiment called {cell}", _ANEW)
     for key in sorted(set(now) | set(then)):
         if key in ("kind", "schema", "repeats", "experiments"):
@@ -194,7 +194,7 @@ def refuse_another_plan(path: Path, then: Mapping[str, Any], now: Mapping[str, A
             raise BadInputError(str(path), what, _ANEW)
 
 
-def _act(experiment: Mapping[str, Any]) -> Any:
+def act_of(experiment: Mapping[str, Any]) -> Any:
     """What of an experiment decides its figures."""
     return _plain({key: value for key, value in experiment.items() if key not in _MAY_CHANGE})
 

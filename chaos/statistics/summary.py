@@ -52,10 +52,11 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertCount:
-    """An alert that was expected ``of`` times and ``fired`` and ``cleared`` as often as said."""
+    """An alert that ``fired`` and ``cleared`` on so many ``of`` the days, and was ``expected`` on so many."""
 
     name: str
     of: int
+    expected: int
     fired: int
     cleared: int
 
@@ -170,12 +171,13 @@ def loss(found: Sequence[GameDay]) -> Loss:
 
 
 def _alerts(struck: Sequence[GameDay]) -> Iterator[AlertCount]:
-    seen = [each for day in struck for each in day.alerts]
-    for name in dict.fromkeys(each.name for each in seen):
-        own = [each for each in seen if each.name == name]
+    seen = [{each.name: each for each in (*day.fired, *day.alerts)} for day in struck]
+    for name in dict.fromkeys(name for day in seen for name in day):
+        own = [day[name] for day in seen if name in day]
         yield AlertCount(
             name=name,
-            of=len(own),
+            of=len(struck),
+            expected=sum(1 for day in struck if name in {each.name for each in day.alerts}),
             fired=sum(1 for each in own if each.fired_at),
             cleared=sum(1 for each in own if each.cleared_at),
         )

@@ -121,6 +121,20 @@ def test_alert_is_to_fire_and_to_clear_in_time(name: str) -> None:
     assert (doubt in found.doubt, bool(found.doubt)) == (True, bool(doubt)), found
 
 
+def test_every_alert_that_began_after_the_fault_is_told_in_order() -> None:
+    names = {1: {"Old"}, 30: {"Old", "B"}, 36: {"Old", "B", "A"}, 60: {"Old", "A"}, 66: {"Old"}}
+    seen = Seen(alerts=tuple((t_s, at(t_s), frozenset(found)) for t_s, found in names.items()))
+    found = alerting.fired(evidence(seen=seen))
+    assert [(each.name, each.fired_at, each.cleared_at) for each in found] == [
+        ("B", at(30), at(60)),
+        ("A", at(36), at(66)),
+    ]
+
+
+def test_nothing_fired_where_nothing_was_broken() -> None:
+    assert alerting.fired(evidence(faults=(), seen=looks((30, True)))) == ()
+
+
 def test_member_that_is_missing_in_the_end_fails() -> None:
     queue = QueueState(vhost="/", name="q", leader="a", members=("a", "b"), online=("a",))
     passed, why, _ = redundancy.check(evidence(left=Left(queues=(queue,), channels_unacked={})))

@@ -312,6 +312,10 @@ def test_game_day_stands_first_with_all_that_it_rests_on() -> None:
         ],
         "checks": [{"name": "sac-wedge", "passed": None, "why": "nobody looked", "figures": {"queues": 3}}],
         "alerts": [{"name": "WarrenNodeDown", "fired_at": "2026-11-22T06:01:50+00:00", "cleared_at": None}],
+        "fired": [
+            {"name": "WarrenNodeDown", "fired_at": "2026-11-22T06:01:50+00:00", "cleared_at": None},
+            {"name": "WarrenQueueLag", "fired_at": "2026-11-22T06:02:10+00:00", "cleared_at": None},
+        ],
         "events": [{"t_s": 32.1, "kind": "fault", "what": "kill of rmq2 is proven"}],
         "settings": {"failure_detector_poll_ms": 5000},
         "versions": {"rabbitmq": "4.3.6"},
@@ -323,7 +327,8 @@ def test_game_day_stands_first_with_all_that_it_rests_on() -> None:
     assert words.index("Hung") < words.index("does not see rmq3 running") < words.index("Passed")
     for said in (
         "seed 77", "2.04", "0.1 to 5", "within", "not measured", "… to 60", "sac-wedge", "not judged",
-        "queues 3", "WarrenNodeDown", "06:01:50", "not seen", "32.1 s", "kill of rmq2 is proven", "5000",
-        "4.3.6",
+        "queues 3", "WarrenNodeDown", "06:01:50", "not seen", "WarrenQueueLag", "06:02:10",
+        "32.1 s", "kill of rmq2 is proven", "5000", "4.3.6",
     ):  # fmt: skip
         assert said in words, said
+    assert words.count("WarrenNodeDown") == 1

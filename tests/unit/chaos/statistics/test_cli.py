@@ -54,6 +54,45 @@ def test_unknown_names_are_refused_before_anything(state: Path, words: list[str]
     assert not list(state.glob("*"))
 
 
+def grid_of(state: Path, folder: str, *days: GameDay, **plan: object) -> None:
+    store = Store(state / folder / running.RECORDS)
+    store.path.parent.mkdir(parents=True)
+    method = [{"name": "strike", "fault": "kill", "for": 40}]
+    experiment = {"load": {"profile": "work"}, "method": method, "expectations": {}}
+    store.begin({"seed": 1, "facts": {"nodes": 3}, "experiments": {"kill-work": experiment}, **plan})
+    for number, day in enumerate(days):
+        store.keep(Turn(cell="kill-work", repeat=number, seed=day.seed), day)
+
+
+def test_grid_of_two_clusters_counts_the_days_of_both(state: Path, make_day: MakeDay, tmp_path: Path) -> None:
+    grid_of(state, "matrix-1", make_day("a", confirm=0.4), make_day("b", confirm=0.6))
+    grid_of(state, "matrix-2", make_day("c", confirm=0.5), seed=2)
+    done = warren("grid", "matrix-1", "matrix-2", "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    assert "3 of 3 runs (3 passed); lost 0 of 3,000, 0 of 3 days" in done.output
+    found = json.loads((tmp_path / "out" / "matrix.json").read_text(encoding="utf-8"))
+    assert [run["run_id"] for run in found["cells"][0]["runs"]] == ["a", "b", "c"]
+    assert (tmp_path / "out" / "matrix.html").is_file()
+
+
+def test_grid_refuses_another_cluster_another_experiment_and_a_day_given_twice(
+    state: Path, make_day: MakeDay
+) -> None:
+    grid_of(state, "matrix-1", make_day("a"))
+    grid_of(state, "five-nodes", make_day("b"), facts={"nodes": 5})
+    grid_of(state, "copy", make_day("a"))
+    other = {"load": {"profile": "work"}, "method": [{"fault": "kill", "for": 20}]}
+    grid_of(state, "short", make_day("c"), experiments={"kill-work": other})
+    for name, said in (
+        ("five-nodes", "was made with facts"),
+        ("copy", "has the record a once more"),
+        ("short", "has another experiment called kill-work"),
+    ):
+        done = warren("grid", "matrix-1", name)
+        assert isinstance(done.exception, BadInputError)
+        assert said in str(done.exception)
+
+
 @pytest.mark.parametrize("words", [["--faults", "kill,,pause"], ["--repeats", "0"], ["--budget", "soon"]])
 def test_words_that_mean_nothing_are_refused(state: Path, words: list[str]) -> None:
     assert warren("matrix", *words).exit_code == 2

@@ -126,7 +126,17 @@ def test_alerts_are_counted(make_day: MakeDay) -> None:
         make_day("c", alerts=(AlertSeen(name="WarrenNodeDown"),)),
     )
     (alert,) = found.alerts
-    assert (alert.of, alert.fired, alert.cleared) == (3, 2, 1)
+    assert (alert.of, alert.expected, alert.fired, alert.cleared) == (3, 3, 2, 1)
+
+
+def test_alert_that_nobody_expected_is_counted_too(make_day: MakeDay) -> None:
+    at = "2026-01-02T03:04:35.000Z"
+    down, ready = (AlertSeen(name=name, fired_at=at) for name in ("WarrenNodeDown", "WarrenReady"))
+    found = summed(make_day("a", alerts=(down,), fired=(down, ready)), make_day("b", alerts=(down,)))
+    assert [(each.name, each.of, each.expected, each.fired) for each in found.alerts] == [
+        ("WarrenNodeDown", 2, 2, 2),
+        ("WarrenReady", 2, 0, 1),
+    ]
 
 
 def test_interval_that_is_open_once_is_open(make_day: MakeDay) -> None:
