@@ -11,6 +11,7 @@ from chaos.day import Day
 from chaos.evidence import Evidence, Left, Seen
 from chaos.probing import Ground, ask
 from chaos.record import GameDay
+from chaos.side import Side
 from chaos.verdict import Judgement
 from warren.errors import WarrenError
 from warren.journal import as_dict
@@ -32,33 +33,36 @@ def look_back(day: Day) -> tuple[Left, bool]:
             return Left(trouble="it was interrupted"), True
 
 
-def evidence_of(day: Day, left: Left, folder: Path, *, interrupted: bool) -> Evidence:
-    result, troubles = _result(folder / LOAD_FILE), list(day.troubles)
-    if result is None and day.load is not None and day.load.ended and not interrupted:
-        troubles.append(f"the load ended without a result: {day.load.words}")
+def evidence_of(day: Day, side: Side, left: Left, *, interrupted: bool) -> Evidence:
+    """What the verdict on one side rests on; what broker and method came to is the same for all sides."""
+    result, troubles = _result(side.folder / LOAD_FILE), list(day.troubles)
+    if side.bystander:
+        troubles.append(f"it was a bystander: {side.bystander}")
+    if result is None and side.load is not None and side.load.ended and not interrupted:
+        troubles.append(f"the load ended without a result: {side.load.words}")
     plain = None if result is None else result.to_dict()
-    ground = Ground(eyes=day.stage.eyes, since=day.began, live=day.live, result=plain)
-    probes = day.experiment.probes_of("end") if not interrupted else ()
-    day.answers += [ask(probe, ground, when="end", t_s=day.now_s) for probe in probes]
-    lookout = day.lookout
-    seen = Seen(answers=tuple(day.answers))
-    if lookout is not None:
+    ground = Ground(eyes=day.stage.eyes, since=day.began, live=side.live, result=plain)
+    probes = side.experiment.probes_of("end") if not interrupted else ()
+    side.answers += [ask(probe, ground, when="end", t_s=day.now_s) for probe in probes]
+    lookout, answers = day.lookout, (*side.answers, *day.answers)
+    seen = Seen(answers=answers)
+    if lookout is not None and side.listener is not None:
         seen = Seen(
             looks=tuple(lookout.looks),
-            answers=(*day.answers, *lookout.answers),
+            answers=(*answers, *side.listener.answers),
             alerts=tuple(lookout.alerts),
             alerts_trouble=lookout.alerts_trouble,
             wedged=tuple(lookout.wedged),
-            suspected=tuple(lookout.suspected),
+            suspected=tuple(side.listener.suspected),
             tripped=lookout.tripped,
             died=lookout.died,
         )
     faults = [each for each in day.stage.chaos.journal.read().faults if each.run_id == day.run_id]
     return Evidence(
-        experiment=day.experiment,
+        experiment=side.experiment,
         began=day.began,
         load=result,
-        live=day.live,
+        live=side.live,
         faults=tuple(faults),
         seen=seen,
         left=left,
@@ -99,6 +103,14 @@ def _left(day: Day) -> Left:
         return replace(left, trouble=left.trouble or f"{error.where}: {error.what}")
 
 
+def _together(day: Day, side: Side) -> dict[str, Any]:
+    """Beside whom it was played; nothing where it was alone."""
+    if len(day.sides) == 1:
+        return {}
+    others = {each.profile: each.run_id for each in day.sides if each is not side}
+    return {"day": day.run_id, "beside": others, "bystander": side.bystander}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
     settings: Mapping[str, Any]
@@ -106,17 +118,18 @@ class About:
     ended_at: str
 
 
-def record(day: Day, evidence: Evidence, judgement: Judgement, about: About) -> GameDay:
+def record(day: Day, side: Side, evidence: Evidence, judgement: Judgement, about: About) -> GameDay:
     return GameDay(
-        experiment=day.experiment.name,
-        title=day.experiment.title,
-        run_id=day.run_id,
-        seed=day.seed,
+        experiment=side.experiment.name,
+        title=side.experiment.title,
+        run_id=side.run_id,
+        seed=side.seed,
         started_at=iso(day.began),
         ended_at=about.ended_at,
         verdict=judgement.verdict,
         reasons=judgement.reasons,
-        profile=day.experiment.load.profile,
+        profile=side.profile,
+        together=_together(day, side),
         load={} if evidence.load is None else evidence.load.to_dict(),
         faults=tuple(as_dict(fault) for fault in evidence.faults),
         expectations=judgement.expectations,

@@ -36,6 +36,12 @@ def refuse_residue(context: ChaosContext) -> None:
 def settings(experiment: Experiment, eyes: Eyes) -> Mapping[str, Any]:
     """The running cluster's timers. Raises NotReadyError where they are not what the intervals presume."""
     found = eyes.settings()
+    refuse_other_settings(experiment, found)
+    return found
+
+
+def refuse_other_settings(experiment: Experiment, found: Mapping[str, Any]) -> None:
+    """Raise NotReadyError where the cluster's timers are not what the experiment's intervals presume."""
     wrong = [
         f"{key} is {found.get(key)}, the experiment presumes {value:g}"
         for key, value in experiment.presumes.items()
@@ -44,7 +50,6 @@ def settings(experiment: Experiment, eyes: Eyes) -> Mapping[str, Any]:
     if wrong:
         remedy = "set it in the topology and bring the cluster up anew; its intervals rest on it"
         raise NotReadyError(f"experiment {experiment.name}", "; ".join(wrong), remedy)
-    return found
 
 
 def steady(experiment: Experiment, eyes: Eyes, now: datetime) -> tuple[Answer, ...]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from chaos import alerting, before, schedule
+from chaos import alerting, before, beside, schedule
 from chaos.aftermath import LOAD_FILE, About, evidence_of, look_back, record
 from chaos.day import Day, HangError, Stage, Stopped, left_open
+from chaos.evidence import Left
 from chaos.experiment import Experiment
 from chaos.healing import GATE_DEADLINE_S, STEADY_S, heal_these
-from chaos.lookout import Lookout
+from chaos.lookout import Listener, Lookout
 from chaos.record import GameDay
+from chaos.side import Side
 from chaos.verdict import judge
 from loadgen.child import Wish
 from warren.errors import DeadlineError, InconclusiveError, NotReadyError, WarrenError
@@ -40,43 +44,56 @@ class Wanted:
     folder: Path
 
 
-def conduct(stage: Stage, wanted: Wanted) -> tuple[GameDay, bool]:
-    """Play the game day and judge it; whether it was interrupted is told too.
+def conduct(stage: Stage, *wanted: Wanted) -> tuple[tuple[GameDay, ...], bool]:
+    """Play the game day and judge it, or several as one (`chaos.beside`), each with a record of its own in
+    the order given; whether it was interrupted is told too. The first one's seed draws what is drawn.
 
-    Raises, before anything has changed, NotReadyError where the cluster is not as it should be or as the
-    experiment presumes. After that it always returns, with all healed that could be healed.
+    Raises, before anything has changed, BadInputError for several that cannot be played together, and
+    NotReadyError where the cluster is not as it should be or as an experiment presumes. After that it always
+    returns, with all healed that could be healed.
     """
-    chaos, experiment = stage.chaos, wanted.experiment
+    chaos, first = stage.chaos, wanted[0]
+    method = beside.method([each.experiment for each in wanted])
     before.refuse_residue(chaos)
-    settings = before.settings(experiment, stage.eyes)
+    settings = stage.eyes.settings()
+    for each in wanted:
+        before.refuse_other_settings(each.experiment, settings)
     versions = stage.eyes.versions()
     day = Day(
         stage=stage,
-        experiment=experiment,
-        steps=schedule.steps(experiment, chaos.nodes, wanted.seed),
-        run_id=wanted.run_id,
-        seed=wanted.seed,
+        sides=[
+            Side(experiment=each.experiment, run_id=each.run_id, folder=each.folder, seed=each.seed)
+            for each in wanted
+        ],
+        steps=(*method, *schedule.drawn_steps(first.experiment, chaos.nodes, first.seed)),
+        run_id=first.run_id,
+        seed=first.seed,
         began=chaos.now(),
         began_s=chaos.clock.now(),
     )
-    day.answers += before.steady(experiment, stage.eyes, day.began)
-    interrupted = _play(day, wanted.folder)
+    for side in day.sides:
+        side.answers += before.steady(side.experiment, stage.eyes, day.began)
+    interrupted = _play(day)
     about = About(settings=settings, versions=versions, ended_at=iso(chaos.now()))
     left, stopped = look_back(day)
     interrupted = interrupted or stopped
-    evidence = evidence_of(day, left, wanted.folder, interrupted=interrupted)
-    return record(day, evidence, judge(evidence), about), interrupted
+    return tuple(_judged(day, side, left, about, interrupted) for side in day.sides), interrupted
 
 
-def _play(day: Day, folder: Path) -> bool:
+def _judged(day: Day, side: Side, left: Left, about: About, interrupted: bool) -> GameDay:
+    evidence = evidence_of(day, side, left, interrupted=interrupted)
+    return record(day, side, evidence, judge(evidence), about)
+
+
+def _play(day: Day) -> bool:
     """Load and method, then healing; whether it was interrupted."""
     chaos = day.stage.chaos
-    within_s = START_S + day.experiment.load.duration_s + DRAIN_S + _SLACK_S
+    within_s = START_S + _longest_s(day) + DRAIN_S + _SLACK_S
     interrupted = False
     with chaos.watch(day.run_id, within_s=within_s), terminate_as_interrupt():
         try:
             try:
-                _run(day, folder)
+                _run(day)
             except KeyboardInterrupt:
                 interrupted = True
                 day.tell("stop", "interrupted: healing, then judging what there is")
@@ -85,18 +102,22 @@ def _play(day: Day, folder: Path) -> bool:
                 _heal(day)
         except KeyboardInterrupt:  # of the healing itself: the fault stays open in the journal
             interrupted = True
-        later = [_finish_load(day), _close(day)]
+        later = [*(_finish(day, side) for side in day.sides), _close(day)]
     return interrupted or any(later)
 
 
-def _run(day: Day, folder: Path) -> None:
+def _longest_s(day: Day) -> float:
+    return max(side.experiment.load.duration_s for side in day.sides)
+
+
+def _run(day: Day) -> None:
     """Up to the end of the method; what goes wrong is noted, and ends it."""
     try:
-        _begin_load(day, folder)
+        _begin_loads(day)
         with _looking(day):
             day.play()
             day.tell("method", "is over")
-            _await_load(day, day.experiment.load.duration_s + DRAIN_S)
+            _await_loads(day, _longest_s(day) + DRAIN_S)
             _await_quiet(day)
     except Stopped:
         pass
@@ -111,36 +132,59 @@ def _run(day: Day, folder: Path) -> None:
         day.tell("trouble", f"{error.where}: {error.what}")
 
 
-def _begin_load(day: Day, folder: Path) -> None:
-    load = day.experiment.load
+def _begin_loads(day: Day) -> None:
+    beside.gather(day.stage.chaos, day.sides)
+    end_s = day.now_s + START_S
+    for side in day.sides:
+        _begin(day, side)
+    waiting = list(day.sides)
+    while waiting:
+        for side in [each for each in waiting if each.live]:
+            side.publishing_s = day.now_s - float(side.live.get("t_s", 0.0))
+            day.tell("load", f"{side.profile} publishes")
+            waiting.remove(side)
+        for side in waiting:
+            if side.load is None or side.load.ended:
+                words = "" if side.load is None else side.load.words
+                raise NotReadyError("load", f"ended before it published: {words}")
+        if waiting and day.now_s > end_s:
+            raise HangError("load", f"did not begin to publish within {START_S:g} s")
+        if waiting:
+            day.rest()
+
+
+def _begin(day: Day, side: Side) -> None:
+    load = side.experiment.load
     wish = Wish(
         profile=load.profile,
         rate=load.rate,
         duration=f"{load.duration_s:g}s",
         settings=load.settings,
-        seed=day.seed,
+        seed=side.seed,
+        beside=len(day.sides) > 1,
     )
-    day.load = day.stage.start_load(wish, folder / LOAD_FILE, lambda text: day.tell("load", text))
-    end_s = day.now_s + START_S
-    while not day.load.last:
-        if day.load.ended:
-            raise NotReadyError("load", f"ended before it published: {day.load.words}")
-        if day.now_s > end_s:
-            raise HangError("load", f"did not begin to publish within {START_S:g} s")
-        day.rest()
-    day.publishing_s = day.now_s - float(day.load.last.get("t_s", 0.0))
-    day.tell("load", f"{load.profile} publishes")
+    named = f"{side.profile}: " if len(day.sides) > 1 else ""
+    hear = partial(_hear, day, named)
+    side.load = day.stage.start_load(wish, side.folder / LOAD_FILE, hear)
+
+
+def _hear(day: Day, named: str, text: str) -> None:
+    day.tell("load", f"{named}{text}")
 
 
 @contextmanager
 def _looking(day: Day) -> Iterator[None]:
     chaos = day.stage.chaos
+    for side in day.sides:
+        side.listener = Listener(
+            live=partial(_live, side),
+            during=side.experiment.probes_of("during"),
+            stops=side.experiment.stop_conditions,
+        )
     day.lookout = Lookout(
         eyes=day.stage.eyes,
         nodes=len(chaos.nodes),
-        during=day.experiment.probes_of("during"),
-        stops=day.experiment.stop_conditions,
-        live=lambda: day.live,
+        listeners=[side.listener for side in day.sides if side.listener is not None],
         now_s=lambda: day.now_s,
         now=chaos.now,
         since=day.began,
@@ -149,10 +193,14 @@ def _looking(day: Day) -> Iterator[None]:
         yield
 
 
-def _await_load(day: Day, within_s: float) -> None:
-    """Wait for the load's end, and stop where a stop condition says so. Raises HangError."""
+def _live(side: Side) -> Mapping[str, Any]:
+    return side.live
+
+
+def _await_loads(day: Day, within_s: float) -> None:
+    """Wait for the end of every load, and stop where a stop condition says so. Raises HangError."""
     end_s = day.publishing_s + within_s
-    while day.load is not None and not day.load.ended:
+    while any(side.load is not None and not side.load.ended for side in day.sides):
         if day.lookout is not None and day.lookout.tripped is not None:
             day.tell("stop", str(day.lookout.tripped))
             raise Stopped
@@ -164,13 +212,14 @@ def _await_load(day: Day, within_s: float) -> None:
 def _await_quiet(day: Day) -> None:
     """Until the cluster has been seen to be whole after the faults, and the alerts have cleared."""
     healed_s = max((event.t_s for event in day.events if event.kind == "heal"), default=day.now_s)
-    end_s = healed_s + max(alerting.settles_s(day.experiment.alerts), STEADY_S)
+    expected = tuple(alert for side in day.sides for alert in side.experiment.alerts)
+    end_s = healed_s + max(alerting.settles_s(expected), STEADY_S)
     lookout = day.lookout
     while lookout is not None and day.now_s < end_s:
         looks = [look for look in lookout.looks if look.t_s > healed_s]
         whole = any(look.is_whole for look in looks)
         alerts = [each for each in lookout.alerts if each[0] > healed_s]
-        if whole and alerts and alerting.all_clear(day.experiment.alerts, alerts[-1][2]):
+        if whole and alerts and alerting.all_clear(expected, alerts[-1][2]):
             return
         day.rest()
 
@@ -190,9 +239,9 @@ def _heal(day: Day) -> None:
     day.held.clear()
 
 
-def _finish_load(day: Day) -> bool:
+def _finish(day: Day, side: Side) -> bool:
     """Let the load drain and judge if it still runs; by force where it does not end. Whether ^C came."""
-    load = day.load
+    load = side.load
     if load is None:
         return False
     interrupted = False

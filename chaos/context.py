@@ -38,6 +38,10 @@ class Broker(Protocol):
     def queues_lost_with(self, nodes: Collection[str]) -> tuple[str, ...]:
         """The queues that would have no majority of their members online without ``nodes``."""
 
+    def lead(self, vhost: str, queue: str, node: str) -> None:
+        """Ask for the leader of a quorum queue to be moved to ``node``, which has a member of it; whether it
+        came about is for `queue_leader` to say."""
+
     def alarms(self) -> Mapping[str, frozenset[str]]:
         """Which resource alarms, ``memory`` and ``disk``, each running node has now; without any node where
         the cluster has none."""

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from chaos import engine
+from chaos import beside, engine
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
 from chaos.experiment import Experiment, Step
@@ -19,6 +19,8 @@ from chaos.lookout import Lookout
 from chaos.probing import Answer, Ground, ask
 from chaos.record import Event
 from chaos.schedule import Done, due_s
+from chaos.side import LoadRun, Side
+from chaos.striking import Struck
 from loadgen.child import Wish
 from warren.errors import NotReadyError, WarrenError
 from warren.journal import Fault
@@ -28,20 +30,6 @@ _POLL_S = 0.2
 _ASK_EVERY_S = 1.0
 #: Of the load's time, what must be left when a fault is healed: what follows it is to be seen.
 _ROOM_S = 2.0
-
-
-class LoadRun(Protocol):
-    """The load under way: `loadgen.child.Child`, or a test's own."""
-
-    last: Mapping[str, Any]
-
-    @property
-    def ended(self) -> bool: ...
-    @property
-    def words(self) -> str: ...
-    def wait(self, timeout_s: float) -> int: ...
-    def interrupt(self) -> None: ...
-    def kill(self) -> None: ...
 
 
 class HangError(WarrenError):
@@ -66,17 +54,16 @@ class Stage:
 
 @dataclass(slots=True)
 class Day:
-    """One game day. Times are seconds since it began, those of steps since publishing began."""
+    """One game day. Times are seconds since it began, those of steps since publishing began (the last of
+    several loads to do so). The method is that of the first of its ``sides``, for the loads of all."""
 
     stage: Stage
-    experiment: Experiment
+    sides: Sequence[Side]
     steps: Sequence[Step]
     run_id: str
     seed: int
     began: datetime
     began_s: float
-    publishing_s: float = 0.0
-    load: LoadRun | None = None
     lookout: Lookout | None = None
     events: list[Event] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
@@ -97,8 +84,17 @@ class Day:
         return self.now_s - self.publishing_s
 
     @property
+    def publishing_s(self) -> float:
+        return max(side.publishing_s for side in self.sides)
+
+    @property
+    def experiment(self) -> Experiment:
+        """The one whose method is played."""
+        return self.sides[0].experiment
+
+    @property
     def live(self) -> Mapping[str, Any]:
-        return {} if self.load is None else self.load.last
+        return self.sides[0].live
 
     def tell(self, kind: str, what: str) -> None:
         """Note something that happened, and say it."""
@@ -146,9 +142,11 @@ class Day:
         if tripped is not None:
             self.tell("stop", str(tripped))
             raise Stopped
-        if self.load is None or self.load.ended:
-            self.troubles.append("the load ended before the method was over")
-            raise Stopped
+        for side in self.sides:
+            if side.load is None or side.load.ended:
+                which = f"the load {side.profile}" if len(self.sides) > 1 else "the load"
+                self.troubles.append(f"{which} ended before the method was over")
+                raise Stopped
 
     def _is_due(self, step: Step) -> bool:
         due = due_s(step, self.done)
@@ -182,7 +180,7 @@ class Day:
             if step.heals in self.held:
                 self._lift(step.heals)
             self.done[step.name] = Done(injected_s=self.at_s, healed_s=self.at_s)
-        elif self.at_s + (step.hold_s or 0.0) > self.experiment.load.duration_s - _ROOM_S:
+        elif self.now_s + (step.hold_s or 0.0) > min(side.ends_s for side in self.sides) - _ROOM_S:
             self.tell("left out", f"{step.name}: the load ends too soon for it")
             if step in self.experiment.method:
                 self.troubles.append(f"there was no time left for '{step.name}'")
@@ -206,7 +204,9 @@ class Day:
             self.done[step.name] = Done(injected_s=began_s, healed_s=self.at_s)
             self.tell("heal", f"{step.name}: {step.fault} is over")
             return
+        led = self._leaders(step)
         struck = engine.begin(self.stage.chaos, order)
+        self._look_for_bystanders(led, struck)
         self.held[step.name] = tuple(fault for fault, _ in struck)
         self.done[step.name] = Done(injected_s=self.at_s)
         hold = "" if step.hold_s is None else f", for {step.hold_s:g} s"
@@ -215,6 +215,20 @@ class Day:
         if any(resolved.queue is not None for _, resolved in struck):
             chaos, within_s = self.stage.chaos, step.hold_s or 30.0
             self.stage.aside(lambda: engine.observe(chaos, order, struck, deadline_s=within_s))
+
+    def _leaders(self, step: Step) -> Mapping[str, str]:
+        """Who leads the queues of the other sides now that the leader of the first side's is to be struck."""
+        if len(self.sides) == 1 or step not in self.steps[: len(self.experiment.method)]:
+            return {}
+        return beside.leaders(self.stage.chaos, self.sides, list(self.steps).index(step))
+
+    def _look_for_bystanders(self, led: Mapping[str, str], struck: Struck) -> None:
+        nodes = [fault.target for fault, _ in struck]
+        for side in self.sides:
+            leader = led.get(side.run_id)
+            if leader is not None and leader not in nodes:
+                side.bystander = f"its queue was led by {leader} while {', '.join(nodes)} was struck"
+                self.tell("trouble", f"{side.profile} was a bystander: {side.bystander}")
 
     def _lift_due(self) -> None:
         for step in self.steps:

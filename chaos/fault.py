@@ -38,7 +38,8 @@ CLUSTER = "cluster"
 class Parameter:
     """One setting of a fault: a number from ``low`` to ``high``, one of ``choices``, a text that is like
     ``pattern`` (a regular expression) as a whole, or the name ``of`` a queue or user of the topology (a
-    profile's own queue may be named too; empty is any, where that is the default)."""
+    profile's own queue may be named too; empty is any, where that is the default). ``many``: several such
+    names with commas between, each of which is struck."""
 
     default: float | str
     help: str
@@ -47,6 +48,12 @@ class Parameter:
     choices: tuple[str, ...] = ()
     pattern: str = ""
     of: Literal["", "queue", "user"] = ""
+    many: bool = False
+
+    def names(self, value: float | str) -> tuple[str, ...]:
+        """The names that ``value`` is, each once."""
+        given = str(value).split(",") if self.many else [str(value)]
+        return tuple(dict.fromkeys(name.strip() for name in given))
 
     def read(self, where: str, text: str) -> float | str:
         """``text`` as a value of it; raises BadInputError saying what would be one. Whether there is what a
@@ -198,14 +205,15 @@ def refuse_unknown(topology: Topology, fault: Fault, args: Args) -> None:
     """Raise BadInputError where ``args`` name a queue or user that ``topology`` does not have, or a user by
     whom Warren itself works."""
     for key, parameter in fault.parameters.items():
-        name = str(args[key])
-        if name == parameter.default == "":
+        if args[key] == parameter.default == "":
             continue
-        if parameter.of == "user":
-            if topology.user(name).role != "application":
-                raise BadInputError(key, f"'{name}' is an account by which Warren works", "name another one")
-        elif parameter.of == "queue" and not name.removeprefix("/").startswith(RESERVED_PREFIX):
-            topology.find_queue(name)
+        for name in parameter.names(args[key]):
+            if parameter.of == "user":
+                if topology.user(name).role != "application":
+                    what = f"'{name}' is an account by which Warren works"
+                    raise BadInputError(key, what, "name another one")
+            elif parameter.of == "queue" and not name.removeprefix("/").startswith(RESERVED_PREFIX):
+                topology.find_queue(name)
 
 
 def process_facts(site: Site, target: str) -> Facts:

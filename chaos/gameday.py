@@ -6,20 +6,21 @@ import importlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chaos import before, check, conduct, engine, experiment_reader, fault, record_file, schedule
+from chaos import before, beside, check, conduct, engine, experiment_reader, fault, record_file, schedule
 from chaos.conduct import Wanted
 from chaos.context import ChaosContext
-from chaos.day import LoadRun, Stage
+from chaos.day import Stage
 from chaos.experiment import Experiment, Step
 from chaos.eyes import ClusterEyes, Eyes
 from chaos.known import known
 from chaos.probing import Answer
 from chaos.record import GameDay
+from chaos.side import LoadRun
 from chaos.wiring import chaos_context
 from loadgen import child
 from warren.context import Context
@@ -53,15 +54,40 @@ def play(context: Context, experiment: Experiment, *, seed: int | None, out: Pat
     Raises NotReadyError before anything is broken where the cluster is not as it should be.
     """
     stage = stage_of(context)
+    wanted = _wanted(context, stage, experiment, fresh_seed() if seed is None else seed, out)
+    (found,) = _play(stage, [wanted])
+    return found
+
+
+def play_together(
+    context: Context, experiments: Sequence[Experiment], *, seed: int | None
+) -> tuple[Played, ...]:
+    """Play ``experiments`` as one game day (`chaos.beside`); the record of each in a folder of its own.
+
+    Raises as `play` does, and BadInputError where they cannot be played together.
+    """
+    beside.method(experiments)
+    beside.refuse_clash(experiments, context.topology)
+    stage, seed = stage_of(context), fresh_seed() if seed is None else seed
+    return _play(stage, [_wanted(context, stage, each, seed, None) for each in experiments])
+
+
+def _wanted(context: Context, stage: Stage, experiment: Experiment, seed: int, out: Path | None) -> Wanted:
     run_id = f"{experiment.name}-{stage.chaos.now():%Y%m%d-%H%M%S}-{stage.chaos.fresh_id()[:4]}"
     folder = out or record_file.folder_of(context.state, run_id)
     _make(folder)
-    seed = fresh_seed() if seed is None else seed
     stage.chaos.say(f"{experiment.title}: {run_id}, seed {seed}")
-    wanted = Wanted(experiment=experiment, seed=seed, run_id=run_id, folder=folder)
-    day, interrupted = conduct.conduct(stage, wanted)
-    record_file.write(day, folder / record_file.FILE)
-    return Played(day=day, folder=folder, report=_page(day, folder), interrupted=interrupted)
+    return Wanted(experiment=experiment, seed=seed, run_id=run_id, folder=folder)
+
+
+def _play(stage: Stage, wanted: Sequence[Wanted]) -> tuple[Played, ...]:
+    days, interrupted = conduct.conduct(stage, *wanted)
+    found = []
+    for each, day in zip(wanted, days, strict=True):
+        record_file.write(day, each.folder / record_file.FILE)
+        report = _page(day, each.folder)
+        found.append(Played(day=day, folder=each.folder, report=report, interrupted=interrupted))
+    return tuple(found)
 
 
 def fresh_seed() -> int:

@@ -51,8 +51,20 @@ class Wedged:
 
 
 @dataclass(slots=True)
+class Listener:
+    """What is looked at of one load: ``live`` gives its last progress, ``during`` and ``stops`` are the
+    probes and stop conditions of its experiment. What was found is in ``answers`` and ``suspected``."""
+
+    live: Callable[[], Mapping[str, Any]]
+    during: Sequence[Probe] = ()
+    stops: Sequence[Probe] = ()
+    answers: list[Answer] = field(default_factory=list)
+    suspected: list[tuple[float, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Lookout:
-    """``live`` gives the load's last progress, ``now_s`` seconds since the game day began.
+    """``listeners`` are those of the loads, ``now_s`` gives seconds since the game day began.
 
     ``tripped`` is the answer of the first stop condition that did not hold; ``died`` says why it looks no
     more, where it does not.
@@ -60,18 +72,14 @@ class Lookout:
 
     eyes: Eyes
     nodes: int
-    during: Sequence[Probe]
-    stops: Sequence[Probe]
-    live: Callable[[], Mapping[str, Any]]
+    listeners: Sequence[Listener]
     now_s: Callable[[], float]
     now: Callable[[], datetime]
     since: datetime
     looks: list[Look] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
     alerts: list[tuple[float, str, frozenset[str]]] = field(default_factory=list)
     alerts_trouble: str = ""
     wedged: list[Wedged] = field(default_factory=list)
-    suspected: list[tuple[float, int]] = field(default_factory=list)
     tripped: Answer | None = None
     died: str = ""
     _alerts_next_s: float = 0.0
@@ -79,17 +87,22 @@ class Lookout:
 
     def look(self) -> None:
         """Look at everything once."""
-        self.suspected.append((self.now_s(), int(self.live().get("suspected", 0))))
+        for each in self.listeners:
+            each.suspected.append((self.now_s(), int(each.live().get("suspected", 0))))
         self._look_at_members()
         if self.now_s() >= self._alerts_next_s:
             self._alerts_next_s = self.now_s() + _ALERTS_EVERY_S
             self._look_at_alerts()
-        ground = Ground(eyes=self.eyes, since=self.since, live=self.live())
-        for probe in self.stops:
+        for each in self.listeners:
+            self._listen(each)
+
+    def _listen(self, to: Listener) -> None:
+        ground = Ground(eyes=self.eyes, since=self.since, live=to.live())
+        for probe in to.stops:
             answer = ask(probe, ground, when="stop", t_s=self.now_s())
             if answer.holds is False and self.tripped is None:
                 self.tripped = answer
-        self.answers += [ask(probe, ground, when="during", t_s=self.now_s()) for probe in self.during]
+        to.answers += [ask(probe, ground, when="during", t_s=self.now_s()) for probe in to.during]
 
     def _look_at_members(self) -> None:
         at_s = self.now_s()

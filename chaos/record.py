@@ -98,7 +98,12 @@ class Event:
 class GameDay:
     """One game day. ``load`` is the result of its load run (docs/results.md), ``faults`` are the journal's
     records of what was done, ``alerts`` those that should fire, ``fired`` every one that began to after the
-    first fault, expected or not, ``settings`` what of the cluster decides its timers."""
+    first fault, expected or not, ``settings`` what of the cluster decides its timers.
+
+    ``together`` is empty but for days that were played as one (`chaos.beside`): ``day``, under which the
+    journal has the faults of all, ``beside``, the other profiles with their records, and ``bystander``, why
+    this one's queue was not struck, empty where it was.
+    """
 
     experiment: str
     title: str
@@ -118,4 +123,5 @@ class GameDay:
     events: tuple[Event, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    together: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA

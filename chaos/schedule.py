@@ -41,9 +41,12 @@ def due_s(step: Step, done: Mapping[str, Done]) -> float | None:
 
 def steps(experiment: Experiment, nodes: Sequence[str], seed: int) -> tuple[Step, ...]:
     """The method's steps, and those that the monkey draws from ``seed``."""
-    if experiment.monkey is None:
-        return experiment.method
-    return (*experiment.method, *drawn(experiment.monkey, nodes, seed))
+    return (*experiment.method, *drawn_steps(experiment, nodes, seed))
+
+
+def drawn_steps(experiment: Experiment, nodes: Sequence[str], seed: int) -> tuple[Step, ...]:
+    """Those that its monkey draws; none where it has no monkey."""
+    return () if experiment.monkey is None else drawn(experiment.monkey, nodes, seed)
 
 
 def drawn(monkey: Monkey, nodes: Sequence[str], seed: int) -> tuple[Step, ...]:

@@ -31,6 +31,11 @@ _LEADER = """
 {{_, Leader}} = amqqueue:get_pid(Queue),
 io:format("leader=~s~n", [Leader]).
 """
+#: What `rabbitmq-queues rebalance` does to each queue that it moves, for one queue and one node.
+_LEAD = """
+{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>)),
+rabbit_quorum_queue:transfer_leadership(Queue, list_to_atom("{node}")).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,10 @@ class ManagementBroker:
         done = self.runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_TOOL_S)
         found = re.search(r"leader=(\S+)", process.check(done).stdout)
         return _node_of(found[1] if found else None, vhost, queue)
+
+    def lead(self, vhost: str, queue: str, node: str) -> None:
+        expression = _LEAD.format(vhost=vhost, queue=queue, node=f"rabbit@{node}")
+        process.check(self.runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_TOOL_S))
 
     def queue_followers(self, vhost: str, queue: str) -> tuple[str, ...]:
         found = self.management.queue(vhost, queue)

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadgen import composite, scenario
+from loadgen import composite, resolve, scenario
 from warren.durations import parse_duration_s
-from warren.errors import DeadlineError, NotReadyError
+from warren.errors import BadInputError, DeadlineError, NotReadyError
+from warren.topology import Topology
 
 #: Of what a run prints, kept to say why it failed.
 _LAST_WORDS = 12
@@ -29,19 +30,21 @@ _KILL_S = 10.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """The load that is wanted. ``rate`` and ``duration`` as on the command line, None: the profile's own;
-    ``settings`` are key paths of the profile."""
+    ``settings`` are key paths of the profile; ``beside``: other loads run meanwhile."""
 
     profile: str
     rate: str | None = None
     duration: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     seed: int = 1
+    beside: bool = False
 
     def arguments(self, out: Path) -> list[str]:
         """What `warren` is given for it; the result goes to ``out``."""
         found = ["load", "run", self.profile, "--purge", "--events", "--seed", str(self.seed)]
         found += ["--rate", self.rate] if self.rate is not None else []
         found += ["--duration", self.duration] if self.duration is not None else []
+        found += ["--beside"] if self.beside else []
         for key, value in self.settings.items():
             found += ["--set", f"{key}={value}"]
         return [*found, "--json", str(out)]
@@ -72,6 +75,21 @@ def plan(wish: Wish) -> Plan:
     given = {key: value for key, value in overrides.items() if value is not None}
     found = scenario.load(wish.profile, {**given, **wish.settings})
     return Plan(duration_s=found.duration_s, panels=found.panels, alerts=found.alerts)
+
+
+def refuse_clash(wishes: Sequence[Wish], topology: Topology) -> None:
+    """Raise BadInputError where two of ``wishes`` would take each other's messages if they ran at once, or
+    where one is a composite, whose own parts share the broker's counts already."""
+    owner: dict[tuple[str, str], str] = {}
+    for wish in wishes:
+        if wish.profile in composite.names():
+            raise BadInputError(wish.profile, "is several profiles at once, and runs beside no other")
+        found = resolve.resolve(scenario.load(wish.profile, dict(wish.settings)), topology)
+        for queue in composite.used(found):
+            if other := owner.get((found.vhost, queue)):
+                what = f"{other} and {wish.profile} both use {queue} in {found.vhost}"
+                raise BadInputError("load", what, "name profiles that share no queue")
+            owner[found.vhost, queue] = wish.profile
 
 
 class Child:

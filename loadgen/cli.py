@@ -75,6 +75,11 @@ def list_profiles(profile: str | None) -> None:
 @click.option("--run-name", metavar="NAME", help="With --part: the run's name, the same for all parts.")
 @click.option("--start-at", metavar="TIME", help="With --part: when all parts begin, 2026-03-01T12:00:00Z.")
 @click.option("--keep-objects", is_flag=True, help="Leave what the profile declares for itself.")
+@click.option(
+    "--beside",
+    is_flag=True,
+    help="Other runs last meanwhile: do not hold the broker's own counts, which are of all, against it.",
+)
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @click.option("--events", is_flag=True, help="Progress as lines of JSON on standard output, for a program.")
@@ -105,6 +110,7 @@ def run(profile: str, **given: Any) -> int:
         keep_objects=given["keep_objects"],
         seed=given["seed"],
         part=parts.parse(given["part"], given["run_name"], given["start_at"]),
+        beside=given["beside"],
     )
     if given["url"]:
         resolved = resolve.resolve(order.scenario, context.topology, foreign=True)
@@ -126,8 +132,9 @@ def _tell(result: LoadResult, folder: Path, given: dict[str, Any]) -> int:
 
 def _asked(name: str, given: dict[str, Any]) -> together.Asked:
     """The options that fit several profiles at once. Raises BadInputError for the others."""
-    for option in ("size", "processes", "publishers", "consumers", "prefetch", "window", "part", "url"):
-        if given[option] is not None:
+    alone = ("size", "processes", "publishers", "consumers", "prefetch", "window", "part", "url", "beside")
+    for option in alone:
+        if given[option] not in (None, False):
             what = f"does not fit {name}, which is several profiles at once"
             raise BadInputError(f"--{option}", what, "say --set PART.KEY=VALUE for one of them")
     if given["rate"] is not None and not _is_number(given["rate"]):

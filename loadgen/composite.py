@@ -163,13 +163,17 @@ def _scenario(part: CompositePart, length_s: float, more: Mapping[str, str], fac
         raise BadInputError(f"part {part.name}: {error.where}", error.what, error.remedy) from error
 
 
+def used(found: Scenario) -> list[str]:
+    """The queues that a resolved profile takes from or publishes to."""
+    names = {role.queue for role in found.takers}
+    return sorted(names | {name for role in found.publishers for name in role.destinations})
+
+
 def clashes(composite: Composite, resolved: Sequence[Scenario]) -> Iterator[BadInputError]:
     """Parts that would take each other's messages: two that take from, or publish to, the same queue."""
     owner: dict[tuple[str, str], str] = {}
     for part, found in zip(composite.parts, resolved, strict=True):
-        used = {role.queue for role in found.takers}
-        used |= {name for role in found.publishers for name in role.destinations}
-        for queue in sorted(used):
+        for queue in used(found):
             other = owner.setdefault((found.vhost, queue), part.name)
             if other != part.name:
                 yield BadInputError(

@@ -148,8 +148,9 @@ def _acting(context: Context, scenario: Scenario, view: View) -> Acting | None:
 
 
 def _counting(context: Context, order: Order) -> Counting | None:
-    """The broker's counts from now on; of a part of a run they say nothing, since they are of all parts."""
-    if order.part is not None:
+    """The broker's counts from now on; of a part of a run, or of one beside others, they say nothing, since
+    they are of all of them."""
+    if order.part is not None or order.beside:
         return None
     counting = Counting(
         metrics=context.node_metrics, management=context.management, probe=context.probe_metrics

@@ -28,7 +28,8 @@ class Order:
     """What is asked for: a profile as loaded, and how to run it; ``endpoints`` instead of the nodes.
 
     With ``part`` it is one part of a run that other coordinators run too; ``held``, it begins to publish
-    when whoever started it says so.
+    when whoever started it says so. ``beside``: other runs last at the same time, so that the broker's own
+    counts, which are of all clients, are not held against it.
     """
 
     scenario: Scenario
@@ -39,6 +40,7 @@ class Order:
     endpoints: tuple[Endpoint, ...] = ()
     part: Part | None = None
     held: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

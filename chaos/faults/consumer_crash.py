@@ -23,7 +23,8 @@ _LISTED_S = 15.0
 
 
 def _parameters() -> Mapping[str, Parameter]:
-    return {"queue": Parameter(default="", of="queue", help="whose consumer it is to be; empty: any")}
+    what = "whose consumer it is to be, one of each where there are several with commas between; empty: any"
+    return {"queue": Parameter(default="", of="queue", many=True, help=what)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +39,38 @@ class ConsumerCrash:
         """Raises RefusedError where no run lasts that has such a consumer: nothing would be struck."""
         if not workers.processes(site):
             raise RefusedError("load", "no run lasts here", "start one: make load PROFILE=work")
-        queue = _queue(site.args)
-        whose, what = f"queue {queue}" if queue else "load", "no run that lasts consumes from it"
+        what = "no run that lasts consumes from it"
 
         def found() -> Mapping[str, Mapping[str, Any]]:
             known = workers.consumers(site)
-            if not _of(queue, known):
-                raise NotReadyError(whose, what)
+            for queue in _queues(site.args):
+                if not _of(queue, known):
+                    raise NotReadyError(f"queue {queue}" if queue else "load", what)
             return known
 
         try:
             listed = until(found, what="the run's consumers", deadline_s=_LISTED_S, clock=site.clock)
         except DeadlineError as error:
-            raise RefusedError(whose, what, "see which there are: make cluster-status") from error
+            raise RefusedError(error.where, what, "see which there are: make cluster-status") from error
         return {"consumers_before": listed}
 
     def inject(self, site: Site, fault: Journaled) -> None:
-        _, worker = _victim(fault)
-        workers.kill(site, worker)
+        for worker in _victims(fault).values():
+            workers.kill(site, worker)
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
-        """Its process is gone, and the broker has its connection no more."""
-        connection, worker = _victim(fault)
-        now = workers.processes(site).get(worker["run"], {})
-        if now.get(str(worker["process_id"])) == worker["file"]:
-            raise NotReadyError(connection, "its process still runs")
+        """Each process is gone, and the broker has its connection no more."""
+        victims, running, heirs = _victims(fault), workers.processes(site), 0
+        for connection, worker in victims.items():
+            now = running.get(worker["run"], {})
+            if now.get(str(worker["process_id"])) == worker["file"]:
+                raise NotReadyError(connection, "its process still runs")
+            heirs += sum(f"/{worker['worker']}~" in file for file in now.values())
         rows = site.access.management.rows("connections", columns=("user_provided_name",))
-        if any(row.get("user_provided_name") == connection for row in rows):
+        for connection in {str(row.get("user_provided_name")) for row in rows} & set(victims):
             raise NotReadyError(connection, "is still open, by the broker's list")
-        heirs = [file for file in now.values() if f"/{worker['worker']}~" in file]
-        struck = {"killed": connection, "queue_of_killed": worker["queue"]}
-        return {**struck, "processes_in_its_place": len(heirs)}
+        queues = ", ".join(worker["queue"] for worker in victims.values())
+        return {"killed": ", ".join(victims), "queue_of_killed": queues, "processes_in_its_place": heirs}
 
     def heal(self, site: Site, fault: Journaled) -> Facts:  # noqa: ARG002
         return {"healed_by": "the run itself, which replaces its dead"}
@@ -77,15 +79,16 @@ class ConsumerCrash:
         return ()  # a dead consumer looks like one that never was
 
 
-def _victim(fault: Journaled) -> tuple[str, Mapping[str, Any]]:
-    """Whom the fault strikes, always the same: of the consumers that were there, one that may hold the most
-    messages."""
-    found = _of(_queue(fault.args), fault.evidence["consumers_before"])
-    return max(found.items(), key=lambda item: (item[1]["prefetch"], item[0]))
+def _victims(fault: Journaled) -> dict[str, Mapping[str, Any]]:
+    """Whom the fault strikes, always the same: of the consumers that were there, and of each queue, one that
+    may hold the most messages."""
+    found = (_of(queue, fault.evidence["consumers_before"]) for queue in _queues(fault.args))
+    return dict(max(each.items(), key=lambda item: (item[1]["prefetch"], item[0])) for each in found)
 
 
-def _queue(args: Args) -> str:
-    return str(args.get("queue", "")).rpartition(":")[2]
+def _queues(args: Args) -> tuple[str, ...]:
+    given = _parameters()["queue"].names(args.get("queue", ""))
+    return tuple(name.rpartition(":")[2] for name in given)
 
 
 def _of(queue: str, consumers: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -23,8 +23,8 @@ _REFUSED = "failed to authenticate user"
 
 
 def _parameters() -> Mapping[str, Parameter]:
-    user = Parameter(default="orders-worker", of="user", help="the account whose password is changed")
-    return {"user": user}
+    what = "the account whose password is changed, or several with commas between"
+    return {"user": Parameter(default="orders-worker", of="user", many=True, help=what)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +44,24 @@ class PasswordRotation:
 
     def inject(self, site: Site, fault: Journaled) -> None:
         """The new password is on disk before the broker knows it."""
-        user = str(fault.args["user"])
-        site.access.secrets.read(user)
-        _set(site, user, site.access.secrets.ensure(user + _SUFFIX))
+        for user in _users(fault):
+            site.access.secrets.read(user)
+            _set(site, user, site.access.secrets.ensure(user + _SUFFIX))
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
-        """A node refuses the former password and takes the new; raises NotReadyError while it does not."""
-        user, secrets = str(fault.args["user"]), site.access.secrets
-        if _gets_in(site, user, secrets.read(user)):
-            raise NotReadyError(user, "its former password still holds")
-        if not _gets_in(site, user, secrets.read(user + _SUFFIX)):
-            raise NotReadyError(user, "its new password does not hold yet")
+        """A node refuses the former passwords and takes the new; raises NotReadyError while it does not."""
+        users, secrets = _users(fault), site.access.secrets
+        for user in users:
+            if _gets_in(site, user, secrets.read(user)):
+                raise NotReadyError(user, "its former password still holds")
+            if not _gets_in(site, user, secrets.read(user + _SUFFIX)):
+                raise NotReadyError(user, "its new password does not hold yet")
         rows = site.access.management.rows("connections", columns=("name", "user"))
-        return {"user": user, "connections_kept": sum(row.get("user") == user for row in rows)}
+        return {"user": ", ".join(users), "connections_kept": sum(row.get("user") in users for row in rows)}
 
     def heal(self, site: Site, fault: Journaled) -> Facts:
         """The state folder says what the clients know; whatever the broker has, it gets that."""
-        users = _under_way(site) | ({str(fault.args["user"])} if fault.args else set())
+        users = _under_way(site) | (set(_users(fault)) if fault.args else set())
         for user in sorted(users):
             known = site.access.secrets.read(user)
             if not _holds(site, user, known):
@@ -72,6 +73,10 @@ class PasswordRotation:
 
     def residue(self, site: Site) -> tuple[str, ...]:
         return (CLUSTER,) if _under_way(site) else ()
+
+
+def _users(fault: Journaled) -> tuple[str, ...]:
+    return _parameters()["user"].names(fault.args["user"])
 
 
 def _under_way(site: Site) -> set[str]:

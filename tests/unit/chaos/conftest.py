@@ -112,7 +112,8 @@ class FakeTime:
 
 @dataclass(slots=True)
 class FakeBroker:
-    """Queues are led by ``leader`` as long as that node runs, then by the first node that does."""
+    """Queues are led by ``leader``, or the node that ``led`` says, as long as that runs, then by the first
+    node that does. It ``obeys`` where leaders are to be moved, or only notes it."""
 
     runtime: FakeRuntime
     leader: str = "rmq2"
@@ -123,18 +124,27 @@ class FakeBroker:
     members: dict[str, set[str]] = field(default_factory=dict)
     asked: list[str | None] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
+    led: dict[str, str] = field(default_factory=dict)
+    moved: list[tuple[str, str, str]] = field(default_factory=list)
+    obeys: bool = True
 
     def queue_leader(self, vhost: str, queue: str, *, asked: str | None = None) -> str:
         self._answer()
         self.asked.append(asked)
-        states = self.runtime.states()
-        if self.moves and states[self.leader] is not NodeState.RUNNING:
+        states, leader = self.runtime.states(), self.led.get(queue, self.leader)
+        if self.moves and states[leader] is not NodeState.RUNNING:
             return next(node for node, state in states.items() if state is NodeState.RUNNING)
-        return self.leader
+        return leader
 
     def queue_leader_by_tool(self, vhost: str, queue: str, *, node: str) -> str:
         self.tools.append(node)
         return self.queue_leader(vhost, queue)
+
+    def lead(self, vhost: str, queue: str, node: str) -> None:
+        self._answer()
+        self.moved.append((vhost, queue, node))
+        if self.obeys:
+            self.led[queue] = node
 
     def queue_followers(self, vhost: str, queue: str) -> tuple[str, ...]:
         self._answer()

@@ -286,4 +286,5 @@ class FakeDay:
         wanted = Wanted(
             experiment=self.experiment(), seed=seed, run_id=f"day-{len(self.loads) + 1}", folder=self.folder
         )
-        return conduct(self.stage(), wanted)
+        (found,), interrupted = conduct(self.stage(), wanted)
+        return found, interrupted

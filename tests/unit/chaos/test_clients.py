@@ -301,6 +301,33 @@ def test_crash_strikes_a_consumer_of_the_queue_that_was_named(ground: Any) -> No
     assert fault.evidence["killed"] == "warren-load work-1 support-0"
 
 
+def test_crash_strikes_one_consumer_of_each_queue_that_was_named(ground: Any) -> None:
+    begin_run(ground.runtime, ground.topology.cluster)
+    worker = {"channel_details": {"connection_name": "worker-0"}, "queue": {"name": "orders.work"}}
+    support = {"channel_details": {"connection_name": "support-0"}, "queue": {"name": "orders.failed"}}
+    ground.management._consumers = lambda: [support]
+    with pytest.raises(RefusedError, match=r"queue orders\.work: no run that lasts"):
+        strike(ground, "consumer-crash", queue="orders.failed,orders.work")
+    ground.management._consumers = lambda: [worker, support]
+    fault = strike(ground, "consumer-crash", queue="orders.failed, orders.work")
+    assert fault.evidence["killed"] == "warren-load work-1 support-0, warren-load work-1 worker-0"
+    assert fault.evidence["queue_of_killed"] == "orders.failed, orders.work"
+    left = ground.runtime.known_helpers()["warren-load-work-1"]["workers"]
+    assert [Path(file).stem for file in left.values()] == ["shop-0"]
+
+
+def test_several_passwords_are_rotated_at_once_and_healed_together(ground: Any) -> None:
+    secrets = ground.access.secrets.folder
+    with pytest.raises(BadInputError, match="no user 'nobody'"):
+        strike(ground, "password-rotation", user="orders-shop,nobody")
+    fault = strike(ground, "password-rotation", user="orders-shop,orders-worker")
+    assert fault.evidence["user"] == "orders-shop, orders-worker"
+    assert len(list(secrets.glob("*.rotated"))) == 2
+    heal(ground.context())
+    assert ground.left() == []
+    assert not ground.is_broken("cluster")
+
+
 def test_crash_waits_until_the_broker_lists_the_consumers_of_a_run_that_has_just_begun(ground: Any) -> None:
     """Seen live: struck within seconds of the run's beginning, it said that no run consumed."""
     begin_run(ground.runtime, ground.topology.cluster)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from loadgen.child import Child, Wish, plan, profiles
+from loadgen.child import Child, Wish, plan, profiles, refuse_clash
 from loadgen.progress import Lines
 from warren.errors import BadInputError, DeadlineError, NotReadyError
+from warren.topology import Topology
 
 SAYS = """
 import json, signal, sys, time
@@ -84,3 +85,13 @@ def test_events_are_lines_of_json() -> None:
     with Lines(written.append) as view:
         view.show({"type": "note", "text": "hello"})
     assert written == ['{"type":"note","text":"hello"}']
+
+
+def test_runs_beside_each_other_say_so_and_must_share_no_queue(topology: Topology) -> None:
+    work, retry = Wish(profile="work", beside=True), Wish(profile="retry", beside=True)
+    assert "--beside" in work.arguments(Path("out.json"))
+    refuse_clash([work, retry], topology)
+    with pytest.raises(BadInputError, match=r"work and work both use orders\.work in /orders"):
+        refuse_clash([work, work], topology)
+    with pytest.raises(BadInputError, match="several profiles at once"):
+        refuse_clash([work, Wish(profile="mixed")], topology)
