@@ -22,8 +22,6 @@ from warren.wait import until
 
 #: After a transfer, until the broker's list shows the new leader.
 _LED_S = 15.0
-#: A run goes on for so long after the last step at least, as `chaos.experiment_reader` asks of each alone.
-_AFTER_S = 5.0
 
 
 def method(experiments: Sequence[Experiment]) -> tuple[Step, ...]:
@@ -55,10 +53,6 @@ def _refuse_unlike(first: Experiment, other: Experiment) -> None:
         raise BadInputError(where, what, "play together only what breaks the same things")
     if first.monkey != other.monkey or first.rollbacks != other.rollbacks:
         raise BadInputError(where, "has another monkey, or other rollbacks", "play it alone")
-    if first.longest_s + _AFTER_S > other.load.duration_s:
-        lasts_s = other.load.duration_s
-        what = f"its load lasts {lasts_s:g} s, and the method up to {first.longest_s:g} s and 5 s"
-        raise BadInputError(where, what, "give the load more time")
 
 
 def _both(other: Experiment, mine: Step, its: Step) -> Step:

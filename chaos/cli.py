@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import click
 from chaos import engine, export, gameday, gameday_page, page, record_file
 from chaos import fault as catalogue
 from chaos.context import ChaosContext
+from chaos.record import Verdict
 from chaos.statistics.cli import STATISTICS, repeat
 from chaos.watchdog import keep_watch
 from chaos.wiring import open_chaos
@@ -154,6 +155,13 @@ def status(json_path: Path | None, topology: Path | None) -> None:
     help="Override any key of the file.",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where its files go.")
+@click.option(
+    "--beside",
+    cls=NamedByFlag,
+    multiple=True,
+    metavar="EXPERIMENT",
+    help="Another that breaks the same things, played at the same time: its load, and a verdict of its own.",
+)
 @click.option("--repeat", "times", cls=NamedByFlag, type=click.IntRange(1, 1000), help="Play it so often.")
 @click.option(
     "--budget",
@@ -173,8 +181,11 @@ def run(experiment: str, **given: Any) -> int:
     again = {key: given.pop(key) for key in ("times", "budget_s", "resume")}
     if again["times"] is None and (again["budget_s"] is not None or again["resume"]):
         raise click.UsageError("--budget and --resume go with --repeat")
-    if again["times"] is not None and (given["out"] or given["dry_run"]):
-        raise click.UsageError("--out and --dry-run are for one game day, not for --repeat")
+    beside = given.pop("beside")
+    if (again["times"] is not None or beside) and (given["out"] or given["dry_run"]):
+        raise click.UsageError("--out and --dry-run are for one game day, not for --repeat or --beside")
+    if again["times"] is not None and beside:
+        raise click.UsageError("--beside is for one game day, not for --repeat")
     options.check_writable(given["json_path"])
     context = options.context(given["topology"])
     if again["times"] is not None:
@@ -187,9 +198,20 @@ def run(experiment: str, **given: Any) -> int:
         seed = gameday.fresh_seed() if given["seed"] is None else given["seed"]
         click.echo(gameday_page.plan(found, gameday.rehearse(context, found, seed=seed), seed))
         return EXIT_OK
-    result = gameday.play(context, found, seed=given["seed"], out=given["out"])
-    _print(gameday_page.played(result), record_file.to_dict(result.day), given["json_path"])
-    return EXIT_INTERRUPTED if result.interrupted else result.day.verdict.exit_code
+    if beside:
+        others = [gameday.read(context.topology, each) for each in beside]
+        return _played(gameday.play_together(context, [found, *others], seed=given["seed"]), given)
+    return _played([gameday.play(context, found, seed=given["seed"], out=given["out"])], given)
+
+
+def _played(results: Sequence[gameday.Played], given: Mapping[str, Any]) -> int:
+    """Print what was played, and return the exit code of the gravest."""
+    plain = [record_file.to_dict(each.day) for each in results]
+    text = "\n\n".join(gameday_page.played(each) for each in results)
+    _print(text, plain[0] if len(plain) == 1 else {"days": plain}, given["json_path"])
+    if any(each.interrupted for each in results):
+        return EXIT_INTERRUPTED
+    return max((each.day.verdict for each in results), key=list(Verdict).index).exit_code
 
 
 @chaos.command()

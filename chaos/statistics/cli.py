@@ -48,6 +48,14 @@ class Names(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--seed", type=int, help="From which each run's own follows; 1, or that which is resumed.")
 @click.option("--quick", is_flag=True, help="Five faults, each cell once and short: for every change.")
+@click.option(
+    "--together/--apart",
+    "together",
+    cls=NamedByFlag,
+    default=None,
+    help="Run the profiles of a fault at once, each judged by itself, or one after the other. With --quick "
+    "they are run at once, else not.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the newest matrix of this cluster, or begin one.")
 @click.option("--plan", "planning", cls=NamedByFlag, is_flag=True, help="Say what would be run, and end.")
 @json_option
@@ -60,6 +68,7 @@ def run_matrix(
     budget_s: float | None,
     seed: int | None,
     quick: bool,
+    together: bool | None,
     resume: bool,
     planning: bool,
     json_path: Path | None,
@@ -71,7 +80,8 @@ def run_matrix(
     """
     options.check_writable(json_path)
     context = options.context(topology)
-    wanted = matrix.Wanted(faults=faults, profiles=profiles, repeats=repeats, quick=quick)
+    at_once = quick if together is None else together
+    wanted = matrix.Wanted(faults=faults, profiles=profiles, repeats=repeats, quick=quick, together=at_once)
     table = templates.read()
     cells = matrix.cells(
         table,
@@ -79,6 +89,7 @@ def run_matrix(
         templates.timers(context.topology),
         missing=matrix.absent if planning else wiring.missing(context, table.templates),
     )
+    wiring.refuse_clash(context.topology, matrix.together(cells))
     if planning:
         click.echo(page.plan_text(cells))
         return EXIT_OK
@@ -88,7 +99,7 @@ def run_matrix(
         cells=cells,
         seed=seed or begun_seed or 1,
         folder=folder,
-        facts=wiring.facts(context.topology),
+        facts=wiring.facts(context.topology, matrix.together(cells)),
         budget_s=budget_s,
     )
     found = running.run_matrix(
@@ -177,7 +188,7 @@ def repeat(
     experiment, what = wiring.repeated(context.topology, name, settings)
     folder, begun_seed = _folder(context, f"repeats-{what.name}-", resume=resume)
     means = Means(
-        conduct=lambda turn: wiring.play(context, experiment, turn.seed),
+        conduct=lambda bout: wiring.play(context, [experiment], bout[0].seed),
         store=Store(folder / running.RECORDS),
         clock=Clock(),
         say=options.say,

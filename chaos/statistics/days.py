@@ -26,7 +26,10 @@ _OF_LOAD = {
 
 
 def struck(day: GameDay) -> bool:
-    """Whether there was a fault and every one was proven: only then do the figures say something of it."""
+    """Whether there was a fault, every one was proven, and the day's own load was in its way: only then do
+    the figures say something of it."""
+    if day.together.get("bystander"):
+        return False
     return bool(day.faults) and all(each.get("injected_at") for each in day.faults)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from chaos import fault as catalogue
 from chaos.statistics.store import Turn
 from chaos.statistics.templates import Extent, Profile, Table, Template, Timers
-from chaos.statistics.turns import derived_seed
+from chaos.statistics.turns import Bout, derived_seed
 from warren.errors import BadInputError
 
 #: An alert fires so much later than the fault, and is over so much later than the healing.
@@ -27,18 +27,20 @@ _DESCRIPTION = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What was asked for. None: what the table says."""
+    """What was asked for. None: what the table says. ``together``: the profiles of a fault at once."""
 
     faults: tuple[str, ...] | None = None
     profiles: tuple[str, ...] | None = None
     repeats: int | None = None
     quick: bool = False
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One fault under one profile, or a game day called ``name``. ``document`` is its experiment in the terms
-    of its file; ``unavailable`` says why it cannot be had here, else empty."""
+    of its file; ``unavailable`` says why it cannot be had here, else empty. Cells of one ``bout`` are run at
+    once; empty: it is run alone."""
 
     fault: str
     profile: str
@@ -46,6 +48,7 @@ class Cell:
     document: Mapping[str, Any]
     unavailable: str = ""
     name: str = ""
+    bout: str = ""
 
     @property
     def key(self) -> str:
@@ -82,6 +85,7 @@ def cells(
                     repeats=wanted.repeats or (1 if wanted.quick else template.repeats),
                     document={} if unavailable else made.document(),
                     unavailable=unavailable,
+                    bout=template.fault if wanted.together and not template.alone else "",
                 )
             )
     return tuple(found)
@@ -145,25 +149,35 @@ class _Made:
         return {**found, "for": self.timers.hold_s}
 
 
-def turns(cells: Sequence[Cell], seed: int) -> tuple[Turn, ...]:
+def together(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """The profiles that are run at once; none where every cell is run alone."""
+    found = tuple(dict.fromkeys(each.profile for each in cells if each.bout))
+    return found if len(found) > 1 else ()
+
+
+def bouts(cells: Sequence[Cell], seed: int) -> tuple[Bout, ...]:
     """All runs in their order: every cell once before any a second time, and in each such round every fault
     once, whatever the profile, before any a second time: a budget that ends early leaves breadth. The order
     of a round is drawn from ``seed``, so that no cell always follows the same other one and meets what that
-    may have left."""
+    may have left. Cells of one bout are one run, and have one seed."""
     return tuple(_rounds([each for each in cells if not each.unavailable], seed))
 
 
-def _rounds(cells: Sequence[Cell], seed: int) -> Iterator[Turn]:
+def _rounds(cells: Sequence[Cell], seed: int) -> Iterator[Bout]:
     for repeat in range(max((each.repeats for each in cells), default=0)):
-        due = [each for each in cells if repeat < each.repeats]
-        due.sort(key=lambda cell: derived_seed(seed, "order", repeat, cell.key))
+        groups: dict[str, list[Cell]] = {}
+        for cell in cells:
+            if repeat < cell.repeats:
+                groups.setdefault(cell.bout or cell.key, []).append(cell)
+        due = sorted(groups, key=lambda name: derived_seed(seed, "order", repeat, name))
         before = Counter[str]()
         layers = []
-        for each in due:
-            layers.append(before[each.fault])
-            before[each.fault] += 1
-        for _, each in sorted(zip(layers, due, strict=True), key=lambda placed: placed[0]):
-            yield Turn(cell=each.key, repeat=repeat, seed=derived_seed(seed, each.key, repeat))
+        for name in due:
+            layers.append(before[groups[name][0].fault])
+            before[groups[name][0].fault] += 1
+        for _, name in sorted(zip(layers, due, strict=True), key=lambda placed: placed[0]):
+            own = derived_seed(seed, name, repeat)
+            yield tuple(Turn(cell=each.key, repeat=repeat, seed=own) for each in groups[name])
 
 
 def plan(cells: Sequence[Cell], seed: int, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,6 +84,12 @@ class Outcome:
         return sum(each.made for each in self.cells)
 
     @property
+    def together(self) -> tuple[str, ...]:
+        """The profiles that were run at once, under one fault; none where each was run alone."""
+        beside = {each for cell in self.cells for run in cell.summary.runs for each in run.beside}
+        return tuple(dict.fromkeys(each.profile for each in self.cells if each.profile in beside))
+
+    @property
     def gaps(self) -> tuple[str, ...]:
         """Why less can be said than was asked for: cells without any run, and runs that were not made."""
         return tuple(self._gaps())
@@ -123,6 +129,7 @@ class Outcome:
             "made": self.made,
             "stopped": self.stopped,
             "gaps": list(self.gaps),
+            "together": list(self.together),
             "damage": list(self.damage),
             "settings": dict(self.settings),
             "versions": dict(self.versions),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from chaos.record import Verdict
 from chaos.statistics.days import FIGURES
-from chaos.statistics.matrix import Cell
+from chaos.statistics.matrix import Cell, bouts
 from chaos.statistics.outcome import CellOutcome, Outcome
 from chaos.statistics.summary import Loss, Spread
 from warren.console import shorten
@@ -166,6 +166,8 @@ def _label(name: str) -> str:
 
 
 def _notes(found: Outcome) -> Iterator[str]:
+    if found.together:
+        yield f"run at once, under one fault, each judged by itself: {', '.join(found.together)}"
     if found.stopped:
         yield f"not everything was run: {found.stopped}; --resume goes on"
     yield from found.gaps
@@ -219,5 +221,10 @@ def plan_text(cells: Sequence[Cell]) -> str:
             for name, each in cell.document["expectations"].items()
         ]
         rows.append((cell.key, str(cell.repeats), f"{load['duration']:g} s", ", ".join(expected)))
-    total = sum(cell.repeats for cell in cells if not cell.unavailable)
-    return "\n".join([*_table(rows), "", f"{total} runs"])
+    days, count = sum(cell.repeats for cell in cells if not cell.unavailable), len(bouts(cells, 0))
+    said = (
+        f"{count} runs"
+        if count == days
+        else f"{count} runs, of {days} cells: the profiles of a fault at once"
+    )
+    return "\n".join([*_table(rows), "", said])

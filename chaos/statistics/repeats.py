@@ -50,6 +50,6 @@ def repeat(what: Repeated, means: Means, *, repeats: int, seed: int) -> Outcome:
     due = turns(what.name, repeats, seed)
     with means.store.alone():
         means.store.begin_or_resume(what.plan(seed), means.say)
-        stopped = run(due, means)
+        stopped = run([(turn,) for turn in due], means)
     cell = Cell(fault="", profile=what.profile, repeats=repeats, document=what.document, name=what.name)
     return outcome([cell], means.store.read(), seed=seed, what=what.name, stopped=stopped)

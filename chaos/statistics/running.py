@@ -16,8 +16,8 @@ from chaos.record import GameDay
 from chaos.statistics import matrix, page
 from chaos.statistics.matrix import Cell
 from chaos.statistics.outcome import Outcome, outcome
-from chaos.statistics.store import Store, Turn, make_folder
-from chaos.statistics.turns import Means, run
+from chaos.statistics.store import Store, make_folder
+from chaos.statistics.turns import Bout, Means, run
 from warren.console import Say
 from warren.errors import BadInputError, NotReadyError
 from warren.state import write_atomically
@@ -26,8 +26,8 @@ from warren.wait import Clock
 #: What the folder of a matrix begins with, that of a quick one, and the file of records in it.
 PREFIX, QUICK_PREFIX, RECORDS = "matrix-", "quick-matrix-", "records.jsonl"
 
-#: Plays the game day of a file with a seed. Raises as `chaos.statistics.turns.Conduct` does.
-Play = Callable[[Path, int], GameDay]
+#: Plays the game days of some files as one with a seed. Raises as `chaos.statistics.turns.Conduct` does.
+Play = Callable[[Sequence[Path], int], Sequence[GameDay]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +51,8 @@ def run_matrix(
     NotReadyError where another command is at it.
     """
 
-    def conduct(turn: Turn) -> GameDay:
-        return play(cell_file(order.folder, turn.cell), turn.seed)
+    def conduct(bout: Bout) -> Sequence[GameDay]:
+        return play([cell_file(order.folder, turn.cell) for turn in bout], bout[0].seed)
 
     store = Store(order.folder / RECORDS)
     faults = {each.key: each.fault for each in order.cells}
@@ -68,7 +68,7 @@ def run_matrix(
     with store.alone():
         store.begin_or_resume(matrix.plan(order.cells, order.seed, order.facts), say)
         write_cells(order)
-        stopped = run(matrix.turns(order.cells, order.seed), means)
+        stopped = run(matrix.bouts(order.cells, order.seed), means)
     return outcome(order.cells, store.read(), seed=order.seed, what="matrix", stopped=stopped)
 
 

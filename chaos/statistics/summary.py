@@ -63,13 +63,15 @@ class AlertCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One day in the list of all: what repeats it (``seed``) and where its record is (``run_id``)."""
+    """One day in the list of all: what repeats it (``seed``), where its record is (``run_id``), and which
+    other profiles it was run ``beside``."""
 
     repeat: int
     seed: int
     run_id: str
     verdict: Verdict
     reasons: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,12 @@ def summarise(found: Sequence[tuple[int, GameDay]]) -> Summary:
 
 def _run(repeat: int, day: GameDay) -> Run:
     return Run(
-        repeat=repeat, seed=day.seed, run_id=day.run_id, verdict=day.verdict, reasons=tuple(day.reasons)
+        repeat=repeat,
+        seed=day.seed,
+        run_id=day.run_id,
+        verdict=day.verdict,
+        reasons=tuple(day.reasons),
+        beside=tuple(day.together.get("beside", ())),
     )
 
 

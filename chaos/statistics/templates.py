@@ -70,7 +70,8 @@ class Expected:
 class Template:
     """One fault in the matrix: its settings, how long it is held, how often it is repeated. ``target`` is
     empty for the leader of the profile's first queue; ``look_first``: whether it can be had hangs on the
-    cluster; ``tolerates``: checks that may fail under it."""
+    cluster; ``tolerates``: checks that may fail under it; ``alone``: it cannot strike what several profiles
+    use, so they are never run at once."""
 
     fault: str
     hold_s: float
@@ -81,6 +82,7 @@ class Template:
     alert: str = ""
     look_first: bool = False
     tolerates: tuple[str, ...] = ()
+    alone: bool = False
     expected: tuple[Expected, ...] = ()
 
 
@@ -171,6 +173,7 @@ def _template(section: Section, sources: Mapping[str, str]) -> Template:
         alert=section.text("alert", ""),
         look_first=section.flag("look_first", False),
         tolerates=section.texts("tolerates", ()),
+        alone=section.flag("alone", False),
         expected=section.sections("expect", lambda one: _expected(one, sources), required=True),
     )
 

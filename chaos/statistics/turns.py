@@ -13,9 +13,11 @@ from warren.errors import BadInputError, NotReadyError, StoppedError, WarrenErro
 from warren.stats import median
 from warren.wait import Clock
 
-#: Does one run. Raises StoppedError or KeyboardInterrupt where the user stops it, and another WarrenError
-#: where it could not be made; both after everything was healed.
-Conduct = Callable[[Turn], GameDay]
+#: The turns that are made in one run, side by side; most often one.
+Bout = tuple[Turn, ...]
+#: Does one run, and gives the record of each of its turns. Raises StoppedError or KeyboardInterrupt where the
+#: user stops it, and another WarrenError where it could not be made; both after everything was healed.
+Conduct = Callable[[Bout], Sequence[GameDay]]
 #: So many runs in a row that cannot be made say that the cluster is at fault, and not the runs.
 TROUBLES_IN_A_ROW = 3
 INTERRUPTED = "it was interrupted"
@@ -42,9 +44,9 @@ def derived_seed(seed: int, *parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
-def run(turns: Sequence[Turn], means: Means) -> str:
-    """Do those of ``turns`` that the store does not have, in their order; return why it ended before the
-    last of them, empty where it did not.
+def run(bouts: Sequence[Bout], means: Means) -> str:
+    """Do those of ``bouts`` of which the store does not have every turn, in their order; return why it ended
+    before the last of them, empty where it did not.
 
     A run begins only if as much of the budget is left as the longest of its cell took so far, or for the
     first of a cell the longest of its kin, or for the first of these the median of all (most are short, and
@@ -54,14 +56,15 @@ def run(turns: Sequence[Turn], means: Means) -> str:
     """
     have = means.store.read().days
     course = _Course(means)
-    waiting = [turn for turn in turns if turn not in have]
-    for number, turn in enumerate(waiting, start=1):
-        if turn.cell in course.refused:
+    waiting = [bout for bout in bouts if not all(turn in have for turn in bout)]
+    for number, bout in enumerate(waiting, start=1):
+        if course.refused.intersection(turn.cell for turn in bout):
             continue
-        if not course.fits(turn):
+        if not course.fits(bout):
             return f"the budget of {means.budget_s:g} s was used up"
-        means.say(f"run {number} of {len(waiting)}: {turn.cell}, repeat {turn.repeat + 1}, seed {turn.seed}")
-        stopped = course.attempt(turn)
+        cells, first = " and ".join(turn.cell for turn in bout), bout[0]
+        means.say(f"run {number} of {len(waiting)}: {cells}, repeat {first.repeat + 1}, seed {first.seed}")
+        stopped = course.attempt(bout)
         if stopped:
             return stopped
     return ""
@@ -77,10 +80,11 @@ class _Course:
         self._longest_s: dict[str, float] = {}
         self._in_a_row = 0
 
-    def fits(self, turn: Turn) -> bool:
+    def fits(self, bout: Bout) -> bool:
         if self._means.budget_s is None or not self._longest_s:
             return True
-        return self._means.clock.now() - self._began_s + self._expected_s(turn.cell) <= self._means.budget_s
+        gone_s = self._means.clock.now() - self._began_s
+        return gone_s + self._expected_s(bout[0].cell) <= self._means.budget_s
 
     def _expected_s(self, cell: str) -> float:
         kin = self._means.kin
@@ -88,24 +92,25 @@ class _Course:
         own_s = self._longest_s.get(cell)
         return own_s or (max(alike) if alike else median(list(self._longest_s.values())))
 
-    def attempt(self, turn: Turn) -> str:
+    def attempt(self, bout: Bout) -> str:
         """Do one run and keep it; return why no other one may follow, empty where it may."""
         means, began_s = self._means, self._means.clock.now()
         try:
-            day = means.conduct(turn)
+            found = means.conduct(bout)
         except (KeyboardInterrupt, StoppedError):
             return INTERRUPTED
         except WarrenError as error:
-            return self._troubled(turn, error)
-        if day.load.get("interrupted"):
+            return self._troubled(bout, error)
+        if any(day.load.get("interrupted") for day in found):
             return INTERRUPTED  # what was cut short is no repeat of the others
-        means.store.keep(turn, day)
+        took_s, first = means.clock.now() - began_s, bout[0].cell
         self._in_a_row = 0
-        took_s = means.clock.now() - began_s
-        self._longest_s[turn.cell] = max(took_s, self._longest_s.get(turn.cell, 0.0))
-        reason = f": {day.reasons[0]}" if day.reasons else ""
-        means.say(f"  {day.verdict.value}{reason}")
-        if day.verdict is Verdict.HANG:
+        self._longest_s[first] = max(took_s, self._longest_s.get(first, 0.0))
+        for turn, day in zip(bout, found, strict=True):
+            means.store.keep(turn, day)
+            reason = f": {day.reasons[0]}" if day.reasons else ""
+            means.say(f"  {f'{turn.cell} ' if len(bout) > 1 else ''}{day.verdict.value}{reason}")
+        if any(day.verdict is Verdict.HANG for day in found):
             self._mend()
         return ""
 
@@ -115,12 +120,13 @@ class _Course:
         except WarrenError as error:  # the next run's gate will say it too
             self._means.say(f"  {error.where}: {error.what}")
 
-    def _troubled(self, turn: Turn, error: WarrenError) -> str:
+    def _troubled(self, bout: Bout, error: WarrenError) -> str:
         refused = isinstance(error, BadInputError)
-        self._means.store.note(Trouble(turn=turn, where=error.where, what=error.what, refused=refused))
+        for turn in bout:
+            self._means.store.note(Trouble(turn=turn, where=error.where, what=error.what, refused=refused))
         self._means.say(f"  not made: {error.where}: {error.what}")
         if refused:
-            self.refused.add(turn.cell)
+            self.refused.update(turn.cell for turn in bout)
             return ""
         if isinstance(error, NotReadyError):
             self._in_a_row += 1

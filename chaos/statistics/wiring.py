@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,20 @@ from chaos.statistics.repeats import Repeated
 from chaos.statistics.running import Play
 from chaos.statistics.templates import Template
 from chaos.wiring import chaos_context
+from loadgen import child
 from warren.context import Context
-from warren.errors import StoppedError, WarrenError
+from warren.errors import BadInputError, StoppedError, WarrenError
 from warren.overriding import override
 from warren.reader import parse_file
 from warren.topology import Topology
 
 
-def facts(topology: Topology) -> dict[str, Any]:
-    """What of the cluster decides a game day's figures: records of another must not stand in one table."""
+def facts(topology: Topology, together: Sequence[str] = ()) -> dict[str, Any]:
+    """What of the cluster decides a game day's figures: records of another must not stand in one table. So
+    with profiles that are run ``together`` and those that are run alone."""
     broker = topology.broker
     return {
+        **({"together": list(together)} if together else {}),
         "broker_version": broker.version,
         "nodes": len(topology.nodes),
         "memory_limit_mib": broker.memory_limit_mib,
@@ -35,22 +38,30 @@ def facts(topology: Topology) -> dict[str, Any]:
     }
 
 
+def refuse_clash(topology: Topology, together: Sequence[str]) -> None:
+    """Raise BadInputError where profiles that are to be run ``together`` would take each other's messages."""
+    try:
+        child.refuse_clash([child.Wish(profile=each, beside=True) for each in together], topology)
+    except BadInputError as error:
+        raise BadInputError("--profiles", error.what, "leave one of them out, or give --apart") from error
+
+
 def play_on(context: Context) -> Play:
-    """Plays the experiment of a file on the cluster of ``context``, as `play` does."""
+    """Plays the experiments of some files on the cluster of ``context``, as `play` does."""
 
-    def play_file(path: Path, seed: int) -> GameDay:
-        return play(context, gameday.read(context.topology, str(path)), seed)
+    def play_files(paths: Sequence[Path], seed: int) -> Sequence[GameDay]:
+        return play(context, [gameday.read(context.topology, str(path)) for path in paths], seed)
 
-    return play_file
+    return play_files
 
 
-def play(context: Context, experiment: Experiment, seed: int) -> GameDay:
-    """Play one game day. Raises StoppedError where the user stopped it: all is healed then, and its record is
-    in its own folder."""
-    played = gameday.play(context, experiment, seed=seed, out=None)
-    if played.interrupted:
-        raise StoppedError(played.day.run_id, "was interrupted; its record is kept")
-    return played.day
+def play(context: Context, experiments: Sequence[Experiment], seed: int) -> Sequence[GameDay]:
+    """Play one game day, or several as one. Raises StoppedError where the user stopped it: all is healed
+    then, and its record is in its own folder."""
+    played = gameday.play_together(context, experiments, seed=seed)
+    if played[0].interrupted:
+        raise StoppedError(played[0].day.run_id, "was interrupted; its record is kept")
+    return [each.day for each in played]
 
 
 def mend_on(context: Context) -> Callable[[], None]:

@@ -93,6 +93,16 @@ def test_grid_refuses_another_cluster_another_experiment_and_a_day_given_twice(
         assert said in str(done.exception)
 
 
+def test_profiles_that_share_a_queue_are_not_run_at_once(state: Path) -> None:
+    words = ["matrix", "--plan", "--faults", "kill", "--profiles", "work,priority"]
+    done = warren(*words, "--together")
+    assert isinstance(done.exception, BadInputError)
+    assert "work and priority both use orders.failed" in str(done.exception)
+    assert warren(*words).exit_code == 0
+    assert warren(*words, "--quick", "--apart").exit_code == 0
+    assert isinstance(warren(*words, "--quick").exception, BadInputError)
+
+
 @pytest.mark.parametrize("words", [["--faults", "kill,,pause"], ["--repeats", "0"], ["--budget", "soon"]])
 def test_words_that_mean_nothing_are_refused(state: Path, words: list[str]) -> None:
     assert warren("matrix", *words).exit_code == 2
@@ -106,6 +116,8 @@ def test_words_that_mean_nothing_are_refused(state: Path, words: list[str]) -> N
         ["--repeat", "3", "--dry-run"],
         ["--repeat", "3", "--out", "somewhere"],
         ["--repeat", "0"],
+        ["--beside", "leader-paused", "--repeat", "3"],
+        ["--beside", "leader-paused", "--dry-run"],
     ],
 )
 def test_options_of_repeats_and_of_one_game_day_do_not_mix(state: Path, words: list[str]) -> None:

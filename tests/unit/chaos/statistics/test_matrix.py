@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from chaos import check, experiment_reader
+from chaos import beside, check, experiment_reader
 from chaos import fault as catalogue
+from chaos.experiment import Experiment
 from chaos.known import known
 from chaos.statistics import matrix, page, templates
 from chaos.statistics.matrix import Wanted
+from chaos.statistics.store import Turn
 from chaos.statistics.templates import Timers
 from warren import checkout
 from warren.errors import BadInputError
@@ -26,6 +29,10 @@ SOME = Wanted(faults=("kill", "disk-alarm"), profiles=("work", "retry"))
 
 def cells(wanted: Wanted = SOME) -> tuple[matrix.Cell, ...]:
     return matrix.cells(TABLE, wanted, TIMERS, missing=lambda fault: "")
+
+
+def turns(found: Sequence[matrix.Cell], seed: int) -> tuple[Turn, ...]:
+    return tuple(turn for bout in matrix.bouts(found, seed) for turn in bout)
 
 
 def test_cells_are_faults_by_profiles() -> None:
@@ -91,7 +98,7 @@ def test_cell_that_cannot_be_had_says_why_and_is_not_run() -> None:
         TABLE, SOME, TIMERS, missing=lambda fault: "needs root on the host" if fault == "kill" else ""
     )
     assert [each.unavailable for each in found] == ["needs root on the host"] * 2 + [""] * 2
-    assert {each.cell for each in matrix.turns(found, 1)} == {"disk-alarm-work", "disk-alarm-retry"}
+    assert {each.cell for each in turns(found, 1)} == {"disk-alarm-work", "disk-alarm-retry"}
     assert "needs root on the host" in page.plan_text(found)
     assert "10 runs" in page.plan_text(found)
 
@@ -102,7 +109,7 @@ def test_fault_of_another_version_is_unavailable() -> None:
 
 
 def test_every_cell_comes_once_before_any_comes_twice() -> None:
-    found = matrix.turns(cells(), 1)
+    found = turns(cells(), 1)
     assert len(found) == 30
     for repeat in range(10):
         due = 4 if repeat < 5 else 2
@@ -115,25 +122,64 @@ def test_every_cell_comes_once_before_any_comes_twice() -> None:
 def test_every_fault_comes_once_before_any_under_another_profile() -> None:
     """A short budget has every fault at least once, and not always under the same profile."""
     for seed in range(20):
-        found = matrix.turns(cells(Wanted(faults=("kill", "pause", "cpu"), repeats=2)), seed)
+        found = turns(cells(Wanted(faults=("kill", "pause", "cpu"), repeats=2)), seed)
         for first in (0, 3, 6, 9):
             faults = [each.cell.rpartition("-")[0] for each in found[first : first + 3]]
             assert sorted(faults) == ["cpu", "kill", "pause"], seed
-    firsts = {matrix.turns(cells(), seed)[0].cell for seed in range(40)}
+    firsts = {turns(cells(), seed)[0].cell for seed in range(40)}
     assert len(firsts) == 4
 
 
+def test_profiles_of_a_fault_are_one_run_where_they_are_wanted_together() -> None:
+    apart, found = cells(), cells(replace(SOME, together=True))
+    assert [each.document for each in found] == [each.document for each in apart]
+    runs = matrix.bouts(found, 1)
+    assert (len(runs), len(matrix.bouts(apart, 1))) == (15, 30)
+    for bout in runs:
+        work, retry = bout
+        assert (work.cell.rpartition("-")[2], retry.cell.rpartition("-")[2]) == ("work", "retry")
+        assert (work.repeat, work.seed) == (retry.repeat, retry.seed)
+    assert max(Counter(bout[0].seed for bout in runs).values()) == 1
+    assert {bout[0].cell for bout in runs[:2]} == {"kill-work", "disk-alarm-work"}
+    assert (matrix.together(found), matrix.together(apart)) == (("work", "retry"), ())
+    assert "15 runs, of 30 cells" in page.plan_text(found)
+
+
+def test_fault_that_strikes_one_queue_is_run_for_each_profile_alone() -> None:
+    found = cells(Wanted(faults=("stuck-consumer", "kill"), repeats=1, together=True))
+    assert sorted(len(bout) for bout in matrix.bouts(found, 1)) == [1, 1, 2]
+
+
+def test_cells_of_one_run_can_be_played_as_one(tmp_path: Path) -> None:
+    """Every fault under all profiles, by the very code that joins them; what cannot be joined must say so."""
+    topology = load_topology(checkout.ROOT / "deploy" / "topology.yml")
+    there = known(topology, faults=catalogue.names(), checks=check.names())
+    found = matrix.cells(TABLE, Wanted(profiles=("work", "retry"), together=True), TIMERS)
+    by_fault: dict[str, list[Experiment]] = {}
+    for cell in found:
+        path = tmp_path / f"{cell.key}.yml"
+        path.write_text(yaml.safe_dump(dict(cell.document)), encoding="utf-8")
+        by_fault.setdefault(cell.fault, []).append(experiment_reader.load(str(path), there))
+    for fault, experiments in by_fault.items():
+        if TABLE.templates[fault].alone:
+            with pytest.raises(BadInputError):
+                beside.method(experiments)
+        else:
+            assert beside.method(experiments)
+    beside.refuse_clash(experiments, topology)
+
+
 def test_rounds_are_ordered_by_the_seed_and_not_all_alike() -> None:
-    assert matrix.turns(cells(), 1) == matrix.turns(cells(), 1)
-    assert matrix.turns(cells(), 1) != matrix.turns(cells(), 2)
-    rounds = [tuple(each.cell for each in matrix.turns(cells(), 1) if each.repeat == r) for r in range(5)]
+    assert turns(cells(), 1) == turns(cells(), 1)
+    assert turns(cells(), 1) != turns(cells(), 2)
+    rounds = [tuple(each.cell for each in turns(cells(), 1) if each.repeat == r) for r in range(5)]
     assert len(set(rounds)) > 1
 
 
 def test_seeds_differ_and_do_not_hang_on_what_else_is_run() -> None:
-    found = matrix.turns(cells(), 1)
+    found = turns(cells(), 1)
     assert max(Counter(each.seed for each in found).values()) == 1
-    alone = matrix.turns(cells(Wanted(faults=("kill",), profiles=("work",))), 1)
+    alone = turns(cells(Wanted(faults=("kill",), profiles=("work",))), 1)
     assert set(alone) <= set(found)
 
 

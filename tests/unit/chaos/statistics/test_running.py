@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,8 @@ import yaml
 from chaos.record import GameDay, Verdict
 from chaos.statistics import compare, matrix, page, repeats, running, templates
 from chaos.statistics.outcome import Outcome
-from chaos.statistics.store import Store, Turn
-from chaos.statistics.turns import INTERRUPTED, Means
+from chaos.statistics.store import Store
+from chaos.statistics.turns import INTERRUPTED, Bout, Means
 from warren.errors import BadInputError, InconclusiveError, NotReadyError, WarrenError
 from warren.wait import Clock
 
@@ -36,10 +36,13 @@ class Cluster:
         self.verdicts: dict[int, Verdict] = {}
         self.errors: dict[str, BaseException] = {}
 
-    def play(self, path: Path, seed: int) -> GameDay:
+    def play(self, paths: Sequence[Path], seed: int) -> list[GameDay]:
+        self.now_s += 10.0
+        return [self._play(path, seed) for path in paths]
+
+    def _play(self, path: Path, seed: int) -> GameDay:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         fault = document["method"][0]["fault"]
-        self.now_s += 10.0
         if fault in self.errors:
             raise self.errors[fault]
         self.played.append(path.stem)
@@ -119,6 +122,17 @@ def test_matrix_of_another_plan_is_not_mixed_in(
     cluster.matrix(tmp_path / "m")
     with pytest.raises(BadInputError, match=next(iter(change))):
         cluster.matrix(tmp_path / "m", **change)
+
+
+def test_matrix_of_profiles_together_is_not_mixed_with_one_of_profiles_apart(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    both = replace(WANTED, profiles=("work", "retry"), together=True)
+    found = cluster.matrix(tmp_path / "m", both, facts={"nodes": 3, "together": ["work", "retry"]})
+    assert (found.made, cluster.now_s) == (8, 40.0)
+    for wanted in (WANTED, both):
+        with pytest.raises(BadInputError, match="together"):
+            cluster.matrix(tmp_path / "m", wanted)
 
 
 def test_more_repeats_are_added_to_what_is_there(cluster: Cluster, tmp_path: Path) -> None:
@@ -202,8 +216,8 @@ def repeated(cluster: Cluster, path: Path, *, times: int = 3, budget_s: float | 
     experiment = path.with_name("leader-killed.yml")
     experiment.write_text(yaml.safe_dump({"method": [{"fault": "kill"}]}), encoding="utf-8")
 
-    def conduct(turn: Turn) -> GameDay:
-        return cluster.play(experiment, turn.seed)
+    def conduct(bout: Bout) -> list[GameDay]:
+        return cluster.play([experiment], bout[0].seed)
 
     means = Means(
         conduct=conduct, store=Store(path), clock=cluster.clock, say=cluster.said.append, budget_s=budget_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 from chaos.record import GameDay, Verdict
 from chaos.statistics.store import Store, Turn
-from chaos.statistics.turns import INTERRUPTED, Means, derived_seed, run
+from chaos.statistics.turns import INTERRUPTED, Bout, Means, derived_seed, run
 from warren.errors import BadInputError, InconclusiveError, NotReadyError, StoppedError
 from warren.wait import Clock
 
@@ -38,17 +38,22 @@ class Runs:
         if self.mending is not None:
             raise self.mending
 
-    def conduct(self, turn: Turn) -> GameDay:
-        self.done.append(turn)
+    def conduct(self, bout: Bout) -> list[GameDay]:
+        turn = bout[0]
+        self.done.extend(bout)
         self.now_s += self.took_s.get(turn.cell, 10.0)
         error = self.raises.get(turn.cell) or self.raises.get(len(self.done))
         if error is not None:
             raise error
         verdict = self.verdicts.get(len(self.done), Verdict.PASSED)
-        day = self.make_day(f"{turn.cell}-{turn.repeat}", seed=turn.seed, verdict=verdict)
-        return replace(day, load={**day.load, "interrupted": True}) if self.interrupted else day
+        found = [
+            self.make_day(f"{each.cell}-{each.repeat}", seed=each.seed, verdict=verdict) for each in bout
+        ]
+        return [
+            replace(day, load={**day.load, "interrupted": True}) if self.interrupted else day for day in found
+        ]
 
-    def run(self, turns: list[Turn], budget_s: float | None = None) -> str:
+    def run(self, turns: Sequence[Turn | Bout], budget_s: float | None = None) -> str:
         means = Means(
             conduct=self.conduct,
             store=self.store,
@@ -58,7 +63,7 @@ class Runs:
             mend=self.mend,
             kin=lambda cell: cell.partition("-")[0],
         )
-        return run(turns, means)
+        return run([(each,) if isinstance(each, Turn) else each for each in turns], means)
 
 
 @pytest.fixture
@@ -203,3 +208,33 @@ def test_derived_seeds_are_the_same_every_time_and_differ() -> None:
     found = {derived_seed(seed, cell, repeat) for seed in (1, 2) for cell in "ab" for repeat in range(100)}
     assert len(found) == 400
     assert all(0 <= each < 2**31 for each in found)
+
+
+def test_turns_of_one_bout_are_made_in_one_run_and_each_is_kept(runs: Runs) -> None:
+    work, retry = turns(1, "kill-work", "kill-retry")
+    assert runs.run([(work, retry)]) == ""
+    assert list(runs.store.read().days) == [work, retry]
+    assert runs.now_s == 10.0
+    runs.done.clear()
+    assert runs.run([(work, retry)]) == ""
+    assert runs.done == []
+
+
+def test_bout_of_which_a_record_was_torn_is_made_again_as_a_whole(runs: Runs) -> None:
+    """The one turn alone would be another experiment: without the load that was beside it."""
+    work, retry = turns(1, "kill-work", "kill-retry")
+    runs.run([(work, retry)])
+    lines = runs.store.path.read_bytes().splitlines(keepends=True)
+    runs.store.path.write_bytes(b"".join(lines[:-1]))
+    runs.done.clear()
+    runs.run([(work, retry)])
+    assert runs.done == [work, retry]
+    assert set(runs.store.read().days) == {work, retry}
+
+
+def test_bout_that_cannot_be_made_is_a_trouble_of_each_of_its_turns(runs: Runs) -> None:
+    work, retry = turns(1, "kill-work", "kill-retry")
+    runs.raises["kill-work"] = BadInputError("kill", "cannot be")
+    assert runs.run([(work, retry), (replace(retry, repeat=1),)]) == ""
+    assert [each.turn for each in runs.store.read().troubles] == [work, retry]
+    assert runs.done == [work, retry]
