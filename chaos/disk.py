@@ -74,7 +74,7 @@ def read(site: Site, node: str) -> Words:
     """A node's words; raises NotReadyError where it does not run, or was not made for disk faults."""
     done = site.runtime.execute(node, _READ, timeout_s=_TOOL_S)
     if not done.ok and "No such file" not in done.stderr:
-        raise NotReadyError(node, f"cannot be asked about its disk: {done.last_line()}")
+        raise NotReadyError(node, f"cannot be asked about its disk: {done.reason()}")
     values = tuple(int(word) for word in done.stdout.split())
     if len(values) < _TIMES_FROM + _TIMES_COUNT or values[0] != _MAGIC:
         raise NotReadyError(node, "was brought up without the library of disk faults", _REMEDY)
@@ -87,7 +87,7 @@ def write(site: Site, node: str, place: range, values: tuple[int, ...]) -> None:
     packed = struct.pack(f"<{len(values)}Q", *values)
     done = site.runtime.execute(node, argv, timeout_s=_TOOL_S, stdin=packed)
     if not done.ok:
-        raise NotReadyError(node, f"its disk cannot be told what to do: {done.last_line()}")
+        raise NotReadyError(node, f"its disk cannot be told what to do: {done.reason()}")
 
 
 def times(when: str, sync_ms: tuple[float, ...]) -> Facts:
@@ -184,7 +184,7 @@ def _revive(site: Site, node: str) -> Facts:
     them, and the broker, which calls itself running, does not begin them again (seen on 4.3.6, Ra 3.1.10)."""
     done = site.runtime.execute(node, ["rabbitmqctl", "eval", _LOGS_RUN], timeout_s=_TOOL_S)
     if not done.ok:
-        raise NotReadyError(node, f"cannot be asked whether its Raft logs run: {done.last_line()}")
+        raise NotReadyError(node, f"cannot be asked whether its Raft logs run: {done.reason()}")
     if "false" not in done.stdout:
         return {}
     site.say(f"{node}: its Raft logs have ended of the fault and do not begin again; starting the node anew")

@@ -143,7 +143,7 @@ class ClusterEyes:
         for line in process.check(done).stdout.splitlines():
             if line.startswith("{"):
                 return dict(json.loads(line))
-        raise NotReadyError(running[0], f"says nothing of its settings: {done.last_line()}")
+        raise NotReadyError(running[0], f"says nothing of its settings: {done.reason()}")
 
     def versions(self) -> Mapping[str, str]:
         found = self.management.overview()

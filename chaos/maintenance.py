@@ -41,4 +41,4 @@ def await_spare(site: Site, node: str) -> None:
 def _upgrade(site: Site, node: str, *command: str) -> None:
     done = site.runtime.execute(node, ["rabbitmq-upgrade", *command], timeout_s=_TOOL_S)
     if not done.ok:
-        raise NotReadyError(node, f"rabbitmq-upgrade {command[0]}: {done.last_line()}")
+        raise NotReadyError(node, f"rabbitmq-upgrade {command[0]}: {done.reason()}")

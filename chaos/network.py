@@ -171,5 +171,5 @@ def run_tool(
     ``gone``: what was to be removed is not there."""
     done = site.runtime.in_network(node, list(argv), timeout_s=_TOOL_S, stdin=stdin)
     if not done.ok and not any(word in done.stderr for word in gone):
-        raise NotReadyError(node, f"{argv[0]}: {done.last_line()}")
+        raise NotReadyError(node, f"{argv[0]}: {done.reason()}")
     return done

@@ -53,5 +53,5 @@ def _set(runtime: Runtime, node: str, resource: Resource, limit: tuple[str, ...]
 
 def _checked(done: Completed, node: str, what: str) -> Completed:
     if not done.ok:
-        raise NotReadyError(node, f"{what}: {done.last_line()}")
+        raise NotReadyError(node, f"{what}: {done.reason()}")
     return done

@@ -117,7 +117,7 @@ class Gate:
         node = self.topology.nodes[0].name
         done = self.runtime.execute(node, ["rabbitmqctl", "eval", _FACTS], timeout_s=_TOOL_S)
         if not done.ok:
-            raise NotReadyError(node, done.last_line())
+            raise NotReadyError(node, done.reason())
         facts = _facts(node, done)
         if facts["syncing"]:
             raise NotReadyError(
@@ -168,7 +168,7 @@ def _facts(node: str, done: Completed) -> dict[str, Any]:
     for line in done.stdout.splitlines():
         if line.startswith("{"):
             return dict(json.loads(line))
-    raise NotReadyError(node, f"rabbitmqctl eval printed no facts: {done.last_line()}")
+    raise NotReadyError(node, f"rabbitmqctl eval printed no facts: {done.reason()}")
 
 
 def _number(text: str) -> int:

@@ -204,7 +204,7 @@ class _Getter:
             done = self._follow(argv, on_line=progress, timeout_s=_PULL_S, first_line_s=_FIRST_ANSWER_S)
             if done.ok:
                 return True
-            reason = done.last_line()
+            reason = done.reason()
         except DeadlineError as error:
             reason = error.what
         self._registry_answers = any(word in reason.lower() for word in _REFUSALS)

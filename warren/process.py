@@ -9,6 +9,9 @@ from typing import Protocol
 
 from warren.errors import DeadlineError, NotReadyError
 
+#: Where the diagnostics of the broker's tools go on to the tool itself.
+_WHO_ASKED = "Current node details:"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
@@ -23,12 +26,16 @@ class Completed:
     def ok(self) -> bool:
         return self.returncode == 0
 
-    def last_line(self) -> str:
-        """The last non-empty line that the program printed, errors first: the usual place of the reason."""
+    def reason(self) -> str:
+        """Why it failed: the last non-empty line that it printed, errors first, which is the usual place.
+
+        The broker's tools that reach no node end with who they are, a hash of the cookie included; what they
+        found out stands in the items before that.
+        """
         for text in (self.stderr, self.stdout):
-            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            lines = [line.strip() for line in text.partition(_WHO_ASKED)[0].splitlines() if line.strip()]
             if lines:
-                return lines[-1]
+                return lines[-1].removeprefix("* ")
         return f"exit status {self.returncode} and no output"
 
 
@@ -89,4 +96,4 @@ def check(done: Completed, remedy: str = "") -> Completed:
     """Return ``done`` when it succeeded, else raise NotReadyError with the program's own last line."""
     if done.ok:
         return done
-    raise NotReadyError(" ".join(done.argv[:3]), done.last_line(), remedy)
+    raise NotReadyError(" ".join(done.argv[:3]), done.reason(), remedy)

@@ -60,7 +60,7 @@ def _throttled(site: Site, node: str) -> int:
     done = site.runtime.execute(node, ["sh", "-c", _STAT], timeout_s=_READ_S)
     found = re.search(r"^nr_throttled (\d+)$", done.stdout, re.MULTILINE)
     if found is None:
-        raise NotReadyError(node, f"the kernel does not say how often it waited: {done.last_line()}")
+        raise NotReadyError(node, f"the kernel does not say how often it waited: {done.reason()}")
     return int(found[1])
 
 

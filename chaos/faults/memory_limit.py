@@ -151,7 +151,7 @@ def _read(site: Site, node: str) -> dict[str, int]:
     done = site.runtime.execute(node, ["sh", "-c", _READ], timeout_s=_READ_S)
     found = {key: int(value) for key, value in re.findall(r"^(\w+) (\d+)$", done.stdout, re.MULTILINE)}
     if not {"used", "max", "oom_kill"} <= set(found):
-        raise NotReadyError(node, f"the kernel does not say what memory it uses: {done.last_line()}")
+        raise NotReadyError(node, f"the kernel does not say what memory it uses: {done.reason()}")
     return found
 
 

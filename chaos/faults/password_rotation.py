@@ -107,7 +107,7 @@ def _gets_in(site: Site, user: str, password: str) -> bool:
     argv = ["rabbitmqctl", "authenticate_user", user]
     done = site.runtime.execute(running[0], argv, timeout_s=_TOOL_S, stdin=password.encode() + b"\n")
     if not done.ok and _REFUSED not in (done.stderr + done.stdout).lower():
-        raise NotReadyError(running[0], f"cannot be asked for {user}: {done.last_line()}")
+        raise NotReadyError(running[0], f"cannot be asked for {user}: {done.reason()}")
     return done.ok
 
 

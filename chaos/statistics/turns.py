@@ -101,8 +101,9 @@ class _Course:
             return INTERRUPTED
         except WarrenError as error:
             return self._troubled(bout, error)
-        if any(day.load.get("interrupted") for day in found):
-            return INTERRUPTED  # what was cut short is no repeat of the others
+        if cut := next((each for each in found if _was_cut_short(each)), None):
+            why = cut.reasons[0] if cut.reasons else "its load was told to stop"
+            return self._troubled(bout, NotReadyError(cut.run_id, f"was cut short: {why}"))
         took_s, first = means.clock.now() - began_s, bout[0].cell
         self._in_a_row = 0
         self._longest_s[first] = max(took_s, self._longest_s.get(first, 0.0))
@@ -134,3 +135,9 @@ class _Course:
         if self._in_a_row < TROUBLES_IN_A_ROW:
             return ""
         return f"{self._in_a_row} runs in a row could not be made; the last: {error.where}: {error.what}"
+
+
+def _was_cut_short(day: GameDay) -> bool:
+    """Whether trouble ended it early, so that it is no repeat of the others. One that a stop condition ended
+    is: it failed."""
+    return bool(day.load.get("interrupted")) and day.verdict is Verdict.INCONCLUSIVE

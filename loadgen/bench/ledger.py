@@ -142,6 +142,6 @@ def _side(run: Runner, side: str, case: Case, place: str) -> dict[str, Any]:
     argv = [sys.executable, "-m", "loadgen.bench", side, place, *counts]
     done = run(argv, timeout_s=_LONGEST_S)
     if not done.ok:
-        raise NotReadyError(f"the ledger's {side}", f"ended with {done.returncode}: {done.last_line()}")
+        raise NotReadyError(f"the ledger's {side}", f"ended with {done.returncode}: {done.reason()}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -120,7 +120,7 @@ def of_perftest(
             address = perftest.uri(context, box.endpoint.host)
             done = context.run(argv, timeout_s=DURATION_S + _PERFTEST_SPARE_S, stdin=address)
             if not done.ok:
-                raise NotReadyError("PerfTest", done.last_line())
+                raise NotReadyError("PerfTest", done.reason())
             report = box.report()
     finally:
         context.run([place.docker, "rm", "--force", name], timeout_s=30)

@@ -148,13 +148,13 @@ def _output(runtime: Runtime, node: str, argv: Sequence[str], begins: str) -> st
     """What a command printed, or its first line that ``begins`` so."""
     done = runtime.execute(node, argv, timeout_s=_TOOL_S)
     if not done.ok:
-        raise NotReadyError(node, f"{argv[0]}: {done.last_line()}")
+        raise NotReadyError(node, f"{argv[0]}: {done.reason()}")
     if not begins:
         return done.stdout
     for line in done.stdout.splitlines():
         if line.startswith(begins):
             return line
-    raise NotReadyError(node, f"{argv[0]} did not print what was asked: {done.last_line()}")
+    raise NotReadyError(node, f"{argv[0]} did not print what was asked: {done.reason()}")
 
 
 def _sections(text: str) -> dict[str, str]:

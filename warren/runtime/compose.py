@@ -179,7 +179,7 @@ class ComposeRuntime(NodeFaults, Helpers):
             if left := self._labelled("container", "--all"):
                 raise NotReadyError(
                     f"cluster '{self.topology.cluster}'",
-                    f"{len(left)} containers cannot be removed: {done.last_line()}",
+                    f"{len(left)} containers cannot be removed: {done.reason()}",
                     "restart the engine, then try again",
                 )
 

@@ -61,7 +61,7 @@ class NodeFaults(Containers):
 
     def joined_said(self, fault: str) -> str:
         done = self._checked("logs", "--tail", "1", self._joined_name(fault))
-        return done.last_line() if done.stdout or done.stderr else ""
+        return done.reason() if done.stdout or done.stderr else ""
 
     def part(self, fault: str) -> None:
         name = self._joined_name(fault)

@@ -45,7 +45,7 @@ class Helpers(Containers):
         self._checked("start", name)
         done = self._in(name, ["sh", "-c", _TAKE_IN], stdin=stdin)
         if not done.ok:
-            raise NotReadyError(name, f"did not take its orders: {done.last_line()}")
+            raise NotReadyError(name, f"did not take its orders: {done.reason()}")
 
     def in_helper(self, helper: str, argv: Sequence[str], *, timeout_s: float) -> Completed:
         return self.run([self.engine.docker, "exec", helper, *argv], timeout_s=timeout_s)
@@ -57,7 +57,7 @@ class Helpers(Containers):
         done = self.run([self.engine.docker, "rm", "--force", helper], timeout_s=ACT_S)
         gone = ("no such container", "already in progress")  # somebody removes it at this moment
         if not done.ok and not any(word in done.stderr.lower() for word in gone):
-            raise NotReadyError(helper, f"cannot be removed: {done.last_line()}", "restart the engine")
+            raise NotReadyError(helper, f"cannot be removed: {done.reason()}", "restart the engine")
 
     def _described(self, name: str, fault: str) -> list[str]:
         """All but the program: hardened, labelled, without a right, on the cluster's network."""

@@ -92,7 +92,7 @@ def _ask(run: Runner, argv: Sequence[str]) -> Completed:
 
 def _fault_of(done: Completed, host: Host) -> EngineFaultError:
     """Why a client got no answer, by what it printed."""
-    reason = done.last_line()
+    reason = done.reason()
     if "permission denied" in done.stderr.lower():
         what = f"{host.user} has no right to use the engine ({reason})"
         return EngineFaultError(Fault.NO_RIGHT, what, enginesetup.right_commands(host))
@@ -187,7 +187,7 @@ def _start(host: Host, *, run: Runner, say: Say, spawn: Spawn, clock: Clock) -> 
         if not ours and not enginesetup.daemon_lives(host):  # the one that was waited for has ended
             ours = enginesetup.start_daemon(host, run=run, say=say, spawn=spawn)
         last = enginesetup.last_line(enginesetup.log_path(host))
-        raise NotReadyError("container engine", done.last_line() + (f"; its log: {last}" if last else ""))
+        raise NotReadyError("container engine", done.reason() + (f"; its log: {last}" if last else ""))
 
     remedy = f"read why: {enginesetup.log_command(host)}"
     until(answers, what="the engine's daemon", deadline_s=_START_S, remedy=remedy, clock=clock)

@@ -69,4 +69,4 @@ def engine_error(done: Completed, cluster: str) -> NotReadyError:
         if match := re.search(pattern, text, re.IGNORECASE):
             names = {"cluster": cluster, **match.groupdict()}
             return NotReadyError(where.format(**names), what, remedy.format(**names))
-    return NotReadyError(" ".join(done.argv[:2]), done.last_line(), "see: docker ps --all; then try again")
+    return NotReadyError(" ".join(done.argv[:2]), done.reason(), "see: docker ps --all; then try again")

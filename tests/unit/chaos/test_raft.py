@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from chaos import fault as catalogue
 from chaos import inside
 from chaos.engine import Order, Target, heal, inject
 from warren.errors import InconclusiveError, NotReadyError, RefusedError
+from warren.process import Completed
 from warren.runtime import fake_erlang, fake_machine
 from warren.runtime.fake_machine import MIB
 from warren.runtime.protocol import MemoryLimit, NodeState
@@ -59,6 +61,68 @@ def test_kill_that_kills_nobody_is_inconclusive(ground: Any, fault: str) -> None
     with pytest.raises(InconclusiveError, match="did not bite"):
         inject(ground.context(), Order(fault=fault, target=Target(node="rmq2")))
     assert ground.journal.open_faults() == ()
+
+
+class Busy:
+    """A node whose Erlang distribution answers no tool in time at first, or something else that fails."""
+
+    def __init__(self, fails: int, stderr: str) -> None:
+        self.fails, self.stderr = fails, stderr
+        self.asked = 0
+
+    def execute(self, node: str, argv: Sequence[str], *, timeout_s: float) -> Completed:
+        self.asked += 1
+        failed = self.asked <= self.fails
+        return Completed(
+            argv=tuple(argv),
+            returncode=64 if failed else 0,
+            stdout="" if failed else "ra_log_wal=<0.7.0>\n",
+            stderr=self.stderr if failed else "",
+        )
+
+
+UNREACHED = """Error: unable to perform an operation on node 'rabbit@rmq2'.
+
+rabbit@rmq2:
+  * connected to epmd (port 4369) on rmq2
+  * TCP connection succeeded but Erlang distribution failed
+
+Current node details:
+ * node name: 'rabbitmqcli-790-rabbit@rmq2'
+ * Erlang cookie hash: abcdefgh
+"""
+
+
+@pytest.mark.parametrize(("fails", "stderr", "asked"), [(2, UNREACHED, 3), (1, UNREACHED, 2)])
+def test_node_that_is_too_busy_for_its_tool_is_asked_again(
+    ground: Any, fails: int, stderr: str, asked: int
+) -> None:
+    busy = Busy(fails, stderr)
+    site = replace(ground.context().site, runtime=busy)
+    assert inside.process_ids(site, "rmq2", inside.named("ra_log_wal")) == {"ra_log_wal": "<0.7.0>"}
+    assert busy.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("fails", "stderr", "asked", "said"),
+    [
+        (
+            9,
+            UNREACHED,
+            3,
+            "the broker's tool failed: TCP connection succeeded but Erlang distribution failed",
+        ),
+        (9, "Error: {:undef, 1}", 1, "the broker's tool failed: Error: {:undef, 1}"),
+    ],
+)
+def test_tool_that_goes_on_failing_is_told_without_the_cookie(
+    ground: Any, fails: int, stderr: str, asked: int, said: str
+) -> None:
+    busy = Busy(fails, stderr)
+    site = replace(ground.context().site, runtime=busy)
+    with pytest.raises(NotReadyError) as caught:
+        inside.kill_processes(site, "rmq2", inside.named("ra_log_wal"))
+    assert (caught.value.what, busy.asked) == (said, asked)
 
 
 def test_node_without_any_queue_has_nothing_to_kill(ground: Any) -> None:

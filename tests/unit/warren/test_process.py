@@ -20,7 +20,7 @@ def test_program_without_input_gets_none_and_cannot_wait_for_an_answer() -> None
 def test_input_output_and_status_are_passed_on() -> None:
     script = "import sys; print(sys.stdin.read()[::-1]); print('reason', file=sys.stderr); sys.exit(7)"
     done = run([sys.executable, "-c", script], timeout_s=20, stdin=b"abc")
-    assert (done.stdout, done.returncode, done.ok, done.last_line()) == ("cba\n", 7, False, "reason")
+    assert (done.stdout, done.returncode, done.ok, done.reason()) == ("cba\n", 7, False, "reason")
     with pytest.raises(NotReadyError, match="reason"):
         check(done)
 
@@ -40,7 +40,7 @@ def test_missing_program_and_one_that_may_not_be_run_are_not_ready(tmp_path: Pat
 
 def test_silent_failure_still_has_a_reason() -> None:
     done = Completed(argv=("x",), returncode=9, stdout="\n", stderr="")
-    assert done.last_line() == "exit status 9 and no output"
+    assert done.reason() == "exit status 9 and no output"
 
 
 def test_signal_of_the_terminal_ends_no_program_that_is_run() -> None:
