@@ -262,9 +262,12 @@ def halt(release: bool, json_path: Path | None, topology: Path | None) -> None:
 
 @chaos.command("list")
 @json_option
-def list_faults(json_path: Path | None) -> None:
-    """Every fault there is."""
-    _print(page.list_text(), page.list_dict(), json_path)
+@topology_option
+def list_faults(json_path: Path | None, topology: Path | None) -> None:
+    """Every fault there is, and where a cluster runs, which of them cannot be had on it."""
+    options.check_writable(json_path)
+    missing = engine.missing(lambda: _context(topology))
+    _print(page.list_text(missing), page.list_dict(missing), json_path)
 
 
 @chaos.command(hidden=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from chaos import course, observing
 from chaos import fault as catalogue
@@ -33,6 +34,7 @@ __all__ = [
     "heal",
     "inject",
     "inject_for",
+    "missing",
     "observe",
     "plan",
     "release",
@@ -95,6 +97,18 @@ def inject_for(context: ChaosContext, order: Order, *, hold_s: float) -> HealRep
             if remaining:
                 report = heal_these(context, remaining)
     return report
+
+
+def missing(opened: Callable[[], ChaosContext]) -> dict[str, str]:
+    """By fault, why it cannot be had on the cluster at hand; of the others, and where there is no cluster
+    that could be asked, nothing."""
+    try:
+        context = opened()
+        site = replace(context.site, sights={})
+        found = {name: catalogue.missing(site, catalogue.load(name)) for name in catalogue.names()}
+    except NotReadyError:
+        return {}
+    return {name: why for name, why in found.items() if why}
 
 
 def begin(context: ChaosContext, order: Order) -> Struck:

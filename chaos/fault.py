@@ -12,7 +12,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import chaos.faults
 from chaos.access import Access
 from warren.console import Say
-from warren.errors import BadInputError, NotReadyError
+from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState, Runtime
 from warren.topology import RESERVED_PREFIX, Topology
@@ -172,6 +172,28 @@ class Course(Protocol):
 def needs(fault: Fault) -> str:
     """What a fault needs besides the right to use the container engine; empty for nothing."""
     return str(getattr(fault, "needs", ""))
+
+
+def outlives_process(fault: Fault) -> bool:
+    """Whether a node that is started anew is still under it: `cluster up` ends no such fault."""
+    return bool(getattr(fault, "outlives_process", False))
+
+
+def missing(site: Site, fault: Fault) -> str:
+    """Why a fault that needs something cannot be had on the cluster of ``site``, with what to try; empty
+    where it can, or where no node runs that could be asked. What is looked at is what it looks at before its
+    act, or its own ``missing``."""
+    running = [node for node, state in site.runtime.states().items() if state is NodeState.RUNNING]
+    if not needs(fault) or not running:
+        return ""
+    look = getattr(fault, "missing", fault.before)
+    try:
+        look(replace(site, args=arguments("", fault, {})), running[0])
+    except RefusedError:
+        return ""  # it could be had, and not now
+    except NotReadyError as error:
+        return f"{error.where}: {error.what}" + (f" ({error.remedy})" if error.remedy else "")
+    return ""
 
 
 @cache

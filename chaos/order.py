@@ -71,6 +71,8 @@ def plan(context: ChaosContext, order: Order) -> Plan:
 def _facts(context: ChaosContext, kind: catalogue.Fault, args: Args, resolved: Resolved) -> Facts:
     """What is journaled before the act: the fault's own facts, and why that node."""
     facts = dict(kind.before(replace(context.site, args=args), resolved.node))
+    if catalogue.outlives_process(kind):
+        facts["outlives_process"] = True
     if resolved.role:
         facts["chosen_as"] = resolved.role
     if resolved.queue:

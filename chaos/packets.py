@@ -95,9 +95,14 @@ class PacketFault:
     takes_down: bool = True
     is_silent: bool = True
     is_wide: bool = False
+    needs: str = network.NEEDS
 
     def before(self, site: Site, target: str) -> Facts:
         return self.look(site, target)
+
+    def missing(self, site: Site, node: str) -> None:
+        """Raise NotReadyError where no tool can be run on the node's network."""
+        network.sight(site, node)
 
     def inject(self, site: Site, fault: Journaled) -> None:
         text = ruleset(network.table_name(fault), self.cut(site, fault))

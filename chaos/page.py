@@ -19,9 +19,9 @@ _WIDTH = 100
 _MOST_SHOWN = 5
 
 
-def list_text() -> str:
-    """Every fault with what it needs, and its parameters with their defaults; no line is longer than a
-    terminal is wide."""
+def list_text(missing: Mapping[str, str]) -> str:
+    """Every fault with what it needs, why it cannot be had here where it is ``missing``, and its parameters
+    with their defaults; no line is longer than a terminal is wide."""
     width = max(len(name) for name in catalogue.names()) + 1
     lines = []
     for name in catalogue.names():
@@ -29,6 +29,8 @@ def list_text() -> str:
         lines += _wrapped(f"{name:<{width}}", fault.summary, width)
         if needs := catalogue.needs(fault):
             lines += _wrapped(" " * (width + 2), f"needs {needs}", width + 4)
+        if name in missing:
+            lines += _wrapped(" " * (width + 2), f"not to be had here: {missing[name]}", width + 4)
         for key, each in fault.parameters.items():
             lines += _wrapped(" " * (width + 2), f"{key}={_value(each)}  {each.help}", width + 4)
     return "\n".join(lines)
@@ -48,13 +50,14 @@ def _value(parameter: catalogue.Parameter) -> str:
     return "|".join([str(parameter.default), *others])
 
 
-def list_dict() -> list[dict[str, Any]]:
+def list_dict(missing: Mapping[str, str]) -> list[dict[str, Any]]:
     faults = {name: catalogue.load(name) for name in catalogue.names()}
     return [
         {
             "name": name,
             "summary": fault.summary,
             "needs": catalogue.needs(fault),
+            "missing": missing.get(name, ""),
             "parameters": {key: each.default for key, each in fault.parameters.items()},
         }
         for name, fault in faults.items()

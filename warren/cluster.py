@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -86,11 +86,12 @@ def up(context: Context, *, images_policy: Policy = "auto", with_disk_faults: bo
             images["rabbitmq"] = disk_faults.add_library(context, images["rabbitmq"])
         watch.lap("images")
         created = not context.runtime.has_data()
+        down = [node for node, state in context.runtime.states().items() if state is not NodeState.RUNNING]
         _start(context, images, disk_faults.PATHS if breakable else None)
         watch.lap("containers")
         faults = _faults_of_before(context)
         _wait_for_gate(context)
-        _close(context, faults)
+        _close(context, faults, down)
         watch.lap("cluster formed")
         _apply_additions(context)
         balance_leaders(context)
@@ -218,10 +219,24 @@ def _faults_of_before(context: Context) -> tuple[Fault, ...]:
         return _journal(context).open_faults()
 
 
-def _close(context: Context, faults: Sequence[Fault]) -> None:
-    """The gate holds, so what ``faults`` had taken down is back: later runs must not carry them."""
-    for fault in _journal(context).close(faults, "cluster up"):
+def _close(context: Context, faults: Sequence[Fault], down: Collection[str]) -> None:
+    """The gate holds, so what ``faults`` had taken down is back: later runs must not carry them. What this
+    has not ended, for its node ran all the while or it outlives a process, stays open and is told: the gate
+    does not see a node that is only slow."""
+    over = [fault for fault in faults if _is_over(fault, down)]
+    for fault in _journal(context).close(over, "cluster up"):
         context.say(f"{fault.target}: back from the fault {fault.fault_id}")
+    for fault in faults:
+        if fault not in over:
+            context.say(f"{fault.target}: still under the fault {fault.fault_id}; to end it: make chaos-heal")
+
+
+def _is_over(fault: Fault, down: Collection[str]) -> bool:
+    """Whether a node that runs is free of ``fault``: one that ended the node's process (the journal has that
+    process, to be held against), or one that ended with the process of a node that was ``down``."""
+    if "process_id" in fault.evidence:
+        return True
+    return fault.target in down and not fault.evidence.get("outlives_process")
 
 
 def _apply_additions(context: Context) -> None:

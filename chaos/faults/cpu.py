@@ -30,6 +30,7 @@ class Cpu:
     takes_down: bool = True
     is_silent: bool = True
     is_wide: bool = False
+    outlives_process: bool = True
 
     def before(self, site: Site, target: str) -> Facts:
         return {"cores_before": site.runtime.cpu_limit(target), "throttled_before": _throttled(site, target)}

@@ -25,6 +25,7 @@ class Detach:
     takes_down: bool = True
     is_silent: bool = True
     is_wide: bool = False
+    outlives_process: bool = True
 
     def before(self, site: Site, target: str) -> Facts:
         return network.address(site, target)

@@ -41,9 +41,16 @@ class Latency:
     takes_down: bool = True
     is_silent: bool = True
     is_wide: bool = False
+    outlives_process: bool = True
+    needs: str = f"{network.NEEDS}, and a kernel with nftables' queues (nfnetlink_queue)"
 
     def before(self, site: Site, target: str) -> Facts:
         return packets.by_traffic_facts(site, target)
+
+    def missing(self, site: Site, node: str) -> None:
+        """Raise NotReadyError where no tool can be run on the node's network; what the kernel has only the
+        act can tell."""
+        network.sight(site, node)
 
     def inject(self, site: Site, fault: Journaled) -> None:
         order = json.dumps(_order(site, fault))

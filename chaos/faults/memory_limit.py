@@ -53,6 +53,7 @@ class Memory:
     takes_down: bool = True
     is_silent: bool = True
     is_wide: bool = False
+    outlives_process: bool = True
 
     def before(self, site: Site, target: str) -> Facts:
         limit, found = site.runtime.memory_limit(target), _read(site, target)

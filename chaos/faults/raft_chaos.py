@@ -48,10 +48,10 @@ class RaftChaos:
     needs: str = "RabbitMQ 4.3 or later"
 
     def before(self, site: Site, target: str) -> Facts:
-        """Raises RefusedError for a broker that does not have it, or where it is going on already."""
+        """Raises NotReadyError for a broker that does not have it, RefusedError where it goes on already."""
         if site.topology.broker.series < _SINCE:
             what = f"is RabbitMQ {site.topology.broker.version}, and rabbit_chaos came with 4.3.0"
-            raise RefusedError(target, what, "kill-wal, kill-segment-writer and kill-member work on it")
+            raise NotReadyError(target, what, "kill-wal, kill-segment-writer and kill-member work on it")
         if _goes_on(site, target):
             raise RefusedError(target, "has its own chaos going on already", "stop it: make chaos-heal")
         return {"processes": _processes(site, target)}

@@ -44,6 +44,7 @@ class ServerCertificate:
     takes_down: bool = False
     is_silent: bool = False
     is_wide: bool = False
+    outlives_process: bool = True
 
     def before(self, site: Site, target: str) -> Facts:
         """Raises NotReadyError where its own is refused already: then nothing could be proven."""

@@ -84,7 +84,7 @@ def test_cluster_that_was_not_made_for_it_is_told_with_the_command_that_makes_on
 
 
 def test_list_says_which_faults_need_such_a_cluster() -> None:
-    needing = {each["name"] for each in page.list_dict() if each["needs"] == disk.NEEDS}
+    needing = {each["name"] for each in page.list_dict({}) if each["needs"] == disk.NEEDS}
     assert needing == set(DISK_FAULTS)
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 import chaos.faults
+from chaos import engine, page
 from chaos import fault as catalogue
+from chaos.engine import Order, Target
 from chaos.fault import Site
 from chaos.healing import heal
-from warren.errors import BadInputError, NotReadyError
+from warren.errors import EXIT_NOT_READY, BadInputError, NotReadyError
 from warren.journal import Fault, Phase
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
@@ -184,3 +186,68 @@ def test_value_that_is_none_is_refused_by_name(name: str, given: dict[str, str],
     with pytest.raises(BadInputError, match=said) as caught:
         catalogue.arguments(name, catalogue.load(name), given)
     assert next(iter(given)) in caught.value.where
+
+
+@pytest.mark.parametrize("name", [name for name in STEPS if struck(name) != "cluster"])
+def test_fault_says_whether_a_node_that_is_started_anew_is_still_under_it(ground: Any, name: str) -> None:
+    """`cluster up` closes the others, and must not close these: the fake keeps what the engine keeps."""
+    kind, site = catalogue.load(name), ground.context().site
+    if name in {*MOMENTARY, "pause"}:  # nothing stays of the one, and `up` refuses a node of the other
+        return
+    kind.inject(site, begun(name, site))
+    ground.runtime.kill("rmq2")
+    ground.runtime.start("rmq2")
+    assert ground.is_broken("rmq2") is catalogue.outlives_process(kind)
+
+
+def refused(ground: Any) -> None:
+    """What the kernel tells a helper that did not get NET_ADMIN."""
+    what = "nft: Operation not permitted (you must be root)"
+    ground.runtime.fail("in_network", what=what, times=None)
+
+
+def no_library(ground: Any) -> None:
+    for node in ground.runtime.nodes:
+        ground.runtime.machine(node)["disk"] = []
+
+
+def old_broker(ground: Any) -> None:
+    ground.topology = replace(ground.topology, broker=replace(ground.topology.broker, version="4.2.5"))
+
+
+LACKS = {
+    **dict.fromkeys(("partition", "loss", "half-open", "slow-close", "bandwidth"), (refused, "must be root")),
+    **dict.fromkeys(("slow-disk", "full-disk", "failing-disk"), (no_library, "--with-disk-faults")),
+    "raft-chaos": (old_broker, "4.3.0"),
+}
+
+
+@pytest.mark.parametrize("name", LACKS)
+def test_what_the_host_or_the_cluster_does_not_have_is_exit_code_3_and_stands_in_the_list(
+    ground: Any, name: str
+) -> None:
+    lack, said = LACKS[name]
+    lack(ground)
+    missing = engine.missing(ground.context)
+    assert said in missing[name]
+    assert set(missing) <= {each for each, (act, _) in LACKS.items() if act is lack} | {"latency", "reset"}
+    flat = " ".join(page.list_text(missing).split())
+    assert f"not to be had here: {' '.join(missing[name].split())}" in flat
+    with pytest.raises(NotReadyError) as caught:
+        engine.inject(ground.context(), Order(fault=name, target=Target(node="rmq2")))
+    assert caught.value.exit_code == EXIT_NOT_READY
+
+
+def test_every_fault_that_needs_something_says_whether_it_is_there(ground: Any) -> None:
+    """Asked of a cluster that has all; of none, nothing is said."""
+    assert engine.missing(ground.context) == {}
+    assert {*LACKS, "latency"} <= {name for name in STEPS if catalogue.needs(catalogue.load(name))}
+    for node in ground.runtime.nodes:
+        ground.runtime.kill(node)
+    refused(ground)
+    assert engine.missing(ground.context) == {}
+
+    def nobody() -> Any:
+        raise NotReadyError("engine", "is not there")
+
+    assert engine.missing(nobody) == {}

@@ -158,7 +158,7 @@ def test_chaos_of_the_broker_goes_on_until_it_is_healed(ground: Any) -> None:
 
 def test_chaos_of_the_broker_is_refused_where_there_is_none(ground: Any) -> None:
     ground.topology = replace(ground.topology, broker=replace(ground.topology.broker, version="4.2.5"))
-    with pytest.raises(RefusedError, match=r"came with 4\.3\.0"):
+    with pytest.raises(NotReadyError, match=r"came with 4\.3\.0"):
         inject(ground.context(), Order(fault="raft-chaos", target=Target(node="rmq2")))
     assert ground.runtime.calls == []
     assert catalogue.load("raft-chaos").residue(ground.context().site) == ()

@@ -583,10 +583,34 @@ def _fault(world: World, node: str) -> tuple[Journal, Fault]:
 def test_faults_of_before_are_closed_once_the_gate_holds(world: World) -> None:
     world.up()
     journal, fault = _fault(world, "rmq2")
-    journal.append(fault, Phase.INJECTING)
+    journal.append(fault, Phase.INJECTING, evidence={"process_id": 7})
     world.up()
     assert journal.open_faults() == ()
     assert "rmq2: back from the fault kill-rmq2" in world.said
+
+
+@pytest.mark.parametrize("name", ["cpu", "bandwidth", "slow-disk"])
+def test_fault_of_a_node_that_ran_all_the_while_stays_open_and_is_told(world: World, name: str) -> None:
+    """The gate sees no node that is only slow: closed, the fault would be in force and nobody would know."""
+    world.up()
+    journal = Journal(world.root / "journal.jsonl", lambda: datetime.now(UTC))
+    journal.append(Fault(fault_id="f-1", name=name, target="rmq2"), Phase.INJECTING)
+    world.up()
+    assert [each.fault_id for each in journal.open_faults()] == ["f-1"]
+    assert "rmq2: still under the fault f-1; to end it: make chaos-heal" in world.said
+
+
+@pytest.mark.parametrize("outlives", [False, True])
+def test_fault_of_a_node_that_was_started_anew_is_over_unless_it_outlives_a_process(
+    world: World, outlives: bool
+) -> None:
+    world.up()
+    journal = Journal(world.root / "journal.jsonl", lambda: datetime.now(UTC))
+    evidence = {"outlives_process": True} if outlives else {}
+    journal.append(Fault(fault_id="f-1", name="any", target="rmq2"), Phase.INJECTING, evidence=evidence)
+    world.docker.containers["warren-rmq2"]["State"]["Status"] = "exited"
+    world.up()
+    assert bool(journal.open_faults()) is outlives
 
 
 def test_fault_that_strikes_right_after_the_last_look_stays_open(
