@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from chaos import fault as faults
 from chaos.context import ChaosContext
-from chaos.experiment import Experiment
+from chaos.experiment import Experiment, Step
 from chaos.eyes import Eyes
 from chaos.healing import visible
 from chaos.probing import Answer, Ground, ask
@@ -31,6 +33,17 @@ def refuse_residue(context: ChaosContext) -> None:
         raise NotReadyError(
             "gate", f"the cluster is not as it should be: {'; '.join(left)}", "make chaos-heal"
         )
+
+
+def refuse_missing(context: ChaosContext, steps: Sequence[Step]) -> None:
+    """Raise NotReadyError, naming each, where a fault of ``steps`` cannot be had on this cluster: it would
+    only be found when everything else was under way."""
+    site = replace(context.site, sights={})
+    names = dict.fromkeys(step.fault for step in steps if step.fault)
+    gone = {name: why for name in names if (why := faults.missing(site, faults.load(name)))}
+    if gone:
+        what = "; ".join(f"{name} cannot be had here: {why}" for name, why in gone.items())
+        raise NotReadyError("method", what, "warren chaos list says what each fault needs")
 
 
 def settings(experiment: Experiment, eyes: Eyes) -> Mapping[str, Any]:

@@ -54,7 +54,9 @@ def conduct(stage: Stage, *wanted: Wanted) -> tuple[tuple[GameDay, ...], bool]:
     """
     chaos, first = stage.chaos, wanted[0]
     method = beside.method([each.experiment for each in wanted])
+    steps = (*method, *schedule.drawn_steps(first.experiment, chaos.nodes, first.seed))
     before.refuse_residue(chaos)
+    before.refuse_missing(chaos, steps)
     settings = stage.eyes.settings()
     for each in wanted:
         before.refuse_other_settings(each.experiment, settings)
@@ -65,7 +67,7 @@ def conduct(stage: Stage, *wanted: Wanted) -> tuple[tuple[GameDay, ...], bool]:
             Side(experiment=each.experiment, run_id=each.run_id, folder=each.folder, seed=each.seed)
             for each in wanted
         ],
-        steps=(*method, *schedule.drawn_steps(first.experiment, chaos.nodes, first.seed)),
+        steps=steps,
         run_id=first.run_id,
         seed=first.seed,
         began=chaos.now(),

@@ -117,10 +117,11 @@ def rehearse(context: Context, experiment: Experiment, *, seed: int) -> Rehearsa
     Raises NotReadyError as `play` does; nothing is changed.
     """
     stage = stage_of(context)
+    steps = schedule.steps(experiment, stage.chaos.nodes, seed)
     before.refuse_residue(stage.chaos)
+    before.refuse_missing(stage.chaos, steps)
     before.settings(experiment, stage.eyes)
     answers = before.steady(experiment, stage.eyes, stage.chaos.now())
-    steps = schedule.steps(experiment, stage.chaos.nodes, seed)
     whom = {step.name: _whom(stage.chaos, step, seed) for step in steps if step.fault}
     return Rehearsal(answers=answers, steps=steps, whom=whom)
 

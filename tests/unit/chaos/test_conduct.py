@@ -18,7 +18,7 @@ from chaos.engine import Order, Target, inject
 from chaos.eyes import entries
 from chaos.healing import heal
 from chaos.record import Verdict
-from warren.errors import NotReadyError
+from warren.errors import EXIT_NOT_READY, NotReadyError
 from warren.results import Ledger
 from warren.results import Verdict as LoadVerdict
 from warren.runtime.protocol import NodeState
@@ -460,3 +460,21 @@ def test_sigkill_of_the_driver_is_healed_by_the_watchdog(make_ground: Any, tmp_p
     assert os.WIFSIGNALED(in_child(day.play))
     until_healed(ground)
     assert_whole(ground)
+
+
+@pytest.mark.parametrize("monkey", [False, True])
+def test_day_whose_fault_cannot_be_had_is_refused_before_anything_begins(day: FakeDay, monkey: bool) -> None:
+    """Seen on a plain cluster: the load ran up to the step, which then could not be made."""
+    if monkey:
+        head, _, rest = TEXT.partition("method:")
+        drawn = "monkey: {faults: {slow-disk: {}}, every: [1s, 2s], for: [2s, 3s], until: 50s}\n"
+        day.text = f"{head}{drawn}expectations:{rest.partition('expectations:')[2]}"
+    else:
+        day.text = TEXT.replace("fault: kill", "fault: slow-disk")
+    for node in day.ground.runtime.nodes:
+        day.ground.runtime.machine(node)["disk"] = []
+    with pytest.raises(NotReadyError, match="slow-disk cannot be had here") as caught:
+        day.play()
+    assert "cluster up --with-disk-faults" in str(caught.value)
+    assert caught.value.exit_code == EXIT_NOT_READY
+    assert (day.loads, day.ground.journal.read().faults) == ([], ())
