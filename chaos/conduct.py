@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos import alerting, before, beside, schedule
+from chaos import fault as catalogue
 from chaos.aftermath import LOAD_FILE, About, evidence_of, look_back, record
 from chaos.day import Day, HangError, Stage, Stopped, left_open
 from chaos.evidence import Left
@@ -32,6 +33,8 @@ DRAIN_S = 420.0
 STOP_S = 180.0
 #: How much longer than all of its waits together a game day may take before its watchdog heals.
 _SLACK_S = 300.0
+#: How old the broker's figures of members are at most.
+_FIGURES_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,12 +268,23 @@ def _finish(day: Day, side: Side) -> bool:
     return interrupted
 
 
+def _steady_s(day: Day) -> float:
+    """For how long the cluster must be seen to be whole: a node that was only silent is counted out and in
+    once more (`chaos.healing.STEADY_S`), unless its healing is so long ago that this is over and in the
+    broker's figures too."""
+    silent = any(catalogue.load(step.fault).is_silent for step in day.steps if step.fault)
+    healed_s = max((event.t_s for event in day.events if event.kind == "heal"), default=None)
+    if not silent or healed_s is None:
+        return 0.0
+    return min(STEADY_S, max(0.0, healed_s + STEADY_S + _FIGURES_S - day.now_s))
+
+
 def _close(day: Day) -> bool:
     """The gate after, and leaders spread again. Whether ^C came."""
     chaos = day.stage.chaos
     try:
         with interruptible():
-            chaos.wait_ready(deadline_s=GATE_DEADLINE_S, steady_s=STEADY_S)
+            chaos.wait_ready(deadline_s=GATE_DEADLINE_S, steady_s=_steady_s(day))
             day.tell("gate", "the cluster is whole")
             chaos.spread_leaders()
     except KeyboardInterrupt:

@@ -478,3 +478,15 @@ def test_day_whose_fault_cannot_be_had_is_refused_before_anything_begins(day: Fa
     assert "cluster up --with-disk-faults" in str(caught.value)
     assert caught.value.exit_code == EXIT_NOT_READY
     assert (day.loads, day.ground.journal.read().faults) == ([], ())
+
+
+@pytest.mark.parametrize(
+    ("fault", "drain_s", "wanted_s"), [("kill", 2.0, 0.0), ("pause", 2.0, 0.0), ("pause", -25.0, 7.0)]
+)
+def test_cluster_is_watched_for_longer_only_where_it_may_still_lose_a_node(
+    day: FakeDay, fault: str, drain_s: float, wanted_s: float
+) -> None:
+    """Every day waited 7 s in the end, whatever had been broken and however long that was ago."""
+    day.text, day.drain_s = TEXT.replace("fault: kill", f"fault: {fault}"), drain_s
+    day.play()
+    assert day.ground.gate.steady_s == pytest.approx(wanted_s, abs=1)
