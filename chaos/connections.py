@@ -29,6 +29,14 @@ _NAMES = """
       <- [catch rabbit_networking:connection_info(Each, [peer_host, peer_port, client_properties])],
     {<<"connection_name">>, longstr, Name} <- Table], ok.
 """
+#: The same with the heartbeat that was agreed on, in seconds; 0: none.
+_BEATS = """
+[io:format("~s ~b ~b~n", [inet:ntoa(Host), Port, Beat])
+ || Each <- rabbit_networking:local_connections(),
+    [{peer_host, Host}, {peer_port, Port}, {timeout, Beat}]
+      <- [catch rabbit_networking:connection_info(Each, [peer_host, peer_port, timeout])],
+    is_integer(Beat)], ok.
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,9 +78,24 @@ def look(site: Site, target: str) -> Facts:
     return {"connections": [str(each) for each in chosen]}
 
 
+def beats(site: Site, node: str, among: Iterable[Connection]) -> tuple[int, ...]:
+    """The heartbeats in seconds of those of ``among`` that have one, by the broker's own tool."""
+    ends = {(each.address, each.port) for each in among}
+    done = process.check(
+        site.runtime.execute(node, ["rabbitmqctl", "--quiet", "eval", _BEATS], timeout_s=_LIST_S)
+    )
+    found = re.findall(r"^(?:::ffff:)?(\S+) (\d+) (\d+)$", done.stdout, re.MULTILINE)
+    return tuple(int(beat) for address, port, beat in found if (address, int(port)) in ends and int(beat))
+
+
 def chosen(fault: Journaled) -> tuple[Connection, ...]:
     """The connections that `look` found, out of the journal."""
-    return tuple(_read(text) for text in fault.evidence.get("connections", ()))
+    return read(fault.evidence)
+
+
+def read(facts: Facts) -> tuple[Connection, ...]:
+    """The connections of what `look` found."""
+    return tuple(_read(text) for text in facts.get("connections", ()))
 
 
 def _read(text: str) -> Connection:

@@ -174,6 +174,12 @@ def needs(fault: Fault) -> str:
     return str(getattr(fault, "needs", ""))
 
 
+def proof_s(kind: Fault, fault: Journaled) -> float:
+    """How long the proof of ``fault`` may take by its own account, in seconds; 0 where it says nothing."""
+    own = getattr(kind, "proof_s", None)
+    return 0.0 if own is None else float(own(fault))
+
+
 def outlives_process(fault: Fault) -> bool:
     """Whether a node that is started anew is still under it: `cluster up` ends no such fault."""
     return bool(getattr(fault, "outlives_process", False))

@@ -84,7 +84,7 @@ def by_traffic_facts(site: Site, target: str) -> Facts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketFault:
     """A fault that throws packets away. ``cut`` makes of its settings, or of what ``look`` found before the
-    act, what its table does."""
+    act, what its table does; ``waits_s`` says how long its proof may take, where that is long."""
 
     name: str
     summary: str
@@ -92,6 +92,7 @@ class PacketFault:
     cut: Callable[[Site, Journaled], Cut]
     look: Callable[[Site, str], Facts] = by_traffic_facts
     poke: Callable[[Site, str], None] | None = None
+    waits_s: Callable[[Journaled], float] = lambda _fault: 0.0
     takes_down: bool = True
     is_silent: bool = True
     is_wide: bool = False
@@ -113,6 +114,9 @@ class PacketFault:
         if self.poke is not None and not network.count(site, fault)[0]:
             self.poke(site, fault.target)
         return network.counted(site, fault)
+
+    def proof_s(self, fault: Journaled) -> float:
+        return self.waits_s(fault)
 
     def heal(self, site: Site, fault: Journaled) -> Facts:
         return network.remove(site, fault)

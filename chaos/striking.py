@@ -70,17 +70,26 @@ def _strike(
         begun.append(fault)
         kind.inject(context.site, fault)
         acted_at = iso(context.now())
-    evidence = proven(context, fault, lambda: kind.prove(context.site, fault))
+    deadline_s = max(PROOF_DEADLINE_S, catalogue.proof_s(kind, fault))
+    if deadline_s > PROOF_DEADLINE_S:
+        context.say(f"{fault.target}: the proof that {fault.name} bit may take up to {deadline_s:g} s")
+    evidence = proven(context, fault, lambda: kind.prove(context.site, fault), deadline_s=deadline_s)
     return context.journal.append(fault, Phase.INJECTED, acted_at=acted_at, evidence=evidence)
 
 
-def proven(context: ChaosContext, fault: Fault, probe: Callable[[], catalogue.Facts]) -> catalogue.Facts:
+def proven(
+    context: ChaosContext,
+    fault: Fault,
+    probe: Callable[[], catalogue.Facts],
+    *,
+    deadline_s: float = PROOF_DEADLINE_S,
+) -> catalogue.Facts:
     """The evidence that the fault bit, by ``probe``; raises InconclusiveError when there is none in time."""
     try:
         return until(
             probe,
             what="the proof that the fault bit",
-            deadline_s=PROOF_DEADLINE_S,
+            deadline_s=deadline_s,
             every_s=0.1,
             clock=context.clock,
         )

@@ -182,6 +182,49 @@ def test_half_open_cuts_the_very_connections_that_were_there_both_ways(ground: A
     assert f"ip daddr . tcp dport . tcp sport {{ {listed} }} counter drop" in text
 
 
+BEATS = """\
+::ffff:10.0.0.90 4001 60
+10.0.0.91 4002 0
+10.0.0.99 4001 5
+"""
+
+
+def dropping_from(ground: Any, after_s: float) -> None:
+    """The table counts nothing before the first heartbeat, which is so late."""
+    nothing = Completed(argv=(), returncode=0, stdout='{"nftables": []}', stderr="")
+    name = ("nft", "-j", "list", "table", "inet", "warren_half_open__half_open_0001")
+    begun_s = ground.time.seconds
+
+    def look() -> None:
+        if ground.time.seconds - begun_s < after_s:
+            ground.runtime.replies[name] = nothing
+        else:
+            ground.runtime.replies.pop(name, None)
+
+    look()
+    ground.runtime.on("in_network", look, times=None)
+
+
+def test_half_open_waits_for_the_heartbeat_of_a_connection_without_traffic(ground: Any) -> None:
+    """It gave up after 15 s, when a client with RabbitMQ's own 60 s sends one every 30."""
+    ground.runtime.replies["rabbitmqctl", "--quiet", "eval", connections._BEATS] = Completed(
+        argv=(), returncode=0, stdout=BEATS, stderr=""
+    )
+    dropping_from(ground, 40.0)
+    fault = struck(ground, "half-open")
+    assert fault.evidence["heartbeat_s"] == 60
+    assert any("may take up to 65 s" in line for line in ground.said)
+
+
+def test_half_open_without_any_heartbeat_says_so_and_waits_no_longer_than_others(ground: Any) -> None:
+    dropping_from(ground, 40.0)
+    begun_s = ground.time.seconds
+    with pytest.raises(InconclusiveError, match="no packet has met"):
+        struck(ground, "half-open")
+    assert ground.time.seconds - begun_s == pytest.approx(15, abs=2)
+    assert any("none of these connections has a heartbeat" in line for line in ground.said)
+
+
 def test_slow_close_drops_ends_alone_and_makes_one_where_none_comes(ground: Any) -> None:
     runs: list[str] = []
     ground.runtime.on("in_network", lambda: runs.append("x"), times=None, node="rmq1")
