@@ -11,22 +11,20 @@ from typing import Any
 
 from chaos import alerting, before, beside, schedule
 from chaos import fault as catalogue
-from chaos.aftermath import LOAD_FILE, About, evidence_of, look_back, record
+from chaos.aftermath import About, evidence_of, look_back, record
 from chaos.day import Day, HangError, Stage, Stopped, left_open
 from chaos.evidence import Left
 from chaos.experiment import Experiment
 from chaos.healing import GATE_DEADLINE_S, STEADY_S, heal_these
+from chaos.loading import START_S, begin_loads
 from chaos.lookout import Listener, Lookout
 from chaos.record import GameDay
 from chaos.side import Side
 from chaos.verdict import judge
-from loadgen.child import Wish
-from warren.errors import DeadlineError, InconclusiveError, NotReadyError, WarrenError
+from warren.errors import DeadlineError, InconclusiveError, WarrenError
 from warren.results import iso
 from warren.signals import interruptible, terminate_as_interrupt
 
-#: An image may have to be built first.
-START_S = 240.0
 #: From the end of publishing: what the broker may hold back of a dead consumer's node, and the drain of it.
 DRAIN_S = 420.0
 #: From a ^C, or the order to stop, to the result; then it is ended by force.
@@ -118,7 +116,7 @@ def _longest_s(day: Day) -> float:
 def _run(day: Day) -> None:
     """Up to the end of the method; what goes wrong is noted, and ends it."""
     try:
-        _begin_loads(day)
+        begin_loads(day)
         with _looking(day):
             day.play()
             day.tell("method", "is over")
@@ -135,46 +133,6 @@ def _run(day: Day) -> None:
     except WarrenError as error:
         day.troubles.append(f"{error.where}: {error.what}")
         day.tell("trouble", f"{error.where}: {error.what}")
-
-
-def _begin_loads(day: Day) -> None:
-    beside.gather(day.stage.chaos, day.sides)
-    end_s = day.now_s + START_S
-    for side in day.sides:
-        _begin(day, side)
-    waiting = list(day.sides)
-    while waiting:
-        for side in [each for each in waiting if each.live]:
-            side.publishing_s = day.now_s - float(side.live.get("t_s", 0.0))
-            day.tell("load", f"{side.profile} publishes")
-            waiting.remove(side)
-        for side in waiting:
-            if side.load is None or side.load.ended:
-                words = "" if side.load is None else side.load.words
-                raise NotReadyError("load", f"ended before it published: {words}")
-        if waiting and day.now_s > end_s:
-            raise HangError("load", f"did not begin to publish within {START_S:g} s")
-        if waiting:
-            day.rest()
-
-
-def _begin(day: Day, side: Side) -> None:
-    load = side.experiment.load
-    wish = Wish(
-        profile=load.profile,
-        rate=load.rate,
-        duration=f"{load.duration_s:g}s",
-        settings=load.settings,
-        seed=side.seed,
-        beside=len(day.sides) > 1,
-    )
-    named = f"{side.profile}: " if len(day.sides) > 1 else ""
-    hear = partial(_hear, day, named)
-    side.load = day.stage.start_load(wish, side.folder / LOAD_FILE, hear)
-
-
-def _hear(day: Day, named: str, text: str) -> None:
-    day.tell("load", f"{named}{text}")
 
 
 @contextmanager

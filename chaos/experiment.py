@@ -7,7 +7,7 @@ https://chaostoolkit.org/reference/api/experiment/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,6 +19,9 @@ When = Literal["start", "during", "end"]
 Edge = Literal["injected", "healed"]
 #: What publishers or consumers do while the fault lasts, once its gap is over.
 Goes = Literal["goes-on", "stops", "any"]
+
+#: Where the load's clients connect first.
+Attach = Literal["any", "target", "not-target"]
 
 #: The figures that an interval may be expected of.
 FIGURES = (
@@ -95,14 +98,22 @@ class Step:
     probe: Probe | None = None
 
 
+def first_target(steps: Sequence[Step]) -> Target | None:
+    """Whom the first of ``steps`` that breaks a node strikes; None where none does."""
+    return next((step.target for step in steps if step.fault and step.target.ways), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Which profile runs meanwhile; ``settings`` are key paths of it."""
+    """Which profile runs meanwhile; ``settings`` are key paths of it. Its clients ``attach`` to what the
+    method's first fault will strike, or to the nodes beside it, so that what the client meets and what the
+    broker does are not mixed up."""
 
     profile: str
     rate: str | None = None
     duration_s: float
     settings: Mapping[str, str] = field(default_factory=dict)
+    attach: Attach = "any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

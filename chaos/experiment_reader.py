@@ -17,6 +17,7 @@ from chaos.experiment import (
     Monkey,
     Progress,
     Step,
+    first_target,
 )
 from chaos.known import Known
 from chaos.probe_reader import seconds
@@ -30,6 +31,7 @@ FOLDER = Path(__file__).resolve().parent / "catalogue"
 SETTINGS = ("failure_detector_poll_ms", "net_ticktime_s", "consumer_timeout_ms")
 #: A run goes on for so long after the last step at least, so that what follows the fault is seen too.
 _AFTER_S = 5.0
+_ATTACH = ("any", "target", "not-target")
 _GOES = ("goes-on", "stops", "any")
 
 
@@ -100,6 +102,7 @@ def _load(section: Section, there: Known) -> Load:
     if rate is not None and rate != "max" and not (is_number(rate) and rate > 0):
         section.fault("rate", f"{rate!r} is no rate", "messages a second, or max")
     duration_s = seconds(section, "duration", required=True) or 0.0
+    attach: Any = section.choice("attach", _ATTACH, "any")
     section.finish()
     text = None if rate is None else str(rate)
     if not section.document.faults:
@@ -110,7 +113,7 @@ def _load(section: Section, there: Known) -> Load:
                 section.fault("settings", f"{each.where}: {each.what}", each.remedy)
         except BadInputError as error:
             section.fault("settings", f"{error.where}: {error.what}", error.remedy)
-    return Load(profile=profile, rate=text, duration_s=duration_s, settings=settings)
+    return Load(profile=profile, rate=text, duration_s=duration_s, settings=settings, attach=attach)
 
 
 def _as_text(value: Any) -> str:
@@ -212,6 +215,7 @@ def _check(top: Section, found: Experiment) -> None:
     if not found.method and found.monkey is None:
         top.fault("method", "must be given", "one step at least, or a monkey")
     _check_names(top, found)
+    _check_attach(top, found)
     healed = {step.heals for step in found.method}
     for step in found.method:
         if _must_be_held(step) and step.hold_s is None and step.name not in healed:
@@ -223,6 +227,18 @@ def _check(top: Section, found: Experiment) -> None:
         top.fault("load.duration", what, "give the load more time")
     if found.monkey is not None and found.monkey.until_s + _AFTER_S > found.load.duration_s:
         top.fault("monkey.until", "the load ends before that")
+
+
+def _check_attach(top: Section, found: Experiment) -> None:
+    """Whom the first fault strikes must be known before there are clients, for them to attach by it."""
+    if found.load.attach == "any":
+        return
+    target = first_target(found.method)
+    if target is None or target.attached_to is not None or target.all:
+        what = "the method's first fault strikes no node that is known before the load runs"
+        top.fault("load.attach", what, "give it a target of node, leader-of, follower-of or any")
+    if found.load.profile in child.composites():
+        top.fault("load.attach", "is for one profile", "give attach: any")
 
 
 def _check_names(top: Section, found: Experiment) -> None:

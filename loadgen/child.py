@@ -30,7 +30,8 @@ _KILL_S = 10.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """The load that is wanted. ``rate`` and ``duration`` as on the command line, None: the profile's own;
-    ``settings`` are key paths of the profile; ``beside``: other loads run meanwhile."""
+    ``settings`` are key paths of the profile; ``beside``: other loads run meanwhile. Clients ``attach`` to
+    these nodes first; none: to all."""
 
     profile: str
     rate: str | None = None
@@ -38,6 +39,7 @@ class Wish:
     settings: Mapping[str, str] = field(default_factory=dict)
     seed: int = 1
     beside: bool = False
+    attach: tuple[str, ...] = ()
 
     def arguments(self, out: Path) -> list[str]:
         """What `warren` is given for it; the result goes to ``out``."""
@@ -45,6 +47,7 @@ class Wish:
         found += ["--rate", self.rate] if self.rate is not None else []
         found += ["--duration", self.duration] if self.duration is not None else []
         found += ["--beside"] if self.beside else []
+        found += ["--attach", ",".join(self.attach)] if self.attach else []
         for key, value in self.settings.items():
             found += ["--set", f"{key}={value}"]
         return [*found, "--json", str(out)]
@@ -62,6 +65,11 @@ class Plan:
 def profiles() -> tuple[str, ...]:
     """Every profile and composite that there is."""
     return (*scenario.names(), *composite.names())
+
+
+def composites() -> tuple[str, ...]:
+    """Those of `profiles` that are several profiles at once."""
+    return composite.names()
 
 
 def plan(wish: Wish) -> Plan:

@@ -80,6 +80,7 @@ def list_profiles(profile: str | None) -> None:
     is_flag=True,
     help="Other runs last meanwhile: do not hold the broker's own counts, which are of all, against it.",
 )
+@click.option("--attach", metavar="NODE,…", help="Connect to these nodes, to others when these are lost.")
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @click.option("--events", is_flag=True, help="Progress as lines of JSON on standard output, for a program.")
@@ -111,7 +112,10 @@ def run(profile: str, **given: Any) -> int:
         seed=given["seed"],
         part=parts.parse(given["part"], given["run_name"], given["start_at"]),
         beside=given["beside"],
+        attach=tuple(given["attach"].split(",")) if given["attach"] else (),
     )
+    if given["url"] and order.attach:
+        raise BadInputError("--attach", "names nodes of the topology", "with --url name the hosts there")
     if given["url"]:
         resolved = resolve.resolve(order.scenario, context.topology, foreign=True)
         result, folder = launch.run_here(
@@ -132,8 +136,8 @@ def _tell(result: LoadResult, folder: Path, given: dict[str, Any]) -> int:
 
 def _asked(name: str, given: dict[str, Any]) -> together.Asked:
     """The options that fit several profiles at once. Raises BadInputError for the others."""
-    alone = ("size", "processes", "publishers", "consumers", "prefetch", "window", "part", "url", "beside")
-    for option in alone:
+    alone = ("size", "processes", "publishers", "consumers", "prefetch", "window", "part", "url")
+    for option in (*alone, "beside", "attach"):
         if given[option] not in (None, False):
             what = f"does not fit {name}, which is several profiles at once"
             raise BadInputError(f"--{option}", what, "say --set PART.KEY=VALUE for one of them")

@@ -260,5 +260,5 @@ def _link(spec: LoadSpec, role: PublisherRole | TakerRole, name: str, place: int
         connection_name=f"warren-load {spec.run_id} {name}",
         heartbeat_s=spec.heartbeat_s,
         wakes_per_s=spec.wakes_per_s,
-        first_endpoint=place % len(spec.endpoints),
+        first_endpoint=place % (spec.spread or len(spec.endpoints)),
     )

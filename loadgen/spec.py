@@ -234,7 +234,8 @@ class LoadSpec:
     Of a run in ``parts`` this is part ``part`` (0 first); None is all of it, which for several parts is
     what a merge judges. ``start_at_s`` (since the epoch) is when it begins to publish, None as soon as it
     can; a ``held`` run first waits until it is released. ``part_silence_s`` after its last delivery a part
-    ends. ``stream_endpoints`` are the same nodes, where they speak the stream protocol.
+    ends. ``stream_endpoints`` are the same nodes, where they speak the stream protocol. Of all nodes clients
+    are spread over the first ``spread`` (0: over all); the others they try when they lose those.
     """
 
     run_id: str
@@ -250,6 +251,7 @@ class LoadSpec:
     folder: str
     relays: tuple[RelayRole, ...] = ()
     stream_endpoints: tuple[Endpoint, ...] = ()
+    spread: int = 0
     objects: Objects | None = None
     act: Act | None = None
     keep_objects: bool = False

@@ -16,7 +16,7 @@ from loadgen.spec import LoadSpec
 from warren.connection import Credentials, Endpoint
 from warren.context import Context
 from warren.errors import BadInputError
-from warren.topology import RESERVED_PREFIX
+from warren.topology import RESERVED_PREFIX, Topology
 
 #: Where another cluster speaks the stream protocol, by whether it does with TLS:
 #: https://www.rabbitmq.com/docs/stream#ports
@@ -29,7 +29,8 @@ class Order:
 
     With ``part`` it is one part of a run that other coordinators run too; ``held``, it begins to publish
     when whoever started it says so. ``beside``: other runs last at the same time, so that the broker's own
-    counts, which are of all clients, are not held against it.
+    counts, which are of all clients, are not held against it. Clients ``attach`` to the nodes called so, and
+    to others only when they lose those; none: to all.
     """
 
     scenario: Scenario
@@ -41,6 +42,7 @@ class Order:
     part: Part | None = None
     held: bool = False
     beside: bool = False
+    attach: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ def lab_spec(
     context: Context, scenario: Scenario, order: Order, run_id: str, metrics: Mapping[str, str]
 ) -> LoadSpec:
     """A run on the cluster's own network, in a container."""
-    names, ports = [node.name for node in context.topology.nodes], context.topology.ports
+    names, ports = _in_order(context.topology, order.attach), context.topology.ports
     nodes = tuple(Endpoint(name=name, host=name, port=ports.amqps) for name in names)
     streams = tuple(Endpoint(name=name, host=name, port=ports.streams) for name in names)
     authority = context.cluster_ca.read_text(encoding="utf-8")
@@ -73,11 +75,19 @@ def lab_spec(
         _spec(scenario, order, run_id, order.endpoints or nodes, authority),
         users=tuple(_account(context, name) for name in users_of(scenario)),
         stream_endpoints=streams,
+        spread=len(order.attach),
         folder=container.RUN_FOLDER,
         stamps=context.topology.broker.message_timestamps,
         metrics_port=context.topology.ports.load,
         metrics_tls=metrics,
     )
+
+
+def _in_order(topology: Topology, first: Sequence[str]) -> list[str]:
+    """Every node, those to which clients attach before the others; raises BadInputError for one that is
+    none."""
+    chosen = [topology.node(name).name for name in dict.fromkeys(first)]
+    return [*chosen, *(node.name for node in topology.nodes if node.name not in chosen)]
 
 
 def foreign_spec(scenario: Scenario, order: Order, run_id: str, foreign: Foreign, folder: Path) -> LoadSpec:

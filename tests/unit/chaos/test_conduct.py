@@ -18,7 +18,7 @@ from chaos.engine import Order, Target, inject
 from chaos.eyes import entries
 from chaos.healing import heal
 from chaos.record import Verdict
-from warren.errors import EXIT_NOT_READY, NotReadyError
+from warren.errors import EXIT_NOT_READY, BadInputsError, NotReadyError
 from warren.results import Ledger
 from warren.results import Verdict as LoadVerdict
 from warren.runtime.protocol import NodeState
@@ -490,3 +490,43 @@ def test_cluster_is_watched_for_longer_only_where_it_may_still_lose_a_node(
     day.text, day.drain_s = TEXT.replace("fault: kill", f"fault: {fault}"), drain_s
     day.play()
     assert day.ground.gate.steady_s == pytest.approx(wanted_s, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("attach", "target", "nodes"),
+    [
+        ("target", "leader-of: orders.work", ("rmq2",)),
+        ("not-target", "leader-of: orders.work", ("rmq1", "rmq3")),
+        ("not-target", "node: rmq3", ("rmq1", "rmq2")),
+        ("any", "leader-of: orders.work", ()),
+    ],
+)
+def test_clients_attach_by_what_the_first_fault_will_strike(
+    day: FakeDay, attach: str, target: str, nodes: tuple[str, ...]
+) -> None:
+    day.text = TEXT.replace("duration: 60s", f"duration: 60s, attach: {attach}")
+    day.text = day.text.replace("leader-of: orders.work", target)
+    found = day.play()
+    assert day.loads[0].wish.attach == nodes
+    (fault,) = day.ground.journal.read().faults
+    assert (fault.target in nodes) is (attach == "target")
+    said = f"work attaches to {', '.join(nodes)}: {attach} of the first fault"
+    assert (said in [event.what for event in found.events]) is bool(nodes)
+
+
+def test_follower_that_clients_attach_to_is_the_one_that_is_struck(day: FakeDay) -> None:
+    """Drawn twice, by the same seed."""
+    day.text = TEXT.replace("duration: 60s", "duration: 60s, attach: target")
+    day.text = day.text.replace("leader-of: orders.work", "follower-of: orders.work")
+    for seed in range(4):
+        (day.folder / "load.json").unlink(missing_ok=True)
+        day.play(seed=seed)
+        assert day.loads[-1].wish.attach == (day.ground.journal.read().faults[-1].target,)
+
+
+@pytest.mark.parametrize("target", ["attached-to: orders-shop", "all: true"])
+def test_attaching_to_what_is_not_known_before_is_refused(day: FakeDay, target: str) -> None:
+    day.text = TEXT.replace("duration: 60s", "duration: 60s, attach: target")
+    day.text = day.text.replace("leader-of: orders.work", target)
+    with pytest.raises(BadInputsError, match=r"load\.attach"):
+        day.play()

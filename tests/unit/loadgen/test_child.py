@@ -9,8 +9,9 @@ import pytest
 
 from loadgen.child import Child, Wish, plan, profiles, refuse_clash
 from loadgen.progress import Lines
+from warren import checkout
 from warren.errors import BadInputError, DeadlineError, NotReadyError
-from warren.topology import Topology
+from warren.topology_reader import load
 
 SAYS = """
 import json, signal, sys, time
@@ -70,6 +71,11 @@ def test_wish_is_said_as_a_user_would_type_it(tmp_path: Path) -> None:
     )
 
 
+def test_wish_says_where_clients_attach(tmp_path: Path) -> None:
+    said = Wish(profile="work", attach=("rmq3", "rmq1")).arguments(tmp_path / "out.json")
+    assert said[said.index("--attach") + 1] == "rmq3,rmq1"
+
+
 def test_wish_that_cannot_be_is_refused_before_it_runs() -> None:
     assert plan(Wish(profile="work", duration="9s")).duration_s == 9
     assert plan(Wish(profile="mixed", duration="70s", rate="50")).duration_s == 70
@@ -87,11 +93,12 @@ def test_events_are_lines_of_json() -> None:
     assert written == ['{"type":"note","text":"hello"}']
 
 
-def test_runs_beside_each_other_say_so_and_must_share_no_queue(topology: Topology) -> None:
+def test_runs_beside_each_other_say_so_and_must_share_no_queue() -> None:
+    topology = load(checkout.path("deploy", "topology.yml"))
     work, retry = Wish(profile="work", beside=True), Wish(profile="retry", beside=True)
     assert "--beside" in work.arguments(Path("out.json"))
     refuse_clash([work, retry], topology)
-    with pytest.raises(BadInputError, match=r"work and work both use orders\.work in /orders"):
+    with pytest.raises(BadInputError, match=r"work and work both use orders"):
         refuse_clash([work, work], topology)
     with pytest.raises(BadInputError, match="several profiles at once"):
         refuse_clash([work, Wish(profile="mixed")], topology)

@@ -323,6 +323,14 @@ def test_endpoints_are_spread_over_workers_and_publishers_numbered_through(tmp_p
     assert [each.index for each in publishers(rig.spec, "x")] == [0]
 
 
+def test_clients_are_spread_over_the_nodes_that_they_are_to_attach_to(tmp_path: Path) -> None:
+    """The others are behind these, for a client that loses its node."""
+    rig = Rig(tmp_path, "work()", spread=1)
+    rig.run.close()
+    assert [each.link.first_endpoint for each in consumers(rig.spec, "x")] == [0, 0]
+    assert all(each.link.endpoints == rig.spec.endpoints for each in consumers(rig.spec, "x"))
+
+
 # --- a part of a run
 
 _TELLS_START = """
