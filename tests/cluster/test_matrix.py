@@ -16,12 +16,13 @@ import pytest
 if TYPE_CHECKING:
     from conftest import ClusterUnderTest
 
-#: For the whole of it; what does not fit is left out, the second profile of a fault first.
+#: For the whole of it: five runs, of both profiles at once, of 40 s each where nothing else is done.
 BUDGET_S = 350
 #: How many of its faults the slowest machine must get to: after a pause the broker holds for a minute
 #: what the consumers had that it lost, and with it the end of the run.
 AT_LEAST = 4
 FAULTS = {"kill", "pause", "partition", "disk-alarm", "consumer-crash"}
+PROFILES = ("work", "retry")
 #: What a run may say that is only slow.
 SLOW = re.compile(r"\w+_s is \S+, .* expected|\w+_s is only")
 
@@ -56,6 +57,11 @@ def test_quick_matrix_loses_nothing_within_six_minutes(cluster: ClusterUnderTest
     )
     judge(found)
     made = {cell["fault"] for cell in found["cells"] if cell["made"]}
+    assert {(cell["fault"], cell["profile"]) for cell in found["cells"] if cell["made"]} == {
+        (fault, profile) for fault in made for profile in PROFILES
+    }
+    assert found["together"] == list(PROFILES)
+    assert all(each["beside"] for cell in found["cells"] for each in cell["runs"])
     assert made <= FAULTS
     assert len(made) >= AT_LEAST, found["gaps"]
     assert made == FAULTS or any("used up" in each for each in found["gaps"]), found["gaps"]
