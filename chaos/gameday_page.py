@@ -26,6 +26,10 @@ def played(result: Played) -> str:
     lines += ["", "alerts"] if day.alerts or others else []
     lines += [_alert(each) for each in day.alerts]
     lines += [f"{_alert(each)}; not expected" for each in others]
+    if day.together:
+        beside = ", ".join(f"{profile} ({run_id})" for profile, run_id in day.together["beside"].items())
+        lines += ["", f"beside     {beside}"]
+        lines += [f"           {day.together['bystander']}"] if day.together["bystander"] else []
     lines += ["", f"seed       {day.seed}", f"record     {result.folder / 'gameday.json'}"]
     if result.report is not None:
         lines.append(f"report     {result.report}")

@@ -62,6 +62,8 @@ def _said(matrix: Mapping[str, Any]) -> str:
     said.append(f"Lost {loss['lost']:,} of {loss['confirmed']:,} confirmed messages.")
     if loss["days"]:
         said.append(f"{_bound(loss['days'])}.")
+    if together := matrix.get("together"):
+        said.append(f"Run at once, under one fault, each judged by itself: {', '.join(together)}.")
     if matrix["stopped"]:
         said.append(f"Not everything was run: {matrix['stopped']}.")
     return " ".join(said)

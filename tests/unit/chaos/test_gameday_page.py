@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,10 @@ def test_plan_says_what_holds_now_and_whom_it_would_strike(ground: Any, tmp_path
         "WarrenNodeDown fires within 30 s",
     ):
         assert part in said
+
+
+def test_day_that_was_played_beside_another_says_beside_which(ground: Any, tmp_path: Path) -> None:
+    day = FakeDay(ground, tmp_path).play()
+    together = {"day": "a-1", "beside": {"retry": "b-1"}, "bystander": "its queue was led by rmq3"}
+    found = Played(day=replace(day, together=together), folder=tmp_path, report=None, interrupted=False)
+    assert "beside     retry (b-1)\n           its queue was led by rmq3" in gameday_page.played(found)

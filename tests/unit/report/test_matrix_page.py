@@ -91,6 +91,11 @@ def test_page_shows_every_cell_and_run() -> None:
         assert said in page, said
 
 
+def test_page_says_which_profiles_were_run_at_once() -> None:
+    assert "each judged by itself: work, retry." in matrix.render(a_matrix(together=["work", "retry"]))
+    assert "judged by itself" not in matrix.render(a_matrix())  # of before there was such a thing
+
+
 def test_values_are_escaped_and_there_is_no_script() -> None:
     page = matrix.render(a_matrix())
     assert "lost &lt;3&gt;" in page
