@@ -31,6 +31,8 @@ _LEADER = """
 {{_, Leader}} = amqqueue:get_pid(Queue),
 io:format("leader=~s~n", [Leader]).
 """
+#: Before a load, on a machine that may be busy with something else.
+_LEAD_S = 30.0
 #: What `rabbitmq-queues rebalance` does to each queue that it moves, for one queue and one node.
 _LEAD = """
 {{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>)),
@@ -58,7 +60,7 @@ class ManagementBroker:
 
     def lead(self, vhost: str, queue: str, node: str) -> None:
         expression = _LEAD.format(vhost=vhost, queue=queue, node=f"rabbit@{node}")
-        process.check(self.runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_TOOL_S))
+        process.check(self.runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_LEAD_S))
 
     def queue_followers(self, vhost: str, queue: str) -> tuple[str, ...]:
         found = self.management.queue(vhost, queue)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -80,7 +82,9 @@ def run_matrix(
     """
     options.check_writable(json_path)
     context = options.context(topology)
-    at_once = quick if together is None else together
+    prefix = running.QUICK_PREFIX if quick else running.PREFIX
+    folder, begun = _folder(context, prefix, resume=resume)
+    at_once = _at_once(together, begun, quick=quick)
     wanted = matrix.Wanted(faults=faults, profiles=profiles, repeats=repeats, quick=quick, together=at_once)
     table = templates.read()
     cells = matrix.cells(
@@ -93,11 +97,9 @@ def run_matrix(
     if planning:
         click.echo(page.plan_text(cells))
         return EXIT_OK
-    prefix = running.QUICK_PREFIX if quick else running.PREFIX
-    folder, begun_seed = _folder(context, prefix, resume=resume)
     order = running.Order(
         cells=cells,
-        seed=seed or begun_seed or 1,
+        seed=seed or begun.get("seed", 1),
         folder=folder,
         facts=wiring.facts(context.topology, matrix.together(cells)),
         budget_s=budget_s,
@@ -186,7 +188,7 @@ def repeat(
 ) -> int:
     """Play the game day called ``name`` again and again; what `warren chaos run --repeat` does."""
     experiment, what = wiring.repeated(context.topology, name, settings)
-    folder, begun_seed = _folder(context, f"repeats-{what.name}-", resume=resume)
+    folder, begun = _folder(context, f"repeats-{what.name}-", resume=resume)
     means = Means(
         conduct=lambda bout: wiring.play(context, [experiment], bout[0].seed),
         store=Store(folder / running.RECORDS),
@@ -195,7 +197,7 @@ def repeat(
         budget_s=budget_s,
         mend=wiring.mend_on(context),
     )
-    chosen = next(each for each in (seed, begun_seed, gameday.fresh_seed()) if each is not None)
+    chosen = next(each for each in (seed, begun.get("seed"), gameday.fresh_seed()) if each is not None)
     found = repeats.repeat(what, means, repeats=times, seed=chosen)
     options.write_json(json_path, found.to_dict())
     click.echo(page.repeats_text(found))
@@ -203,13 +205,20 @@ def repeat(
     return found.exit_code
 
 
-def _folder(context: Context, prefix: str, *, resume: bool) -> tuple[Path, int | None]:
-    """Where the records go, and the seed that was begun with there, None where nothing was."""
+def _at_once(asked: bool | None, begun: Mapping[str, Any], *, quick: bool) -> bool:
+    """Whether the profiles of a fault are run at once: as asked, else as begun, else for the quick one."""
+    if asked is not None:
+        return asked
+    return bool(begun.get("facts", {}).get("together")) if begun else quick
+
+
+def _folder(context: Context, prefix: str, *, resume: bool) -> tuple[Path, Mapping[str, Any]]:
+    """Where the records go, and the plan that was begun there; empty where none was."""
     below = context.state.root / FOLDER
     folder = running.newest_folder(below, prefix) if resume else None
     if folder is None:
-        return running.new_folder(below, datetime.now(UTC), prefix), None
-    return folder, int(Store(folder / running.RECORDS).read().plan["seed"])
+        return running.new_folder(below, datetime.now(UTC), prefix), {}
+    return folder, Store(folder / running.RECORDS).read().plan
 
 
 STATISTICS = (run_matrix, show_grid, compare_records)

@@ -94,6 +94,17 @@ def test_tool_that_cannot_answer_is_not_ready(runtime: AnyCommand, done: Complet
         broker(FakeManagement(None), runtime).queue_leader_by_tool("/orders", "orders.work", node="rmq1")
 
 
+def test_leader_is_moved_by_the_tool_of_the_node_that_is_to_lead(runtime: AnyCommand) -> None:
+    runtime.done = Completed(argv=(), returncode=0, stdout="{migrated,rabbit@rmq3}\n", stderr="")
+    broker(FakeManagement(None), runtime).lead("/orders", "orders.work", "rmq3")
+    assert runtime.argv[:2] == ["rabbitmqctl", "eval"]
+    assert '<<"/orders">>, queue, <<"orders.work">>' in runtime.argv[2]
+    assert 'transfer_leadership(Queue, list_to_atom("rabbit@rmq3"))' in runtime.argv[2]
+    runtime.done = Completed(argv=("x",), returncode=1, stdout="", stderr="Error: badmatch")
+    with pytest.raises(NotReadyError, match="badmatch"):
+        broker(FakeManagement(None), runtime).lead("/orders", "no.such", "rmq3")
+
+
 @pytest.mark.parametrize("passed", [True, False])
 def test_node_is_critical_when_its_health_check_fails(runtime: AnyCommand, passed: bool) -> None:
     management = FakeManagement(None)

@@ -93,6 +93,16 @@ def test_grid_refuses_another_cluster_another_experiment_and_a_day_given_twice(
         assert said in str(done.exception)
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_matrix_goes_on_as_it_was_begun_at_once_or_apart(state: Path, together: bool) -> None:
+    facts = {"together": ["work", "retry"]} if together else {}
+    Store(state / "matrix-1" / running.RECORDS).path.parent.mkdir(parents=True)
+    Store(state / "matrix-1" / running.RECORDS).begin({"what": "matrix", "seed": 7, "facts": facts})
+    done = warren("matrix", "--plan", "--resume", "--faults", "kill", "--repeats", "2")
+    assert ("2 runs, of 4 cells" in done.output) is together, done.output
+    assert ("4 runs" in done.output) is not together
+
+
 def test_profiles_that_share_a_queue_are_not_run_at_once(state: Path) -> None:
     words = ["matrix", "--plan", "--faults", "kill", "--profiles", "work,priority"]
     done = warren(*words, "--together")
