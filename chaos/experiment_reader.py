@@ -31,7 +31,7 @@ FOLDER = Path(__file__).resolve().parent / "catalogue"
 SETTINGS = ("failure_detector_poll_ms", "net_ticktime_s", "consumer_timeout_ms")
 #: A run goes on for so long after the last step at least, so that what follows the fault is seen too.
 _AFTER_S = 5.0
-_ATTACH = ("any", "target", "not-target")
+ATTACH = ("any", "target", "not-target")
 _GOES = ("goes-on", "stops", "any")
 
 
@@ -102,7 +102,7 @@ def _load(section: Section, there: Known) -> Load:
     if rate is not None and rate != "max" and not (is_number(rate) and rate > 0):
         section.fault("rate", f"{rate!r} is no rate", "messages a second, or max")
     duration_s = seconds(section, "duration", required=True) or 0.0
-    attach: Any = section.choice("attach", _ATTACH, "any")
+    attach: Any = section.choice("attach", ATTACH, "any")
     section.finish()
     text = None if rate is None else str(rate)
     if not section.document.faults:

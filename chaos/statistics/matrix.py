@@ -135,6 +135,8 @@ class _Made:
         found: dict[str, Any] = {"profile": profile.name, "rate": profile.rate_per_s, "duration": duration_s}
         if settings := extent.settings.get(profile.name):
             found["settings"] = dict(settings)
+        if extent.attach != "any" and not catalogue.load(self.template.fault).is_wide:
+            found["attach"] = extent.attach
         return found
 
     def _strike(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chaos.experiment_reader import ATTACH
 from chaos.statistics.days import FIGURES
 from warren.errors import BadInputError
 from warren.reader import Section, is_number, parse_file
@@ -100,13 +101,15 @@ class Profile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
     """What a matrix is made of unless it is said: ``faults`` empty for all. ``settings`` are, by profile, key
-    paths of it; figures that it ``leaves_out`` are not expected."""
+    paths of it; figures that it ``leaves_out`` are not expected. Where a node is struck, clients ``attach``
+    to it, beside it, or anywhere."""
 
     profiles: tuple[str, ...]
     lead_s: float
     after_s: float
     faults: tuple[str, ...] = ()
     leaves_out: tuple[str, ...] = ()
+    attach: str = "any"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -225,6 +228,7 @@ def _extent(section: Section) -> Extent:
         lead_s=section.number("lead_s", low=1, high=3600),
         after_s=section.number("after_s", low=1, high=3600),
         settings=section.table("settings", {}),
+        attach=section.choice("attach", ATTACH, "any"),
     )
     section.finish()
     return found

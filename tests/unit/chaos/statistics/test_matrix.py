@@ -130,6 +130,14 @@ def test_every_fault_comes_once_before_any_under_another_profile() -> None:
     assert len(firsts) == 4
 
 
+def test_clients_of_the_quick_one_are_beside_the_node_that_is_struck() -> None:
+    """A run after a pause took a minute longer: the broker held what the frozen node's consumers had."""
+    quick = {each.key: each.document["load"] for each in cells(Wanted(quick=True))}
+    assert quick["pause-retry"]["attach"] == "not-target"
+    assert "attach" not in quick["consumer-crash-work"]
+    assert all("attach" not in each.document["load"] for each in cells())
+
+
 def test_profiles_of_a_fault_are_one_run_where_they_are_wanted_together() -> None:
     apart, found = cells(), cells(replace(SOME, together=True))
     assert [each.document for each in found] == [each.document for each in apart]
