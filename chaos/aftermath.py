@@ -9,6 +9,7 @@ from typing import Any
 
 from chaos.day import Day
 from chaos.evidence import Evidence, Left, Seen
+from chaos.eyes import unowned
 from chaos.probing import Ground, ask
 from chaos.record import GameDay
 from chaos.side import Side
@@ -91,8 +92,9 @@ def _left(day: Day) -> Left:
         except WarrenError as error:
             left = Left(trouble=f"{error.where}: {error.what}")
         else:
-            left = Left(queues=tuple(queues), channels_unacked=unacked)
-            if sum(queue.unacked or 0 for queue in queues) <= sum(unacked.values()):
+            left = Left(queues=tuple(queues), channels_unacked=unacked, orphans=day.orphans)
+            found = unowned(queues, unacked)
+            if all(count <= day.orphans.get(vhost, 0) for vhost, count in found.items()):
                 break
         if day.now_s >= end_s:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 from chaos import fault as faults
 from chaos.context import ChaosContext
 from chaos.experiment import Experiment, Step
-from chaos.eyes import Eyes
+from chaos.eyes import Eyes, unowned
 from chaos.healing import visible
 from chaos.probing import Answer, Ground, ask
 from warren.errors import NotReadyError, WarrenError
 
 #: A cluster that is whole says so at the first look, or at the next once its figures are fresh.
 _GATE_S = 30.0
+#: Figures of queues and of channels are up to 5 s old, each for itself: what is owned shows it within this.
+_OWNED_WITHIN_S = 12.0
 
 
 def refuse_residue(context: ChaosContext) -> None:
@@ -63,6 +66,21 @@ def refuse_other_settings(experiment: Experiment, found: Mapping[str, Any]) -> N
     if wrong:
         remedy = "set it in the topology and bring the cluster up anew; its intervals rest on it"
         raise NotReadyError(f"experiment {experiment.name}", "; ".join(wrong), remedy)
+
+
+def orphans(context: ChaosContext, eyes: Eyes) -> dict[str, int]:
+    """By virtual host, how many unacknowledged messages no channel owned at any of some looks: what an
+    earlier fault has left, and this day cannot be blamed for. Nothing where the broker cannot be asked."""
+    end_s = context.clock.now() + _OWNED_WITHIN_S
+    looks: list[dict[str, int]] = []
+    while context.clock.now() < end_s:
+        with suppress(WarrenError):
+            looks.append(unowned(eyes.queues(), eyes.channels_unacked()))
+        if looks and not looks[-1]:
+            return {}
+        context.clock.sleep(1.0)
+    always = set.intersection(*(set(look) for look in looks)) if looks else set()
+    return {vhost: min(look[vhost] for look in looks) for vhost in sorted(always)}
 
 
 def steady(experiment: Experiment, eyes: Eyes, now: datetime) -> tuple[Answer, ...]:

@@ -76,6 +76,9 @@ def conduct(stage: Stage, *wanted: Wanted) -> tuple[tuple[GameDay, ...], bool]:
     )
     for side in day.sides:
         side.answers += before.steady(side.experiment, stage.eyes, day.began)
+    day.orphans = before.orphans(chaos, stage.eyes)
+    for vhost, count in day.orphans.items():
+        day.tell("gate", f"{count} unacknowledged messages of {vhost} belong to no channel from before")
     interrupted = _play(day)
     about = About(settings=settings, versions=versions, ended_at=iso(chaos.now()))
     left, stopped = look_back(day)

@@ -69,6 +69,7 @@ class Day:
     answers: list[Answer] = field(default_factory=list)
     hangs: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
+    orphans: Mapping[str, int] = field(default_factory=dict)
     done: dict[str, Done] = field(default_factory=dict)
     held: dict[str, tuple[Fault, ...]] = field(default_factory=dict)
     _until_s: dict[str, float] = field(default_factory=dict)

@@ -33,10 +33,12 @@ class Seen:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
     """What was found when all was over. ``logs`` and the queues are None where they could not be read, and
-    ``trouble`` says why."""
+    ``trouble`` says why. ``orphans`` is how many unacknowledged messages of a virtual host no channel owned
+    before the day began."""
 
     queues: Sequence[QueueState] | None = None
     channels_unacked: Mapping[str, int] | None = None
+    orphans: Mapping[str, int] = field(default_factory=dict)
     logs: Mapping[str, Sequence[str]] | None = None
     trouble: str = ""
 

@@ -153,6 +153,19 @@ class ClusterEyes:
         return [node for node, state in self.runtime.states().items() if state is NodeState.RUNNING]
 
 
+def unowned(queues: Sequence[QueueState], channels_unacked: Mapping[str, int]) -> dict[str, int]:
+    """By virtual host, how many unacknowledged messages its queues hold that none of its channels owns;
+    without those of which each has an owner."""
+    held: dict[str, int] = {}
+    for queue in queues:
+        held[queue.vhost] = held.get(queue.vhost, 0) + (queue.unacked or 0)
+    return {
+        vhost: count - channels_unacked.get(vhost, 0)
+        for vhost, count in held.items()
+        if count > channels_unacked.get(vhost, 0)
+    }
+
+
 def entries(text: str, since: datetime) -> list[str]:
     """The entries of a log that were written since then, each as its head and its lines without it."""
     found: list[str] = []

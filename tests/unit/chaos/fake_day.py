@@ -115,6 +115,7 @@ class FakeEyes:
 
     day: FakeDay
     unacked: int = 0
+    unacked_before: int = 0
     channels: int = 0
     log: list[str] = field(default_factory=list)
     blind: bool = False
@@ -136,7 +137,7 @@ class FakeEyes:
                 members=nodes,
                 online=online,
                 ready=9 if self.day.wedges else 0,
-                unacked=self.unacked,
+                unacked=self.unacked if self.day.loads else self.unacked_before,
                 consumers=2,
                 single_active=self.day.wedges,
                 active=False if self.day.wedges else None,

@@ -119,6 +119,24 @@ def test_each_thing_that_can_be_wrong_is_told_and_everything_healed(day: FakeDay
     assert_healed(day)
 
 
+def test_what_no_channel_owned_before_is_no_reason_against_a_day(day: FakeDay) -> None:
+    day.eyes.unacked = day.eyes.unacked_before = 4
+    begun_s = day.ground.time.seconds
+    found = day.play()
+    assert found.verdict is Verdict.PASSED, found.reasons
+    (each,) = [each for each in found.checks if each.name == "orphaned-unacked"]
+    assert "but for 4 of before" in each.why
+    assert day.ground.time.seconds - begun_s < 240, "what is known is not waited for"
+    assert any("4 unacknowledged messages of /orders" in event.what for event in found.events)
+
+
+def test_more_than_no_channel_owned_before_fails(day: FakeDay) -> None:
+    day.eyes.unacked, day.eyes.unacked_before = 6, 4
+    found = day.play()
+    assert found.verdict is Verdict.FAILED
+    assert "orphaned-unacked: 2 unacknowledged" in reasons(found)
+
+
 def test_unacked_that_no_channel_owns_fail(day: FakeDay) -> None:
     day.eyes.unacked = 4
     found = day.play()
