@@ -49,7 +49,19 @@ class Names(click.ParamType[tuple[str, ...]]):
     help="Begin no run that would go beyond this time: 30m, 8h.",
 )
 @click.option("--seed", type=int, help="From which each run's own follows; 1, or that which is resumed.")
-@click.option("--quick", is_flag=True, help="Five faults, each cell once and short: for every change.")
+@click.option(
+    "--quick",
+    "extent",
+    flag_value="quick",
+    default="full",
+    help="Five faults, each cell once and short: for every change.",
+)
+@click.option(
+    "--brief",
+    "extent",
+    flag_value="brief",
+    help="No alert is waited for, and less seen of what follows: to compare two sides.",
+)
 @click.option(
     "--together/--apart",
     "together",
@@ -69,7 +81,7 @@ def run_matrix(
     repeats: int | None,
     budget_s: float | None,
     seed: int | None,
-    quick: bool,
+    extent: str,
     together: bool | None,
     resume: bool,
     planning: bool,
@@ -82,10 +94,9 @@ def run_matrix(
     """
     options.check_writable(json_path)
     context = options.context(topology)
-    prefix = running.QUICK_PREFIX if quick else running.PREFIX
-    folder, begun = _folder(context, prefix, resume=resume)
-    at_once = _at_once(together, begun, quick=quick)
-    wanted = matrix.Wanted(faults=faults, profiles=profiles, repeats=repeats, quick=quick, together=at_once)
+    folder, begun = _folder(context, running.PREFIXES[extent], resume=resume)
+    at_once = _at_once(together, begun, extent)
+    wanted = matrix.Wanted(faults=faults, profiles=profiles, repeats=repeats, extent=extent, together=at_once)
     table = templates.read()
     cells = matrix.cells(
         table,
@@ -205,11 +216,11 @@ def repeat(
     return found.exit_code
 
 
-def _at_once(asked: bool | None, begun: Mapping[str, Any], *, quick: bool) -> bool:
+def _at_once(asked: bool | None, begun: Mapping[str, Any], extent: str) -> bool:
     """Whether the profiles of a fault are run at once: as asked, else as begun, else for the quick one."""
     if asked is not None:
         return asked
-    return bool(begun.get("facts", {}).get("together")) if begun else quick
+    return bool(begun.get("facts", {}).get("together")) if begun else extent == "quick"
 
 
 def _folder(context: Context, prefix: str, *, resume: bool) -> tuple[Path, Mapping[str, Any]]:

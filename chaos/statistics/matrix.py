@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chaos import fault as catalogue
@@ -27,12 +27,13 @@ _DESCRIPTION = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What was asked for. None: what the table says. ``together``: the profiles of a fault at once."""
+    """What was asked for. None: what the table says. ``extent`` is one of `templates.EXTENTS`; ``together``:
+    the profiles of a fault at once."""
 
     faults: tuple[str, ...] | None = None
     profiles: tuple[str, ...] | None = None
     repeats: int | None = None
-    quick: bool = False
+    extent: str = "full"
     together: bool = False
 
 
@@ -69,20 +70,20 @@ def cells(
     """
     if wanted.repeats is not None and wanted.repeats < 1:
         raise BadInputError("--repeats", f"{wanted.repeats} is no number of runs", "give 1 or more")
-    extent = table.quick if wanted.quick else table.full
+    extent = table.extents[wanted.extent]
     faults = table.choose_faults(wanted.faults or extent.faults or tuple(table.templates))
     profiles = table.choose_profiles(wanted.profiles or extent.profiles)
     found = []
     for template in faults:
         unavailable = missing(template.fault)
-        hold_s = template.quick_hold_s if wanted.quick else template.hold_s
+        hold_s = template.quick_hold_s if extent.short_holds else template.hold_s
         for profile in profiles:
-            made = _Made(template, profile, extent, replace(timers, hold_s=hold_s), quick=wanted.quick)
+            made = _Made(template, profile, extent, replace(timers, hold_s=hold_s))
             found.append(
                 Cell(
                     fault=template.fault,
                     profile=profile.name,
-                    repeats=wanted.repeats or (1 if wanted.quick else template.repeats),
+                    repeats=wanted.repeats or extent.repeats or template.repeats,
                     document={} if unavailable else made.document(),
                     unavailable=unavailable,
                     bout=template.fault if wanted.together and not template.alone else "",
@@ -99,7 +100,6 @@ class _Made:
     profile: Profile
     extent: Extent
     timers: Timers
-    quick: bool = field(kw_only=True)
 
     def document(self) -> dict[str, Any]:
         """The experiment as its file says it."""
@@ -124,7 +124,7 @@ class _Made:
         }
         if self.template.tolerates:
             found["tolerates"] = list(self.template.tolerates)
-        if self.template.alert and not self.quick:  # the quick one holds nothing for as long as a rule waits
+        if self.template.alert and self.extent.alerts:
             alert = {"name": self.template.alert, "within": _FIRES_S, "clears-within": _CLEARS_S}
             found["alerts"] = [alert]
         return found

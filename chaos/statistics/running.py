@@ -23,8 +23,9 @@ from warren.errors import BadInputError, NotReadyError
 from warren.state import write_atomically
 from warren.wait import Clock
 
-#: What the folder of a matrix begins with, that of a quick one, and the file of records in it.
-PREFIX, QUICK_PREFIX, RECORDS = "matrix-", "quick-matrix-", "records.jsonl"
+#: The file of records in the folder of a matrix, and what that begins with, by the matrix' extent.
+RECORDS = "records.jsonl"
+PREFIXES: Mapping[str, str] = {"full": "matrix-", "brief": "brief-matrix-", "quick": "quick-matrix-"}
 
 #: Plays the game days of some files as one with a seed. Raises as `chaos.statistics.turns.Conduct` does.
 Play = Callable[[Sequence[Path], int], Sequence[GameDay]]
@@ -93,12 +94,12 @@ def _write(path: Path, text: str) -> None:
         raise NotReadyError(str(path), f"cannot be written: {error.strerror}") from error
 
 
-def new_folder(below: Path, now: datetime, prefix: str = PREFIX) -> Path:
+def new_folder(below: Path, now: datetime, prefix: str = PREFIXES["full"]) -> Path:
     """The folder of what begins now."""
     return below / f"{prefix}{now:%Y%m%d-%H%M%S}"
 
 
-def newest_folder(below: Path, prefix: str = PREFIX) -> Path | None:
+def newest_folder(below: Path, prefix: str = PREFIXES["full"]) -> Path | None:
     """The folder of what was begun last; None where there is none."""
     found = sorted(path.parent for path in below.glob(f"{prefix}*/{RECORDS}"))
     return found[-1] if found else None

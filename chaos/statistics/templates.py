@@ -18,6 +18,8 @@ FILE = Path(__file__).resolve().parent / "templates.yml"
 BEAT_S = 5.0
 #: What an end of an interval may be made of: multiples of timers, and seconds added to them.
 TERMS = ("poll", "tick", "beat", "hold", "plus")
+#: How much of it: the whole, what two sides are compared by, what is run for every change.
+EXTENTS = ("full", "brief", "quick")
 _NAME = r"[a-z0-9][a-z0-9-]*"
 
 
@@ -100,14 +102,18 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """What a matrix is made of unless it is said: ``faults`` empty for all. ``settings`` are, by profile, key
-    paths of it; figures that it ``leaves_out`` are not expected. Where a node is struck, clients ``attach``
-    to it, beside it, or anywhere."""
+    """What a matrix is made of unless it is said: ``faults`` empty for all, ``repeats`` 0 for as many as each
+    template says. ``short_holds``: each template's quick one; ``alerts``: whether they are expected, and
+    waited for. ``settings`` are, by profile, key paths of it; figures that it ``leaves_out`` are not
+    expected. Where a node is struck, clients ``attach`` to it, beside it, or anywhere."""
 
     profiles: tuple[str, ...]
     lead_s: float
     after_s: float
     faults: tuple[str, ...] = ()
+    repeats: int = 0
+    short_holds: bool = False
+    alerts: bool = True
     leaves_out: tuple[str, ...] = ()
     attach: str = "any"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -119,8 +125,7 @@ class Table:
 
     templates: Mapping[str, Template]
     profiles: Mapping[str, Profile]
-    full: Extent
-    quick: Extent
+    extents: Mapping[str, Extent]
 
     def choose_faults(self, wanted: Sequence[str]) -> tuple[Template, ...]:
         """Those named, once each, in their order; raises BadInputError for one without a template."""
@@ -149,10 +154,9 @@ def read(path: Path = FILE) -> Table:
             for each in top.sections("faults", lambda one: _template(one, sources), required=True)
         },
         profiles={each.name: each for each in top.sections("profiles", _profile, required=True)},
-        full=_extent(top.section("full")),
-        quick=_extent(top.section("quick")),
+        extents={name: _extent(top.section(name)) for name in EXTENTS},
     )
-    for key, extent in (("full", found.full), ("quick", found.quick)):
+    for key, extent in found.extents.items():
         for unknown in sorted({*extent.profiles, *extent.settings} - set(found.profiles)):
             top.fault(f"{key}.profiles", f"'{unknown}' is no profile of this table")
         for unknown in sorted(set(extent.leaves_out) - set(FIGURES)):
@@ -224,6 +228,9 @@ def _extent(section: Section) -> Extent:
     found = Extent(
         profiles=section.texts("profiles"),
         faults=section.texts("faults", ()),
+        repeats=section.integer("repeats", 0, low=0, high=1000),
+        short_holds=section.flag("short_holds", False),
+        alerts=section.flag("alerts", True),
         leaves_out=section.texts("leaves_out", ()),
         lead_s=section.number("lead_s", low=1, high=3600),
         after_s=section.number("after_s", low=1, high=3600),

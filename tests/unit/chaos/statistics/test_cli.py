@@ -190,5 +190,5 @@ def test_resumed_matrix_goes_on_with_its_own_seed(state: Path, monkeypatch: pyte
     warren("matrix", "--faults", "kill")
     assert [each.seed for each in orders] == [9, 9, 1, 1]
     assert orders[1].folder == orders[0].folder
-    assert orders[2].folder.name.startswith(running.QUICK_PREFIX)
+    assert orders[2].folder.name.startswith(running.PREFIXES["quick"])
     assert {cell.repeats for cell in orders[2].cells} == {1}

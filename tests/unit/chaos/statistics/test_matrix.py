@@ -43,7 +43,7 @@ def test_cells_are_faults_by_profiles() -> None:
 def test_repeats_are_the_templates_or_as_asked() -> None:
     assert {each.fault: each.repeats for each in cells()} == {"kill": 10, "disk-alarm": 5}
     assert {each.repeats for each in cells(Wanted(faults=("kill",), repeats=3))} == {3}
-    assert {each.repeats for each in cells(Wanted(quick=True, faults=("kill",)))} == {1}
+    assert {each.repeats for each in cells(Wanted(extent="quick", faults=("kill",)))} == {1}
     with pytest.raises(BadInputError, match="--repeats"):
         cells(Wanted(repeats=0))
 
@@ -51,7 +51,7 @@ def test_repeats_are_the_templates_or_as_asked() -> None:
 def test_without_words_it_is_every_fault_on_the_tables_profiles() -> None:
     found = matrix.cells(TABLE, Wanted(), TIMERS)
     assert {each.fault for each in found} >= set(catalogue.names())
-    assert {each.profile for each in found} == set(TABLE.full.profiles)
+    assert {each.profile for each in found} == set(TABLE.extents["full"].profiles)
 
 
 def test_experiment_of_a_cell() -> None:
@@ -71,12 +71,24 @@ def test_experiment_of_a_cell() -> None:
 
 
 def test_quick_experiment_is_short_expects_no_alert_and_sets_the_profile() -> None:
-    found = {each.key: each.document for each in cells(Wanted(quick=True, faults=("kill",)))}
+    found = {each.key: each.document for each in cells(Wanted(extent="quick", faults=("kill",)))}
     assert found["kill-work"]["load"]["duration"] == 13
     assert "alerts" not in found["kill-work"]
     assert "redundancy_s" not in found["kill-work"]["expectations"]
     assert found["kill-work"]["load"]["settings"] == {"tolerances.self_lag_p99_s": 2}
     assert found["kill-retry"]["load"]["settings"]["hold_back_s"] == 8
+
+
+def test_brief_experiment_holds_as_long_as_the_whole_and_waits_for_no_alert() -> None:
+    whole = {each.key: each for each in cells(Wanted(faults=("kill", "pause")))}
+    for brief in cells(Wanted(extent="brief", faults=("kill", "pause"))):
+        same = whole[brief.key].document
+        assert brief.document["method"][0]["for"] == same["method"][0]["for"] == 40
+        assert brief.document["expectations"] == same["expectations"]
+        assert (brief.document["load"]["duration"], same["load"]["duration"]) == (55, 70)
+        assert "alerts" in same
+        assert "alerts" not in brief.document
+        assert brief.repeats == whole[brief.key].repeats
 
 
 def test_settings_of_a_fault_may_be_the_profiles_own() -> None:
@@ -132,7 +144,7 @@ def test_every_fault_comes_once_before_any_under_another_profile() -> None:
 
 def test_clients_of_the_quick_one_are_beside_the_node_that_is_struck() -> None:
     """A run after a pause took a minute longer: the broker held what the frozen node's consumers had."""
-    quick = {each.key: each.document["load"] for each in cells(Wanted(quick=True))}
+    quick = {each.key: each.document["load"] for each in cells(Wanted(extent="quick"))}
     assert quick["pause-retry"]["attach"] == "not-target"
     assert "attach" not in quick["consumer-crash-work"]
     assert all("attach" not in each.document["load"] for each in cells())
@@ -195,7 +207,7 @@ def test_experiment_of_every_cell_can_be_read(tmp_path: Path) -> None:
     """By the very reader that plays them; those of faults that are not there yet are left out."""
     topology = load_topology(checkout.ROOT / "deploy" / "topology.yml")
     there = known(topology, faults=catalogue.names(), checks=check.names())
-    for wanted in (Wanted(), Wanted(quick=True), Wanted(profiles=("priority",))):
+    for wanted in (Wanted(), Wanted(extent="quick"), Wanted(profiles=("priority",))):
         for cell in matrix.cells(TABLE, wanted, templates.timers(topology)):
             if cell.unavailable:
                 continue

@@ -201,11 +201,11 @@ def test_newest_matrix_is_found(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / running.RECORDS).touch()
     running.new_folder(tmp_path, datetime(2026, 1, 3, tzinfo=UTC)).mkdir()  # begun, and not one line written
-    quick = running.new_folder(tmp_path, datetime(2026, 1, 4, tzinfo=UTC), running.QUICK_PREFIX)
+    quick = running.new_folder(tmp_path, datetime(2026, 1, 4, tzinfo=UTC), running.PREFIXES["quick"])
     quick.mkdir()
     (quick / running.RECORDS).touch()
     assert running.newest_folder(tmp_path) == tmp_path / "matrix-20260102-110000"
-    assert running.newest_folder(tmp_path, running.QUICK_PREFIX) == quick
+    assert running.newest_folder(tmp_path, running.PREFIXES["quick"]) == quick
 
 
 # -- repeats ------------------------------------------------------------------------------------------------

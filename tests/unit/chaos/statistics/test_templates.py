@@ -54,8 +54,8 @@ def test_sharpest_faults_are_repeated_ten_times_and_all_others_five() -> None:
 
 
 def test_quick_matrix_is_the_one_of_every_change() -> None:
-    assert TABLE.quick.faults == ("kill", "pause", "partition", "disk-alarm", "consumer-crash")
-    assert TABLE.quick.profiles == ("work", "retry")
+    assert TABLE.extents["quick"].faults == ("kill", "pause", "partition", "disk-alarm", "consumer-crash")
+    assert TABLE.extents["quick"].profiles == ("work", "retry")
 
 
 @pytest.mark.parametrize("profile", TABLE.profiles.values(), ids=lambda each: each.name)
@@ -65,7 +65,7 @@ def test_profiles_queue_is_the_first_that_its_consumers_take_from(profile: templ
     assert (profile.vhost, profile.queue, profile.user) == (found.vhost, first.queue, first.user)
 
 
-@pytest.mark.parametrize("extent", [TABLE.full, TABLE.quick], ids=["full", "quick"])
+@pytest.mark.parametrize("extent", TABLE.extents.values(), ids=TABLE.extents.keys())
 def test_settings_of_profiles_can_be_read(extent: templates.Extent) -> None:
     for name in extent.profiles:
         settings = {key: str(value) for key, value in extent.settings.get(name, {}).items()}
@@ -93,6 +93,7 @@ GOOD = """
 schema: 1
 profiles: [{name: work, vhost: /orders, queue: orders.work, user: orders-worker, rate_per_s: 200}]
 full: {profiles: [work], lead_s: 10, after_s: 20}
+brief: {profiles: [work], lead_s: 5, after_s: 5}
 quick: {faults: [kill], profiles: [work], lead_s: 4, after_s: 8}
 sources: {closed: "the connection closed"}
 faults:
