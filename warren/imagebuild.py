@@ -12,7 +12,7 @@ import platform
 import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from warren.console import Say
@@ -25,6 +25,8 @@ from warren.wait import Clock
 
 #: The Debian suite whose packages are used: the first with RabbitMQ 4.3.
 SUITE = "forky"
+#: Series of the broker that another suite has, with the Erlang that belongs to it: 4.0 is in Debian 13.
+BROKER_SUITES: Mapping[str, str] = {"4.0.": "trixie"}
 _BUILD_S = 600.0
 _BUILD_REMEDY = "see whether this machine's package mirror answers (apt-get update), then run this again"
 
@@ -32,18 +34,26 @@ _BUILD_REMEDY = "see whether this machine's package mirror answers (apt-get upda
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How one official image is stood in for: the Debian ``package``, how many parts of the official
-    version the package must share (``series_parts``), and the ``version_argument`` of its Dockerfile."""
+    version the package must share (``series_parts``), and the ``version_argument`` of its Dockerfile. ``inputs`` stands for
+    its own files, ``bases`` for what it stands on, by suite; ``others`` are the suites of series that the
+    usual one does not have."""
 
     name: str
     package: str
     series_parts: int
     version_argument: str
-    inputs_hash: str
+    inputs: str
+    bases: Mapping[str, str]
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def suite(self, official: str) -> str:
+        """The Debian suite that the stand-in for ``official`` is built from."""
+        return self.others.get(self.series(official), SUITE)
 
     def tag(self, official: str) -> str:
         """The name of the image built in place of ``official`` (``repository:version``)."""
-        version = _version(official)
-        return f"warren/{self.name}:{version}-{short_hash(self.inputs_hash, official)}"
+        inputs_hash = short_hash(self.bases[self.suite(official)], self.inputs)
+        return f"warren/{self.name}:{_version(official)}-{short_hash(inputs_hash, official)}"
 
     def series(self, official: str) -> str:
         """The leading part of ``official``'s version that a package must share, with its last dot."""
@@ -53,29 +63,31 @@ class Recipe:
 def recipes(root: Path) -> dict[str, Recipe]:
     """The images that can be built, by the name that a topology gives them."""
     images = root / "deploy" / "images"
-    base = base_hash(root)
+    bases = {suite: base_hash(root, suite) for suite in (SUITE, *BROKER_SUITES.values())}
 
-    def recipe(name: str, package: str, series_parts: int) -> Recipe:
+    def recipe(name: str, package: str, series_parts: int, others: Mapping[str, str] | None = None) -> Recipe:
         return Recipe(
             name=name,
             package=package,
             series_parts=series_parts,
             version_argument=f"{name.upper()}_VERSION",
-            inputs_hash=short_hash(base, hash_files(images / name, [images / name])),
+            inputs=hash_files(images / name, [images / name]),
+            bases=bases,
+            others=others or {},
         )
 
     return {
-        "rabbitmq": recipe("rabbitmq", "rabbitmq-server", 2),
+        "rabbitmq": recipe("rabbitmq", "rabbitmq-server", 2, BROKER_SUITES),
         "prometheus": recipe("prometheus", "prometheus", 1),
         "alertmanager": recipe("alertmanager", "prometheus-alertmanager", 1),
         "victoriametrics": recipe("victoriametrics", "victoria-metrics", 1),
     }
 
 
-def base_hash(root: Path) -> str:
-    """Stands for everything that goes into the base image."""
+def base_hash(root: Path, suite: str = SUITE) -> str:
+    """Stands for everything that goes into the base image of ``suite``."""
     folder = root / "deploy" / "images" / "base"
-    return short_hash(hash_files(folder, [folder]), SUITE, *PACKAGES, platform.machine())
+    return short_hash(hash_files(folder, [folder]), suite, *PACKAGES, platform.machine())
 
 
 def hash_files(root: Path, paths: Iterable[Path]) -> str:
@@ -122,39 +134,54 @@ class Builder:
     ) -> None:
         self._docker, self._run, self._follow, self._say, self._clock = docker, run, follow, say, clock
         self._scratch, self._root, self._environ = scratch, root, environ
-        self._suite: Suite | None = None
+        self._suites: dict[str, Suite] = {}
         self._name, self._start = "", 0.0
 
     def build(self, recipe: Recipe, official: str) -> str:
-        """Build the stand-in for ``official``; returns package and version, for the user."""
-        base = self.base()
+        """Build the stand-in for ``official``; returns package and version, for the user.
+
+        Raises NotReadyError where no suite has its series, with the versions that there are.
+        """
+        suite = recipe.suite(official)
         self.begin(recipe.name)
-        version = self.package_version(recipe.package)
+        version = self.package_version(recipe.package, suite)
         upstream = _upstream(version or "")
         if not upstream.startswith(recipe.series(official)):
-            raise NotReadyError(
-                f"image {recipe.name}",
-                f"{official} is wanted and no registry answers; Debian {SUITE} has {version or 'no package'}",
-                f"name a version that exists in deploy/topology.yml: images: {recipe.name}",
-            )
+            raise self._not_to_be_had(recipe, official)
+        base = self.base(suite)
+        self.begin(recipe.name)
         arguments = {"BASE": base, recipe.version_argument: upstream}
         context = self.context(recipe.name, self._root / "deploy" / "images" / recipe.name)
         self.docker_build(context, recipe.tag(official), arguments)
         self.step(f"ready: {recipe.package} {version}")
         return f"{recipe.package} {version}"
 
-    def base(self) -> str:
-        """The image that all others stand on, made out of Debian packages where it is not there yet."""
+    def _not_to_be_had(self, recipe: Recipe, official: str) -> NotReadyError:
+        suites = dict.fromkeys((SUITE, *recipe.others.values()))
+        found = {each: self.package_version(recipe.package, each) for each in suites}
+        there = ", ".join(f"{each} has {found[each] or 'no package'}" for each in suites)
+        versions = " or ".join(_upstream(version) for version in found.values() if version)
+        return NotReadyError(
+            f"image {recipe.name}",
+            f"{official} is wanted and no registry answers; Debian {there}",
+            f"in the topology, name one that can be had under images: {recipe.name}"
+            + (f" ({versions})" if versions else "")
+            + (", and the same as broker.version" if recipe.name == "rabbitmq" else ""),
+        )
+
+    def base(self, name: str = SUITE) -> str:
+        """The image that all others of the suite ``name`` stand on, made out of Debian packages where it is
+        not there yet."""
         folder = self._root / "deploy" / "images" / "base"
-        reference = f"warren/base:{base_hash(self._root)}"
+        reference = f"warren/base:{base_hash(self._root, name)}"
         if self.has(reference):
             return reference
         self.begin("base")
-        suite = self._open_suite()
+        suite = self._open_suite(name)
         self.step("fetch the packages of a minimal Debian")
         debs = fetch(suite, PACKAGES, run=self._run)
         self.step(f"lay out {len(debs)} packages")
-        sources = f"deb [signed-by={KEYRING} check-valid-until=no] {suite.mirror} {SUITE} main\n"
+        sources = f"deb [signed-by={KEYRING} check-valid-until=no] {suite.mirror} {name} main\n"
         extra = {
             "bootstrap/configure.sh": ((folder / "configure.sh").read_bytes(), 0o755),
             "bootstrap/sources.list": (sources.encode(), 0o644),
@@ -183,9 +210,9 @@ class Builder:
         for reference in listed.stdout.split()[keep:]:  # the newest come first
             self._run([self._docker, "rmi", reference], timeout_s=30)
 
-    def package_version(self, package: str) -> str | None:
-        """The version of ``package`` in the suite that images are built from; None where it has none."""
-        return candidate(package, run=self._run, suite=self._open_suite())
+    def package_version(self, package: str, suite: str = SUITE) -> str | None:
+        """The version of ``package`` in ``suite``; None where it has none."""
+        return candidate(package, run=self._run, suite=self._open_suite(suite))
 
     def begin(self, name: str) -> None:
         """From now on, steps and seconds are those of the image ``name``."""
@@ -240,16 +267,16 @@ class Builder:
         elif match and "compileall" in match[1]:
             self.step("compile")
 
-    def _open_suite(self) -> Suite:
-        if self._suite is None:
-            self.step(f"read the package lists of Debian {SUITE}")
+    def _open_suite(self, name: str) -> Suite:
+        if name not in self._suites:
+            self.step(f"read the package lists of Debian {name}")
             mirror = self._environ.get("WARREN_DEBIAN_MIRROR") or find_mirror(
                 run=self._run, codename=_codename()
             )
-            self._suite = open_suite(
-                name=SUITE, mirror=mirror, folder=self._scratch / "debian", run=self._run
+            self._suites[name] = open_suite(
+                name=name, mirror=mirror, folder=self._scratch / f"debian-{name}", run=self._run
             )
-        return self._suite
+        return self._suites[name]
 
 
 def open_modes(folder: Path) -> None:

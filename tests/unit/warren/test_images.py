@@ -56,6 +56,8 @@ class Registry:
         self.silent = False
         self.listed: list[str] = []
         self.removed: list[str] = []
+        self.packages = {"forky": "4.3.6-1", "trixie": "4.0.5-6+deb13u2"}
+        self.build_arguments: list[str] = []
         self.now = 0.0
 
     def sleep(self, seconds: float) -> None:
@@ -82,7 +84,7 @@ class Registry:
         if argv[1] == "rmi":
             self.removed.append(argv[2])
         if "apt-cache" in line:
-            out = "  Candidate: 4.3.6-1\n"
+            out = f"  Candidate: {self.packages['trixie' if 'trixie' in line else 'forky']}\n"
         if "indextargets" in line:
             out = "mirror://here/|bookworm|main|Debian\n"
         if "pip wheel" in line:
@@ -103,6 +105,7 @@ class Registry:
         if argv[1] == "build":
             tag = argv[argv.index("--tag") + 1]
             self.built.append(tag)
+            self.build_arguments += [word for word in argv if "=" in word]
             self.there.add(tag)
             return Completed(argv=tuple(argv), returncode=0, stdout="", stderr="")
         reference = argv[-1]
@@ -135,7 +138,7 @@ class Registry:
 @pytest.fixture(autouse=True)
 def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
     """The base image is taken as made: making it needs a mirror and an engine."""
-    monkeypatch.setattr(Builder, "base", lambda self: "warren/base:test")
+    monkeypatch.setattr(Builder, "base", lambda self, suite: f"warren/base:{suite}")
 
 
 PULLS = {
@@ -315,9 +318,8 @@ def test_password_of_a_proxy_stands_in_no_argument(tmp_path: Path) -> None:
     assert not any("secret" in word for word in argv)
 
 
-def test_package_of_another_series_is_refused_with_the_key_to_change(tmp_path: Path) -> None:
-    registry = Registry(checkout(tmp_path))
-    builder = Builder(
+def builder(registry: Registry, tmp_path: Path) -> Builder:
+    return Builder(
         docker="docker",
         run=registry.run,
         follow=registry.follow,
@@ -326,11 +328,47 @@ def test_package_of_another_series_is_refused_with_the_key_to_change(tmp_path: P
         scratch=tmp_path / "scratch",
         root=registry.root,
     )
-    with pytest.raises(
-        NotReadyError, match=r"rabbitmq:4\.2\.1 is wanted .* Debian forky has 4\.3\.6-1"
-    ) as caught:
-        builder.build(recipes(registry.root)["rabbitmq"], "rabbitmq:4.2.1")
-    assert "images: rabbitmq" in caught.value.remedy
+
+
+def test_package_of_another_series_is_refused_with_the_versions_that_there_are(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    recipe = recipes(registry.root)["rabbitmq"]
+    with pytest.raises(NotReadyError) as caught:
+        builder(registry, tmp_path).build(recipe, "rabbitmq:4.2.1")
+    assert "rabbitmq:4.2.1 is wanted and no registry answers" in caught.value.what
+    assert "Debian forky has 4.3.6-1, trixie has 4.0.5-6+deb13u2" in caught.value.what
+    assert "images: rabbitmq (4.3.6 or 4.0.5), and the same as broker.version" in caught.value.remedy
+    assert not registry.built
+
+
+def test_suite_that_has_moved_on_is_told(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path))
+    registry.packages = {"forky": "4.4.0-1", "trixie": "(none)"}
+    recipe = recipes(registry.root)["rabbitmq"]
+    for wanted in ("rabbitmq:4.3.6", "rabbitmq:4.0.5"):
+        with pytest.raises(NotReadyError, match="forky has 4.4.0-1, trixie has no package"):
+            builder(registry, tmp_path).build(recipe, wanted)
+
+
+@pytest.mark.parametrize(
+    ("official", "suite", "version"),
+    [("rabbitmq:4.3.6", "forky", "4.3.6"), ("rabbitmq:4.0.5-management", "trixie", "4.0.5")],
+)
+def test_broker_comes_with_the_erlang_of_the_suite_that_has_its_series(
+    tmp_path: Path, official: str, suite: str, version: str
+) -> None:
+    registry = Registry(checkout(tmp_path))
+    recipe = recipes(registry.root)["rabbitmq"]
+    builder(registry, tmp_path).build(recipe, official)
+    assert registry.built == [recipe.tag(official)]
+    assert registry.build_arguments == [f"BASE=warren/base:{suite}", f"RABBITMQ_VERSION={version}"]
+
+
+def test_other_images_and_tags_do_not_hang_on_the_second_suite(tmp_path: Path) -> None:
+    known = recipes(checkout(tmp_path))
+    assert known["rabbitmq"].suite("rabbitmq:4.0.5") == "trixie"
+    assert {each.suite("x:4.0.5") for name, each in known.items() if name != "rabbitmq"} == {"forky"}
+    assert len({known["rabbitmq"].tag(f"rabbitmq:{each}") for each in ("4.3.6", "4.0.5", "4.0.6")}) == 3
 
 
 def test_lock_is_narrowed_to_one_python() -> None:
