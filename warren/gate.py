@@ -1,8 +1,9 @@
 """The gate that every other command trusts: when it holds, the cluster is whole and serves clients.
 
 All nodes run in every node's own view, no alarm, every quorum queue has a leader and all its members
-online, no new replica still syncs, and the metadata store knows one leader with every member caught up.
-Most of it is asked over HTTP: each call of a broker tool boots an Erlang VM.
+online, no new replica still syncs, and the metadata store knows one leader with every member caught up (or,
+where it is Mnesia, as it may be before 4.3, runs on every node). Most of it is asked over HTTP: each call of
+a broker tool boots an Erlang VM.
 """
 
 from __future__ import annotations
@@ -23,16 +24,28 @@ from warren.topology import Queue, Topology
 _TOOL_S = 30.0
 #: How far a metadata store member may be behind its leader's commit index and still count as caught up.
 _LAG_ENTRIES = 50
+#: The series from which on the API is asked for leaders and for readiness. The checks came with 4.1.0 and
+#: 4.1.1: https://github.com/rabbitmq/rabbitmq-server/pull/13571 and /13879.
+_HAS_CHECKS = (4, 2)
+#: Since then metadata are always in Khepri: https://www.rabbitmq.com/docs/metadata-store
+_ALWAYS_KHEPRI = (4, 3)
 
+_KHEPRI = "{rabbit_khepri:status(), []}"
+_KHEPRI_OR_MNESIA = f"""
+case rabbit_feature_flags:is_enabled(khepri_db) of
+  true -> {_KHEPRI};
+  false -> {{[], mnesia:system_info(running_db_nodes)}}
+end
+"""
 _FACTS = """
-Status = rabbit_khepri:status(),
+{Status, Mnesia} = %s,
 Syncing = rabbit_quorum_queue:list_with_local_promotable(),
 Get = fun(Key, Row) -> proplists:get_value(Key, Row) end,
 Text = fun(Value) -> iolist_to_binary(io_lib:format("~p", [Value])) end,
 Store = [#{node => Text(Get(<<"Node Name">>, Row)), state => Text(Get(<<"Raft State">>, Row)),
            applied => Text(Get(<<"Last Applied">>, Row)), commit => Text(Get(<<"Commit Index">>, Row))}
          || Row <- Status],
-io:format("~s~n", [rabbit_json:encode(#{store => Store, syncing => length(Syncing)})]).
+io:format("~s~n", [rabbit_json:encode(#{store => Store, mnesia => Mnesia, syncing => length(Syncing)})]).
 """
 
 
@@ -48,6 +61,8 @@ class GateManagement(Protocol):
     def quorum_queues_have_leaders(self, pattern: str = ".*") -> HealthCheck: ...
 
     def ready_to_serve_clients(self, node: str) -> HealthCheck: ...
+
+    def listens(self, node: str, port: int) -> HealthCheck: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +102,20 @@ class Gate:
         _passed(self.management.alarms())
 
     def leaders_elected(self) -> None:
-        _passed(self.management.quorum_queues_have_leaders())
+        if self.topology.broker.series >= _HAS_CHECKS:
+            _passed(self.management.quorum_queues_have_leaders())
+            return
+        for queue in self.management.queues():
+            if queue.type == "quorum" and queue.leader is None:
+                raise NotReadyError(f"queue {queue.name} in {queue.vhost}", "has no leader")
 
     def serves_clients(self) -> None:
+        """A node under maintenance listens no more, so that in old series its listener tells."""
         for node in self.topology.nodes:
-            _passed(self.management.ready_to_serve_clients(node.name))
+            if self.topology.broker.series >= _HAS_CHECKS:
+                _passed(self.management.ready_to_serve_clients(node.name))
+            else:
+                _passed(self.management.listens(node.name, self.topology.ports.amqps))
 
     def members_online(self) -> None:
         """Every quorum queue has all its members online; those of the topology one on each node, or as many
@@ -115,7 +139,9 @@ class Gate:
     def replicas_in_sync(self) -> None:
         """Metadata store and fresh replicas, asked of one node's own tools (gate G of the procedures)."""
         node = self.topology.nodes[0].name
-        done = self.runtime.execute(node, ["rabbitmqctl", "eval", _FACTS], timeout_s=_TOOL_S)
+        always = self.topology.broker.series >= _ALWAYS_KHEPRI
+        expression = _FACTS % (_KHEPRI if always else _KHEPRI_OR_MNESIA)
+        done = self.runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_TOOL_S)
         if not done.ok:
             raise NotReadyError(node, done.reason())
         facts = _facts(node, done)
@@ -123,7 +149,14 @@ class Gate:
             raise NotReadyError(
                 node, f"{facts['syncing']} new queue replicas have not finished their first sync"
             )
-        self._store_is_whole(node, facts["store"])
+        if facts.get("mnesia"):
+            self._mnesia_runs(node, facts["mnesia"])
+        else:
+            self._store_is_whole(node, facts["store"])
+
+    def _mnesia_runs(self, node: str, running: list[str]) -> None:
+        if missing := {each.erlang_name for each in self.topology.nodes} - set(running):
+            raise NotReadyError(node, f"its metadata store does not run on {', '.join(sorted(missing))}")
 
     def _store_is_whole(self, node: str, store: list[dict[str, str]]) -> None:
         states = Counter(each["state"] for each in store)

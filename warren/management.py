@@ -175,6 +175,10 @@ class ManagementClient:
         """``node`` has booted, is not under maintenance and listens."""
         return self.health("ready-to-serve-clients", node=node)
 
+    def listens(self, node: str, port: int) -> HealthCheck:
+        """``node`` has a listener on ``port``; one under maintenance has none for clients."""
+        return self.health("port-listener", str(port), node=node)
+
     def certificates_valid_for(self, amount: int, unit: str, node: str) -> HealthCheck:
         """No certificate of ``node``'s listeners expires within ``amount`` of ``unit`` (days, weeks, …)."""
         return self.health("certificate-expiration", str(amount), unit, node=node)

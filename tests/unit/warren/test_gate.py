@@ -60,6 +60,9 @@ class Management:
     def ready_to_serve_clients(self, node: str) -> HealthCheck:
         return health(node, "ready", passed=node not in self.failed)
 
+    def listens(self, node: str, port: int) -> HealthCheck:
+        return health(node, f"port-listener/{port}", passed=f"{node}:{port}" not in self.failed)
+
 
 STORE = [
     {"node": name, "state": "leader" if name == ERLANG[1] else "follower", "applied": "500", "commit": "500"}
@@ -168,6 +171,50 @@ def test_each_thing_that_is_not_whole_keeps_the_gate_shut(
         Gate(topology=deployed, management=management, runtime=tools).check()  # type: ignore[arg-type]
     assert caught.value.where == where
     assert what in caught.value.what
+
+
+def old(topology: Topology, version: str = "4.0.5") -> Topology:
+    return dataclasses.replace(topology, broker=dataclasses.replace(topology.broker, version=version))
+
+
+@pytest.mark.parametrize(
+    ("breakage", "where", "what"),
+    [
+        (_member(leader=None), "queue orders.audit in /orders", "has no leader"),
+        (_fail("rmq3:5671"), "rmq3", "port-listener/5671 is bad"),
+        (_facts(lambda facts: facts.update(mnesia=ERLANG[:2])), "rmq1", "does not run on rabbit@rmq3"),
+        (_facts(lambda facts: facts["store"].pop()), "rmq1", "not whole"),
+    ],
+)
+def test_old_series_is_asked_in_its_own_ways(
+    deployed: Topology, breakage: Callable[[Management, Tools], None], where: str, what: str
+) -> None:
+    """4.0 has no health check of leaders or of readiness, and keeps its metadata in Mnesia."""
+    management, tools = Management(), Tools()
+    management.quorum_queues_have_leaders = management.ready_to_serve_clients = None  # type: ignore[assignment, method-assign]
+    gate = Gate(topology=old(deployed), management=management, runtime=tools)  # type: ignore[arg-type]
+    gate.check()
+    breakage(management, tools)
+    with pytest.raises(NotReadyError) as caught:
+        gate.check()
+    assert (caught.value.where, what in caught.value.what) == (where, True), caught.value
+
+
+@pytest.mark.parametrize(("version", "asks"), [("4.0.5", True), ("4.2.9", True), ("4.3.0", False)])
+def test_metadata_store_is_mnesia_only_before_it_is_always_khepri(
+    deployed: Topology, version: str, asks: bool
+) -> None:
+    tools = Tools()
+    tools.facts = {"syncing": 0, "store": [], "mnesia": list(ERLANG)}
+    asked: list[str] = []
+
+    def execute(node: str, argv: Any, **rest: Any) -> Completed:
+        asked.append(argv[2])
+        return Tools.execute(tools, node, argv, **rest)
+
+    tools.execute = execute  # type: ignore[method-assign]
+    Gate(topology=old(deployed, version), management=Management(), runtime=tools).check()  # type: ignore[arg-type]
+    assert ("mnesia:system_info" in asked[0]) is asks
 
 
 @pytest.mark.parametrize(

@@ -336,6 +336,15 @@ def test_named_node_is_the_only_one_asked(
     assert broker.asked == []
 
 
+def test_listener_is_asked_for_by_its_port(
+    authority: tuple[Path, Path], broker: Broker, second: Broker
+) -> None:
+    second.answers["/api/health/checks/port-listener/5671"] = (503, {"status": "failed", "reason": "none"})
+    with _client(authority, broker.port, second.port) as client:
+        check = client.listens("rmq2", 5671)
+    assert (check.passed, check.node, check.check) == (False, "rmq2", "port-listener/5671")
+
+
 def test_failed_health_check_is_an_answer_and_not_an_error(
     authority: tuple[Path, Path], broker: Broker, second: Broker
 ) -> None:
