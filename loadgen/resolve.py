@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from loadgen.roles import ConsumerRole, MessageClass, Outcome, PublisherRole, RelayRole
 from loadgen.scenario import Scenario
-from warren import routing
+from warren import routing, topology_settings
 from warren.errors import BadInputError, BadInputsError
 from warren.topology import RESERVED_PREFIX, STREAM_PLUGIN, Topology, Vhost
 
@@ -31,6 +31,8 @@ def resolve(scenario: Scenario, topology: Topology, *, foreign: bool = False) ->
     faults = [*_object_faults(found, vhost), *_faults(found, vhost)]
     if not foreign:
         faults += [*_unknown_users(found, topology), *_no_streams(found, topology)]
+        too_new = topology_settings.too_new(f"profile {found.name}", vhost, topology.broker.series)
+        faults += [BadInputError(*fault) for fault in too_new]
     if faults:
         raise BadInputsError(faults)
     return found

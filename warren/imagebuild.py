@@ -34,9 +34,11 @@ _BUILD_REMEDY = "see whether this machine's package mirror answers (apt-get upda
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How one official image is stood in for: the Debian ``package``, how many parts of the official
-    version the package must share (``series_parts``), and the ``version_argument`` of its Dockerfile. ``inputs`` stands for
-    its own files, ``bases`` for what it stands on, by suite; ``others`` are the suites of series that the
-    usual one does not have."""
+    version the package must share (``series_parts``), and the ``version_argument`` of its Dockerfile.
+
+    ``inputs`` stands for its own files, ``bases`` for what it stands on, by suite; ``others`` are the suites
+    of series that the usual one does not have.
+    """
 
     name: str
     package: str

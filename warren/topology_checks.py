@@ -50,6 +50,7 @@ def faults(topology: Topology) -> Iterator[Fault]:
     for vhost in topology.vhosts:
         path = f"vhosts[{vhost.name}]"
         yield from _names(path, vhost)
+        yield from topology_settings.too_new(path, vhost, topology.broker.series)
         broken = list(topology_settings.faults(path, vhost))
         yield from broken
         yield from _bindings(path, vhost)

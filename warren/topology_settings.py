@@ -41,6 +41,14 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "alternate-exchange": (),
     "max-age": (),
 }
+#: Setting -> the series that has it first. An older broker refuses it as an argument, and takes it in silence
+#: or refuses it in a policy: https://www.rabbitmq.com/docs/quorum-queues#delayed-retry
+_SINCE: Mapping[str, tuple[int, int]] = {
+    "delayed-retry-type": (4, 3),
+    "delayed-retry-min": (4, 3),
+    "delayed-retry-max": (4, 3),
+    "consumer-disconnected-timeout": (4, 3),
+}
 _LIMITS = ("max-connections", "max-queues")
 
 
@@ -57,6 +65,20 @@ def faults(path: str, vhost: Vhost) -> Iterator[Fault]:
             if not policy.definition:
                 yield f"{path}.{kind}[{policy.name}].definition", "sets nothing", "drop the policy"
         yield from _ties(f"{path}.{kind}", vhost, policies)
+
+
+def too_new(path: str, vhost: Vhost, series: tuple[int, int]) -> Iterator[Fault]:
+    """Settings of ``vhost`` that a broker of ``series`` (major, minor) does not have yet."""
+    tables = {f"queues[{each.name}].arguments": each.arguments for each in vhost.queues}
+    for kind, policies in (("policies", vhost.policies), ("operator_policies", vhost.operator_policies)):
+        tables |= {f"{kind}[{each.name}].definition": each.definition for each in policies}
+    for where, table in tables.items():
+        for key in table:
+            since = _SINCE.get(key.removeprefix("x-"), series)
+            if since > series:
+                have = ".".join(map(str, series))
+                what = f"came with RabbitMQ {'.'.join(map(str, since))}, and the broker is {have}"
+                yield f"{path}.{where}.{key}", what, "leave it out, or take a later broker"
 
 
 def settings(path: str, table: Mapping[str, Any]) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +281,14 @@ def test_perftest_body_carries_no_class(tmp_path: Path) -> None:
     shop = {**PLAIN["publishers"][0], "classes": [{"name": "a"}, {"name": "b"}]}
     with pytest.raises(BadInputsError, match="carry no class"):
         read(tmp_path, body="perftest", publishers=[shop])
+
+
+def test_profile_that_needs_a_later_broker_is_refused_and_says_so(topology: Topology) -> None:
+    old = replace(topology, broker=replace(topology.broker, version="4.0.5"))
+    with pytest.raises(
+        BadInputsError, match=r"retry-native.*came with RabbitMQ 4\.3, and the broker is 4\.0"
+    ):
+        resolve(scenario.load("retry-native"), old)
+    resolve(scenario.load("retry-native"), old, foreign=True)  # whose version the topology does not say
+    for name in ("work", "retry", "crash", "priority"):
+        resolve(scenario.load(name), old)

@@ -107,6 +107,26 @@ def test_name_that_is_not_there_names_those_that_are(deployed: Topology) -> None
         assert wanted in raised.value.remedy
 
 
+@pytest.mark.parametrize(("version", "refused"), [("4.0.5", True), ("4.2.9", True), ("4.3.0", False)])
+def test_setting_that_the_broker_does_not_have_yet_is_told(
+    data: dict[str, Any], read: Reader, version: str, refused: bool
+) -> None:
+    data["cluster"]["broker"]["version"] = version
+    data["images"]["rabbitmq"] = f"rabbitmq:{version}"
+    read(data)
+    _orders(data)["queues"][0]["arguments"] = {"x-delayed-retry-type": "failed"}
+    _orders(data)["policies"][0]["definition"]["delayed-retry-min"] = 1000
+    if not refused:
+        read(data)
+        return
+    faults = _refused(read, data)
+    assert [each.where.rpartition("vhosts[/orders].")[2] for each in faults] == [
+        "queues[orders.work].arguments.x-delayed-retry-type",
+        "policies[orders-work].definition.delayed-retry-min",
+    ]
+    assert f"came with RabbitMQ 4.3, and the broker is {version[:3]}" in faults[0].what
+
+
 def test_dead_letters_may_go_to_a_queue_by_its_name(data: dict[str, Any], read: Reader) -> None:
     """By the default exchange, which every vhost has: https://www.rabbitmq.com/docs/dlx."""
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "attic"}
