@@ -176,10 +176,13 @@ def _await_loads(day: Day, within_s: float) -> None:
 
 
 def _await_quiet(day: Day) -> None:
-    """Until the cluster has been seen to be whole after the faults, and the alerts have cleared."""
+    """Until the cluster has been seen to be whole after the faults, and the alerts have cleared; at most for as
+    long as either may take."""
     healed_s = max((event.t_s for event in day.events if event.kind == "heal"), default=day.now_s)
     expected = tuple(alert for side in day.sides for alert in side.experiment.alerts)
-    end_s = healed_s + max(alerting.settles_s(expected), STEADY_S)
+    redundancy = [side.experiment.expectations.get("redundancy_s") for side in day.sides]
+    may_take_s = max(((each.high or 0.0) for each in redundancy if each is not None), default=0.0)
+    end_s = healed_s + max(alerting.settles_s(expected), may_take_s, STEADY_S)
     lookout = day.lookout
     while lookout is not None and day.now_s < end_s:
         looks = [look for look in lookout.looks if look.t_s > healed_s]

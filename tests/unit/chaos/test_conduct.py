@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -63,6 +64,26 @@ def test_all_as_expected_passes_and_says_what_it_rests_on(day: FakeDay, tmp_path
     path = tmp_path / "gameday.json"
     record_file.write(found, path)
     assert record_file.read(path) == replace(found, load=json.loads(json.dumps(found.load)))
+
+
+@pytest.mark.parametrize(("after_s", "measured"), [(45.0, True), (80.0, False)])
+def test_redundancy_is_waited_for_as_long_as_it_may_take(
+    day: FakeDay, monkeypatch: pytest.MonkeyPatch, after_s: float, measured: bool
+) -> None:
+    """Also where the load is over before, and no alert is waited for: a busy machine boots a node slowly."""
+    day.text = re.sub(r"alerts:\n.*\n", "", TEXT)
+    begun_s, plain = day.ground.time.seconds, type(day.eyes).members_running
+
+    def late(eyes: Any) -> frozenset[str]:
+        there: frozenset[str] = plain(eyes)
+        at_s = day.ground.time.seconds - begun_s
+        return there - {"rmq2"} if 20 < at_s < day.starts_after_s + 30 + after_s else there
+
+    monkeypatch.setattr(type(day.eyes), "members_running", late)
+    found = next(each for each in day.play().expectations if each.name == "redundancy_s")
+    assert (found.value is not None) is measured
+    if measured:
+        assert found.value == pytest.approx(after_s, abs=3)
 
 
 def test_fault_is_held_for_its_time_and_the_journal_says_so(day: FakeDay) -> None:
