@@ -176,8 +176,8 @@ def _await_loads(day: Day, within_s: float) -> None:
 
 
 def _await_quiet(day: Day) -> None:
-    """Until the cluster has been seen to be whole after the faults, and the alerts have cleared; at most for as
-    long as either may take."""
+    """Until the cluster has been seen to be whole after the faults, and the alerts have cleared; at most for
+    as long as either may take."""
     healed_s = max((event.t_s for event in day.events if event.kind == "heal"), default=day.now_s)
     expected = tuple(alert for side in day.sides for alert in side.experiment.alerts)
     redundancy = [side.experiment.expectations.get("redundancy_s") for side in day.sides]

@@ -133,10 +133,16 @@ def side(name: str, contents: Sequence[tuple[str, Content]]) -> Side:
             of_cell[day.run_id] = day
     return Side(
         name=name,
-        facts={**plan, **(seen or {})},
+        facts=_facts(plan, seen or {}),
         experiments=experiments,
         days={cell: tuple(each.values()) for cell, each in found.items()},
     )
+
+
+def _facts(planned: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
+    """What was planned and what was measured: the broker's version as it said it itself, where it did."""
+    told = {"broker_version"} if "rabbitmq" in measured else set()
+    return {**{key: value for key, value in planned.items() if key not in told}, **measured}
 
 
 def _refuse_other_facts(where: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:

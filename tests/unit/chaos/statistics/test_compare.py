@@ -31,6 +31,8 @@ def content(make_day: MakeDay) -> Callable[..., Content]:
         measured_ms: int | None = None,
         failed: int = 0,
         lost: int = 0,
+        version: str = "4.3.6",
+        planned: str = "4.3.6",
     ) -> Content:
         days = {}
         for number, gap_s in enumerate(gaps):
@@ -40,9 +42,10 @@ def content(make_day: MakeDay) -> Callable[..., Content]:
                 verdict=Verdict.FAILED if number < failed else Verdict.PASSED,
                 lost=1 if number < lost else 0,
                 settings={"failure_detector_poll_ms": measured_ms or poll_ms},
-                versions={"rabbitmq": "4.3.6"},
+                versions={"rabbitmq": version},
             )
-        plan = {"facts": {"nodes": 3, "poll_ms": poll_ms}, "experiments": {cell: document or DOCUMENT}}
+        facts = {"nodes": 3, "poll_ms": poll_ms, "broker_version": planned}
+        plan = {"facts": facts, "experiments": {cell: document or DOCUMENT}}
         return Content(plan=plan, days=days)
 
     return make
@@ -79,6 +82,14 @@ def test_what_differs_is_said(content: MakeContent) -> None:
     assert "confirm_gap_s" in text
     same = compare.compare(*sides(content("a", SLOW), content("b", FAST)))
     assert any("repeats of each other" in each for each in same.notes)
+
+
+def test_two_versions_differ_in_one_thing(content: MakeContent) -> None:
+    """What the topology says of the version and what the brokers say of it are one and the same."""
+    a, b = content("a", SLOW), content("b", FAST, version="4.0.5", planned="4.0.5")
+    found = compare.compare(*sides(a, b))
+    assert found.differ == {"rabbitmq": ("4.3.6", "4.0.5")}
+    assert not any("things differ" in each for each in found.notes)
 
 
 def test_too_few_runs_cannot_show_anything_and_say_so(content: MakeContent) -> None:
