@@ -53,6 +53,11 @@ class Broker:
         return int(major), int(minor)
 
     @property
+    def protects_vhosts(self) -> bool:
+        """Whether virtual hosts can be protected from deletion (rabbitmq-server#13015, after 4.0.5)."""
+        return self.series >= (4, 1)
+
+    @property
     def streams(self) -> bool:
         """Whether the broker speaks the stream protocol (https://www.rabbitmq.com/docs/stream)."""
         return STREAM_PLUGIN in self.plugins

@@ -51,6 +51,8 @@ def faults(topology: Topology) -> Iterator[Fault]:
         path = f"vhosts[{vhost.name}]"
         yield from _names(path, vhost)
         yield from topology_settings.too_new(path, vhost, topology.broker.series)
+        if vhost.protected and not topology.broker.protects_vhosts:
+            yield f"{path}.protected", "protection from deletion came with RabbitMQ 4.1", "leave it out"
         broken = list(topology_settings.faults(path, vhost))
         yield from broken
         yield from _bindings(path, vhost)

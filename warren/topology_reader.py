@@ -6,6 +6,7 @@ Faults are reported all at once as ``file:key.path: reason`` (`warren.errors.Bad
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from warren import topology_checks, topology_shipping
@@ -76,10 +77,11 @@ def _read(root: Section) -> Topology:
     published = cluster.section("published")
     monitoring = root.section("monitoring", required=False)
     shipping = topology_shipping.read(monitoring)
+    broker = _read_broker(cluster.section("broker"))
     topology = Topology(
         cluster=cluster.text("name", pattern=_NAME, hint="lower-case letters, digits and dashes; 40 at most"),
         nodes=cluster.sections("nodes", _read_node, required=True),
-        broker=_read_broker(cluster.section("broker")),
+        broker=broker,
         tls=_read_tls(cluster.section("tls")),
         ports=_read_ports(cluster.section("ports")),
         base_port=published.integer("base_port", low=1024, high=65000),
@@ -90,7 +92,7 @@ def _read(root: Section) -> Topology:
         receivers_file=monitoring.text("receivers_file", "", pattern=_FILE, hint=_FILE_HINT),
         shares=_read_shares(root.section("objectives", required=False)),
         users=root.sections("users", _read_user, required=True),
-        vhosts=root.sections("vhosts", _read_vhost, required=True),
+        vhosts=root.sections("vhosts", partial(_read_vhost, protected=broker.protects_vhosts), required=True),
         waivers=root.sections("waivers", _read_waiver),
         drift_user=_read_drift(monitoring),
         shipping=shipping,
@@ -203,12 +205,12 @@ def _read_user(section: Section) -> User:
     )
 
 
-def _read_vhost(section: Section) -> Vhost:
+def _read_vhost(section: Section, *, protected: bool) -> Vhost:
     return Vhost(
         name=section.text("name", pattern=r"/[A-Za-z0-9._-]*", hint="a slash and then a name, like /orders"),
         description=section.text("description", ""),
         default_queue_type=section.choice("default_queue_type", ("quorum", "classic", "stream"), "quorum"),
-        protected=section.flag("protected", True),
+        protected=section.flag("protected", protected),
         limits=section.table("limits", {}),
         exchanges=section.sections("exchanges", read_exchange),
         queues=section.sections("queues", read_queue),

@@ -127,6 +127,22 @@ def test_setting_that_the_broker_does_not_have_yet_is_told(
     assert f"came with RabbitMQ 4.3, and the broker is {version[:3]}" in faults[0].what
 
 
+@pytest.mark.parametrize(("version", "protects"), [("4.0.5", False), ("4.1.0", True), ("4.3.6", True)])
+def test_vhosts_are_protected_from_deletion_where_the_broker_can(
+    data: dict[str, Any], read: Reader, version: str, protects: bool
+) -> None:
+    data["cluster"]["broker"]["version"] = version
+    data["images"]["rabbitmq"] = f"rabbitmq:{version}"
+    assert {each.protected for each in read(data).vhosts} == {protects}
+    _orders(data)["protected"] = True
+    if protects:
+        read(data)
+        return
+    (fault,) = _refused(read, data)
+    assert fault.where.endswith("vhosts[/orders].protected")
+    assert "came with RabbitMQ 4.1" in fault.what
+
+
 def test_dead_letters_may_go_to_a_queue_by_its_name(data: dict[str, Any], read: Reader) -> None:
     """By the default exchange, which every vhost has: https://www.rabbitmq.com/docs/dlx."""
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "attic"}
