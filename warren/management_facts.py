@@ -120,12 +120,15 @@ def overview(data: Mapping[str, Any]) -> Overview:
 
 
 def _listener(data: Mapping[str, Any]) -> Listener:
+    """4.0 does not say of a listener whether it speaks TLS, but by the name of its protocol."""
+    protocol = _need(data, "protocol", str)
+    by_name = protocol.endswith("/ssl") or protocol.startswith("https")
     return Listener(
         node=_need(data, "node", str),
-        protocol=_need(data, "protocol", str),
+        protocol=protocol,
         ip_address=str(data.get("ip_address", "")),
         port=_need(data, "port", int),
-        tls=bool(data.get("tls")),
+        tls=bool(data.get("tls", by_name)),
     )
 
 

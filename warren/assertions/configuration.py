@@ -9,6 +9,9 @@ from collections.abc import Callable
 from warren.assertions.facts import Facts
 from warren.assertions.model import Assertion, Outcome, everywhere
 
+#: Metadata are in Khepri alone since then; before, these keys of Mnesia's are what a cluster needs.
+_NO_MNESIA = (4, 3)
+_OF_MNESIA = r"cluster_partition_handling|mnesia_table_loading_retry_"
 #: Pattern of a key -> what 4.3 does with it.
 _DEAD_KEYS = {
     r"cluster_formation\.randomized_startup_delay_range\.": "stops the boot since 4.0",
@@ -34,6 +37,8 @@ def _no_dead_keys(facts: Facts) -> Outcome:
     bad: dict[str, str] = {}
     for name, node in facts.nodes.items():
         for key in keys(node.configuration):
+            if facts.topology.broker.series < _NO_MNESIA and re.match(_OF_MNESIA, key):
+                continue
             for pattern, why in _DEAD_KEYS.items():
                 if re.match(pattern, key):
                     bad[f"{name} {key}"] = why

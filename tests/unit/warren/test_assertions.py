@@ -474,6 +474,14 @@ def test_dead_keys(good: Facts, line: str, dead: bool) -> None:
     assert (_verdicts(facts)["no-dead-keys"] == "failed") is dead
 
 
+@pytest.mark.parametrize(("version", "dead"), [("4.0.5", False), ("4.2.9", False), ("4.3.0", True)])
+def test_keys_of_mnesia_are_dead_only_where_there_is_none(good: Facts, version: str, dead: bool) -> None:
+    facts = _on_a_node(configuration="cluster_partition_handling = pause_minority\n")(good)
+    broker = replace(facts.topology.broker, version=version)
+    old = replace(facts, topology=replace(facts.topology, broker=broker))
+    assert (_verdicts(old)["no-dead-keys"] == "failed") is dead
+
+
 def test_keys_are_read_without_comments() -> None:
     assert keys("a.b = c # why\n# d = e\n\nf=g=h\n") == {"a.b": "c", "f": "g=h"}
 
