@@ -28,6 +28,12 @@ _EXPLAINED = (
         "rabbit_mgmt_wm_nodes:all_nodes_raw",
         "questions to a node that was booting",
     ),
+    # The same on 4.0.5, where the channel answers to a close that nobody hears any more.
+    (
+        "rabbit_channel:init/1",
+        "{shutdown,{writer,send_failed,enotconn}}",
+        "connections that ended while their node stood still",
+    ),
 )
 _CRASH = re.compile(r"CRASH REPORT|\bcrasher:")
 #: What dies, and of what: the words that tell one crash from another.

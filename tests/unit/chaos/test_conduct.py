@@ -194,6 +194,11 @@ def test_crash_report_fails_unless_the_experiment_tolerates_it(day: FakeDay) -> 
             "1 connections that ended while their node stood still",
         ),
         (
+            "rabbit_channel:init/1",
+            "{{shutdown,{writer,send_failed,enotconn}},",
+            "1 connections that ended while their node stood still",
+        ),
+        (
             "cowboy_stream_h:request_process/3",
             "in call from rabbit_mgmt_wm_nodes:all_nodes_raw/0 (rabbit_mgmt_wm_nodes.erl:52)",
             "1 questions to a node that was booting",

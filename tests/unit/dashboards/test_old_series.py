@@ -34,7 +34,7 @@ def jobs(topology: Topology, version: str) -> dict[str, Any]:
 
 
 def scraped(served: set[str], found: dict[str, Any]) -> set[str]:
-    """What Prometheus has of the names that are ``served``: its own relabelling, as far as it goes by name."""
+    """What Prometheus has of the names that are ``served``: its relabelling, as far as it goes by name."""
     kept = set()
     for name, job in found.items():
         detailed = "detailed" in job.get("metrics_path", "")
