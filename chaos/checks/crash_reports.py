@@ -28,7 +28,7 @@ _EXPLAINED = (
         "rabbit_mgmt_wm_nodes:all_nodes_raw",
         "questions to a node that was booting",
     ),
-    # The same on 4.0.5, where the channel answers to a close that nobody hears any more.
+    # As the first, on 4.0.5: there the channel answers a close that nobody waits for.
     (
         "rabbit_channel:init/1",
         "{shutdown,{writer,send_failed,enotconn}}",
