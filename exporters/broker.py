@@ -15,32 +15,23 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from exporters.queue_list import ANSWER_S, KNOWN_FOR_S, OneAtATime, QueueList
 from exporters.snapshot import (
-    BINDING_COLUMNS,
     LENGTHS,
-    QUEUE_COLUMNS,
     RATES,
     ByQueue,
     Published,
     QueueFacts,
-    QueueKey,
     Snapshot,
     critical_queues,
-    dead_letter_targets,
     read_counters,
     read_published,
-    read_queue,
 )
 from warren.connection import Credentials
 from warren.errors import BadInputError, NotReadyError
 from warren.https import HttpEndpoint, node_pool
 from warren.management import ManagementClient
 
-#: While a node is frozen the management API of the others is silent too, until they hold it for down (net
-#: tick time, 60 s); their metrics are not. What is known of queues is used on for so long.
-_KNOWN_FOR_S = 120.0
-#: Bindings are read this often only: they change seldom and may be many. Said in HELP of the lag metrics.
-_BINDINGS_EVERY_S = 60.0
 _OK = 200
 
 
@@ -97,9 +88,10 @@ class Broker(Protocol):
 class HttpsBroker:
     """Reads over HTTPS, verified against ``ca``, as ``credentials`` (a user tagged ``monitoring`` is enough).
 
-    Each management attempt gets a third of ``deadline_s``, so that two silent nodes leave time for another.
-    Of each thing only one reading goes on at a time: one that outlasts its scrape, as of a node that answers
-    drop by drop, is waited for by the next, and takes no worker from the others.
+    A node that does not give the list of queues within a third of ``deadline_s`` is not the only one that is
+    asked, so that two silent nodes leave time for another. Of each thing only one reading goes on at a time:
+    one that outlasts its scrape, as of a node that answers drop by drop, is waited for by the next, and takes
+    no worker from the others.
     """
 
     def __init__(
@@ -114,12 +106,12 @@ class HttpsBroker:
     ) -> None:
         self._nodes = tuple(node.host for node in nodes)
         self._filter, self._now = queue_filter, now
-        self._management = ManagementClient(
+        management = ManagementClient(
             [_endpoint(node, node.management_port) for node in nodes],
             user=credentials.username,
             password=credentials.password,
             ca=ca,
-            timeout_s=deadline_s / 3,
+            timeout_s=ANSWER_S,
         )
         self._headers = urllib3.make_headers(
             basic_auth=f"{credentials.username}:{credentials.password}", accept_encoding=True
@@ -129,49 +121,53 @@ class HttpsBroker:
             node.host: node_pool(_endpoint(node, node.metrics_port), ca=ca, timeout=timeout, maxsize=2)
             for node in nodes
         }
-        self._executor = ThreadPoolExecutor(max_workers=2 * len(nodes) + 1, thread_name_prefix="scrape")
-        self._under_way: dict[object, Future[Any]] = {}
-        self._known: tuple[float, list[QueueFacts], frozenset[QueueKey]] | None = None
-        self._bindings: list[dict[str, Any]] = []
-        self._bindings_at_s: float | None = None
+        # Rates and lengths of each node, the list of queues from each, and who waits for those.
+        executor = ThreadPoolExecutor(max_workers=3 * len(nodes) + 1, thread_name_prefix="scrape")
+        self._readings = OneAtATime(executor)
+        self._list = QueueList(
+            self._nodes, management=management, readings=self._readings, silent_s=deadline_s / 3, now=now
+        )
 
     def snapshot(self, deadline_s: float) -> Snapshot:
         start = self._now()
         parts: dict[tuple[str, tuple[str, ...]], Future[_Told]] = {
-            (node, families): self._begun((node, families), partial(self._counters, node, families))
+            (node, families): self._readings.begin((node, families), partial(self._counters, node, families))
             for node in self._nodes
             for families in (RATES, LENGTHS)
         }
-        queues = self._begun("queues", self._queues)
-        started: list[Future[Any]] = [*parts.values(), queues]
+        queues, good = self._list.begin(), self._good(start)
+        started: list[Future[Any]] = [*parts.values()]
+        if queues is not None and not good:
+            started.append(queues)
         wait(started, timeout=deadline_s)
         errors: list[str] = []
         answers = {key: _result(future, key[0], errors) for key, future in parts.items()}
-        complaints = _result(queues, "management API", errors)
-        errors += complaints or ()
-        known = self._known if self._known and start - self._known[0] <= _KNOWN_FOR_S else None
-        shown, left_out = self._filter.apply(known[1]) if known else ((), 0)
+        if not good:
+            complaints = None if queues is None else _result(queues, "management API", errors)
+            errors += complaints or ()
+            good = complaints is not None
+        known = self._list.known
+        known = known if known and start - known.at_s <= KNOWN_FOR_S else None
+        shown, left_out = self._filter.apply(known.facts) if known else ((), 0)
         return Snapshot(
             at_s=self._now(),
             duration_s=self._now() - start,
             nodes=self._nodes,
             queues=shown if known else None,
-            fresh=complaints is not None,
-            dead_letter_targets=known[2] if known else frozenset(),
+            queues_age_s=max(0.0, start - known.at_s) if known else None,
+            fresh=good,
+            dead_letter_targets=known.dead_letter_targets if known else frozenset(),
             counters=_merged(answers),
             published={
                 node: told.published for (node, what), told in answers.items() if told and what == RATES
             },
-            critical=critical_queues(known[1]) if known else {},
+            critical=critical_queues(known.facts) if known else {},
             left_out=left_out,
             errors=tuple(dict.fromkeys(errors)),
         )
 
-    def _begun(self, what: object, read: Callable[[], Any]) -> Future[Any]:
-        last = self._under_way.get(what)
-        if last is None or last.done():
-            last = self._under_way[what] = self._executor.submit(read)
-        return last
+    def _good(self, now_s: float) -> bool:
+        return self._list.known is not None and self._list.known.good(now_s)
 
     def _counters(self, node: str, families: tuple[str, ...]) -> _Told:
         path = "/metrics/detailed?" + urlencode({"family": families}, doseq=True)
@@ -183,26 +179,6 @@ class HttpsBroker:
             raise NotReadyError(node, f"its metrics endpoint answers {response.status}")
         text = response.data.decode()
         return _Told(by_queue=read_counters(text), published=read_published(text))
-
-    def _queues(self) -> list[str]:
-        """Know them anew; what had to be left as it was is said."""
-        facts = [read_queue(row) for row in self._management.rows("queues", columns=QUEUE_COLUMNS)]
-        complaints = self._read_bindings()
-        self._known = (self._now(), facts, dead_letter_targets(facts, self._bindings))
-        return complaints
-
-    def _read_bindings(self) -> list[str]:
-        """Raises NotReadyError where they were never read: then nobody knows what is dead-lettered where."""
-        if self._bindings_at_s is not None and self._now() - self._bindings_at_s < _BINDINGS_EVERY_S:
-            return []
-        try:
-            self._bindings = self._management.rows("bindings", columns=BINDING_COLUMNS)
-        except NotReadyError as error:
-            if self._bindings_at_s is None:
-                raise
-            return [f"bindings are not read anew: {error}"]
-        self._bindings_at_s = self._now()
-        return []
 
 
 def _merged(
@@ -222,7 +198,6 @@ def _merged(
 
 def _result(future: Future[Any], where: str, errors: list[str]) -> Any:
     if not future.done():
-        future.cancel()
         errors.append(f"{where}: no answer within the scrape's deadline")
         return None
     try:

@@ -169,6 +169,8 @@ def _about(snapshot: Snapshot) -> Iterable[Metric]:
         node_up.add_metric([node], float(node in snapshot.counters))
     yield node_up
     yield gauge(names.SCRAPE_DURATION, snapshot.duration_s)
+    if snapshot.queues_age_s is not None:
+        yield gauge(names.QUEUES_AGE, snapshot.queues_age_s)
     if snapshot.queues is not None and snapshot.fresh:
         yield gauge(names.SCRAPED_QUEUES, len(snapshot.queues))
         yield gauge(names.LEFT_OUT, snapshot.left_out)

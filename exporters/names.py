@@ -48,6 +48,13 @@ SCRAPE_DURATION = _gauge(
     "warren_exporter_scrape_duration_seconds", "How long reading the broker took in this scrape."
 )
 SCRAPED_QUEUES = _gauge("warren_exporter_queues", "Queues that the filters let through in this scrape.")
+QUEUES_AGE = _gauge(
+    "warren_exporter_queues_age_seconds",
+    "How long before this scrape the list of queues was asked for, from which members, leaders, states, "
+    "consumers and limits come. About 0 where the broker gives it in half a second. Where it takes longer, "
+    "as at thousands of queues, it is read between scrapes, each time after a pause of five times as long as it "
+    "took, 30 s at most. Absent where it is not known.",
+)
 
 LEFT_OUT = _gauge(
     "warren_exporter_queues_left_out",
