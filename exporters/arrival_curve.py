@@ -15,12 +15,11 @@ since then count. `QueueArrivals` keeps track of when each way of counting went 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from statistics import median
-from typing import NamedTuple
 
 #: Older points of a curve are thinned so that they lie this part of their age apart: an age is known to
 #: about 1 %, and a day at a scrape every second needs some 1,000 points instead of 86,400.
@@ -211,13 +210,52 @@ class Reading:
         return self.ready + self.unacked
 
 
-class _Compared(NamedTuple):
-    """Both ways of counting at one moment: their difference, all that was counted, and its recent growth."""
+class _Compared:
+    """Both ways of counting, compared at some moments: their difference, all that was counted by then, and
+    its recent growth, one after the other in one array. As objects of their own the points of ten thousand
+    busy queues would take fifty megabytes."""
 
-    at_s: float
-    difference: float
-    moved: float
-    swing: float
+    __slots__ = ("_points",)
+    _WIDTH = 4
+
+    def __init__(self) -> None:
+        self._points = array("d")
+
+    @property
+    def last_s(self) -> float | None:
+        return self._points[-self._WIDTH] if self._points else None
+
+    def note(self, now_s: float, difference: float, moved: float) -> None:
+        """Add a point; of equal ones in a row, as of an idle queue, only those of late and the first stay."""
+        points, width = self._points, self._WIDTH
+        before = max(0, bisect_right(points[0::width], now_s - _REFRESH_S) - 1) * width
+        grown = moved - points[before + 2] if points else 0.0
+        points.extend((now_s, difference, moved, grown))
+        while (
+            len(points) > 2 * width
+            and points[width] <= now_s - _SMOOTH_S
+            and points[1:width] == points[width + 1 : 2 * width]
+        ):
+            del points[width : 2 * width]
+        while len(points) > width and points[width] < now_s - _COMPARE_S:
+            del points[:width]
+
+    def drifted(self, now_s: float) -> tuple[bool, bool]:
+        """Whether the difference rose, and whether it fell, for good and by more than the skew explains."""
+        points, width = self._points, self._WIDTH
+        ago = bisect_right(points[0::width], now_s - 2 * _REFRESH_S)
+        differences = points[1::width]
+        early, late = differences[:ago], differences[ago:]
+        if not early or not late:
+            return False, False
+        allowed = 1.0 + max(points[3::width])
+        return min(late) - min(early) > allowed, max(early) - max(late) > allowed
+
+    def usual(self, now_s: float) -> float:
+        """The difference of late, smoothed."""
+        points, width = self._points, self._WIDTH
+        of_late = points[1::width][bisect_right(points[0::width], now_s - _SMOOTH_S) :]
+        return median(of_late) if of_late else points[1 - width]
 
 
 class QueueArrivals:
@@ -244,8 +282,8 @@ class QueueArrivals:
         self._base: float | None = None
         self._base_ready = 0.0
         self._start_s = 0.0
-        self._compared: list[_Compared] = []
-        self._backlogs: list[tuple[float, float]] = []
+        self._compared = _Compared()
+        self._backlogs = array("d")
         self._publish_failed_s: float | None = None
         self._departure_failed_s: float | None = None
 
@@ -277,21 +315,23 @@ class QueueArrivals:
         """Seconds until it is empty at the net rate of the last minute; None while it does not shrink."""
         if not self._backlogs:
             return None
-        now, backlog = self._backlogs[-1]
+        now, backlog = self._backlogs[-2:]
         if backlog == 0:
             return 0.0
-        then, before = self._backlogs[0]
+        then, before = self._backlogs[:2]
         if now <= then or before <= backlog:
             return None
         return backlog * (now - then) / (before - backlog)
 
     def _remember_backlog(self, now_s: float, backlog: float) -> None:
-        """Keep the last minute; of an empty queue, of which nothing is asked, only the last point."""
+        """Keep the last minute, moment and backlog by turns; of an empty queue, of which nothing is asked,
+        only the last."""
+        backlogs = self._backlogs
         if backlog == 0:
-            self._backlogs = [(now_s, backlog)]
-            return
-        self._backlogs = [point for point in self._backlogs if point[0] >= now_s - _DRAIN_S]
-        self._backlogs.append((now_s, backlog))
+            del backlogs[:]
+        while backlogs and backlogs[0] < now_s - _DRAIN_S:
+            del backlogs[:2]
+        backlogs.extend((now_s, backlog))
 
     def _compare(self, now_s: float, difference: float, reading: Reading) -> None:
         """Note which way of counting has failed by now.
@@ -300,43 +340,19 @@ class QueueArrivals:
         only a rise or a fall that is greater, and is still there two refreshes later, counts.
         """
         moved = self._published.total + self._acked.total + self._delivered.total
-        if not self._compared or now_s - self._compared[-1].at_s >= _EVERY_S:
-            self._note(now_s, difference, moved)
-        rose, fell = self._drifted(now_s)
+        last_s = self._compared.last_s
+        if last_s is None or now_s - last_s >= _EVERY_S:
+            self._compared.note(now_s, difference, moved)
+        rose, fell = self._compared.drifted(now_s)
         if reading.refusing or reading.unseen_arrivals or rose:
             self._publish_failed_s = now_s
         if reading.unseen_departures or (fell and not reading.refusing and not reading.unseen_arrivals):
             self._departure_failed_s = now_s
 
-    def _note(self, now_s: float, difference: float, moved: float) -> None:
-        """Add a point; of equal ones in a row, as of an idle queue, only those of late and the first stay."""
-        points = self._compared
-        before = moved if not points else points[0].moved
-        for point in points:
-            if point.at_s > now_s - _REFRESH_S:
-                break
-            before = point.moved
-        points.append(_Compared(at_s=now_s, difference=difference, moved=moved, swing=moved - before))
-        while points[2:] and points[1].at_s <= now_s - _SMOOTH_S and points[0][1:] == points[1][1:]:
-            del points[1]
-        while len(points) > 1 and points[1].at_s < now_s - _COMPARE_S:
-            del points[0]
-
-    def _drifted(self, now_s: float) -> tuple[bool, bool]:
-        """Whether the difference rose, and whether it fell, for good and by more than the skew explains."""
-        points = self._compared
-        early = [point.difference for point in points if point.at_s <= now_s - 2 * _REFRESH_S]
-        late = [point.difference for point in points[len(early) :]]
-        if not early or not late:
-            return False, False
-        allowed = 1.0 + max(point.swing for point in points)
-        return min(late) - min(early) > allowed, max(early) - max(late) > allowed
-
     def _answer(self, now_s: float, departed: float, reading: Reading) -> Age:
         """``departed`` is counted by the consumers' channels alone, so nothing of it is skewed against the
         backlog. By publishes it is this less the usual difference of the two ways, which smooths the skew."""
-        recent = [point.difference for point in self._compared if point.at_s > now_s - _SMOOTH_S]
-        usual = median(recent or [self._compared[-1].difference])
+        usual = self._compared.usual(now_s)
         for source, curve, left, failed_s in (
             (Source.PUBLISHED, self._by_publish, departed - usual, self._publish_failed_s),
             (Source.CONSERVATION, self._by_departure, departed, self._departure_failed_s),

@@ -36,14 +36,14 @@ class Family(Metric):
     def __init__(self, metric: MetricName) -> None:
         kind = "counter" if metric.kind == "counter" else "gauge"
         self._sample, self.labels = metric.name, metric.labels
-        self.rows: list[tuple[Sequence[str], float]] = []
+        self.rows: list[tuple[tuple[str, ...], float]] = []
         super().__init__(
             metric.name.removesuffix("_total") if kind == "counter" else metric.name, metric.help, kind
         )
 
     def add_metric(self, labels: Sequence[str], value: float) -> None:
         """Add one sample; ``labels`` are the values in the order of the metric's labels."""
-        self.rows.append((labels, value))
+        self.rows.append((tuple(labels), value))
 
     @property  # type: ignore[override]
     def samples(self) -> Iterator[Sample]:

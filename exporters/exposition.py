@@ -47,27 +47,47 @@ def _is_long(family: Metric) -> bool:
     return isinstance(family, Family) and family.type == "gauge" and len(family.rows) >= _LONG
 
 
+class _Labels(dict[tuple[str, ...], str]):
+    """Values of labels as they are written. Each is written once, for all families that have them: those of
+    two keys begin those of three."""
+
+    def __init__(self, keys: tuple[str, ...], fewer: dict[tuple[str, ...], _Labels]) -> None:
+        super().__init__({(): ""})
+        self._key = keys[-1] if keys else ""
+        self._before = _labels(keys[:-1], fewer) if keys else self
+        self._comma = "," if len(keys) > 1 else ""
+
+    def __missing__(self, values: tuple[str, ...]) -> str:
+        if not self._key or not values:
+            raise ValueError("a sample and its family differ in how many labels they have")
+        before, value = self._before[values[:-1]], values[-1].translate(_ESCAPES)
+        written = self[values] = f'{before}{self._comma}{self._key}="{value}"'
+        return written
+
+
+class _Numbers(dict[float, str]):
+    """Most are 0 or 1, and all that come again are written once."""
+
+    def __missing__(self, value: float) -> str:
+        written = self[value] = _number(value)
+        return written
+
+
+def _labels(keys: tuple[str, ...], known: dict[tuple[str, ...], _Labels]) -> _Labels:
+    if keys not in known:
+        known[keys] = _Labels(keys, known)
+    return known[keys]
+
+
 def _long_ones(families: Sequence[Metric]) -> Iterator[bytes]:
-    written: dict[tuple[str, ...], dict[Sequence[str], str]] = {}
+    known: dict[tuple[str, ...], _Labels] = {}
+    numbers = _Numbers()
     for family in families:
         if isinstance(family, Family) and _is_long(family):
-            yield "".join(_lines(family, written.setdefault(family.labels, {}))).encode()
-
-
-def _lines(family: Family, written: dict[Sequence[str], str]) -> Iterator[str]:
-    """``written`` keeps the labels of each queue, which come again in the next family."""
-    name = family.name
-    yield f"# HELP {name} {family.documentation}\n# TYPE {name} gauge\n"
-    for row, value in family.rows:
-        values = tuple(row)
-        labels = written.get(values)
-        if labels is None:
-            labels = written[values] = _labels(family.labels, values)
-        yield f"{name}{{{labels}}} {_number(value)}\n"
-
-
-def _labels(keys: Sequence[str], values: Sequence[str]) -> str:
-    return ",".join(f'{key}="{value.translate(_ESCAPES)}"' for key, value in zip(keys, values, strict=True))
+            name, labels = family.name, _labels(family.labels, known)
+            lines = [f"{name}{{{labels[row]}}} {numbers[value]}\n" for row, value in family.rows]
+            head = f"# HELP {name} {family.documentation}\n# TYPE {name} gauge\n"
+            yield (head + "".join(lines)).encode()
 
 
 def _number(value: float) -> str:

@@ -52,8 +52,8 @@ QUEUES_AGE = _gauge(
     "warren_exporter_queues_age_seconds",
     "How long before this scrape the list of queues was asked for, from which members, leaders, states, "
     "consumers and limits come. About 0 where the broker gives it in half a second. Where it takes longer, "
-    "as at thousands of queues, it is read between scrapes, each time after a pause of five times as long as it "
-    "took, 30 s at most. Absent where it is not known.",
+    "as at thousands of queues, it is read between scrapes, with pauses of five times as long (30 s at most). "
+    "Absent where it is not known.",
 )
 
 LEFT_OUT = _gauge(

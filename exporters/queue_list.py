@@ -2,9 +2,9 @@
 
 The broker works out what it tells of all queues in one process of the node that is asked, one question after
 another, whether or not who asked still waits (``rabbit_mgmt_db_cache``, seen on 4.3.6). At ten thousand
-queues that takes seconds of a core, and questions that were given up pile up before the next. So no node is asked
-while it owes an answer, a slow one is waited for beside the next that is asked, and where the answer takes
-long the next question comes after a pause; until then scrapes are told what is known.
+queues that takes seconds of a core, and questions that were given up pile up before the next. So no node is
+asked while it owes an answer, a slow one is waited for beside the next that is asked, and where the answer
+takes long the next question comes after a pause; until then scrapes are told what is known.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -52,6 +54,12 @@ QUEUE_COLUMNS = (
 #: States of a queue whose process does not run; ``node`` names where it was
 #: (``rabbit_mgmt_wm_queues:list_queues``).
 _AWAY = frozenset({"down", "stopped", "crashed"})
+#: What limits a queue, by its name in policies, and by that among the queue's arguments.
+_LIMITING = (
+    "max-length", "max-length-bytes", "message-ttl", "dead-letter-exchange", "dead-letter-routing-key",
+    "overflow", "target-group-size",
+)  # fmt: skip
+_ARGUMENTS = (*(f"x-{name}" for name in _LIMITING[:-1]), "x-quorum-target-group-size")
 BINDING_COLUMNS = ("vhost", "source", "destination", "destination_type")
 
 
@@ -102,10 +110,11 @@ class QueueFacts:
     next_delayed_at_s: float | None = None
     messages_by_priority: tuple[tuple[str, int], ...] = ()
     single_active: bool | None = None
+    #: Made once: it is asked for by every figure of a scrape.
+    key: QueueKey = field(init=False, compare=False, repr=False)
 
-    @property
-    def key(self) -> QueueKey:
-        return self.vhost, self.name
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", (self.vhost, self.name))
 
     @property
     def replicated(self) -> bool:
@@ -165,13 +174,13 @@ class Snapshot:
 
 def read_queue(row: Mapping[str, Any]) -> QueueFacts:
     """One element of ``/api/queues``. Erlang names are cut to the host, which is what targets are called."""
-    state, kind = str(row.get("state", "unknown")), str(row.get("type", "classic"))
+    state, kind = intern(str(row.get("state", "unknown"))), intern(str(row.get("type", "classic")))
     alone = [row["node"]] if row.get("node") and kind == "classic" else []
     leader = row.get("leader") or next(iter(alone), None)
     members = row.get("members") or alone
     online = row.get("online", [] if state in _AWAY else alone)
     return QueueFacts(
-        vhost=str(row["vhost"]),
+        vhost=intern(str(row["vhost"])),
         name=str(row["name"]),
         type=kind,
         state=state,
@@ -291,32 +300,41 @@ def _reached(exchanges: set[tuple[str, str]], bindings: Iterable[Mapping[str, An
 
 
 def _limits(row: Mapping[str, Any]) -> Limits:
-    """Arguments and the effective policy; of two numbers the lesser holds, of two names the argument's, and
-    of two targets of members the greater (``rabbit_quorum_queue_periodic_membership_reconciliation``).
-
-    https://www.rabbitmq.com/docs/policies#operator-policies
-    """
     arguments = row.get("arguments") or {}
     policy = row.get("effective_policy_definition") or {}
     policy = policy if isinstance(policy, Mapping) else {}
+    said = (*map(arguments.get, _ARGUMENTS), *map(policy.get, _LIMITING))
+    try:
+        return _limits_of(*said)
+    except TypeError:  # a list or a table where a number or a name should be
+        return _limits_of.__wrapped__(*said)
 
-    def least(key: str) -> int | None:
-        values = [_whole(each) for each in (arguments.get(f"x-{key}"), policy.get(key))]
-        return min((each for each in values if each is not None), default=None)
 
-    targets = [arguments.get("x-quorum-target-group-size"), policy.get("target-group-size")]
+@lru_cache(maxsize=4096, typed=True)  # most queues are alike
+def _limits_of(*said: object) -> Limits:
+    """What `_ARGUMENTS` and policies say; of two numbers the lesser holds, of two names the argument's,
+    and of two targets of members the greater (``rabbit_quorum_queue_periodic_membership_reconciliation``).
+
+    https://www.rabbitmq.com/docs/policies#operator-policies
+    """
+    arguments, definitions = said[: len(_ARGUMENTS)], said[len(_ARGUMENTS) :]
+    both = dict(zip(_LIMITING, zip(arguments, definitions, strict=True), strict=True))
+
+    def numbers(key: str) -> list[int]:
+        return [each for each in map(_whole, both[key]) if each is not None]
 
     def name(key: str) -> str | None:
-        value = arguments.get(f"x-{key}", policy.get(key))
+        argument, definition = both[key]
+        value = definition if argument is None else argument
         return None if value is None else str(value)
 
     return Limits(
-        max_length=least("max-length"),
-        max_length_bytes=least("max-length-bytes"),
-        message_ttl_ms=least("message-ttl"),
+        max_length=min(numbers("max-length"), default=None),
+        max_length_bytes=min(numbers("max-length-bytes"), default=None),
+        message_ttl_ms=min(numbers("message-ttl"), default=None),
         dead_letter_exchange=name("dead-letter-exchange"),
         dead_letter_routing_key=name("dead-letter-routing-key"),
-        target_group_size=max((each for each in map(_whole, targets) if each is not None), default=None),
+        target_group_size=max(numbers("target-group-size"), default=None),
         refuses=(name("overflow") or "").startswith("reject-publish"),
     )
 
@@ -339,6 +357,7 @@ def _seconds(milliseconds: object) -> float | None:
     return None if number is None else number / 1000
 
 
+@lru_cache(maxsize=256)  # one object for each host, however many queues it holds
 def _host(erlang_name: str) -> str:
     return erlang_name.rpartition("@")[2]
 

@@ -9,11 +9,13 @@ from prometheus_client.core import Metric
 from exporters import names, snapshot
 from exporters.arrival_curve import Age, QueueArrivals, Reading
 from exporters.collector import Family, Reach, Scrape, family
-from exporters.snapshot import QueueFacts, QueueKey, Snapshot
+from exporters.snapshot import ByQueue, QueueFacts, QueueKey, Snapshot
 from warren.errors import NotReadyError
 
 #: A queue that is not seen for this long is forgotten with its curve; elections take seconds.
 _FORGET_S = 600.0
+#: A queue that nobody published to on a node. One for all, never changed.
+_NONE: Mapping[str, float] = {}
 #: From here on a queue may refuse publishes, or drop messages, between two refreshes of its length.
 _NEARLY_FULL = 0.95
 
@@ -33,9 +35,9 @@ class LagCollector:
     def collect(self, scrape: Scrape) -> Iterable[Metric]:
         """Families of every queue of which a leader's figures were read; raises NotReadyError without
         any node's counters or without the list of queues."""
-        snapshot = scrape.snapshot()
-        if snapshot.queues is None or not snapshot.counters:
-            raise NotReadyError("lag", "; ".join(snapshot.errors) or "nothing was read")
+        read = scrape.snapshot()
+        if read.queues is None or not read.counters:
+            raise NotReadyError("lag", "; ".join(read.errors) or "nothing was read")
         families = {
             metric: family(metric)
             for metric in (
@@ -47,11 +49,12 @@ class LagCollector:
                 names.ARRIVALS_SOURCE,
             )
         }
-        for facts in snapshot.queues:
-            reading = reading_of(facts, snapshot)
+        counted = Counted(read)
+        for facts in read.queues:
+            reading = counted.of(facts)
             if reading is not None and facts.type != "stream":
-                self._one(facts.key, reading, snapshot.at_s, families)
-        self._forget(snapshot.at_s)
+                self._one(facts.key, reading, read.at_s, families)
+        self._forget(read.at_s)
         return families.values()
 
     def _one(
@@ -64,7 +67,7 @@ class LagCollector:
         age: Age = arrivals.record(at_s, reading)
         families[names.READY].add_metric(key, reading.ready)
         families[names.UNACKED].add_metric(key, reading.unacked)
-        families[names.ARRIVALS_SOURCE].add_metric([*key, age.source.value], 1)
+        families[names.ARRIVALS_SOURCE].add_metric((*key, age.source.value), 1)
         for metric, value in (
             (names.AGE, age.age_s),
             (names.AGE_AT_LEAST, age.at_least_s),
@@ -78,50 +81,56 @@ class LagCollector:
             del self._seen_s[key], self._queues[key]
 
 
-def reading_of(facts: QueueFacts, read: Snapshot) -> Reading | None:
-    """What the estimator needs of one queue; None where no node says how long it is.
+class Counted:
+    """What a scrape counted, added up by node and queue once, and not for each queue anew."""
 
-    Ready and unacknowledged come from the leader's node. After a change of leader the old one may show its
-    last figures for a moment, so without a known leader the greatest are taken.
-    """
-    ready, unacked = (_of_leader(facts, read, name) for name in (snapshot.READY, snapshot.UNACKED))
-    if ready is None or unacked is None:
-        return None
-    full = max(facts.length_ratio or 0.0, facts.bytes_ratio or 0.0) >= _NEARLY_FULL
-    return Reading(
-        ready=ready,
-        unacked=unacked,
-        published={node: published.get(facts.key, {}) for node, published in read.published.items()},
-        acked=_sum(facts.key, read, snapshot.ACKED, snapshot.DELIVERED_AUTO, snapshot.GOT_AUTO),
-        delivered=_sum(
-            facts.key,
-            read,
-            snapshot.DELIVERED_ACK,
-            snapshot.DELIVERED_AUTO,
-            snapshot.GOT_ACK,
-            snapshot.GOT_AUTO,
-        ),
-        unseen_arrivals=facts.key in read.dead_letter_targets,
-        unseen_departures=facts.limits.message_ttl_ms is not None or (full and not facts.limits.refuses),
-        refusing=full and facts.limits.refuses,
-    )
+    def __init__(self, read: Snapshot) -> None:
+        self._read = read
+        self._acked = _added(read, snapshot.ACKED, snapshot.DELIVERED_AUTO, snapshot.GOT_AUTO)
+        self._delivered = _added(
+            read, snapshot.DELIVERED_ACK, snapshot.DELIVERED_AUTO, snapshot.GOT_ACK, snapshot.GOT_AUTO
+        )
+
+    def of(self, facts: QueueFacts) -> Reading | None:
+        """What the estimator needs of one queue; None where no node says how long it is.
+
+        Ready and unacknowledged come from the leader's node. After a change of leader the old one may show
+        its last figures for a moment, so without a known leader the greatest are taken.
+        """
+        key = facts.key
+        ready, unacked = self._of_leader(facts, snapshot.READY), self._of_leader(facts, snapshot.UNACKED)
+        if ready is None or unacked is None:
+            return None
+        full = max(facts.length_ratio or 0.0, facts.bytes_ratio or 0.0) >= _NEARLY_FULL
+        return Reading(
+            ready=ready,
+            unacked=unacked,
+            published={node: published.get(key, _NONE) for node, published in self._read.published.items()},
+            acked={node: counted.get(key, 0.0) for node, counted in self._acked.items()},
+            delivered={node: counted.get(key, 0.0) for node, counted in self._delivered.items()},
+            unseen_arrivals=key in self._read.dead_letter_targets,
+            unseen_departures=facts.limits.message_ttl_ms is not None or (full and not facts.limits.refuses),
+            refusing=full and facts.limits.refuses,
+        )
+
+    def _of_leader(self, facts: QueueFacts, name: str) -> float | None:
+        counters, key = self._read.counters, facts.key
+        if facts.leader in counters:
+            value = counters[facts.leader][name].get(key)
+            if value is not None:
+                return value
+        return max((each[name][key] for each in counters.values() if key in each[name]), default=None)
 
 
-def _of_leader(facts: QueueFacts, read: Snapshot, name: str) -> float | None:
-    by_node = {
-        node: counters[name][facts.key]
-        for node, counters in read.counters.items()
-        if facts.key in counters[name]
-    }
-    if facts.leader in by_node:
-        return by_node[facts.leader]
-    return max(by_node.values(), default=None)
-
-
-def _sum(key: QueueKey, read: Snapshot, *counters: str) -> dict[str, float]:
-    return {
-        node: sum(metrics[name].get(key, 0.0) for name in counters) for node, metrics in read.counters.items()
-    }
+def _added(read: Snapshot, *which: str) -> dict[str, ByQueue]:
+    added: dict[str, ByQueue] = {}
+    for node, metrics in read.counters.items():
+        total: dict[QueueKey, float] = {}
+        for name in which:
+            for key, value in metrics[name].items():
+                total[key] = total.get(key, 0.0) + value
+        added[node] = total
+    return added
 
 
 def collector(_reach: Reach) -> LagCollector:

@@ -51,11 +51,11 @@ class QueuesCollector:
             family(each) for each in (names.LEADER, names.STATE, names.BY_PRIORITY)
         )
         for queue in snapshot.queues:
-            states.add_metric([*queue.key, queue.state], 1)
+            states.add_metric((*queue.key, queue.state), 1)
             if queue.leader is not None and (queue.leader in queue.online or not queue.members):
-                leaders.add_metric([*queue.key, queue.leader], 1)
+                leaders.add_metric((*queue.key, queue.leader), 1)
             for priority, count in queue.messages_by_priority:
-                priorities.add_metric([*queue.key, priority], count)
+                priorities.add_metric((*queue.key, priority), count)
         yield from (leaders, states, priorities, _critical(snapshot))
 
 

@@ -46,6 +46,7 @@ def snapshot() -> Snapshot:
         duration_s=0.02,
         nodes=NODES,
         queues=queues,
+        queues_age_s=0.02,
         critical=critical_queues(queues),
         dead_letter_targets=dead_letter_targets(queues, recorded("bindings.json")),
         counters={node: read_counters(recorded(f"{node}.txt")) for node in NODES},
