@@ -13,6 +13,7 @@ import click
 from exporters import collector, server
 from exporters.broker import HttpsBroker, Node, QueueFilter
 from exporters.exporter import Exporter
+from exporters.memory import few_arenas
 from warren.connection import Credentials
 from warren.errors import BadInputError
 
@@ -193,6 +194,7 @@ def serve(
     deadline_s: float,
 ) -> None:
     """Serve metrics over HTTPS until interrupted; each scrape reads the broker anew."""
+    few_arenas()
     host, port = _address(listen, "--listen", "0.0.0.0:9419")
     chosen = tuple(dict.fromkeys(collect))
     collector.refuse_unknown(chosen)

@@ -52,7 +52,7 @@ QUEUES_AGE = _gauge(
     "warren_exporter_queues_age_seconds",
     "How long before this scrape the list of queues was asked for, from which members, leaders, states, "
     "consumers and limits come. About 0 where the broker gives it in half a second. Where it takes longer, "
-    "as at thousands of queues, it is read between scrapes, with pauses of five times as long (30 s at most). "
+    "as at thousands of queues, it is read between scrapes, each time after a pause of five times as long. "
     "Absent where it is not known.",
 )
 
