@@ -15,6 +15,7 @@ import pkgutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from prometheus_client.core import HistogramMetricFamily, Metric, Sample
@@ -87,13 +88,15 @@ class Scrape:
 
     def __init__(self, broker: Broker, deadline_s: float) -> None:
         self._broker, self._deadline_s = broker, deadline_s
+        self._lock = Lock()
         self.read: Snapshot | None = None
 
     def snapshot(self) -> Snapshot:
         """What the broker says now; raises nothing: what could not be read is said in the snapshot."""
-        if self.read is None:
-            self.read = self._broker.snapshot(self._deadline_s)
-        return self.read
+        with self._lock:
+            if self.read is None:
+                self.read = self._broker.snapshot(self._deadline_s)
+            return self.read
 
 
 class Collector(Protocol):

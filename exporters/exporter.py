@@ -22,6 +22,10 @@ from warren.errors import NotReadyError
 _log = logging.getLogger(__name__)
 #: How long leaving waits for all background work that is under way; its threads die with the process anyway.
 _LEAVE_S = 5.0
+#: Work in the background that takes longer than this hangs: what it found before is not told any more.
+HANGS_S = 180.0
+#: A scrape waits so many times its deadline for collectors, which work on after the broker was read.
+_WAITS = 2.0
 
 
 @dataclass(slots=True)
@@ -54,6 +58,9 @@ class Exporter:
         self._lock = Lock()
         self._under_way: Future[list[Metric]] | None = None
         self._told: dict[str, _Told] = {}
+        #: Calls under way, by collector: when each began.
+        self._calls: dict[str, float] = {}
+        self._in_background = {name: collector.every_s > 0 for name, collector in collectors}
         self._leaving = Event()
         self._threads: list[Thread] = []
 
@@ -76,19 +83,21 @@ class Exporter:
         for thread in self._threads:
             thread.join(max(0.0, end_s - time.monotonic()))
 
-    def scrape(self, deadline_s: float) -> list[Metric]:
-        """Every family there is; a collector that fails costs its own families only.
+    def scrape(self, deadline_s: float, *, waits_s: float | None = None) -> list[Metric]:
+        """Every family there is; a collector that fails, or hangs, costs its own families only.
 
-        Raises NotReadyError where the scrape of somebody else does not end within ``deadline_s`` seconds.
+        The broker is read for ``deadline_s`` seconds at most, and collectors are waited for ``waits_s``, or
+        twice as long as that. Raises NotReadyError where the scrape of somebody else does not end in time.
         """
+        waits_s = _WAITS * deadline_s if waits_s is None else waits_s
         with self._lock:
             others = self._under_way
             if others is None:
                 ours = self._under_way = Future()
         if others is not None:
-            return _outcome(others, deadline_s)
+            return _outcome(others, waits_s)
         try:
-            ours.set_result(self._scrape(deadline_s))
+            ours.set_result(self._scrape(deadline_s, waits_s))
         except BaseException as error:
             ours.set_exception(error)
             raise
@@ -96,12 +105,16 @@ class Exporter:
             self._under_way = None
         return ours.result()
 
-    def _scrape(self, deadline_s: float) -> list[Metric]:
-        scrape = Scrape(self._broker, deadline_s)
-        for name, collector in self._collectors:
-            if collector.every_s == 0:
-                self._call(name, collector, scrape)
-        told = {name: self._told[name] for name, _ in self._collectors if name in self._told}
+    def _scrape(self, deadline_s: float, waits_s: float) -> list[Metric]:
+        scrape, ends_s = Scrape(self._broker, deadline_s), time.monotonic() + waits_s
+        begun = [
+            self._begin(name, collector, scrape)
+            for name, collector in self._collectors
+            if collector.every_s == 0 and name not in self._calls
+        ]
+        for thread in begun:
+            thread.join(max(0.0, ends_s - time.monotonic()))
+        told = {name: last for name, _ in self._collectors if (last := self._now_told(name)) is not None}
         families = [each for last in told.values() for each in last.families]
         self._let_go()
         about = [] if scrape.read is None else list(_about(scrape.read))
@@ -110,12 +123,31 @@ class Exporter:
     def _let_go(self) -> None:
         """Of a scrape that is told nothing is kept: the next one's would stand beside it in memory."""
         for name, collector in self._collectors:
-            if collector.every_s == 0:
+            if collector.every_s == 0 and name in self._told:
                 self._told[name] = replace(self._told[name], families=[])
+
+    def _begin(self, name: str, collector: Collector, scrape: Scrape) -> Thread:
+        """In a thread of its own. One that hangs takes that and no more: it is not called again meanwhile."""
+        self._calls[name] = time.monotonic()
+        thread = Thread(target=self._call, args=(name, collector, scrape), name=f"scrape-{name}", daemon=True)
+        thread.start()
+        return thread
+
+    def _now_told(self, name: str) -> _Told | None:
+        """What a collector said last. One that hangs has not all that it needs, and says nothing; None before
+        the first call of one in the background has ended."""
+        last, began_s = self._told.get(name), self._calls.get(name)
+        if began_s is None:
+            return last
+        took_s = time.monotonic() - began_s
+        if self._in_background[name] and took_s <= HANGS_S:
+            return last
+        return _Told(took_s=took_s, at_s=last.at_s if last else None)
 
     def _go_round(self, name: str, collector: Collector) -> None:
         scrape = Scrape(_NoScrape(), 0.0)
         while not self._leaving.is_set():
+            self._calls[name] = time.monotonic()
             self._call(name, collector, scrape)
             self._leaving.wait(collector.every_s)
 
@@ -134,6 +166,7 @@ class Exporter:
         last = self._told.get(name)
         at_s = self._now() if up else last.at_s if last else None
         self._told[name] = _Told(families=families, up=up, took_s=self._monotonic() - began_s, at_s=at_s)
+        self._calls.pop(name, None)
 
     def _of_collectors(self, told: dict[str, _Told]) -> Iterable[Metric]:
         up, took, last = (

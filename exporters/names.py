@@ -32,7 +32,11 @@ NODE_UP = _gauge(
     "warren_exporter_node_up", "1 when the metrics of this node were read in this scrape.", "member"
 )
 COLLECTOR_UP = _gauge(
-    "warren_exporter_collector_up", "1 when this collector had all that it needs.", "collector"
+    "warren_exporter_collector_up",
+    "1 when this collector had all that it needs when it last ran. 0 when it had not, and while it hangs: "
+    "when it has not ended with the scrape, or in the background within three minutes. While it hangs what it "
+    "found before is absent.",
+    "collector",
 )
 COLLECTOR_DURATION = _gauge(
     "warren_exporter_collector_duration_seconds",
@@ -127,8 +131,9 @@ DLX = _gauge(
 )
 UNDER_REPLICATED = _gauge(
     "warren_queue_under_replicated",
-    "1 when a replica does not run, or there are fewer than the policy's target-group-size. Quorum queues "
-    "and streams only.",
+    "1 when warren_queue_members_online is less than the queue should have, else 0. It should have as many "
+    "as warren_queue_members, or its target group size where that is more (the greater of target-group-size "
+    "in its policy and the argument x-quorum-target-group-size). Quorum queues and streams only.",
     *_QUEUE,
 )
 CRITICAL = _gauge(

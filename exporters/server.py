@@ -85,7 +85,9 @@ def application(
             return _send(start, "405 Method Not Allowed", "text/plain; charset=utf-8", b"only GET\n")
         if path == "/metrics":
             try:
-                families = exporter.scrape(_deadline_s(environ, deadline_s))
+                waits_s = _waits_s(environ)
+                may_read_s = deadline_s if waits_s is None else min(deadline_s, waits_s)
+                families = exporter.scrape(may_read_s, waits_s=waits_s)
             except NotReadyError as error:
                 return _send(
                     start, "503 Service Unavailable", "text/plain; charset=utf-8", f"{error}\n".encode()
@@ -122,12 +124,13 @@ def listen(
     return server
 
 
-def _deadline_s(environ: WSGIEnvironment, deadline_s: float) -> float:
+def _waits_s(environ: WSGIEnvironment) -> float | None:
+    """How long Prometheus waits, less the way back; None where it does not say."""
     try:
         waits_s = float(environ.get("HTTP_X_PROMETHEUS_SCRAPE_TIMEOUT_SECONDS", ""))
     except ValueError:
-        return deadline_s
-    return min(deadline_s, max(waits_s - _WAY_BACK_S, waits_s / 2))
+        return None
+    return max(waits_s - _WAY_BACK_S, waits_s / 2)
 
 
 def _send(start: StartResponse, status: str, content_type: str, *body: bytes) -> Iterable[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -296,3 +297,12 @@ def test_the_curves_of_many_queues_stay_small(snapshot: Snapshot) -> None:
         list(lag.collect(Scrape(Still(now), 3.0)))
     kept = sum(len(arrivals) for arrivals in lag._queues.values())  # type: ignore[attr-defined]
     assert kept <= 50 * 2 * 101
+
+
+def test_help_of_under_replicated_says_what_is_compared_with_what() -> None:
+    said = names.UNDER_REPLICATED.help
+    assert said.index(names.ONLINE.name) < said.index("less than")
+    assert re.search(rf"{names.MEMBERS.name}\b(?!_)", said)
+    assert "target-group-size" in said
+    assert "x-quorum-target-group-size" in said
+    assert "else 0" in said

@@ -179,6 +179,60 @@ def test_leaving_waits_once_and_not_for_each_that_hangs(
     ends.set()
 
 
+class Hanging(Made):
+    """Does its work once, and never ends the second time."""
+
+    def __init__(self, *, every_s: float = 0.0) -> None:
+        super().__init__(every_s=every_s)
+        self.hangs, self.ends = threading.Event(), threading.Event()
+
+    def collect(self, scrape: Scrape) -> Iterable[Metric]:
+        if self.calls == 1:
+            self.calls += 1
+            self.hangs.set()
+            self.ends.wait(30)
+        return super().collect(scrape)
+
+
+def test_one_that_hangs_in_a_scrape_is_down_and_the_others_are_told(broker: FakeBroker) -> None:
+    hanging, good = Hanging(), Made()
+    exporter = Exporter(broker, [("hanging", hanging), ("good", good)])
+    assert value(exporter, names.COLLECTOR_UP, collector="hanging") == 1
+    began = time.monotonic()
+    families = exporter.scrape(0.1, waits_s=0.3)
+    assert 0.3 <= time.monotonic() - began < 3
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(OneScrape(families))
+    up = [registry.get_sample_value(names.COLLECTOR_UP.name, {"collector": n}) for n in ("hanging", "good")]
+    assert up == [0, 1]
+    assert [family.name for family in families].count(names.SCRAPED_QUEUES.name) == 1
+    assert (registry.get_sample_value(names.COLLECTOR_DURATION.name, {"collector": "hanging"}) or 0) >= 0.3
+
+    began = time.monotonic()
+    assert value(exporter, names.COLLECTOR_UP, collector="hanging") == 0
+    assert time.monotonic() - began < 2, "nobody waits for it again"
+    assert (hanging.calls, good.calls) == (2, 3), "it is not called again while it hangs"
+    hanging.ends.set()
+    while value(exporter, names.COLLECTOR_UP, collector="hanging") == 0:
+        pass
+
+
+def test_one_that_hangs_in_the_background_is_down_once_its_time_is_over(
+    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporter_module, "HANGS_S", 0.2)
+    hanging = Hanging(every_s=0.001)
+    with Exporter(broker, [("hanging", hanging)]) as exporter:
+        assert hanging.hangs.wait(5)
+        while value(exporter, names.COLLECTOR_UP, collector="hanging") == 1:
+            assert value(exporter, names.SCRAPED_QUEUES) in (1, None)
+        assert value(exporter, names.COLLECTOR_UP, collector="hanging") == 0
+        assert value(exporter, names.SCRAPED_QUEUES) is None, "what it found before is no longer told"
+        hanging.ends.set()
+        while value(exporter, names.COLLECTOR_UP, collector="hanging") == 0:
+            pass
+
+
 def test_nothing_runs_in_the_background_of_an_exporter_that_was_not_entered(broker: FakeBroker) -> None:
     slow = Made(every_s=0.001)
     Exporter(broker, [("slow", slow)]).scrape(3.0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from exporters import collector, server
 from exporters.exporter import Exporter
 from exporters.server import TlsFiles
+from exporters.snapshot import Snapshot
 from warren.errors import NotReadyError
 from warren.pki import Pki
 
@@ -111,7 +114,7 @@ def test_a_scrape_ends_before_prometheus_gives_up(served: Served) -> None:
 def test_a_scrape_that_comes_to_nothing_is_no_empty_answer(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(_exporter: Exporter, _deadline_s: float) -> None:
+    def fails(_exporter: Exporter, _deadline_s: float, **_waits: float | None) -> None:
         raise NotReadyError("exporter", "another scrape takes longer than this one may")
 
     monkeypatch.setattr(Exporter, "scrape", fails)
@@ -132,3 +135,39 @@ def test_a_key_that_is_not_there_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(NotReadyError, match=r"none\.pem"):
         files.context()
+
+
+def test_health_and_landing_page_answer_while_a_collector_hangs(served: Served) -> None:
+    """The scrape waits; who looks whether the process lives must not."""
+    hangs, ends = threading.Event(), threading.Event()
+    whole = served.broker.snapshot
+
+    def hang(deadline_s: float) -> Snapshot:
+        hangs.set()
+        ends.wait(10)
+        return whole(deadline_s)
+
+    served.broker.snapshot = hang  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool:
+        scrape = pool.submit(served.get, "/metrics", **{"X-Prometheus-Scrape-Timeout-Seconds": "4"})
+        try:
+            assert hangs.wait(5)
+            for path in ("/-/healthy", "/"):
+                began = time.monotonic()
+                assert served.get(path)[0] == 200
+                assert time.monotonic() - began < 1
+            assert not scrape.done()
+        finally:
+            ends.set()
+        assert scrape.result(10)[0] == 200
+
+
+def test_a_scrape_ends_in_time_though_a_collector_hangs(served: Served) -> None:
+    ends = threading.Event()
+    served.broker.snapshot = lambda _: ends.wait(10)  # type: ignore[method-assign, assignment, return-value]
+    try:
+        status, text = served.get("/metrics", **{"X-Prometheus-Scrape-Timeout-Seconds": "1"})
+    finally:
+        ends.set()
+    assert status == 200
+    assert 'warren_exporter_collector_up{collector="queues"} 0.0' in text
