@@ -34,8 +34,8 @@ NODE_UP = _gauge(
 COLLECTOR_UP = _gauge(
     "warren_exporter_collector_up",
     "1 when this collector had all that it needs when it last ran. 0 when it had not, and while it hangs: "
-    "when it has not ended with the scrape, or in the background within three minutes. While it hangs what it "
-    "found before is absent.",
+    "when it has not ended with the scrape, or in the background within three minutes. While it hangs what "
+    "it found before is absent.",
     "collector",
 )
 COLLECTOR_DURATION = _gauge(

@@ -115,10 +115,9 @@ class Counted:
 
     def _of_leader(self, facts: QueueFacts, name: str) -> float | None:
         counters, key = self._read.counters, facts.key
-        if facts.leader in counters:
-            value = counters[facts.leader][name].get(key)
-            if value is not None:
-                return value
+        led = counters.get(facts.leader) if facts.leader is not None else None
+        if led is not None and (value := led[name].get(key)) is not None:
+            return value
         return max((each[name][key] for each in counters.values() if key in each[name]), default=None)
 
 

@@ -11,6 +11,8 @@ import { markdown } from "./text.js";
 
 const BASE = "/prometheus";
 const EVERY_S = 15;
+const LONGEST_PAUSE_S = 240;
+const MOST_WAIT_MS = 60000; // a browser may wait for an answer for ever
 
 const HELP = [["/", "search"], ["r", "ask again (every 15 seconds by itself)"], ["t", "dark or light"], ["g", "all dashboards"], ["a", "alerts"], ["?", "this help"]];
 
@@ -47,7 +49,28 @@ function pageOf(path) {
   return name ? { title: name, draw: (scope) => runbookPage({ ...scope, name }), still: true } : PAGE[path];
 }
 
-/** Draws one of the pages, and those that change again every 15 seconds while they can be seen. */
+/** Seconds before a page is drawn anew: never less than it took last, so that what is slow gets room, and twice as long for each time in a row that failed. */
+export function pauseS(tookS, failures) {
+  return Math.min(LONGEST_PAUSE_S, Math.max(EVERY_S, tookS) * 2 ** Math.min(failures, 8));
+}
+
+/** Draws anew while the page can be seen, one time after another and never two at once. `show` says whether it went well, as `well` does of the first time. */
+function goOn(show, well) {
+  let failures = well ? 0 : 1;
+  let tookS = 0;
+  const turn = async () => {
+    if (!document.hidden) {
+      const began = Date.now();
+      const done = await Promise.race([show(), new Promise((end) => { setTimeout(() => end(false), MOST_WAIT_MS); })]);
+      failures = done ? 0 : failures + 1;
+      tookS = (Date.now() - began) / 1000;
+    }
+    setTimeout(turn, pauseS(tookS, failures) * 1000);
+  };
+  setTimeout(turn, pauseS(tookS, failures) * 1000);
+}
+
+/** Draws one of the pages, and those that change again every 15 seconds while they can be seen, less often where that fails or takes longer. */
 export async function listPage(root, path, theme) {
   const { title, draw, kinds, still } = pageOf(path);
   const settings = await getJson("/api/settings");
@@ -59,11 +82,13 @@ export async function listPage(root, path, theme) {
     const wanted = latest(begun, "show");
     try {
       const content = await draw({ base: BASE, settings, now: Date.now() / 1000, filter: { words: filter?.words() ?? "", kind: filter?.kind() ?? "" } });
-      if (!wanted()) return;
+      if (!wanted()) return true;
       fill(main, content);
       updated.textContent = still ? "" : `updated ${new Date().toLocaleTimeString("en-GB")}`;
+      return true;
     } catch (error) {
       if (wanted()) fill(main, [h("p", { class: "error", role: "alert" }, error.message)]);
+      return false;
     }
   };
   const filter = kinds && filterBar(kinds, show);
@@ -74,6 +99,6 @@ export async function listPage(root, path, theme) {
     header(title, filter?.el, h("div", { class: "buttons" }, !still && press("↻", "Ask again", "r", show), press("◐", "Dark or light", "t", flip), press("?", "Keys", "?", () => openHelp(HELP))), updated), main);
   listenToKeys({ "/": () => filter?.focus(), r: show, t: flip, g: () => { location.href = "/"; }, a: () => { location.href = "/alerts"; }, "?": () => openHelp(HELP) });
   closeOnClick();
-  await show();
-  if (!still) setInterval(() => { if (!document.hidden) show(); }, EVERY_S * 1000);
+  const well = await show();
+  if (!still) goOn(show, well);
 }

@@ -247,7 +247,7 @@ def test_list_pages_show_what_prometheus_says(path: str, words: list[str]) -> No
 
 def listed(path: str, query: str = "") -> Browser:
     browser = Browser("page", "pages")
-    browser.run(f"""globalThis.setInterval = () => 0; location.pathname = {path!r};
+    browser.run(f"""location.pathname = {path!r};
       location.search = {query!r};
       await module_pages.listPage(byId('app'), {path!r}, module_theme.THEMES.dark);""")
     return browser
@@ -290,7 +290,7 @@ def test_page_shows_what_was_sought_last_whichever_answer_comes_last() -> None:
 
 def test_thousands_of_alerts_at_once_do_not_stop_the_page() -> None:
     """Ten thousand queues behind one dead node, at the worst hour: it was minutes for each refresh."""
-    script = """globalThis.setInterval = () => 0; const whole = fetch;
+    script = """const whole = fetch;
       const numbers = Array.from({ length: 10000 }, (_, at) => at);
       const of = (at) => ({ alertname: 'Lag', severity: 'page', vhost: '/v', queue: `q${at}` });
       const firing = { annotations: {}, state: 'firing', value: '1', activeAt: '2026-01-01T00:00:00Z' };
@@ -314,7 +314,7 @@ def test_thousands_of_alerts_at_once_do_not_stop_the_page() -> None:
 
 def test_alerts_page_goes_on_without_alertmanager_and_says_why() -> None:
     browser = Browser("page", "pages")
-    script = """globalThis.setInterval = () => 0; const whole = fetch;
+    script = """const whole = fetch;
       const gone = { ok: false, status: 502, json: async () => ({ error: 'cannot be reached' }) };
       fetch = (address) => (address.includes('/alertmanager/') ? Promise.resolve(gone) : whole(address));
       await module_pages.listPage(byId('app'), '/alerts', module_theme.THEMES.dark);
@@ -503,6 +503,59 @@ def test_refreshing_goes_on_after_a_question_that_is_never_answered() -> None:
       await later(400);
       return count() - before;"""
     assert Browser("page", "pages").run(script) > 0
+
+
+#: A page of a list that is drawn anew every 15 seconds, at a thousandth of that.
+LISTING = """const real = setTimeout;
+  setTimeout = (act, ms) => real(act, ms / 1000);
+  location.pathname = '/targets';
+  await module_pages.listPage(byId('app'), '/targets', module_theme.THEMES.dark);
+  let count = 0;
+  const answering = fetch;
+  const later = (ms) => new Promise((done) => { real(done, ms); });
+"""
+
+
+def test_a_page_is_asked_for_less_and_less_while_it_fails_and_as_before_afterwards() -> None:
+    script = f"""{LISTING}
+      fetch = () => {{ count += 1; return Promise.reject(new Error('gone')); }};
+      await later(1000);
+      const failed = count;
+      count = 0;
+      fetch = (address) => {{ count += 1; return answering(address); }};
+      await later(1000);
+      return [failed, count, byId('app').textContent];"""
+    failed, after, text = Browser("page", "pages").run(script)
+    assert 6 <= failed <= 30, "sixty-six intervals passed, and a question is asked three times"
+    assert after > 12
+    assert "gone" not in text
+
+
+def test_a_page_that_takes_longer_than_its_interval_is_not_asked_for_twice_at_once() -> None:
+    script = f"""{LISTING}
+      let under = 0; let most = 0;
+      fetch = async (address) => {{ count += 1; under += 1; most = Math.max(most, under); await later(40);
+        under -= 1; return answering(address); }};
+      await later(600);
+      return [count, most];"""
+    asked, most = Browser("page", "pages").run(script)
+    assert asked > 1
+    assert most == 1
+
+
+def test_a_page_goes_on_after_a_question_that_is_never_answered() -> None:
+    script = f"""{LISTING}
+      fetch = () => new Promise(() => {{}});
+      await later(30);
+      fetch = (address) => {{ count += 1; return answering(address); }};
+      await later(600);
+      return count;"""
+    assert Browser("page", "pages").run(script) > 0
+
+
+def test_what_took_long_is_given_as_much_room(modules: Any) -> None:
+    pauses = [modules.call("pages", "pauseS", *each) for each in ((0, 0), (40, 0), (0, 1), (0, 2), (0, 60))]
+    assert pauses == [15, 40, 30, 60, 240]
 
 
 def test_panels_that_cannot_be_drawn_anew_say_so_and_leave_the_others_alone(board: Browser) -> None:
