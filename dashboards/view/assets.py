@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboards.view.bundle import bundle
 from warren.errors import NotReadyError
 
 STATIC = Path(__file__).parent / "static"
 UPLOT_FILES = ("uPlot.iife.js", "uPlot.min.css")
+#: All modules as one script: as forty requests, one that a browser breaks off leaves no page.
+SCRIPT = "view.js"
+_FILES = ("index.html", "view.css", "again.js")
 
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -44,9 +48,6 @@ def uplot_folder() -> Path:
 def load_assets() -> Mapping[str, Asset]:
     """Every file that may be asked for, by name. Nothing else can be: no request reaches the file system."""
     folder = uplot_folder()
-    paths = [*STATIC.iterdir(), *(folder / name for name in UPLOT_FILES)]
-    return {
-        path.name: Asset(body=path.read_bytes(), content_type=_TYPES[path.suffix])
-        for path in sorted(paths)
-        if path.suffix in _TYPES
-    }
+    paths = [*(STATIC / name for name in _FILES), *(folder / name for name in UPLOT_FILES)]
+    files = {path.name: Asset(body=path.read_bytes(), content_type=_TYPES[path.suffix]) for path in paths}
+    return {**files, SCRIPT: Asset(body=bundle((STATIC,), "main").encode(), content_type=_TYPES[".js"])}

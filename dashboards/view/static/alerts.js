@@ -1,5 +1,6 @@
 // The page of active alerts: Prometheus says which and since when, Alertmanager who hears of them, and which are silenced.
 
+import { ask } from "./ask.js";
 import { dateTimeText } from "./time.js";
 import { formatValue } from "./units.js";
 import { h } from "./dom.js";
@@ -17,7 +18,7 @@ const GRAVITY = { critical: 0, page: 0, warning: 1, info: 2 };
 
 /** GET of Alertmanager's API through this server. Throws its words. */
 async function managerGet(path) {
-  const response = await fetch(`${location.origin}/alertmanager/api/v2/${path}`, { credentials: "same-origin" });
+  const response = await ask(`/alertmanager/api/v2/${path}`);
   const answer = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));
   if (!response.ok) throw new Error(answer.error || String(answer));
   return answer;
@@ -113,15 +114,16 @@ function wanted(alert, { words, kind }, manager) {
 function groupsOf(alerts) {
   const groups = new Map();
   for (const one of alerts) {
-    const { alertname } = one.labels;
-    if (!groups.has(alertname)) groups.set(alertname, []);
-    groups.get(alertname).push(one);
+    const { alertname, severity: grave = "" } = one.labels;
+    const key = `${alertname} ${grave}`; // the same alert may wake somebody for one window and not for another
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(one);
   }
   let room = MOST_ROWS;
-  return [...groups].map(([name, all]) => {
+  return [...groups.values()].map((all) => {
     const shown = all.slice(0, room);
     room -= shown.length;
-    return [name, all, shown];
+    return [all[0].labels.alertname, all, shown];
   });
 }
 

@@ -2,7 +2,7 @@
 
 import { annotationMarks, definitionsOf } from "./annotations.js";
 import { baseOf, sourcesOf } from "./sources.js";
-import { banner, getJson, header, keepTheme, latest } from "./shell.js";
+import { banner, getJson, header, keepTheme, latest, toTop } from "./shell.js";
 import { chosen, fromAddress, rangeQuery, remember } from "./address.js";
 import { clear, h, keepFocus } from "./dom.js";
 import { closeOnClick, closeOr, listenToKeys, openHelp } from "./keys.js";
@@ -50,7 +50,7 @@ function layout(root, state) {
   clear(root).append(banner("Preview of the Grafana dashboard's JSON, drawn by Warren. This is not Grafana: layout, colours and units follow it, details differ."),
     header(state.dashboard.title, parts.variables, h("div", { class: "buttons" }, parts.back, press("‹", "Earlier", "[", () => shift(state, parts, -0.5)), parts.times, press("›", "Later", "]", () => shift(state, parts, 0.5)),
       press("−", "Zoom out", "z", () => zoomOut(state, parts)), press("↻", "Refresh", "r", () => update(state, parts)), parts.refresh, press("◐", "Dark or light", "t", () => flip(state, parts)), press("?", "Keys", "?", () => openHelp(HELP))), parts.updated),
-    parts.errors, h("div", { class: "under" }, parts.links, parts.marks), parts.board);
+    parts.errors, h("div", { class: "under" }, parts.links, parts.marks), parts.board, toTop());
   if (state.dashboard.description) parts.board.before(h("p", { class: "faint lead" }, state.dashboard.description));
   return parts;
 }

@@ -3,7 +3,7 @@
 import { ALERT_KINDS, alertsPage } from "./alerts.js";
 import { RULE_KINDS, rulesPage } from "./rules.js";
 import { TARGET_KINDS, targetsPage } from "./targets.js";
-import { banner, getJson, header, keepTheme, latest } from "./shell.js";
+import { banner, getJson, header, keepTheme, latest, toTop } from "./shell.js";
 import { clear, h } from "./dom.js";
 import { closeOnClick, listenToKeys, openHelp } from "./keys.js";
 import { fill, filterBar, holds } from "./listing.js";
@@ -96,7 +96,7 @@ export async function listPage(root, path, theme) {
   const press = (text, label, key, act) => h("button", { type: "button", title: `${label} (${key})`, "aria-label": label, onclick: act }, text);
   document.title = `${title} - preview`;
   clear(root).append(banner("Preview by Warren of what Prometheus and Alertmanager know. This is not Grafana, and it only reads."),
-    header(title, filter?.el, h("div", { class: "buttons" }, !still && press("↻", "Ask again", "r", show), press("◐", "Dark or light", "t", flip), press("?", "Keys", "?", () => openHelp(HELP))), updated), main);
+    header(title, filter?.el, h("div", { class: "buttons" }, !still && press("↻", "Ask again", "r", show), press("◐", "Dark or light", "t", flip), press("?", "Keys", "?", () => openHelp(HELP))), updated), main, toTop());
   listenToKeys({ "/": () => filter?.focus(), r: show, t: flip, g: () => { location.href = "/"; }, a: () => { location.href = "/alerts"; }, "?": () => openHelp(HELP) });
   closeOnClick();
   const well = await show();

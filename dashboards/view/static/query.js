@@ -1,5 +1,6 @@
 // The Prometheus HTTP API, asked through this server's read-only proxy, and a panel's targets run against it.
 
+import { ask } from "./ask.js";
 import { chooseStep, interpolator, queryBuiltins } from "./interpolate.js";
 import { parseDuration } from "./time.js";
 
@@ -23,16 +24,12 @@ async function body(response) {
   }
 }
 
-/** From the origin, since fetch refuses an address with an account in it. A browser breaks off its requests when a network interface comes or goes, as one does with each container: so it asks three times. */
-async function ask(address, signal, query) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await fetch(location.origin + address, { signal, credentials: "same-origin" });
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      if (attempt === 3) throw new QueryError(`no answer from this preview's server (${error.message}); is it still running?`, query);
-      await new Promise((done) => { setTimeout(done, attempt * 400); });
-    }
+async function asked(address, signal, query) {
+  try {
+    return await ask(address, signal);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new QueryError(`no answer from this preview's server (${error.message}); is it still running?`, query);
   }
 }
 
@@ -42,7 +39,7 @@ export async function promGet(base, path, params, signal) {
   for (const [key, value] of Object.entries(params || {})) {
     for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== null) url.append(key, one);
   }
-  const response = await ask(`${base}/api/v1/${path}?${url}`, signal, params?.query);
+  const response = await asked(`${base}/api/v1/${path}?${url}`, signal, params?.query);
   const answer = await body(response);
   if (answer.status !== "success") throw new QueryError(answer.error || `HTTP ${response.status}`, params?.query);
   return answer.data;

@@ -1,5 +1,6 @@
 // What every page of the preview has: the banner, the way to the other pages, the theme.
 
+import { ask } from "./ask.js";
 import { h } from "./dom.js";
 import { THEMES } from "./theme.js";
 
@@ -45,6 +46,13 @@ export function header(title, ...controls) {
   h("div", { class: "controls" }, controls));
 }
 
+/** The way back to what is at the top, where a page on a phone is as long as a dozen screens. */
+export function toTop() {
+  const button = h("button", { type: "button", class: "to-top", hidden: true, title: "To the top", "aria-label": "To the top", onclick: () => scrollTo({ top: 0 }) }, "↑");
+  addEventListener("scroll", () => { button.hidden = scrollY < innerHeight; }, { passive: true });
+  return button;
+}
+
 /** Begins one of a kind; the function returned says whether none has begun since. An answer that comes late must not undo what came after its question. */
 export function latest(begun, kind) {
   const mine = (begun[kind] || 0) + 1;
@@ -53,7 +61,7 @@ export function latest(begun, kind) {
 }
 
 export async function getJson(path) {
-  const response = await fetch(location.origin + path, { credentials: "same-origin" });
+  const response = await ask(path);
   const answer = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));
   if (!response.ok) throw new Error(answer.error || `HTTP ${response.status}`);
   return answer;

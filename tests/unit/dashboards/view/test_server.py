@@ -347,9 +347,9 @@ def test_a_bug_is_answered_and_logged(
 
 
 def test_pages_and_the_installed_uplot_are_served(server: ViewServer, files: Path) -> None:
-    assert b"main.js" in ask(server, files, "/d/one?from=now-5m").body
+    assert b"view.js" in ask(server, files, "/d/one?from=now-5m").body
     assert b"uPlot" in ask(server, files, "/static/uPlot.iife.js").body
-    assert ask(server, files, "/static/main.js").headers["Content-Type"].startswith("text/javascript")
+    assert ask(server, files, "/static/view.js").headers["Content-Type"].startswith("text/javascript")
 
 
 def test_page_has_no_inline_script_or_style(server: ViewServer, files: Path) -> None:
@@ -420,7 +420,7 @@ def test_preview_without_a_long_term_store_has_no_way_to_one(server: ViewServer,
 def test_runbooks_are_listed_and_read(server: ViewServer, files: Path) -> None:
     assert ask(server, files, "/api/runbooks").json == {"runbooks": ["node-down"]}
     assert ask(server, files, "/api/runbooks/node-down").json["runbook"] == "# Down\n"
-    assert b"main.js" in ask(server, files, "/runbooks/node-down").body
+    assert b"view.js" in ask(server, files, "/runbooks/node-down").body
 
 
 @pytest.mark.parametrize(
