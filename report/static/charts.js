@@ -65,5 +65,5 @@ function saidOf(results) {
 }
 
 function answerOf(target, { query, start_s: start, step_s: step, series }) {
-  return { target, query, series: series.map((one) => ({ name: one.name, named: namedByLabels(target), refId: target.refId, labels: one.labels || {}, values: one.values, times: one.values.map((_, at) => start + at * step) })) };
+  return { target, query, series: series.map((one) => ({ name: one.name, named: namedByLabels(target), kind: target.legendFormat, refId: target.refId, labels: one.labels || {}, values: one.values, times: one.values.map((_, at) => start + at * step) })) };
 }

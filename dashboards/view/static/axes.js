@@ -13,9 +13,18 @@ const SMALL_STEPS = Array.from({ length: 27 }, (_, at) => Number(`${[1, 2, 5][at
 const TIME_STEPS = [...SMALL_STEPS, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800,
   1209600, 2592000, 7776000, 31536000, 63072000]; // so that ticks read 30 s, 5 mins, 1 hour
 
+const STEPS = Array.from({ length: 81 }, (_, at) => Number(`${[1, 2, 5][at % 3]}e${Math.floor(at / 3) - 9}`));
+const WHOLE_STEPS = STEPS.filter((step) => step >= 1);
+const COUNTS = ["", "none", "short"];
+
 function stepsOf(unit) {
   if (BINARY_UNITS.test(unit || "")) return BINARY_STEPS;
-  return SECONDS_UNITS[unit] ? TIME_STEPS.map((step) => step * SECONDS_UNITS[unit]) : undefined;
+  return SECONDS_UNITS[unit] ? TIME_STEPS.map((step) => step * SECONDS_UNITS[unit]) : STEPS;
+}
+
+/** Whether everything that is drawn on a scale is counted: then half a consumer is no tick. */
+export function counted(columns) {
+  return columns.length > 0 && columns.every((values) => values.every((value) => value === null || value === undefined || Number.isInteger(value)));
 }
 
 let measuring = null;
@@ -25,6 +34,14 @@ export function textWidth(texts) {
   measuring = measuring || document.createElement("canvas").getContext("2d");
   measuring.font = FONT;
   return Math.max(0, ...texts.map((text) => measuring.measureText(String(text)).width));
+}
+
+/** A name that fits into so many CSS pixels; what is cut off its end is shown by dots. */
+export function shortened(name, most) {
+  if (textWidth([name]) <= most) return name;
+  let kept = name.length - 1;
+  while (kept > 1 && textWidth([`${name.slice(0, kept)}…`]) > most) kept -= 1;
+  return `${name.slice(0, kept)}…`;
 }
 
 export function timeAxis(theme, utc) {
@@ -37,7 +54,8 @@ export function timeAxis(theme, utc) {
 /** side 3 is left, 1 is right. The axis is as wide as its widest label. */
 export function valueAxis(scale, theme, { unit, decimals, side, label, show, log }) {
   const texts = (_u, splits) => axisTexts(splits, unit, decimals, log);
-  return { scale, side, show, incrs: stepsOf(unit), label: label || undefined, labelSize: label ? 18 : 0, labelFont: FONT, labelGap: 0,
+  const steps = (u) => (COUNTS.includes(unit || "") && counted(u.data.filter((_, at) => at > 0 && u.series[at].scale === scale)) ? WHOLE_STEPS : stepsOf(unit));
+  return { scale, side, show, incrs: log ? undefined : steps, label: label || undefined, labelSize: label ? 18 : 0, labelFont: FONT, labelGap: 0,
     stroke: theme.faint, font: FONT, space: (_u, _axis, _from, _to, pixels) => Math.max(26, pixels / 10), gap: 6, values: texts,
     size: (_u, values) => (values ? Math.ceil(textWidth(values)) + 14 : 40),
     grid: { show: side === 3, stroke: theme.grid, width: 1 }, ticks: { show: false } };
@@ -46,10 +64,20 @@ export function valueAxis(scale, theme, { unit, decimals, side, label, show, log
 /** Labels of one axis that share a unit share their decimals, as few as are true: never "2 K" for 1.5 K. */
 export function axisTexts(splits, unit, decimals, log) {
   const known = splits.filter((value) => value !== null && value !== undefined);
+  const size = unit === "s" && !log && timeUnit(known);
+  if (size) return splits.map((value) => (value === null || value === undefined ? "" : `${value / size[1]} ${size[0]}${value === size[1] || size[1] === 1 ? "" : "s"}`));
   const fixed = log || (decimals !== undefined && decimals !== null);
   const suffix = (value) => formatParts(value, unit, 6).suffix.replace(/s$/, "");
-  const digits = (value) => (fixed ? decimals : [0, 1, 2, 3].find((count) => known.every((other) => suffix(other) !== suffix(value) || exact(other, unit, count))));
+  const alike = (value) => known.filter((other) => suffix(other) === suffix(value));
+  const apart = (some, count) => new Set(some.map((other) => formatValue(other, unit, count))).size === some.length;
+  const digits = (value) => (fixed ? decimals : [0, 1, 2, 3].find((count) => apart(alike(value), count) && alike(value).every((other) => exact(other, unit, count))) ?? [1, 2, 3, 4, 5].find((count) => apart(alike(value), count)));
   return splits.map((value) => (value === null || value === undefined ? "" : formatValue(value, unit, digits(value))));
+}
+
+/** [name, seconds] of the unit in which ticks of seconds are whole and one of which is past a minute: "70 s" and not "1.167 mins". */
+function timeUnit(known) {
+  if (!known.some((value) => Math.abs(value) >= 60)) return null;
+  return [["day", 86400], ["hour", 3600], ["min", 60], ["s", 1]].find(([, size]) => known.every((value) => value % size === 0)) || null;
 }
 
 function exact(value, unit, digits) {

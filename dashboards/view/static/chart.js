@@ -1,13 +1,13 @@
 // One uPlot chart: crosshair shared over the page, drag to zoom every panel, marks, a tooltip, and the arrow keys.
 
 import { timeAxis, valueAxis, valueScale } from "./axes.js";
-import { paintMarks, paintThresholds } from "./paint.js";
+import { paintMarks, paintThresholds, roomAbove } from "./paint.js";
 import { hideTooltip } from "./tooltip.js";
 
 /**
  * spec: {times, columns, series: [uPlot series + scale], scales: {key: settings}, range: () => ({from, to}),
  *        bands, thresholds, marks: () => [...], theme, utc, syncKey, onZoom(from, to), onCursor(u, index, point),
- *        underlay(u), rows}
+ *        underlay(u), which paints areas of its own}
  * Returns {plot, setData(times, columns), resize(width, height), destroy()}.
  */
 export function createChart(host, spec) {
@@ -25,7 +25,7 @@ export function createChart(host, spec) {
 function optionsOf(host, spec, state) {
   return {
     width: Math.max(60, host.clientWidth), height: Math.max(60, host.clientHeight),
-    padding: [8, 22, 0, 0], legend: { show: false },
+    padding: [(u) => roomAbove(spec.marks?.() || [], u.height), 22, 0, 0], legend: { show: false },
     tzDate: (seconds) => (spec.utc ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000)),
     cursor: { sync: { key: spec.syncKey, setSeries: false, scales: ["x", null] }, focus: { prox: 24 },
       drag: { x: true, y: false, setScale: false }, points: { size: 7, width: 1 } },
@@ -52,7 +52,7 @@ function axesOf(spec) {
 function hooksOf(spec, state) {
   return {
     drawAxes: [(u) => (spec.thresholds || []).forEach((one) => paintThresholds(u, one, spec.theme)), (u) => spec.underlay?.(u)],
-    draw: [(u) => paintMarks(u, spec.marks?.() || [], spec.theme)],
+    draw: [(u) => paintMarks(u, spec.marks?.() || [], spec.theme, { wash: !spec.underlay })],
     setCursor: [(u) => {
       if (!state.hovered && !state.keyed) return;
       const inside = u.cursor.left >= 0 && u.cursor.idx !== null && u.cursor.idx !== undefined;

@@ -60,7 +60,7 @@ export function toSeries(target, answer) {
   return answer.result.map((row) => {
     const points = answer.resultType === "matrix" ? onGrid(row.values, answer.grid)
       : { times: [row.value[0]], values: [sampleNumber(row.value[1])] };
-    return { name: seriesName(row.metric, target, varying), named: namedByLabels(target), refId: target.refId, labels: row.metric, ...points };
+    return { name: seriesName(row.metric, target, varying), named: namedByLabels(target), kind: target.legendFormat, refId: target.refId, labels: row.metric, ...points };
   });
 }
 

@@ -10,17 +10,35 @@ import { showTooltip } from "./tooltip.js";
 
 export function drawHeatmap(host, view) {
   const plotHost = h("div", { class: "plot", tabindex: "0", role: "img" });
-  host.append(h("div", { class: "chart" }, plotHost));
+  const scale = h("p", { class: "legend heat-scale" });
+  host.append(h("div", { class: "chart" }, plotHost, scale));
   const state = {};
   const redraw = (next) => {
     state.view = next;
     state.buckets = bucketsOf(next.series);
     state.chart?.destroy();
+    showScale(scale, next);
     clear(plotHost).setAttribute("aria-label", `${next.panel.title}: heat map of ${state.buckets.length} buckets over time`);
     state.chart = createChart(plotHost, specOf(state));
   };
   redraw(view);
   return { update: redraw, resize: () => state.chart.resize(plotHost.clientWidth, plotHost.clientHeight), destroy: () => { state.chart.destroy(); clear(host); } };
+}
+
+const SCHEMES = { Blues: "continuous-blues", Reds: "continuous-reds", Greens: "continuous-greens", Purples: "continuous-purples" };
+
+/** Colour of a share (0..1) of the fullest cell. Schemes of one hue end with what stands out from the theme's own ground, as in Grafana. */
+function heatColor({ panel, ctx }, share) {
+  const theme = ctx.theme();
+  const scheme = SCHEMES[panel.options.color?.scheme];
+  return scheme ? continuousColor(scheme, theme.name === "dark" ? 1 - share : share, theme) : continuousColor("continuous-BlYlRd", share, theme);
+}
+
+/** What the colours mean. */
+function showScale(host, view) {
+  host.hidden = view.panel.options.legend?.show === false;
+  const stops = [0.02, 0.25, 0.5, 0.75, 1].map((share) => heatColor(view, share));
+  clear(host).append("fewer ", h("span", { class: "swatch", style: { "--swatch": `linear-gradient(90deg, ${stops.join(", ")})` } }), " more");
 }
 
 /** Cumulative `le` series, lowest first, made into counts of their own: [{le, times, values}]. */
@@ -65,7 +83,7 @@ function paint(u, { buckets, view }) {
       if (!value) return;
       const left = Math.max(bbox.left, u.valToPos(times[at] - step, "x", true));
       const right = Math.min(bbox.left + bbox.width, u.valToPos(times[at], "x", true));
-      ctx.fillStyle = continuousColor("continuous-BlYlRd", Math.sqrt(value / most), view.ctx.theme());
+      ctx.fillStyle = heatColor(view, Math.sqrt(value / most));
       if (right > left) ctx.fillRect(left, top, Math.ceil(right - left), Math.ceil(height));
     });
   });

@@ -5,6 +5,8 @@ import { displayText } from "./fields.js";
 import { aboutSeries, arrows, linksOf } from "./links.js";
 import { reduce, reducerLabel } from "./reduce.js";
 
+const MOST_IN_ORDER = 8;
+
 /** entries: [{name, color, values, config, hidden, dashed}]; onToggle(name, alone); place() is what links take along. */
 export function renderLegend(host, drawn) {
   keepFocus(host, () => fillLegend(host, drawn));
@@ -14,9 +16,16 @@ function fillLegend(host, { entries, options, theme, place, onToggle }) {
   clear(host);
   if (!entries.length || options.showLegend === false || options.displayMode === "hidden") { host.hidden = true; return; }
   host.hidden = false;
+  const shown = entries.length > MOST_IN_ORDER ? byPeak(entries) : entries;
   const calcs = options.calcs || [];
   const label = (entry) => [button(entry, onToggle), entry.config.links?.length > 0 && arrows(linksOf(entry.config.links, place(), aboutSeries(entry, reduce(entry.values, "lastNotNull"))))];
-  host.append(options.displayMode === "table" ? asTable(entries, calcs, theme, label) : asList(entries, calcs, theme, label));
+  host.append(options.displayMode === "table" ? asTable(shown, calcs, theme, label) : asList(shown, calcs, theme, label));
+}
+
+/** So many that only the first can be seen at once: the highest first. */
+function byPeak(entries) {
+  const peak = new Map(entries.map((entry) => [entry, reduce(entry.values, "max") ?? -Infinity]));
+  return [...entries].sort((a, b) => peak.get(b) - peak.get(a));
 }
 
 function button(entry, onToggle) {

@@ -40,17 +40,36 @@ function strokeLine(ctx, bbox, y, color, dashed) {
   ctx.stroke();
 }
 
-/** Marks are {from, to, text, color}: a band with its edges dashed and its name at the top, where there is room. */
-export function paintMarks(u, marks, theme) {
+const LANE = 4;
+const NAMES = 14;
+const NAMES_FROM = 130; // of a chart's height: in a lower one they would take from the data, and the tooltip has them
+
+/** The colours of marks, each a lane above the plot, in the order in which the board names its kinds: the gravest first. */
+export function lanesOf(marks) {
+  return [...new Set(marks.map(({ color }) => color || "red"))];
+}
+
+/** CSS pixels that the marks of a chart take above its plot, where they hide no data. */
+export function roomAbove(marks, height) {
+  return 8 + (marks.length ? lanesOf(marks).length * LANE + (height >= NAMES_FROM ? NAMES : 0) : 0);
+}
+
+/**
+ * Marks are {from, to, text, color}. Each colour is a lane of ribbons above the plot, over which stand the names that fit. In the plot a
+ * thin line shows where each begins; only the gravest kind is a faint band there, and with `wash` false, where areas have a meaning, none is.
+ */
+export function paintMarks(u, marks, theme, { wash = true } = {}) {
   if (!marks.length) return;
-  clipped(u, (ctx, bbox) => {
-    const placed = [...marks].sort((a, b) => a.from - b.from)
-      .map((mark) => ({ mark, left: u.valToPos(mark.from, "x", true), right: u.valToPos(mark.to ?? mark.from, "x", true) }))
-      .filter(({ left, right }) => right >= bbox.left && left <= bbox.left + bbox.width);
-    for (const { color, left, right } of united(placed)) paintBand(ctx, bbox, left, right, namedColor(color, theme));
-    let taken = -Infinity; // names last: a later band must not strike through an earlier name
-    for (const { mark, left } of placed) taken = paintName(ctx, bbox, Math.max(left, bbox.left), mark, taken, theme);
-  });
+  const { bbox } = u;
+  const lanes = lanesOf(marks);
+  const end = bbox.left + bbox.width;
+  const placed = [...marks].sort((a, b) => a.from - b.from)
+    .map((mark) => ({ mark, left: u.valToPos(mark.from, "x", true), right: u.valToPos(mark.to ?? mark.from, "x", true) }))
+    .filter(({ left, right }) => right >= bbox.left && left <= end);
+  const bands = united(placed);
+  clipped(u, (ctx) => bands.forEach((band) => paintBegin(ctx, bbox, band, namedColor(band.color, theme), wash && band.color === lanes[0])));
+  paintLanes(u, bands, lanes, theme);
+  if (u.height >= NAMES_FROM) paintNames(u, placed, lanes, theme);
 }
 
 /** Bands of one colour that overlap, as one: fifteen alerts at once must not hide what is beneath. In the order of `placed`, by their left edge. */
@@ -68,33 +87,47 @@ export function united(placed) {
   return out;
 }
 
-function paintBand(ctx, bbox, left, right, color) {
-  ctx.fillStyle = alpha(color, 0.1);
-  ctx.fillRect(left, bbox.top, right - left, bbox.height);
-  ctx.strokeStyle = color;
-  ctx.lineWidth = devicePixelRatio;
-  ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
-  for (const x of right - left < 1 ? [left] : [left, right]) {
-    ctx.beginPath();
-    ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
-    ctx.stroke();
+function paintBegin(ctx, bbox, { left, right }, color, wash) {
+  if (wash) {
+    ctx.fillStyle = alpha(color, 0.1);
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
   }
+  if (left < bbox.left) return; // it began before
+  ctx.strokeStyle = alpha(color, 0.55);
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([2 * devicePixelRatio, 4 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(left, bbox.top);
+  ctx.lineTo(left, bbox.top + bbox.height);
+  ctx.stroke();
 }
 
-function paintName(ctx, bbox, left, mark, taken, theme) {
+function paintLanes({ ctx, bbox }, bands, lanes, theme) {
+  const end = bbox.left + bbox.width;
+  ctx.save();
+  for (const { color, left, right } of bands) {
+    const from = Math.max(left, bbox.left);
+    ctx.fillStyle = namedColor(color, theme);
+    ctx.fillRect(from, bbox.top - (lanes.length - lanes.indexOf(color)) * LANE * devicePixelRatio, Math.max(2 * devicePixelRatio, Math.min(right, end) - from), (LANE - 1) * devicePixelRatio);
+  }
+  ctx.restore();
+}
+
+/** Names over the ribbons, the gravest first: one for which there is no room beside those is left to the tooltip. */
+function paintNames({ ctx, bbox }, placed, lanes, theme) {
+  const end = bbox.left + bbox.width;
+  const taken = [];
+  ctx.save();
   ctx.font = FONT.replace("12px", `${11 * devicePixelRatio}px`);
-  ctx.textBaseline = "top";
-  const width = ctx.measureText(mark.text).width;
-  const room = bbox.left + bbox.width - left;
-  const inward = room < width + 8 * devicePixelRatio;
-  const x = inward ? left - 4 * devicePixelRatio : left + 4 * devicePixelRatio;
-  const start = inward ? x - width : x;
-  if (start < taken || start < bbox.left) return taken;
-  ctx.fillStyle = alpha(theme.panel, 0.85);
-  ctx.fillRect(start - 2 * devicePixelRatio, bbox.top + devicePixelRatio, width + 4 * devicePixelRatio, 14 * devicePixelRatio);
+  ctx.textBaseline = "bottom";
   ctx.textAlign = "left"; // the axes leave their own alignment behind
   ctx.fillStyle = theme.text;
-  ctx.fillText(mark.text, start, bbox.top + 3 * devicePixelRatio);
-  return start + width + 6 * devicePixelRatio;
+  for (const { mark, left } of [...placed].sort((a, b) => lanes.indexOf(a.mark.color || "red") - lanes.indexOf(b.mark.color || "red") || a.left - b.left)) {
+    const width = ctx.measureText(mark.text).width;
+    const start = Math.min(Math.max(left, bbox.left), end - width);
+    if (start < bbox.left || taken.some(([from, to]) => start < to && start + width > from)) continue;
+    ctx.fillText(mark.text, start, bbox.top - (lanes.length * LANE + 1) * devicePixelRatio);
+    taken.push([start, start + width + 8 * devicePixelRatio]);
+  }
+  ctx.restore();
 }

@@ -16,6 +16,8 @@ import { scoped, titleOf } from "./dashboard.js";
 import { toSeries, toTable } from "./frames.js";
 import { transform } from "./transforms.js";
 
+const MOST_QUERIES = 2; // of those that found nothing: the panel says which, and its inspector has all
+
 const DRAW = { timeseries: drawTimeseries, stat: drawStat, gauge: drawGauge, bargauge: drawBarGauge, table: drawTable,
   "state-timeline": drawTimeline, "status-history": drawTimeline, heatmap: drawHeatmap, text: drawText };
 
@@ -124,7 +126,7 @@ function viewOf(state) {
   const size = { width: state.body.clientWidth, height: state.body.clientHeight };
   const found = asTable ? [] : good.flatMap(({ target, answer }) => toSeries(target, answer));
   const { series, said } = bounded(found, mostSeries(panel, size), panel.type);
-  const made = asTable ? transform(good.map(({ target, answer }) => toTable(target, answer, good.length > 1)), panel.transformations)
+  const made = asTable ? transform(good.map(({ target, answer }) => toTable(target, answer, panel.targets.length > 1)), panel.transformations)
     : { tables: [], unknown: (panel.transformations || []).map(({ id }) => id) };
   const fill = interpolator(scoped(ctx.variables(), panel.scope), {}, { plain: true });
   return { panel, ctx, series, said: said || panel.said, tables: made.tables, unknown: made.unknown, interpolate: fill, place: () => ctx.place(panel.scope), ...size };
@@ -176,9 +178,11 @@ function fail(state, text, heading = "Not drawn") {
 
 function noData(state) {
   const { description, fieldConfig: { defaults }, type } = state.panel;
-  const word = type === "stat" || type === "gauge" ? defaults.noValue : "";
-  if (word) return message(state, word, "", false, true); // what the panel says of nothing stands where its figure would
+  const word = defaults.noValue;
+  if (word && ["stat", "gauge"].includes(type)) return message(state, word, "", false, true); // what the panel says of nothing stands where its figure would
+  if (word) return message(state, `No data: ${word}`, description, false);
   const queries = [...new Set(state.answers.map(({ answer }) => answer.query))];
   return message(state, "No data", [description && h("span", { class: "no-data-about" }, description),
-    h("span", {}, queries.length === 1 ? "Prometheus answered this query with no series: " : "Prometheus answered these queries with no series: ", h("code", {}, queries.join("\n")))], false);
+    h("span", {}, queries.length === 1 ? "Prometheus answered this query with no series: " : "Prometheus answered these queries with no series: ", h("code", {}, queries.slice(0, MOST_QUERIES).join("\n")),
+      queries.length > MOST_QUERIES && ` and ${queries.length - MOST_QUERIES} more`)], false);
 }

@@ -11,7 +11,7 @@ import { promGet } from "./query.js";
 
 export const RULE_KINDS = [["", "All rules"], ["firing", "Firing"], ["pending", "Pending"], ["alerting", "Alerts"], ["recording", "Recordings"], ["bad", "Failing"]];
 
-const COLUMNS = [["State", 8], ["Rule", 28], ["Expression", 30], ["Value", 8], ["Summary", 18], ["Health", 8]];
+const COLUMNS = [["State", 8], ["Rule", 21], ["Expression", 37], ["Value", 8], ["Summary", 18], ["Health", 8]];
 const SHOWN_VALUES = 3;
 const MOST_ROWS = 200;
 
@@ -65,12 +65,19 @@ function wanted(rule, { words, kind }) {
   return (!kind || fits[kind]) && holds(words, rule.name, rule.query, rule.lastError, rule.annotations?.summary, ...Object.values(rule.labels || {}));
 }
 
+/** Groups with what fires or fails before those with what is pending, and both before the rest. */
+function urgency(rules) {
+  if (rules.some(({ state: is, health }) => is === "firing" || health === "err")) return 0;
+  return rules.some(({ state: is }) => is === "pending") ? 1 : 2;
+}
+
 export async function rulesPage({ base, filter, now }) {
   const { groups } = await promGet(base, "rules");
   const all = groups.flatMap(({ rules }) => rules);
   const count = (test) => all.filter(test).length;
   const failing = count(({ health }) => health === "err");
-  const shown = groups.map((group) => [group, group.rules.filter((rule) => wanted(rule, filter))]).filter(([, rules]) => rules.length);
+  const shown = groups.map((group) => [group, group.rules.filter((rule) => wanted(rule, filter))]).filter(([, rules]) => rules.length)
+    .sort((a, b) => urgency(a[1]) - urgency(b[1]));
   const head = (group) => [group.name, h("span", { class: "faint" }, ` every ${durationText(group.interval)}, took ${formatValue(group.evaluationTime, "s")}`)];
   return [h("p", { class: "lead" }, `${count(({ type }) => type === "alerting")} alerts and ${count(({ type }) => type !== "alerting")} recordings in ${groups.length} groups; ${count((rule) => rule.state === "firing")} firing. `,
     h("span", { class: failing ? "bad" : "faint" }, failing ? `${failing} fail.` : "None fails.")),

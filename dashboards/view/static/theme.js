@@ -37,23 +37,34 @@ export function paletteColor(index, theme) {
 }
 
 /**
- * Colours by name, not by position: a queue that appears later must not repaint the others.
- * Names seen first keep their place for as long as the assignment object lives.
+ * Colours by name, not by position: a queue that appears later must not repaint the others. Names seen first keep their place for as long
+ * as the assignment object lives. Each kind of name (queues, nodes) begins at the first colour: they do not meet in one panel.
  */
 export function paletteByName() {
   const places = new Map();
-  return (name, theme) => {
-    if (!places.has(name)) places.set(name, places.size);
+  const kinds = new Map();
+  return (name, theme, kind = "") => {
+    if (!kinds.has(kind)) kinds.set(kind, new Set());
+    const taken = kinds.get(kind);
+    if (!places.has(name)) {
+      let next = 0;
+      while (taken.has(next)) next += 1;
+      places.set(name, next);
+    }
+    taken.add(places.get(name));
     return paletteColor(places.get(name), theme);
   };
 }
 
+const natural = (a, b) => a.localeCompare(b, "en", { numeric: true });
+
 /**
- * The colours of one panel's series, [{name, named}] -> Map of name to CSS. Series called after a label (a queue,
+ * The colours of one panel's series, [{name, named, kind}] -> Map of name to CSS. Series called after a label (a queue,
  * a node) have one colour on the whole page, from `shared`; the others take what is left, in order.
  */
 export function panelColors(series, shared, theme) {
-  const colors = new Map(series.filter(({ named }) => named).map(({ name }) => [name, shared(name, theme)]));
+  const called = series.filter(({ named }) => named).sort((a, b) => natural(a.name, b.name)); // and so alike at every loading
+  const colors = new Map(called.map(({ name, kind }) => [name, shared(name, theme, kind)]));
   const taken = new Set(colors.values());
   let next = 0;
   for (const { name } of series) {

@@ -1,6 +1,6 @@
 // The state timeline: one row for each series, coloured by the state it was in; and the status history likewise.
 
-import { FONT, textWidth } from "./axes.js";
+import { FONT, shortened, textWidth } from "./axes.js";
 import { clear, h } from "./dom.js";
 import { createChart } from "./chart.js";
 import { dateTimeText } from "./time.js";
@@ -86,10 +86,13 @@ function specOf(state) {
 }
 
 function rowAxis(scale, { rows, view }, theme) {
-  const longest = textWidth(rows.map(({ name }) => name)) + 14;
+  const most = Math.max(90, view.width * (view.width < 500 ? 0.45 : 0.35)) - 14;
+  const names = rows.map(({ name }) => shortened(name, most));
+  const size = textWidth(names) + 14;
+  const every = Math.max(1, Math.ceil((rows.length * 12) / Math.max(40, view.height - 46)));
   const middles = rows.map((_, at) => rows.length - at - 0.5);
-  return { scale, side: 3, stroke: theme.faint, font: FONT, gap: 6, size: () => Math.min(longest, Math.max(90, view.width * 0.35)), splits: () => middles,
-    values: () => rows.map(({ name }) => name), grid: { show: false }, ticks: { show: false } };
+  return { scale, side: 3, stroke: theme.faint, font: FONT, gap: 6, size: () => size, splits: () => middles,
+    values: () => names.map((name, at) => (at % every === 0 ? name : "")), grid: { show: false }, ticks: { show: false } };
 }
 
 function paintRows(u, { rows, view }, share, named) {

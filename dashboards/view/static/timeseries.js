@@ -33,14 +33,20 @@ export function drawTimeseries(host, view) {
 /** Fields with configuration, name and colour: what legend, tooltip and lines all draw from. */
 function entriesOf({ series, panel, ctx }, state) {
   const colors = panelColors(series, ctx.color, ctx.theme());
-  return series.map((one) => {
+  return ofTheirOwn(series.map((one) => {
     const config = fieldConfigOf(panel.fieldConfig, one);
     const custom = config.custom;
     const name = displayNameOf(one, config) || "Value";
     const values = custom.transform === "negative-Y" ? one.values.map((value) => (value === null ? null : -value)) : one.values;
     return { ...one, name, values, config, hidden: state.hidden.has(name), color: colorOf(config, one, colors.get(one.name), ctx.theme()),
       dashed: ["dash", "dot"].includes(custom.lineStyle?.fill) };
-  }).filter((entry) => !entry.config.custom.hideFrom?.viz);
+  }).filter((entry) => !entry.config.custom.hideFrom?.viz));
+}
+
+/** A dashed limit ("orders objective") has the colour of what it limits ("orders"), where that has a line of its own. */
+export function ofTheirOwn(entries) {
+  const lines = new Map(entries.filter(({ dashed }) => !dashed).map(({ name, color }) => [name, color]));
+  return entries.map((entry) => (entry.dashed ? { ...entry, color: lines.get(entry.name.replace(/ \S+$/, "")) || entry.color } : entry));
 }
 
 /** Values with gaps no longer than `spanNulls` milliseconds made joinable: undefined, which uPlot draws over, in place of null. */
