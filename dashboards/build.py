@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import pkgutil
@@ -14,6 +15,7 @@ from grafanalib._gen import DashboardEncoder
 
 import dashboards.boards as boards_package
 from dashboards import marks, mend
+from dashboards.drawn import Table
 from dashboards.house import DATASOURCE, Board, Panel, Section, Variable, reference
 from warren.errors import WarrenError
 
@@ -116,13 +118,28 @@ def _draw(panel: Panel, number: int, place: Any) -> Any:
         )
         for index, query in enumerate(panel.queries)
     ]  # fmt: skip
+    description, look = _saying_why_empty(panel)
     try:
         return panel.draw(
-            title=panel.title, description=panel.description, id=number, gridPos=place,
-            dataSource=DATASOURCE, targets=targets, **panel.look,
+            title=panel.title, description=description, id=number, gridPos=place,
+            dataSource=DATASOURCE, targets=targets, **look,
         )  # fmt: skip
     except TypeError as error:
         raise WarrenError(panel.title, f"cannot be drawn: {error}", "report this bug") from error
+
+
+def _saying_why_empty(panel: Panel) -> tuple[str, Mapping[str, Any]]:
+    """The panel's description and look, with what an empty one means.
+
+    Grafana shows a field's ``noValue`` in place of "No data"; in a table it would stand in empty cells too.
+    """
+    if not panel.emptiness:
+        return panel.description, panel.look
+    if panel.draw is Table:
+        return f"{panel.description} No rows: {panel.emptiness}.", panel.look
+    extra = copy.deepcopy(dict(panel.look.get("extraJson") or {}))
+    extra.setdefault("fieldConfig", {}).setdefault("defaults", {})["noValue"] = panel.emptiness
+    return panel.description, {**panel.look, "extraJson": extra}
 
 
 def _datasource() -> Any:

@@ -29,7 +29,7 @@ class Query:
     """One PromQL expression and the name of its series; ``instant`` asks for the present value only.
 
     One that may rightly find nothing while load runs says why (``may_be_empty``), for the test that asks a
-    live Prometheus; that never reaches the JSON.
+    live Prometheus; a panel all of whose queries may says so in the JSON.
     """
 
     expr: str
@@ -40,7 +40,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """A panel before it has a place. ``draw`` is grafanalib's class, ``look`` what it is made with."""
+    """A panel before it has a place. ``draw`` is grafanalib's class, ``look`` what it is made with.
+
+    ``none`` says what it means that there is nothing to draw.
+    """
 
     title: str
     description: str
@@ -49,6 +52,13 @@ class Panel:
     height: int
     draw: Any
     look: Mapping[str, Any]
+    none: str = ""
+
+    @property
+    def emptiness(self) -> str:
+        """Why there may be nothing to draw, or an empty text where there should always be something."""
+        reasons = [query.may_be_empty for query in self.queries]
+        return self.none or (reasons[0] if all(reasons) else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +122,11 @@ def lines(
     look = {
         "unit": unit,
         "valueMin": least,
+        "axisSoftMin": 0 if least is None else None,  # a little less of plenty must not look like a fall
         "axisSoftMax": 1 if unit == "percentunit" else None,  # a share of 1 % must not look like a full one
         "drawStyle": "line",
         "lineInterpolation": "stepAfter" if steps else "linear",
-        "fillOpacity": 30 if stacked else 0 if to_queue else 8,  # twenty fills on each other hide the lines
+        "fillOpacity": 30 if stacked else 0,  # fills on each other hide the lines
         "showPoints": "never",
         "tooltipMode": "multi",
         "tooltipSort": "desc",
@@ -163,11 +174,12 @@ def number(
         "thresholds": thresholds(limits)["steps"],
         "color": {"mode": "thresholds"},
         "decimals": decimals,
-        "noValue": none or None,
+        "noValue": none or None,  # grafanalib's own is a word
         "overrides": [limited(legend, of_it) for legend, of_it in apart.items()],
     }
     return Panel(
         title=title, description=description, width=width, height=height, draw=core.Stat, look=look,
+        none=none,
         queries=tuple(
             replace(one, expr=still_there(one.expr)) if graph else replace(one, instant=True)
             for one in queries
@@ -219,7 +231,10 @@ def heat(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column of figures: its heading, the query that gives it, its unit and the colours of its values."""
+    """A column of figures: its heading, the query that gives it, its unit and the colours of its values.
+
+    Shares are shown in per cent with one decimal place.
+    """
 
     heading: str
     expr: str
@@ -236,16 +251,20 @@ def table(
     *,
     width: int = 24,
     height: int = 10,
+    highest: str = "",
+    lowest: str = "",
 ) -> Panel:
     """One row for each set of ``labels`` (label → heading), one column for each query.
 
-    Where the rows are queues, the queue's name leads to its own figures.
+    The rows begin with that of the ``highest`` or ``lowest`` value under the heading named: there may be a
+    thousand. Where the rows are queues, the queue's name leads to its own figures.
     """
     queries = tuple(
         Query(expr=column.expr, instant=True, may_be_empty=column.may_be_empty) for column in columns
     )
     refs = [reference(place) for place in range(len(columns))]
-    names = {**labels, **{f"Value #{ref}": column.heading for ref, column in zip(refs, columns, strict=True)}}
+    values = [f"Value #{ref}" for ref in refs] if len(refs) > 1 else ["Value"]  # as Grafana calls them
+    names = {**labels, **dict(zip(values, (column.heading for column in columns), strict=True))}
     order = {name: place for place, name in enumerate(names)}
     transformations = [
         {"id": "merge", "options": {}},
@@ -257,6 +276,9 @@ def table(
     look = {
         "transformations": transformations,
         "extraJson": {
+            "options": {"sortBy": [{"displayName": highest or lowest, "desc": bool(highest)}]}
+            if highest or lowest
+            else {},
             "fieldConfig": {
                 "defaults": {
                     "unit": "none",
@@ -265,13 +287,18 @@ def table(
                     "thresholds": thresholds(()),
                 },
                 "overrides": [*links.queue_of_rows(labels), *(_column(column) for column in columns)],
-            }
+            },
         },
     }
     return Panel(
         title=title, description=description, queries=queries, width=width, height=height,
         draw=Table, look=look,
     )  # fmt: skip
+
+
+def when_empty(section: Section, none: str) -> Section:
+    """The section with what it means that a panel of it has nothing to draw, but for those that say it."""
+    return replace(section, panels=tuple(replace(one, none=one.none or none) for one in section.panels))
 
 
 def reference(place: int) -> str:
@@ -284,6 +311,8 @@ _NOWHERE = {"legend": False, "tooltip": False, "viz": False}
 
 def _column(column: Column) -> dict[str, Any]:
     properties: list[dict[str, Any]] = [{"id": "unit", "value": column.unit}]
+    if column.unit == "percentunit":
+        properties.append({"id": "decimals", "value": 1})
     if column.limits:
         properties += [
             {"id": "thresholds", "value": thresholds(column.limits)},

@@ -6,7 +6,7 @@ from dashboards import marks
 from dashboards.choices import CLUSTER, JOB
 from dashboards.figures import FIRING, OLDEST_OF_ALL, WITHOUT_MAJORITY
 from dashboards.gaps import confirm_gap
-from dashboards.house import Board, Query, Section, lines, number, states
+from dashboards.house import Board, Query, Section, lines, number, states, when_empty
 from dashboards.looks import GREEN, ORANGE, RED
 from dashboards.panels import backlog, leaders
 from dashboards.queries import (
@@ -18,7 +18,7 @@ from dashboards.queries import (
     elections,
     total_rate,
 )
-from dashboards.runs import PROFILE, RUN
+from dashboards.runs import NO_RUN, NO_RUN_NOW, PROFILE, RUN
 from dashboards.sections.felt import clients, ledger
 from exporters import names
 from loadgen import names as load
@@ -33,7 +33,13 @@ def board() -> Board:
         title="Warren / Chaos and game days",
         description="What was done to the cluster, what did clients feel of it, and is it whole again?",
         variables=(JOB, CLUSTER, PROFILE, RUN),
-        sections=(_now(), _timelines(), clients(), ledger(), _cluster()),
+        sections=(
+            _now(),
+            _timelines(),
+            when_empty(clients(), NO_RUN),
+            when_empty(ledger(), NO_RUN_NOW),
+            _cluster(),
+        ),
     )
 
 
@@ -124,7 +130,7 @@ def _timelines() -> Section:
                 ),
                 {"0": ("there", GREEN), "1": ("away", RED), "2": ("in force", ORANGE)},
                 width=12,
-                height=8,
+                height=11,
             ),
             states(
                 "Alerts",
@@ -133,7 +139,7 @@ def _timelines() -> Section:
                 Query(expr=alerts, legend="{{alertname}}"),
                 {"0": ("quiet", GREEN), "1": ("pending", ORANGE), "2": ("firing", RED)},
                 width=12,
-                height=8,
+                height=11,
             ),
             states(
                 "Links during faults",

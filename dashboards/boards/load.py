@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, QUEUE, VHOST
 from dashboards.figures import OLDEST_OF_ALL
-from dashboards.house import Board, Query, Section, heat, lines, number
+from dashboards.house import Board, Query, Section, heat, lines, number, when_empty
 from dashboards.looks import RED
 from dashboards.panels import backlog
 from dashboards.queries import LOAD, NODE, RECORDED, quantile, rate, total_rate
-from dashboards.runs import PROFILE, RUN
+from dashboards.runs import NO_RUN, PROFILE, RUN
 from dashboards.sections.objectives import objectives
 from loadgen import names as load
 
@@ -22,7 +22,14 @@ def board() -> Board:
         title="Warren / Load and objectives",
         description="Does the load arrive, how late, and is what was promised kept?",
         variables=(JOB, CLUSTER, PROFILE, RUN, VHOST, QUEUE),
-        sections=(_now(), _flow(), _latency(), objectives(), _doubt(), _broker()),
+        sections=(
+            _now(),
+            when_empty(_flow(), NO_RUN),
+            when_empty(_latency(), NO_RUN),
+            objectives(),
+            when_empty(_doubt(), NO_RUN),
+            _broker(),
+        ),
     )
 
 
@@ -191,7 +198,7 @@ def _doubt() -> Section:
                 width=8,
             ),
             lines(
-                "Client CPU",
+                "Cores of the clients",
                 "Cores that the generator's processes use. Good: below one for each process; at one the "
                 "run measures "
                 "the generator.",

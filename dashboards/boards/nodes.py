@@ -29,6 +29,13 @@ def _versioned(metric: str) -> str:
     return f"max by (node) ({metric}) * on (node) group_left (rabbitmq_version, erlang_version) {versions}"
 
 
+def _away() -> str:
+    """0 for each node that does not answer, with that in place of the versions: a row of its own."""
+    silent = f"max by (node) (up{{{ONE_NODE}}} == 0)"
+    named = f'label_replace({silent}, "rabbitmq_version", "does not answer", "", "")'
+    return f'label_replace({named}, "erlang_version", "-", "", "")'
+
+
 #: From where on a share of a limit is drawn as near.
 _NEAR = ((0.8, ORANGE),)
 
@@ -45,13 +52,14 @@ def _now() -> Section:
         panels=(
             table(
                 "Nodes",
-                "One row a node that answers. Good: the same versions in all rows, uptimes that you expect, "
-                "no red. Sort by a share to find what a node runs out of first.",
+                "One row a node; one that does not answer says so in place of its version. Good: the same "
+                "versions in all rows, uptimes that you expect, no red. Sort by a share to find what a node "
+                "runs out of first.",
                 {"node": "Node", "rabbitmq_version": "RabbitMQ", "erlang_version": "Erlang"},
                 (
                     Column(
                         heading="Up for",
-                        expr=_versioned(f"rabbitmq_erlang_uptime_seconds{{{ONE_NODE}}}"),
+                        expr=f"{_versioned(f'rabbitmq_erlang_uptime_seconds{{{ONE_NODE}}}')} or {_away()}",
                         unit="s",
                     ),
                     Column(
@@ -107,7 +115,7 @@ def _now() -> Section:
                 "s",
                 Query(expr=f"rabbitmq_erlang_uptime_seconds{{{ONE_NODE}}}", legend="{{node}}"),
                 width=24,
-                height=5,
+                height=7,
             ),
         ),
     )

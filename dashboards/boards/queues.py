@@ -74,8 +74,9 @@ def _now() -> Section:
             ),
             table(
                 "Queues",
-                "One row a queue. Sort by Oldest to find what falls behind; an empty Oldest is an age "
-                "that cannot be known (messages come and go by expiry alone).",
+                "One row a queue, first those nearest to their lag objective or past it. Sort by Oldest to "
+                "find others that fall behind; an empty Oldest is an age that cannot be known (messages come "
+                "and go by expiry alone).",
                 {"vhost": "Virtual host", "queue": "Queue"},
                 (
                     Column(heading="Messages", expr=DEPTH, unit="short"),
@@ -99,6 +100,7 @@ def _now() -> Section:
                         limits=((0.8, ORANGE), (0.95, RED)),
                     ),
                 ),
+                highest="Of lag objective",
             ),
         ),
     )

@@ -100,8 +100,8 @@ def _now() -> Section:
             ),
             table(
                 "Consensus by queue",
-                "One row a queue. Sort by Behind to find members that do not keep up, by Log to find what "
-                "is never acknowledged.",
+                "One row a queue, first those whose members do not keep up. Sort by Log to find what is "
+                "never acknowledged.",
                 {"vhost": "Virtual host", "queue": "Queue"},
                 (
                     Column(heading="Members", expr=queue_gauge(names.MEMBERS.name), unit="none"),
@@ -120,6 +120,7 @@ def _now() -> Section:
                     ),
                     Column(heading="Behind", expr=behind, unit="short", limits=((1000, ORANGE),)),
                 ),
+                highest="Behind",
             ),
         ),
     )

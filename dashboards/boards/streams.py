@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards.choices import CLUSTER, JOB, NODES
 from dashboards.house import Board, Query, Section, lines, number
+from dashboards.looks import ORANGE
 from dashboards.queries import MEMORY, NODE, ONE_NODE, STREAMS, most, total_rate
 
 _STREAM = f'{NODE},protocol="stream"'
@@ -84,6 +85,7 @@ def _now() -> Section:
                     ),
                     legend="errors",
                 ),
+                limits=((1, ORANGE),),
                 graph=False,
             ),
         ),

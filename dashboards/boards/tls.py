@@ -106,7 +106,7 @@ def _certificates() -> Section:
         panels=(
             table(
                 "Certificates",
-                "One row a listener. Sort by Days left to find what expires first. That of the chain is "
+                "One row a listener, first what expires first. Good: all green. That of the chain is "
                 "of all that were sent, and of the authority's. An empty Trusted was not judged: no "
                 "authority was given, or the listener speaks old versions only.",
                 _LISTENER,
@@ -137,6 +137,7 @@ def _certificates() -> Section:
                     ),
                 ),
                 width=12,
+                lowest="Days left",
             ),
             lines(
                 "Days left",
@@ -162,7 +163,7 @@ def _certificates() -> Section:
                         limits=_DAYS,
                     ),
                 ),
-                width=12,
+                width=14,
             ),
             table(
                 "Answers",
@@ -170,7 +171,8 @@ def _certificates() -> Section:
                 "Good: yes, and nothing wrong.",
                 {**_LISTENER, "reason": "What is wrong"},
                 (Column(heading="Answers", expr=_reasons(), unit="bool_yes_no", limits=_YES),),
-                width=12,
+                width=10,
+                lowest="Answers",
             ),
         ),
     )
@@ -250,6 +252,7 @@ def _differences() -> Section:
                 ),
                 steps=True,
                 limits=((float("-inf"), "transparent"), (2, ORANGE)),
+                height=11,
             ),
             states(
                 "Listener shows a certificate",
@@ -257,6 +260,7 @@ def _differences() -> Section:
                 "up is a listener that is closed, frozen or speaks no TLS: docs/runbooks/listener-silent.md.",
                 Query(expr=_by_listener(names.TLS_SUCCESS), legend="{{member}} {{listener}}"),
                 {"1": ("shows it", GREEN), "0": ("does not", RED)},
+                height=11,
             ),
         ),
     )

@@ -68,8 +68,15 @@ def _latency(words: str, metric: names.MetricName, share: float, name: str) -> P
         f"{_WHAT[words]} {_GOOD[name]}",
         "s",
         Query(expr=quantile(share, metric.name, PROBE, by=_PAIR), legend=_LEGEND),
-        height=7,
+        height=9,
     )
+
+
+#: Only a try that ended well is green.
+_ENDS = {
+    "ok": GREEN, "not_connected": RED, "not_declared": "dark-red", "blocked": "yellow", "returned": "purple",
+    "nacked": "light-red", "not_confirmed": ORANGE, "not_delivered": "dark-orange", "broken_off": "blue",
+}  # fmt: skip
 
 
 def _itself() -> tuple[Panel, ...]:
@@ -81,8 +88,9 @@ def _itself() -> tuple[Panel, ...]:
             "not connected to not delivered: docs/runbooks/canary-vhost.md.",
             "ops",
             Query(expr=total_rate(names.CANARY_FLIGHTS.name, PROBE, by="outcome"), legend="{{outcome}}"),
+            colors=_ENDS,
             width=6,
-            height=7,
+            height=9,
         ),
         lines(
             "The canary's own messages",
@@ -91,7 +99,7 @@ def _itself() -> tuple[Panel, ...]:
             "mps",
             Query(expr=total_rate(names.CANARY_MESSAGES.name, PROBE, by="event"), legend="{{event}}"),
             width=6,
-            height=7,
+            height=9,
         ),
         lines(
             "The canary's connections",
@@ -101,7 +109,7 @@ def _itself() -> tuple[Panel, ...]:
             Query(expr=f"max({names.CANARY_CONNECTIONS.name}{{{PROBE}}})", legend="open"),
             steps=True,
             width=6,
-            height=7,
+            height=9,
         ),
         lines(
             "Connections opened by the canary",
@@ -110,6 +118,6 @@ def _itself() -> tuple[Panel, ...]:
             "ops",
             Query(expr=total_rate(names.CANARY_CONNECTED.name, PROBE), legend="opened"),
             width=6,
-            height=7,
+            height=9,
         ),
     )

@@ -83,8 +83,8 @@ def objectives() -> Section:
             ),
             table(
                 "Error budgets of queues",
-                "One row a queue with a lag objective, over the time range. Sort by Budget left to find "
-                "whose promise is being broken.",
+                "One row a queue with a lag objective, over the time range, first those whose promise is "
+                "being broken. Good: some budget left in every row.",
                 {"vhost": "Virtual host", "queue": "Queue"},
                 (
                     Column(heading="Promised", expr=LAG_OBJECTIVE, unit="s"),
@@ -98,6 +98,7 @@ def objectives() -> Section:
                     ),
                 ),
                 height=8,
+                lowest="Budget left",
             ),
         ),
     )

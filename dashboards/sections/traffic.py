@@ -88,7 +88,7 @@ def incoming() -> Section:
                 "How many messages of which size were published. Good: narrow bands, one for each kind of "
                 "message. A band that climbs is a message that grows.",
                 Query(expr=f"sum by (le) ({rate(f'{_SIZE}_bucket', NODE)})", legend="{{le}}"),
-                unit="bytes",
+                unit="decbytes",  # the buckets end at 100 B, 1 kB, 10 kB, …
                 width=24,
             ),
         ),

@@ -113,8 +113,8 @@ def shape() -> Section:
             ),
             table(
                 "Leaders",
-                "One row a queue with a leader. Sort by Leader to see what a node would leave behind, by "
-                "Behind to find members that do not keep up.",
+                "One row a queue with a leader, first those whose members do not keep up. Sort by Leader to "
+                "see what a node would leave behind.",
                 {"vhost": "Virtual host", "queue": "Queue", "leader": "Leader"},
                 (
                     Column(heading="Members", expr=_led(queue_gauge(names.MEMBERS.name)), unit="none"),
@@ -143,6 +143,7 @@ def shape() -> Section:
                         limits=((0.8, ORANGE), (0.95, RED)),
                     ),
                 ),
+                highest="Behind",
             ),
         ),
     )

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from dashboards import build, mend
 from dashboards.cli import dashboards
+from dashboards.house import Board
 from dashboards.mend import Json
 
 from .conftest import panels_of
@@ -153,3 +154,40 @@ def test_every_heading_holds_panels(dashboards_json: list[Json]) -> None:
 def test_nulls_go_and_noughts_stay(before: Json, after: Json) -> None:
     panel = {"type": "stat", "targets": [], "options": before}
     assert mend.panel(panel)["options"] == after
+
+
+def test_column_of_a_table_is_found_by_the_name_that_grafana_gives_it(panels: list[tuple[str, Json]]) -> None:
+    """``Value`` where there is one query, ``Value #A`` and so on where there are several."""
+    for where, panel in panels:
+        if panel["type"] != "table":
+            continue
+        names = panel["transformations"][1]["options"]["renameByName"]
+        refs = [target["refId"] for target in panel["targets"]]
+        values = ["Value"] if len(refs) == 1 else [f"Value #{ref}" for ref in refs]
+        assert [name for name in names if name.startswith("Value")] == values, where
+
+
+def test_rows_begin_with_the_worst_by_a_column_that_is_there(panels: list[tuple[str, Json]]) -> None:
+    sorted_by = {
+        where: panel["options"]["sortBy"][0]["displayName"]
+        for where, panel in panels
+        if panel["type"] == "table" and "sortBy" in panel["options"]
+    }
+    assert sorted_by["warren-queues: Queues"] == "Of lag objective"
+    for where, panel in panels:
+        if where in sorted_by:
+            named = panel["transformations"][1]["options"]["renameByName"].values()
+            assert sorted_by[where] in named, where
+
+
+def test_panel_that_may_be_empty_says_why_in_grafana_too(
+    all_boards: tuple[Board, ...], panels: list[tuple[str, Json]]
+) -> None:
+    may = {f"{board.uid}: {panel.title}": panel.emptiness for board in all_boards for panel in board.panels}
+    assert may["warren-load: In flight"].startswith("no load ran")
+    for where, panel in panels:
+        if panel["type"] == "table":  # where it would stand in each cell that is empty
+            assert "noValue" not in panel["fieldConfig"]["defaults"], where
+            assert may[where] in panel["description"], where
+        else:
+            assert panel["fieldConfig"]["defaults"].get("noValue", "") == may[where], where

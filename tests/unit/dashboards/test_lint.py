@@ -94,7 +94,7 @@ def test_panel_description_says_what_is_good_or_what_to_do(panels: Panels) -> No
 
 
 def test_panel_units_rule(panels: Panels) -> None:
-    known = {"none", "short", "ops", "mps", "s", "bytes", "Bps", "percentunit"}
+    known = {"none", "short", "ops", "mps", "s", "bytes", "decbytes", "Bps", "percentunit"}
     for where, panel in panels:
         assert panel["fieldConfig"]["defaults"]["unit"] in known, where
 
