@@ -51,12 +51,12 @@ def _heading(day: Day) -> Markup:
 def _expectations(day: Day) -> Markup | None:
     rows = []
     for each in day.get("expectations") or ():
-        low, high = ("…" if each.get(key) is None else f"{each[key]:g}" for key in ("low", "high"))
-        value = "not measured" if each.get("value") is None else f"{each['value']:g}"
+        expected = words.interval(each.get("low"), each.get("high"), str(each["name"]))
+        value = "not measured" if each.get("value") is None else words.figure(each["name"], each["value"])
         held = str(each.get("held", ""))
         mark = element("strong", held, class_=f"state {_HELD.get(held, 'faint')}")
         name = words.label(str(each["name"]))
-        rows.append((name, value, f"{low} to {high}", mark, str(each.get("source", ""))))
+        rows.append((name, value, expected, mark, str(each.get("source", ""))))
     return table("Expected and measured", _HEADS, rows, numbers=frozenset({1, 2})) if rows else None
 
 
@@ -64,7 +64,9 @@ def _checks(day: Day) -> Markup | None:
     rows = []
     for each in day.get("checks") or ():
         text, css = _CHECKS[each.get("passed")]
-        figures = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in each["figures"].items())
+        figures = "; ".join(
+            f"{words.label(key)} {words.figure(key, value)}" for key, value in each["figures"].items()
+        )
         mark = element("strong", text, class_=f"state {css}")
         rows.append((str(each["name"]), mark, str(each.get("why", "")), figures))
     heads = ("Check", "Outcome", "Why", "Figures")

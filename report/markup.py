@@ -27,7 +27,12 @@ def joined(children: Iterable[str]) -> Markup:
 def table(
     caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: frozenset[int]
 ) -> Markup:
-    """A table with a caption; the first cell of a row is its heading; ``numbers`` are columns of figures."""
+    """A table with a caption; the first cell of a row is its heading; ``numbers`` are columns of figures.
+
+    Where words stand beside several columns each row is a card on a phone: they would be columns of a letter.
+    """
+    rows = list(rows)
+    cards = len(headings) >= _MANY and any(len(cell) > _LONG for row in rows for cell in row)
     head = element(
         "tr",
         *(element("th", text, scope="col", class_=_css(at, numbers)) for at, text in enumerate(headings)),
@@ -36,12 +41,19 @@ def table(
         element(
             "tr",
             element("th", row[0], scope="row"),
-            *(element("td", cell, class_=_css(at, numbers)) for at, cell in enumerate(row[1:], start=1)),
+            *(
+                element("td", cell, class_=_css(at, numbers), data_heading=headings[at] if cards else None)
+                for at, cell in enumerate(row[1:], start=1)
+            ),
         )
         for row in rows
     )
+    style = "data cards-when-narrow" if cards else "data"
     inside = joined((element("caption", caption), element("thead", head), element("tbody", *body)))
-    return element("div", element("table", inside, class_="data"), class_="table-scroll")
+    return element("div", element("table", inside, class_=style), class_="table-scroll")
+
+
+_MANY, _LONG = 4, 60
 
 
 def _css(at: int, numbers: frozenset[int]) -> str | None:

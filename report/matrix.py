@@ -72,8 +72,8 @@ def _said(matrix: Mapping[str, Any]) -> str:
 def _bound(bound: Mapping[str, Any]) -> str:
     of = f"{bound['events']} of {bound['trials']} game days with a loss"
     if not bound["events"]:
-        return f"{of}: with 95 % certainty at most {bound['high']:.3%} (3/n)"
-    return f"{of}: with 95 % certainty {bound['low']:.3%} to {bound['high']:.3%} (Wilson)"
+        return f"{of}: with 95 % certainty at most {words.share(bound['high'])} (3/n)"
+    return f"{of}: with 95 % certainty {words.share(bound['low'])} to {words.share(bound['high'])} (Wilson)"
 
 
 def _css(verdict: str | None) -> str:
@@ -113,9 +113,9 @@ def _place(cell: Cell | None) -> Markup:
     if loss["days"]:
         bound = loss["days"]
         share = (
-            f"at most {bound['high']:.1%}"
+            f"at most {words.share(bound['high'])}"
             if not bound["events"]
-            else f"{bound['low']:.1%} to {bound['high']:.1%}"
+            else f"{words.share(bound['low'])} to {words.share(bound['high'])}"
         )
         lines.append(
             element("p", f"lost {loss['lost']:,}: {bound['events']} of {bound['trials']} days, {share}")
@@ -129,20 +129,11 @@ def _place(cell: Cell | None) -> Markup:
 
 def _gap(called: str, figure: Mapping[str, Any]) -> Markup:
     said = f"{called} {words.seconds(figure['median'])}, at most {words.seconds(figure['maximum'])}"
-    expected = _interval(figure["low"], figure["high"])
+    expected = words.interval(figure["low"], figure["high"], "_s")
     outside = figure["slower"] or figure["faster"]
     return element(
         "p", f"{said}; expected {expected}" if expected else said, class_="outside" if outside else None
     )
-
-
-def _interval(low: float | None, high: float | None, name: str = "_s") -> str:
-    unit = " s" if name.endswith("_s") else ""
-    if low is None and high is None:
-        return ""
-    if high is None:
-        return f"from {low:g}{unit}"
-    return f"{low:g} to {high:g}{unit}" if low else f"up to {high:g}{unit}"
 
 
 def _figures(cells: Sequence[Cell]) -> Markup:
@@ -153,7 +144,7 @@ def _figures(cells: Sequence[Cell]) -> Markup:
             words.label(each["name"]),
             str(each["count"]),
             *(words.figure(each["name"], each[key]) for key in ("median", "p95", "maximum")),
-            _interval(each["low"], each["high"], each["name"]),
+            words.interval(each["low"], each["high"], each["name"]),
             str(each["slower"] or ""),
             str(each["faster"] or ""),
             each["source"],

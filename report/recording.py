@@ -20,7 +20,7 @@ from warren.errors import BadInputError
 MOST_POINTS = 240
 #: Characters of a whole recording at most, which keeps the page of an hour's run below a megabyte.
 #: What does not fit is left out and named.
-MOST_CHARACTERS = 600_000
+MOST_CHARACTERS = 570_000
 #: Series of one query at most, those with the highest peaks: more could not be told apart.
 MOST_SERIES = 20
 #: Seconds shown before and after the run.

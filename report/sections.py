@@ -240,7 +240,11 @@ def parameters(result: Result) -> Markup:
     """What the run was asked to do, nested values by their path; phases have a table of their own."""
     given = {key: value for key, value in result.get("params", {}).items() if key != "phases"}
     rows = [(path, text) for path, text in _flat("", given)]
-    return table("Parameters", ("Parameter", "Value"), rows, numbers=frozenset())
+    return element(
+        "details",
+        element("summary", f"Parameters ({len(rows)})"),
+        table("Parameters", ("Parameter", "Value"), rows, numbers=frozenset()),
+    )
 
 
 def _flat(path: str, value: Any) -> list[tuple[str, str]]:

@@ -61,6 +61,7 @@ RESOURCES = {
 
 _SCALES = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (1e-6, "µs", 1e6))
 _HUNDRED = 100
+_TEN = 10
 _MINUTE_S = 60
 _KIB = 1024
 
@@ -107,6 +108,23 @@ def _number(key: str, value: float) -> str:
     if key.endswith("_bytes"):
         return _bytes(value)
     return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def interval(low: float | None, high: float | None, key: str) -> str:
+    """What was expected, as text; nothing where it is open at both ends. The unit is by the key's ending, and
+    stays with its number where a line breaks."""
+    unit = "\N{NO-BREAK SPACE}s" if key.endswith("_s") else ""
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"from {low:g}{unit}"
+    return f"{low:g} to {high:g}{unit}" if low else f"up to {high:g}{unit}"
+
+
+def share(value: float) -> str:
+    """A share in per cent with two significant digits: what bounds a loss by few runs is no finer."""
+    percent = value * _HUNDRED
+    return f"{percent:.2g} %" if 0 < percent < _TEN else f"{percent:.0f} %"
 
 
 def seconds(value: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dashboards.view.assets import STATIC
-from report import matrix
+from report import markup, matrix, words
 from warren.errors import BadInputError, NotReadyError
 
 
@@ -83,8 +83,8 @@ def test_page_shows_every_cell_and_run() -> None:
         "needs --with-disk-faults",
         "kill-1",
         "101",
-        "0 of 10 game days with a loss: with 95 % certainty at most 30.000% (3/n)",
-        "expected 0.1 to 3 s",
+        "0 of 10 game days with a loss: with 95 % certainty at most 30 % (3/n)",
+        "expected 0.1 to 3\N{NO-BREAK SPACE}s",
         "the budget of 60 s was used up",
         "4.3.6",
     ):
@@ -144,3 +144,28 @@ def test_page_is_written_whole(tmp_path: Path) -> None:
 def test_another_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="schema"):
         matrix.write_matrix(a_matrix(schema=2), out=tmp_path / "matrix.html")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0 %"), (0.3, "30 %"), (0.065, "6.5 %"), (0.000012, "0.0012 %"), (1.0, "100 %")],
+)
+def test_bound_of_a_few_runs_is_no_finer_than_it_is_known(value: float, text: str) -> None:
+    assert words.share(value) == text
+
+
+def test_page_is_light_or_dark_as_the_readers_system_is() -> None:
+    page = matrix.render(a_matrix())
+    assert "data-theme" not in page.partition("<head>")[0]
+    light = page.partition("@media (prefers-color-scheme: light) { :root {")[2].partition("}")[0]
+    assert "--canvas: #f4f5f5" in light
+    assert "color-scheme: light" in light
+
+
+def test_row_of_many_columns_and_words_is_a_card_on_a_phone() -> None:
+    heads, short = ("Fault", "n", "Max", "Source"), ("kill", "1", "2 s", "x")
+    long = (*short[:3], "x " * 40)
+    assert "cards-when-narrow" not in markup.table("", heads, [short], numbers=frozenset())
+    made = markup.table("", heads, [short, long], numbers=frozenset())
+    assert "cards-when-narrow" in made
+    assert '<td data-heading="Source">' in made

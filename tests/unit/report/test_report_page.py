@@ -326,9 +326,25 @@ def test_game_day_stands_first_with_all_that_it_rests_on() -> None:
     words = page.words
     assert words.index("Hung") < words.index("does not see rmq3 running") < words.index("Passed")
     for said in (
-        "seed 77", "2.04", "0.1 to 5", "within", "not measured", "… to 60", "sac-wedge", "not judged",
+        "seed 77", "2.04", "0.1 to 5", "within", "not measured", "up to 60",
+        "sac-wedge", "not judged",
         "queues 3", "WarrenNodeDown", "06:01:50", "not seen", "WarrenQueueLag", "06:02:10",
         "32.1 s", "kill of rmq2 is proven", "5000", "4.3.6",
     ):  # fmt: skip
         assert said in words, said
     assert words.count("WarrenNodeDown") == 1
+
+
+def test_figures_of_a_game_day_have_their_units() -> None:
+    day = {
+        "schema": 1, "run_id": "d", "title": "Leader killed", "verdict": "passed", "reasons": [], "seed": 1,
+        "started_at": "2026-11-22T06:01:00+00:00", "ended_at": "2026-11-22T06:02:00+00:00",
+        "expectations": [
+            {"name": "confirm_gap_s", "low": 4.0, "high": 21.0, "value": 7.425, "held": "within"},
+            {"name": "failed_publishes", "low": None, "high": 3.0, "value": 0, "held": "within"},
+        ],
+        "checks": [{"name": "gaps", "passed": True, "why": "", "figures": {"delivery_gap_s": 11.061}}],
+    }  # fmt: skip
+    words = Page(render(result(), None, day)).words
+    for said in ("7.42 s", "4 to 21\N{NO-BREAK SPACE}s", "up to 3 ", "delivery gap 11.1 s"):
+        assert said.replace("\N{NO-BREAK SPACE}", " ") in words.replace("\N{NO-BREAK SPACE}", " "), said

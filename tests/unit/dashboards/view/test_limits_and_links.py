@@ -42,7 +42,7 @@ def test_states_that_changed_are_kept_before_those_that_did_not(modules: Any) ->
     [
         ("stat", 640, 100, 10),
         ("stat", 100, 240, 10),
-        ("state-timeline", 600, 176, 10),
+        ("state-timeline", 600, 206, 10),
         ("table", 600, 176, 100),
     ],
 )
