@@ -151,7 +151,7 @@ def _timelines() -> Section:
                 ),
                 {"3": ("up", GREEN), "2": ("coming up", ORANGE), "1": ("pending", RED)},
                 width=24,
-                height=6,
+                height=8,
             ),
         ),
     )

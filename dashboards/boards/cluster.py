@@ -107,7 +107,7 @@ def _nodes() -> Section:
                 "down, frozen or cut off; see docs/runbooks/node-down.md.",
                 Query(expr=answers(ONE_NODE), legend="{{node}}"),
                 {"1": ("answers", GREEN), "0": ("does not answer", RED)},
-                height=6,
+                height=8,
             ),
             states(
                 "Links between nodes",
@@ -118,7 +118,7 @@ def _nodes() -> Section:
                     legend="{{node}} to {{peer}}",
                 ),
                 {"3": ("up", GREEN), "2": ("coming up", ORANGE), "1": ("pending", RED)},
-                height=6,
+                height=8,
             ),
             lines(
                 "Memory headroom",

@@ -66,6 +66,7 @@ export function axisTexts(splits, unit, decimals, log) {
   const known = splits.filter((value) => value !== null && value !== undefined);
   const size = unit === "s" && !log && timeUnit(known);
   if (size) return splits.map((value) => (value === null || value === undefined ? "" : `${value / size[1]} ${size[0]}${value === size[1] || size[1] === 1 ? "" : "s"}`));
+  if (unit === "s" && log) return splits.map((value) => (value >= 60 && value % 60 ? `${value} s` : value === null || value === undefined ? "" : formatValue(value, unit, decimals)));
   const fixed = log || (decimals !== undefined && decimals !== null);
   const suffix = (value) => formatParts(value, unit, 6).suffix.replace(/s$/, "");
   const alike = (value) => known.filter((other) => suffix(other) === suffix(value));

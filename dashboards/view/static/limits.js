@@ -1,6 +1,7 @@
 // How much of a panel is drawn where there is more than a page, or a reader, can take. What is left out is said on the panel.
 
 export const MOST_SERIES = 100;
+const ABOVE_AND_BELOW = 86; // of a timeline's rows: marks and their names, the time axis, the legend
 
 /** How many series a panel of this size can show so that each can still be told from the others. */
 export function mostSeries({ type, options }, { width, height }) {
@@ -8,7 +9,7 @@ export function mostSeries({ type, options }, { width, height }) {
     const across = options.orientation === "vertical" || (options.orientation !== "horizontal" && width >= height);
     return Math.max(1, Math.floor(across ? width / 64 : height / 24));
   }
-  if (type === "state-timeline" || type === "status-history") return Math.max(4, Math.floor((height - 46) / 13));
+  if (type === "state-timeline" || type === "status-history") return Math.max(4, Math.floor((height - ABOVE_AND_BELOW) / 12));
   return type === "heatmap" ? Infinity : MOST_SERIES; // a heat map's series are its rows, and few
 }
 

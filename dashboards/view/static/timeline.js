@@ -89,10 +89,10 @@ function rowAxis(scale, { rows, view }, theme) {
   const most = Math.max(90, view.width * (view.width < 500 ? 0.45 : 0.35)) - 14;
   const names = rows.map(({ name }) => shortened(name, most));
   const size = textWidth(names) + 14;
-  const every = Math.max(1, Math.ceil((rows.length * 12) / Math.max(40, view.height - 46)));
+  const every = (u) => Math.max(1, Math.ceil((rows.length * 11) / Math.max(40, u.bbox.height ? u.bbox.height / devicePixelRatio : view.height - 46)));
   const middles = rows.map((_, at) => rows.length - at - 0.5);
   return { scale, side: 3, stroke: theme.faint, font: FONT, gap: 6, size: () => size, splits: () => middles,
-    values: () => names.map((name, at) => (at % every === 0 ? name : "")), grid: { show: false }, ticks: { show: false } };
+    values: (u) => names.map((name, at) => (at % every(u) === 0 ? name : "")), grid: { show: false }, ticks: { show: false } };
 }
 
 function paintRows(u, { rows, view }, share, named) {
