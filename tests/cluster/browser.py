@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from playwright.sync_api import BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, Request, sync_playwright
 
 from dashboards.view.config import Backend, Credential, ViewConfig
 from dashboards.view.server import make_server
@@ -31,6 +31,11 @@ FLAGS = (
 WIDE, NARROW = 1440, 390
 #: Panels load when they are near the screen: one so high that all of them are.
 HEIGHT = 8000
+#: What Chromium says when it breaks off its requests because a network interface came or went, as one does
+#: with each container that starts or ends on this machine.
+_BROKEN_OFF = "ERR_NETWORK_CHANGED"
+#: Until a page shows its first panel, beside brokers and load on two cores.
+_DRAWN_MS = 60_000
 
 
 def chromium() -> str:
@@ -107,20 +112,33 @@ class Looked:
         page = self.context.new_page()
         page.set_viewport_size({"width": width, "height": height})
         page.on("console", lambda said: self._said(path, said.type, said.text))
-        page.on("pageerror", lambda error: self.faults.append(f"{path}: {error}"))
+        page.on("pageerror", lambda error: self.faults.append(f"{path}: {error.stack or error}"))
         page.on("request", self._asked)
-        page.goto(self.base + path, wait_until="load")
-        page.wait_for_selector(".panel, main.page > *", timeout=15_000)
+        _go(page, self.base + path)
+        page.wait_for_selector(".panel, main.page > *", timeout=_DRAWN_MS)
         return page
 
     def _said(self, path: str, kind: str, text: str) -> None:
-        if kind in {"error", "warning"}:
+        if kind in {"error", "warning"} and _BROKEN_OFF not in text:  # the page asks again
             self.faults.append(f"{path}: {kind}: {text}")
 
     def _asked(self, request: Request) -> None:
         self.asked.append(request.url)
         if not request.url.startswith((f"{self.base}/", "data:")):
             self.faults.append(f"asked elsewhere: {request.url}")
+
+
+def _go(page: Page, address: str) -> None:
+    """Open an address, again where the browser broke that off."""
+    for _ in range(5):
+        try:
+            page.goto(address, wait_until="load", timeout=_DRAWN_MS)
+            return
+        except Error as error:
+            if _BROKEN_OFF not in str(error):
+                raise
+            page.wait_for_timeout(500)
+    raise AssertionError(f"{address}: broken off five times")
 
 
 @contextmanager
