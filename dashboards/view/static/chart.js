@@ -4,6 +4,8 @@ import { timeAxis, valueAxis, valueScale } from "./axes.js";
 import { paintMarks, paintThresholds, roomAbove } from "./paint.js";
 import { hideTooltip } from "./tooltip.js";
 
+const LEAST_WIDTH = 180; // of what is drawn while it is hidden, too: uPlot fails where its axes leave nothing for the plot
+
 /**
  * spec: {times, columns, series: [uPlot series + scale], scales: {key: settings}, range: () => ({from, to}),
  *        bands, thresholds, marks: () => [...], theme, utc, syncKey, onZoom(from, to), onCursor(u, index, point),
@@ -24,7 +26,7 @@ export function createChart(host, spec) {
 
 function optionsOf(host, spec, state) {
   return {
-    width: Math.max(60, host.clientWidth), height: Math.max(60, host.clientHeight),
+    width: Math.max(LEAST_WIDTH, host.clientWidth), height: Math.max(60, host.clientHeight),
     padding: [(u) => roomAbove(spec.marks?.() || [], u.height), 22, 0, 0], legend: { show: false },
     tzDate: (seconds) => (spec.utc ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000)),
     cursor: { sync: { key: spec.syncKey, setSeries: false, scales: ["x", null] }, focus: { prox: 24 },

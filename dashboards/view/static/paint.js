@@ -51,7 +51,8 @@ export function lanesOf(marks) {
 
 /** CSS pixels that the marks of a chart take above its plot, where they hide no data. */
 export function roomAbove(marks, height) {
-  return 8 + (marks.length ? lanesOf(marks).length * LANE + (height >= NAMES_FROM ? NAMES : 0) : 0);
+  const room = marks.length ? lanesOf(marks).length * LANE + (height >= NAMES_FROM ? NAMES : 0) : 0;
+  return 8 + Math.min(room, Math.max(0, (height - 34) / 2)); // and half of a low chart is left to its lines
 }
 
 /**

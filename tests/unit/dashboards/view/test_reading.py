@@ -59,6 +59,8 @@ def test_name_of_a_fault_goes_before_that_of_a_load_run_and_none_over_another(pa
 def test_chart_leaves_room_for_its_marks(modules: Any) -> None:
     none, all_three = (modules.call("paint", "roomAbove", marks, 300) for marks in ([], MARKS))
     assert all_three - none == 2 * 4 + 14
+    many = [{**MARKS[0], "color": f"#00000{at}"} for at in range(9)]
+    assert modules.call("paint", "roomAbove", many, 60) <= 8 + 13, "uPlot fails where nothing is left"
     assert modules.call("paint", "lanesOf", MARKS) == ["purple", "blue"]
 
 
