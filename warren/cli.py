@@ -20,6 +20,7 @@ from warren.errors import EXIT_BUG, EXIT_INTERRUPTED, WarrenError, machine_troub
 GROUPS = {
     "cluster": ("warren.operate.cli:cluster", "Bring the cluster up and down, look at it, use its tools."),
     "topology": ("warren.objects.cli:topology", "Check, render, plan and apply deploy/topology.yml."),
+    "queue": ("warren.queues.cli:queue", "Look at queues; move dead letters back; purge."),
     "load": ("loadgen.cli:load", "Run load and prove that nothing confirmed was lost."),
     "chaos": ("chaos.cli:chaos", "Break nodes on purpose, and heal them."),
     "dashboards": ("dashboards.cli:dashboards", "Build, check and open the dashboards."),

@@ -63,6 +63,7 @@ CHAOS_CLIENTS = ("crowd", "holding", "pouring")
 ONLY_IN = {
     "pika": (
         "warren/connection.py",
+        "warren/queues/wire.py",
         *(f"loadgen/{name}.py" for name in AMQP_SIDE),
         *(f"exporters/canary/{name}.py" for name in CANARY_TRANSPORT),
         *(f"chaos/clients/{name}.py" for name in CHAOS_CLIENTS),
@@ -395,6 +396,7 @@ MUTANTS = [
     ("exporters/x.py", "import pika.spec", library_faults),
     ("exporters/canary/flight.py", "from pika import spec", library_faults),
     ("warren/render.py", "from pika import spec", library_faults),
+    ("warren/queues/redrive.py", "import pika", library_faults),
     ("report/x.py", "from grafanalib.core import Graph", library_faults),
     ("chaos/x.py", "import time\ntime.sleep(1)", act_faults),
     ("chaos/x.py", "import time as t\ndef f():\n    t.sleep(1)", act_faults),

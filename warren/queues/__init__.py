@@ -1,0 +1,1 @@
+"""Day-2 work on queues: what they hold, messages looked at, moved back and purged."""

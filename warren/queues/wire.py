@@ -1,0 +1,324 @@
+"""The one connection of the queue commands: takes a message, publishes it with confirm, acks, gives back.
+
+Every wait has a deadline: pika's own blocking connection would wait for a confirm for ever.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import pika
+from pika import data as amqp
+from pika import spec
+from pika.adapters.select_connection import IOLoop, SelectConnection
+
+from warren.connection import describe
+from warren.errors import InconclusiveError, NotReadyError, RefusedError, WarrenError
+from warren.queues.message import Message
+
+#: A quorum confirms within milliseconds; one that lost a node elects in seconds (6.4 s at the worst seen).
+ANSWER_S = 30.0
+#: Acks are not answered: what was sent last must be applied before the channel goes (rabbitmq-server#10327).
+_LINGER_S = 0.5
+#: Failures of the broker's that are an answer to us, by AMQP reply code.
+_REFUSALS = {403: "is not allowed to us", 404: "is not there", 405: "is held by one consumer alone"}
+
+
+class Outcome(Enum):
+    """What became of a publish."""
+
+    CONFIRMED = "confirmed"
+    RETURNED = "returned"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A message in our hands: ``tag`` is how the channel knows it."""
+
+    tag: int
+    message: Message
+
+
+class Hands(Protocol):
+    """What a redrive and a look do with one queue. Each raises NotReadyError when the connection is gone."""
+
+    def waiting(self) -> int:
+        """How many messages are ready."""
+
+    def take(self) -> Taken | None:
+        """The next message, None where there is none; it is ours until `done` or `give_back`."""
+
+    def publish(
+        self,
+        exchange: str,
+        keys: Sequence[str],
+        properties: Mapping[str, Any],
+        headers: Mapping[str, Any],
+        body: bytes,
+    ) -> Outcome:
+        """Publish, mandatory, and wait for the broker's word. Raises InconclusiveError where the message
+        cannot be written down, with nothing sent."""
+
+    def done(self, tag: int) -> None:
+        """Ack one message."""
+
+    def give_back(self, tags: Sequence[int]) -> None:
+        """Return messages in the order in which they were taken."""
+
+    def rest(self, seconds: float) -> None:
+        """Wait, answering heartbeats."""
+
+
+class AmqpHands:
+    """`Hands` over AMQP 0-9-1, for one queue of one virtual host."""
+
+    def __init__(self, wanted: pika.ConnectionParameters, queue: str, *, answer_s: float = ANSWER_S) -> None:
+        self.queue, self._answer_s = queue, answer_s
+        self._loop = IOLoop()
+        self._why = ""
+        self._cause: BaseException | None = None
+        self._got: list[Any] = []
+        self._told: Callable[[Any], None] = self._got.append
+        self._returned = False
+        self._channel: Any = None
+        self._connection = SelectConnection(
+            wanted,
+            on_open_callback=lambda _: self._loop.stop(),
+            on_open_error_callback=self._ended,
+            on_close_callback=self._ended,
+            custom_ioloop=self._loop,
+        )
+
+    def open(self) -> None:
+        """Connect and open the channel; raises NotReadyError saying why it could not."""
+        self._wait(lambda: bool(self._connection.is_open), "the connection to open")
+        self._channel = self._connection.channel(on_open_callback=lambda _: self._loop.stop())
+        self._channel.add_on_close_callback(self._ended)
+        self._channel.add_on_return_callback(self._on_return)
+        self._channel.add_callback(self._on_empty, [spec.Basic.GetEmpty], one_shot=False)
+        self._wait(lambda: bool(self._channel.is_open), "the channel to open")
+        self._ask(lambda answer: self._channel.confirm_delivery(self._on_confirm, answer), "confirms")
+
+    def close(self) -> None:
+        """Let what was sent last be applied, then close; never raises."""
+        if self._connection.is_open and not self._why:
+            self._linger()
+        if self._connection.is_open:
+            self._connection.close()
+            self._run(lambda: bool(self._connection.is_closed), 5.0)
+        self._loop.close()
+
+    # -- the acts ------------------------------------------------------------------------------------
+
+    def waiting(self) -> int:
+        answer = self._ask(
+            lambda told: self._channel.queue_declare(self.queue, passive=True, callback=told), "the queue"
+        )
+        return int(answer.method.message_count)
+
+    def purge(self) -> int:
+        """Remove what is ready; returns how many the broker removed."""
+        answer = self._ask(lambda told: self._channel.queue_purge(self.queue, callback=told), "the purge")
+        return int(answer.method.message_count)
+
+    def take(self) -> Taken | None:
+        def ask(told: Callable[[Any], None]) -> None:
+            self._channel.basic_get(self.queue, lambda _, *parts: told(parts))
+
+        answer = self._ask(ask, "a message")
+        if not isinstance(answer, tuple):
+            return None
+        method, properties, body = answer
+        message = read(method.exchange, method.routing_key, properties, body)
+        return Taken(tag=int(method.delivery_tag), message=message)
+
+    def publish(
+        self,
+        exchange: str,
+        keys: Sequence[str],
+        properties: Mapping[str, Any],
+        headers: Mapping[str, Any],
+        body: bytes,
+    ) -> Outcome:
+        beside = {"CC": list(keys[1:])} if keys[1:] else {}
+        again = FaithfulProperties(properties, {**headers, **beside})
+        again.encode()  # raises before anything is sent
+        self._returned = False
+        answer = self._ask(
+            lambda told: self._send(told, exchange, keys[0], again, body), "the confirm of a message"
+        )
+        if self._returned:
+            return Outcome.RETURNED
+        return Outcome.CONFIRMED if isinstance(answer, spec.Basic.Ack) else Outcome.REFUSED
+
+    def _send(self, told: Callable[[Any], None], exchange: str, key: str, again: Any, body: bytes) -> None:
+        self._told = told
+        self._channel.basic_publish(exchange, key, body, again, mandatory=True)
+
+    def done(self, tag: int) -> None:
+        self._check()
+        self._channel.basic_ack(tag)
+
+    def give_back(self, tags: Sequence[int]) -> None:
+        """One ``basic.nack`` each: since 4.3 it is not counted as a failed delivery, as ``basic.reject`` and
+        a closed channel are (https://www.rabbitmq.com/docs/nack)."""
+        for tag in tags:
+            self._check()
+            self._channel.basic_nack(tag, requeue=True)
+        self._linger()
+
+    def rest(self, seconds: float) -> None:
+        self._check()
+        self._run(lambda: bool(self._why), seconds)
+        self._check()
+
+    # -- waiting -------------------------------------------------------------------------------------
+
+    def _ask(self, ask: Callable[[Callable[[Any], None]], Any], what: str) -> Any:
+        """Ask, and wait for what ``ask`` hands to its argument."""
+        self._check()
+        self._got = []
+
+        def told(answer: Any) -> None:
+            self._got.append(answer)
+            self._loop.stop()
+
+        self._told = told
+        ask(told)
+        self._wait(lambda: bool(self._got), what)
+        return self._got[0]
+
+    def _wait(self, ready: Callable[[], bool], what: str) -> None:
+        self._run(lambda: ready() or bool(self._why), self._answer_s)
+        if not ready():
+            self._check()
+            self._why = f"waited {self._answer_s:g} s for {what}"
+            self._check()
+
+    def _run(self, ready: Callable[[], bool], seconds: float) -> None:
+        late: list[bool] = []
+
+        def end() -> None:
+            late.append(True)
+            self._loop.stop()
+
+        timer = self._loop.call_later(seconds, end)
+        while not ready() and not late:
+            self._loop.start()
+        self._loop.remove_timeout(timer)
+
+    def _linger(self) -> None:
+        self._run(lambda: bool(self._why), _LINGER_S)
+
+    def _check(self) -> None:
+        if self._why:
+            raise self._reason()
+
+    def _reason(self) -> WarrenError:
+        code = getattr(self._cause, "reply_code", 0)
+        if code in _REFUSALS:
+            return RefusedError(f"queue {self.queue}", f"{_REFUSALS[code]}: {self._why}", "warren queue list")
+        return NotReadyError(f"queue {self.queue}", self._why, "make cluster-status; then run it again")
+
+    def _ended(self, _who: Any, error: BaseException) -> None:
+        if not self._why:
+            self._why, self._cause = f"the connection is lost: {describe(error)}", error
+        self._loop.stop()
+
+    def _on_empty(self, _frame: Any) -> None:
+        self._told(None)
+
+    def _on_confirm(self, frame: Any) -> None:
+        self._told(frame.method)
+
+    def _on_return(self, *_parts: Any) -> None:
+        self._returned = True
+
+
+_NAMES = (
+    "content_type", "content_encoding", "delivery_mode", "priority", "correlation_id", "reply_to",
+    "expiration", "message_id", "timestamp", "type", "user_id", "app_id", "cluster_id",
+)  # fmt: skip
+
+
+def read(exchange: str, key: str, properties: Any, body: bytes, size: int | None = None) -> Message:
+    """A delivery as a `Message`; ``size`` where ``body`` was cut."""
+    headers = dict(properties.headers or {})
+    given = {name: getattr(properties, name) for name in _NAMES if getattr(properties, name) is not None}
+    return Message(
+        exchange=exchange,
+        routing_key=key,
+        properties=given,
+        headers=headers,
+        body=body,
+        size_bytes=len(body) if size is None else size,
+        failed=_count(headers.get("x-delivery-count")),
+        acquired=_count(headers.get("x-acquired-count")),
+    )
+
+
+def decoded(encoded: bytes) -> Any:
+    """Properties as pika has them, of their AMQP 0-9-1 encoding."""
+    properties = pika.BasicProperties()
+    properties.decode(encoded)
+    return properties
+
+
+def _count(value: Any) -> int:
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+class FaithfulProperties(pika.BasicProperties):  # type: ignore[misc]
+    """Properties whose headers may hold floats, which pika 1.4 reads and cannot write.
+
+    ``encode`` raises InconclusiveError for a value that AMQP has no place for.
+    """
+
+    def __init__(self, properties: Mapping[str, Any], headers: Mapping[str, Any]) -> None:
+        super().__init__(**properties)
+        self.headers = dict(headers)
+
+    def encode(self) -> list[bytes]:
+        """The flags and the fields: those in front of the headers, the headers, and those behind them."""
+        front, behind = pika.BasicProperties(), pika.BasicProperties()
+        front.content_type, front.content_encoding = self.content_type, self.content_encoding
+        for name in _NAMES[2:]:
+            setattr(behind, name, getattr(self, name))
+        first, last = b"".join(front.encode()), b"".join(behind.encode())
+        flags = struct.unpack(">H", first[:2])[0] | struct.unpack(">H", last[:2])[0] | self.FLAG_HEADERS
+        try:
+            table = _table(self.headers)
+        except (TypeError, ValueError, OverflowError, struct.error, pika.exceptions.AMQPError) as error:
+            raise InconclusiveError(
+                "a message", f"has headers that cannot be written again: {error!r}"
+            ) from error
+        return [struct.pack(">H", flags), first[2:], table, last[2:]]
+
+
+def _table(table: Mapping[str, Any]) -> bytes:
+    inner = b"".join(_short(key) + _value(value) for key, value in table.items())
+    return struct.pack(">I", len(inner)) + inner
+
+
+def _short(text: str) -> bytes:
+    pieces: list[bytes] = []
+    amqp.encode_short_string(pieces, text)
+    return b"".join(pieces)
+
+
+def _value(value: Any) -> bytes:
+    if isinstance(value, float):
+        return b"d" + struct.pack(">d", value)
+    if isinstance(value, Mapping):
+        return b"F" + _table(value)
+    if isinstance(value, list | tuple):
+        inner = b"".join(_value(each) for each in value)
+        return b"A" + struct.pack(">I", len(inner)) + inner
+    pieces: list[bytes] = []
+    amqp.encode_value(pieces, value)
+    return b"".join(pieces)
