@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from warren import topology_checks, topology_shipping
 from warren.reader import Document, Section, parse, parse_file
@@ -37,10 +38,10 @@ SCHEMA = 1
 _DEFAULT_PORTS = {"streams": 5551, "drift": 9422, "victoriametrics": 8428}
 
 _NAME = r"[a-z][a-z0-9-]{0,39}"
-_OBJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+OBJECT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 _OBJECT_HINT = "letters, digits, dots, dashes and underscores; at most 200 of them"
 #: The common name of a user's certificate has 64 characters at most (RFC 5280, ub-common-name).
-_ACCOUNT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+ACCOUNT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _ACCOUNT_HINT = "letters, digits, dots, dashes and underscores; at most 64 of them"
 _FILE = r"[a-z0-9][a-z0-9-]*\.yml"
 _FILE_HINT = "the bare name of a .yml file in the state's folder of secrets, such as receivers.yml"
@@ -58,6 +59,12 @@ def load(path: Path) -> Topology:
 def loads(text: str, name: str = "topology.yml") -> Topology:
     """`load` of text, for tests and for topologies made by programs."""
     return _checked(*parse(text, name))
+
+
+def from_data(data: dict[str, Any], name: str = "topology.yml") -> Topology:
+    """`load` of what such a file would say, for a topology that is being put together."""
+    document = Document(name)
+    return _checked(document, Section(document, "", data))
 
 
 def _checked(document: Document, root: Section) -> Topology:
@@ -188,7 +195,7 @@ def _read_drift(monitoring: Section) -> str:
     if "drift" not in monitoring.data:
         return ""
     section = monitoring.section("drift")
-    user = section.text("user", pattern=_ACCOUNT, hint=_ACCOUNT_HINT)
+    user = section.text("user", pattern=ACCOUNT, hint=_ACCOUNT_HINT)
     section.finish()
     return user
 
@@ -197,7 +204,7 @@ def _read_user(section: Section) -> User:
     role = section.choice("role", ("operator", "monitoring", "canary", "application"), "application")
     limits = {key: section.integer(key, -1, low=1) for key in ("max_connections", "max_channels")}
     return User(
-        name=section.text("name", pattern=_ACCOUNT, hint=_ACCOUNT_HINT),
+        name=section.text("name", pattern=ACCOUNT, hint=_ACCOUNT_HINT),
         tags=section.texts("tags", ()),
         role=role if role in ("operator", "monitoring", "canary") else "application",  # type: ignore[arg-type]
         max_connections=limits["max_connections"] if limits["max_connections"] > 0 else None,
@@ -224,7 +231,7 @@ def _read_vhost(section: Section, *, protected: bool) -> Vhost:
 
 def read_exchange(section: Section) -> Exchange:
     return Exchange(
-        name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
+        name=section.text("name", pattern=OBJECT, hint=_OBJECT_HINT),
         type=section.choice("type", ("direct", "fanout", "topic", "headers")),
         durable=section.flag("durable", True),
         internal=section.flag("internal", False),
@@ -240,7 +247,7 @@ def read_queue(section: Section) -> Queue:
         objective = Objective(depth=depth or None, lag_s=lag_s or None)
         part.finish()
     return Queue(
-        name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
+        name=section.text("name", pattern=OBJECT, hint=_OBJECT_HINT),
         type=section.choice("type", ("quorum", "classic", "stream"), "quorum"),
         durable=section.flag("durable", True),
         arguments=section.table("arguments", {}),
@@ -263,7 +270,7 @@ def read_binding(section: Section) -> Binding:
 
 def _read_policy(section: Section) -> Policy:
     return Policy(
-        name=section.text("name", pattern=_OBJECT, hint=_OBJECT_HINT),
+        name=section.text("name", pattern=OBJECT, hint=_OBJECT_HINT),
         pattern=section.text("pattern"),
         apply_to=section.choice(
             "apply_to",

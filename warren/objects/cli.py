@@ -12,6 +12,9 @@ from warren.drift import page as drift_page
 from warren.drift.looking import look
 from warren.drift.model import DriftKind
 from warren.errors import EXIT_FAILED, EXIT_OK
+from warren.importing import engine as importing
+from warren.importing import notes as import_notes
+from warren.importing import rows as export_rows
 from warren.objects import planning
 from warren.objects.writing import command_for
 from warren.operate import options
@@ -122,3 +125,40 @@ def apply(path: Path | None, prune: bool, recreate: bool, yes: bool, json_path: 
     click.echo(f"{len(applied.done)} steps done" + (f"\n{left}" if left else ""))
     options.write_json(json_path, applied.as_result())
     return EXIT_FAILED if applied.left else EXIT_OK
+
+
+@topology.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the topology there, to a new file (default: print it).",
+)
+@click.option("--name", default="imported", help="The cluster's name.")
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The topology whose nodes, ports, images, monitoring and own accounts are taken (default: "
+    "deploy/topology.yml).",
+)
+@click.option("--vhost", default="", help="The virtual host of an export of one, which does not name it.")
+@json_option
+def import_definitions(
+    *, file: Path, output: Path | None, name: str, like: Path | None, vhost: str, json_path: Path | None
+) -> None:
+    """Make a topology of FILE: what `rabbitmqctl export_definitions` or /api/definitions gave, of RabbitMQ
+    3.8 to 4.3.
+
+    Whatever a topology cannot say is told by name and place. Passwords are not taken over."""
+    options.check_writable(json_path)
+    export = export_rows.read_file(file, vhost=vhost)
+    base = importing.like(like or checkout.path("deploy", "topology.yml"))
+    found = importing.bring_in(export, base, cluster=name)
+    options.say(import_notes.text(found.notes))
+    options.write_json(json_path, found.as_result())
+    if output is None:
+        click.echo(found.text, nl=False)
+        return
+    importing.write(output, found.text)
+    click.echo(f"{output}: no faults; {planning.summary(found.topology)}")

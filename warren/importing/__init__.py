@@ -1,0 +1,1 @@
+"""A stranger's exported definitions become a topology: read, translated, mended until the checks pass."""
