@@ -57,6 +57,8 @@ def mended(data: dict[str, Any], notes: list[Note], *, name: str) -> Topology:
         for spot in spots:
             if id(spot.row) in done or all(each is not spot.row for each in spot.rows):
                 continue  # mended in this round: look again first
+            if _is_negative(spot) and spot.row["priority"] >= 0:
+                continue  # lifted with another of the list
             done.add(id(spot.row))
             what, why = _mend(spot)
             notes.append(Note(what=what, place=spot.path, name=spot.name, why=why))

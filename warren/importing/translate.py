@@ -49,12 +49,8 @@ class Translation:
             self.gone[name][kind] += 1
             return None
         if name not in self.called:
-            self.note(
-                What.LEFT_OUT,
-                kind,
-                row.get("name") or row.get("user") or row.get("source") or "",
-                f"its virtual host '{name}' is not in the export",
-            )
+            said = row.get("name") or row.get("user") or f"{row.get('source')} -> {row.get('destination')}"
+            self.note(What.LEFT_OUT, kind, said, f"its virtual host '{name}' is not in the export")
             return None
         return self.vhosts[self.called[name]]
 
