@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from warren.errors import NotReadyError
@@ -95,14 +96,10 @@ def _message(row: dict[str, Any]) -> Message:
     keys: Sequence[str] = row["keys"]
     body = base64.b64decode(row["body"])
     properties = decoded(base64.b64decode(row["properties"]))
-    properties.headers = {
-        **(properties.headers or {}),
-        **({"x-delivery-count": row["failed"]} if row["failed"] else {}),
-        **({"x-acquired-count": row["acquired"]} if row["acquired"] else {}),
-    }
     exchange = base64.b64decode(row["exchange"]).decode(errors="replace")
     key = base64.b64decode(keys[0]).decode(errors="replace") if keys else ""
-    return read(exchange, key, properties, body, int(row["size"]))
+    message = read(exchange, key, properties, body, int(row["size"]))
+    return replace(message, failed=int(row["failed"]), acquired=int(row["acquired"]))
 
 
 def _encoded(text: str) -> str:

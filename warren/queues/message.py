@@ -45,8 +45,9 @@ class Death:
 class Message:
     """One message. ``properties`` are those that were given, under their AMQP names, without the headers.
 
-    ``body`` may be cut: ``size_bytes`` is its true length. ``failed`` counts deliveries that failed (held
-    against the delivery limit), ``acquired`` those that were given back; neither is known of a classic queue.
+    ``encoded`` are the headers' bytes as they came. ``body`` may be cut: ``size_bytes`` is its true length.
+    ``failed`` counts deliveries that failed (held against the delivery limit), ``acquired`` those that were
+    given back; neither is known of a classic queue.
     """
 
     exchange: str
@@ -55,6 +56,7 @@ class Message:
     headers: Mapping[str, Any]
     body: bytes = field(repr=False)
     size_bytes: int
+    encoded: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     failed: int = 0
     acquired: int = 0
 
@@ -139,6 +141,12 @@ def headers_again(message: Message, *, queue: str, user: str) -> dict[str, Any]:
     if publisher and publisher != user:
         kept[USER_ID] = publisher
     return kept
+
+
+def encoded_again(message: Message, headers: Mapping[str, Any]) -> dict[str, bytes]:
+    """The bytes of those ``headers`` that are still what they were in ``message``."""
+    ours = (REDRIVEN, REDRIVEN_FROM, DIED, USER_ID)
+    return {name: raw for name, raw in message.encoded.items() if name in headers and name not in ours}
 
 
 def properties_again(message: Message, *, user: str) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def _message_text(message: Message, now: float, place: int, body_bytes: int) -> 
         if name != "message_id"
     ]
     lines += [
-        f"   header {name}: {shown(str(name), value)}"
+        f"   header {_plain(str(name))}: {shown(str(name), value)}"
         for name, value in message.headers.items()
         if not str(name).startswith(
             ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired")

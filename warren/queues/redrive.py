@@ -14,7 +14,7 @@ from typing import Any
 from warren.console import Say
 from warren.errors import InconclusiveError, RefusedError, WarrenError
 from warren.queues.choice import Choice
-from warren.queues.message import Message, headers_again, properties_again
+from warren.queues.message import Message, encoded_again, headers_again, properties_again
 from warren.queues.origin import Stay, Target, Way, target
 from warren.queues.wire import Hands, Outcome, Taken
 from warren.topology import Vhost
@@ -252,12 +252,14 @@ def _one(hands: Hands, order: Order, taken: Taken, done: Moved, *, full: set[str
         return False
     done.in_doubt = message.message_id or f"one without an id, for {found}"
     try:
+        headers = order.headers(message)
         outcome = hands.publish(
             found.exchange,
             found.keys,
-            properties_again(message, user=order.user),
-            order.headers(message),
-            message.body,
+            properties=properties_again(message, user=order.user),
+            headers=headers,
+            encoded=encoded_again(message, headers),
+            body=message.body,
         )
     except InconclusiveError as error:  # it cannot be written down: nothing was sent
         done.in_doubt = ""

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 
 import pika
 from pika import data as amqp
-from pika import spec
+from pika import frame, spec
 from pika.adapters.select_connection import IOLoop, SelectConnection
 
 from warren.connection import describe
 from warren.errors import InconclusiveError, NotReadyError, RefusedError, WarrenError
+from warren.queues import encoding
 from warren.queues.message import Message
 
 #: A quorum confirms within milliseconds; one that lost a node elects in seconds (6.4 s at the worst seen).
@@ -57,11 +58,14 @@ class Hands(Protocol):
         self,
         exchange: str,
         keys: Sequence[str],
+        *,
         properties: Mapping[str, Any],
         headers: Mapping[str, Any],
+        encoded: Mapping[str, bytes],
         body: bytes,
     ) -> Outcome:
-        """Publish, mandatory, and wait for the broker's word. Raises InconclusiveError where the message
+        """Publish, mandatory, and wait for the broker's word. ``encoded`` are headers as they came, by name,
+        of those that are still the same. Raises InconclusiveError where the message
         cannot be written down, with nothing sent."""
 
     def done(self, tag: int) -> None:
@@ -72,6 +76,34 @@ class Hands(Protocol):
 
     def rest(self, seconds: float) -> None:
         """Wait, answering heartbeats."""
+
+
+class _Connection(SelectConnection):  # type: ignore[misc]
+    """Hands pika each message without its headers, and keeps those as they came in ``properties.kept``."""
+
+    def _read_frame(self) -> tuple[int, Any]:
+        data = bytes(self._frame_buffer[: spec.FRAME_HEADER_SIZE])
+        if len(data) < spec.FRAME_HEADER_SIZE or data[0] != spec.FRAME_HEADER:
+            return super()._read_frame()  # type: ignore[no-any-return]
+        end = spec.FRAME_HEADER_SIZE + struct.unpack_from(">L", data, 3)[0] + spec.FRAME_END_SIZE
+        if end > len(self._frame_buffer):
+            return 0, None
+        whole = bytes(self._frame_buffer[:end])
+        fixed = spec.FRAME_HEADER_SIZE + _BEFORE_PROPERTIES
+        try:
+            without, table = encoding.take_headers_out(whole[fixed:-1])
+        except ValueError:
+            return super()._read_frame()  # type: ignore[no-any-return]
+        size = struct.pack(">L", _BEFORE_PROPERTIES + len(without))
+        _, value = frame.decode_frame(whole[:3] + size + whole[7:fixed] + without + whole[-1:])
+        value.properties.kept = table
+        return end, value
+
+
+#: What is overridden and read inside pika. A test checks that it is still there.
+PIKA_INTERNALS: tuple[tuple[Any, str], ...] = ((SelectConnection, "_read_frame"), (frame, "decode_frame"))
+#: Class, weight and body size in front of the properties of a header frame.
+_BEFORE_PROPERTIES = 12
 
 
 class AmqpHands:
@@ -86,7 +118,7 @@ class AmqpHands:
         self._told: Callable[[Any], None] = self._got.append
         self._returned = False
         self._channel: Any = None
-        self._connection = SelectConnection(
+        self._connection = _Connection(
             wanted,
             on_open_callback=lambda _: self._loop.stop(),
             on_open_error_callback=self._ended,
@@ -134,19 +166,24 @@ class AmqpHands:
         if not isinstance(answer, tuple):
             return None
         method, properties, body = answer
-        message = read(method.exchange, method.routing_key, properties, body)
+        try:
+            message = read(method.exchange, method.routing_key, properties, body)
+        except ValueError as error:
+            raise NotReadyError(f"queue {self.queue}", f"its next message cannot be read: {error}") from error
         return Taken(tag=int(method.delivery_tag), message=message)
 
     def publish(
         self,
         exchange: str,
         keys: Sequence[str],
+        *,
         properties: Mapping[str, Any],
         headers: Mapping[str, Any],
+        encoded: Mapping[str, bytes],
         body: bytes,
     ) -> Outcome:
         beside = {"CC": list(keys[1:])} if keys[1:] else {}
-        again = FaithfulProperties(properties, {**headers, **beside})
+        again = FaithfulProperties(properties, {**headers, **beside}, encoded)
         again.encode()  # raises before anything is sent
         self._returned = False
         answer = self._ask(
@@ -247,14 +284,17 @@ _NAMES = (
 
 
 def read(exchange: str, key: str, properties: Any, body: bytes, size: int | None = None) -> Message:
-    """A delivery as a `Message`; ``size`` where ``body`` was cut."""
-    headers = dict(properties.headers or {})
+    """A delivery as a `Message`; ``size`` where ``body`` was cut. Headers are read of ``properties.kept``
+    where that is there. Raises ValueError where those cannot be read."""
+    kept = encoding.entries(getattr(properties, "kept", b""))
+    headers = {**(properties.headers or {}), **{name: value for name, (value, _) in kept.items()}}
     given = {name: getattr(properties, name) for name in _NAMES if getattr(properties, name) is not None}
     return Message(
         exchange=exchange,
         routing_key=key,
         properties=given,
         headers=headers,
+        encoded={name: raw for name, (_, raw) in kept.items()},
         body=body,
         size_bytes=len(body) if size is None else size,
         failed=_count(headers.get("x-delivery-count")),
@@ -263,9 +303,11 @@ def read(exchange: str, key: str, properties: Any, body: bytes, size: int | None
 
 
 def decoded(encoded: bytes) -> Any:
-    """Properties as pika has them, of their AMQP 0-9-1 encoding."""
+    """Properties as pika has them, of their AMQP 0-9-1 encoding, with the headers in ``kept``."""
     properties = pika.BasicProperties()
-    properties.decode(encoded)
+    without, table = encoding.take_headers_out(encoded)
+    properties.decode(without)
+    properties.kept = table
     return properties
 
 
@@ -274,14 +316,16 @@ def _count(value: Any) -> int:
 
 
 class FaithfulProperties(pika.BasicProperties):  # type: ignore[misc]
-    """Properties whose headers may hold floats, which pika 1.4 reads and cannot write.
+    """Properties whose headers are written as they came (``encoded``, by name) where they are still the same.
 
     ``encode`` raises InconclusiveError for a value that AMQP has no place for.
     """
 
-    def __init__(self, properties: Mapping[str, Any], headers: Mapping[str, Any]) -> None:
+    def __init__(
+        self, properties: Mapping[str, Any], headers: Mapping[str, Any], encoded: Mapping[str, bytes]
+    ) -> None:
         super().__init__(**properties)
-        self.headers = dict(headers)
+        self.headers, self._encoded = dict(headers), encoded
 
     def encode(self) -> list[bytes]:
         """The flags and the fields: those in front of the headers, the headers, and those behind them."""
@@ -292,7 +336,9 @@ class FaithfulProperties(pika.BasicProperties):  # type: ignore[misc]
         first, last = b"".join(front.encode()), b"".join(behind.encode())
         flags = struct.unpack(">H", first[:2])[0] | struct.unpack(">H", last[:2])[0] | self.FLAG_HEADERS
         try:
-            table = _table(self.headers)
+            table = encoding.table_of(
+                {name: self._encoded.get(name) or _encoded(value) for name, value in self.headers.items()}
+            )
         except (TypeError, ValueError, OverflowError, struct.error, pika.exceptions.AMQPError) as error:
             raise InconclusiveError(
                 "a message", f"has headers that cannot be written again: {error!r}"
@@ -300,25 +346,7 @@ class FaithfulProperties(pika.BasicProperties):  # type: ignore[misc]
         return [struct.pack(">H", flags), first[2:], table, last[2:]]
 
 
-def _table(table: Mapping[str, Any]) -> bytes:
-    inner = b"".join(_short(key) + _value(value) for key, value in table.items())
-    return struct.pack(">I", len(inner)) + inner
-
-
-def _short(text: str) -> bytes:
-    pieces: list[bytes] = []
-    amqp.encode_short_string(pieces, text)
-    return b"".join(pieces)
-
-
-def _value(value: Any) -> bytes:
-    if isinstance(value, float):
-        return b"d" + struct.pack(">d", value)
-    if isinstance(value, Mapping):
-        return b"F" + _table(value)
-    if isinstance(value, list | tuple):
-        inner = b"".join(_value(each) for each in value)
-        return b"A" + struct.pack(">I", len(inner)) + inner
+def _encoded(value: Any) -> bytes:
     pieces: list[bytes] = []
     amqp.encode_value(pieces, value)
     return b"".join(pieces)
