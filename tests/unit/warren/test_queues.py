@@ -75,7 +75,7 @@ def orders(deployed: Topology) -> Vhost:
     return view(
         vhost.name,
         [{"name": each.name, "type": each.type, "internal": each.internal} for each in vhost.exchanges],
-        [info(each.name, arguments=dict(each.arguments), policy=policies[each.name]) for each in vhost.queues],
+        [info(one.name, arguments=dict(one.arguments), policy=policies[one.name]) for one in vhost.queues],
         [
             {
                 "source": each.source, "destination": each.destination, "routing_key": each.routing_key,
@@ -336,7 +336,8 @@ def test_bad_header_filter_is_refused(said: tuple[str, ...]) -> None:
 @dataclass
 class FakeHands:
     """A queue in memory. ``outcome`` says what becomes of each publish; ``dies_at`` names the act during
-    which the connection ends: (``take``, ``publish``, ``done`` or ``give_back``, how many of them went well)."""
+    which the connection ends (``take``, ``publish``, ``done``, ``give_back``), and how many went well before.
+    """
 
     queue: list[Message]
     outcome: Callable[[str, str], Outcome] = lambda exchange, key: Outcome.CONFIRMED
