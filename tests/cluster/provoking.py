@@ -211,6 +211,23 @@ def without(cluster: ClusterUnderTest, service: str) -> Iterator[None]:
         docker(cluster, "start", name)
 
 
+@contextmanager
+def made_for_disk_faults(cluster: ClusterUnderTest) -> Iterator[None]:
+    """The nodes made anew with the library that disk faults need, and without it afterwards."""
+
+    def anew(flag: str) -> None:
+        for words, timeout_s in ((["cluster", "down"], 200), (["cluster", "up", flag], 600)):
+            done = cluster.warren(words, timeout_s=timeout_s)
+            assert done.returncode == 0, done.stderr
+
+    try:
+        anew("--with-disk-faults")
+        yield
+    finally:
+        cluster.warren(["chaos", "heal"], timeout_s=300)
+        anew("--without-disk-faults")
+
+
 def series(cluster: ClusterUnderTest, expression: str) -> float:
     """The one value of an instant query."""
     (sample,) = cluster.prometheus(expression)

@@ -15,7 +15,7 @@ from warren.journal import Journal
 from warren.runtime.protocol import NodeState
 
 from .conftest import ClusterUnderTest
-from .provoking import container, docker
+from .provoking import container, docker, made_for_disk_faults
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 NODES = ("rmq1", "rmq2", "rmq3")
@@ -36,14 +36,8 @@ def breakable(cluster_session: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
     refused = cluster_session.warren(["cluster", "up", "--with-disk-faults"])
     assert refused.returncode == 2, refused.stderr
     assert "warren cluster down" in refused.stderr
-    try:
-        assert cluster_session.warren(["cluster", "down"], timeout_s=200).returncode == 0
-        up(cluster_session, "--with-disk-faults")
+    with made_for_disk_faults(cluster_session):
         yield cluster_session
-    finally:
-        cluster_session.warren(["chaos", "heal"], timeout_s=300)
-        assert cluster_session.warren(["cluster", "down"], timeout_s=200).returncode == 0
-        up(cluster_session, "--without-disk-faults")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import yaml
 
 from warren import checkout
 from warren.json_file import read_object
-from warren.reference import commands, monitoring
+from warren.reference import commands, healing, monitoring
 
 Row = tuple[str, str, tuple[str, ...], str]
 
@@ -26,7 +26,14 @@ def pages() -> dict[Path, str]:
             {"The exporter": list(_exporter()), "A load run": list(_load())}
         ),
         docs / "alerts.md": _alerts(checkout.ROOT / docs / "figures"),
+        docs / "chaos.md": _chaos(checkout.ROOT / docs),
     }
+
+
+def _chaos(docs: Path) -> str:
+    """Written by hand, but for a table of what the cluster test measured."""
+    measured = read_object(docs / "figures" / "driver-killed.json")
+    return healing.with_table((docs / "chaos.md").read_text(encoding="utf-8"), measured["faults"])
 
 
 def _alerts(figures: Path) -> str:

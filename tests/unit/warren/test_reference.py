@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import pytest
 
+from warren.errors import BadInputError
 from warren.reference import __main__ as reference
-from warren.reference import commands, monitoring
+from warren.reference import commands, healing, monitoring
 
 
 @click.group(context_settings={"auto_envvar_prefix": "WARREN"})
@@ -94,3 +96,21 @@ def test_group_that_is_a_command_itself_stands_before_its_commands() -> None:
     page = commands.page(root)
     assert "| `--size` INTEGER | `7` | `WARREN_MEASURE_SIZE` |" in page
     assert page.index("## warren measure\n") < page.index("## warren measure part\n")
+
+
+def test_table_of_killed_drivers_stands_between_its_marks_and_nothing_else_is_touched() -> None:
+    figures = {
+        "pause": {"watchdog": {"undone_after_s": 1.04, "whole_after_s": 9.96}},
+        "kill": {each: {"undone_after_s": 2, "whole_after_s": 3.5} for each in ("heal", "watchdog")},
+    }
+    page = f"before\n\n{healing.BEGIN}\nold\n{healing.END}\n\nafter\n"
+    written = healing.with_table(page, figures)
+    assert written.startswith(f"before\n\n{healing.BEGIN}\n| fault |")
+    assert written.endswith(
+        "| `kill` | 2.0 s | 3.5 s | 2.0 s | 3.5 s |\n"
+        "| `pause` | 1.0 s | 10.0 s | not measured yet | not measured yet |\n"
+        f"{healing.END}\n\nafter\n"
+    )
+    assert healing.with_table(written, figures) == written
+    with pytest.raises(BadInputError, match="lacks"):
+        healing.with_table("no marks", figures)
