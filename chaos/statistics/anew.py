@@ -51,5 +51,10 @@ def hold(day: GameDay, experiment: Mapping[str, Any]) -> GameDay:
 def _expectations(day: GameDay, intervals: Mapping[str, Mapping[str, Any]]) -> Iterator[Expectation]:
     for name, interval in intervals.items():
         if (asked := days.expected(day, name)) is not None:
-            ends = {"low": interval.get("low"), "high": interval.get("high")}
-            yield replace(asked, **ends, source=str(interval.get("source", "")))
+            yield Expectation(
+                name=name,
+                value=asked.value,
+                low=interval.get("low"),
+                high=interval.get("high"),
+                source=str(interval.get("source", "")),
+            )

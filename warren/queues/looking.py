@@ -76,7 +76,7 @@ def look(
     done = runtime.execute(node, ["rabbitmqctl", "eval", wanted], timeout_s=TOOL_S)
     if not done.ok:
         raise NotReadyError(
-            f"queue {queue} in {vhost}", f"cannot be read: {done.last_line()}", "make cluster-status"
+            f"queue {queue} in {vhost}", f"cannot be read: {done.reason()}", "make cluster-status"
         )
     return parse(done.stdout, where=f"queue {queue} in {vhost}")
 
