@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -153,11 +153,45 @@ def _judge(row: Row, key: str, where: str, faults: list[BadInputError]) -> None:
         expect(name, dict, "an object", needed=name == "definition" and key == "policies")
     for name in _FLAGS:
         expect(name, bool, "true or false", needed=False)
-    if key == "parameters" and row.get("component") in ("operator_policy", "vhost-limits"):
-        expect("vhost", str, "text", needed=True)
-        expect("value", (dict, list), "an object", needed=True)
     for name, bad in _unwritable(row):
         faults.append(BadInputError(f"{where}.{name}", f"holds half a character: {bad!r}", "mend the file"))
+    _judge_values(row, key, where, faults)
+
+
+def _judge_values(row: Row, key: str, where: str, faults: list[BadInputError]) -> None:
+    """Note what is wrong with the values of a row that may have several forms."""
+    if key == "parameters" and row.get("component") in ("operator_policy", "vhost-limits"):
+        for name, kinds, called in (("vhost", str, "text"), ("value", (dict, list), "an object")):
+            if not isinstance(row.get(name), kinds):
+                what = f"must be {called}, not {_short(row[name])}" if name in row else "is missing"
+                faults.append(BadInputError(f"{where}.{name}", what, "mend the file"))
+    if key == "parameters" and row.get("component") == "operator_policy":
+        _judge_operator_policy(row.get("value"), where, faults)
+    for name in ("tags", "limits") if key in ("users", "vhosts") else ():
+        value = row.get(name)
+        if not (value is None or _FORMS[name](value)):
+            what = f"must be {_CALLED[name]}, not {_short(value)}"
+            faults.append(BadInputError(f"{where}.{name}", what, "mend the file"))
+
+
+def _judge_operator_policy(value: Any, where: str, faults: list[BadInputError]) -> None:
+    """What a policy says of itself, which here is one level deeper."""
+    for name, kind, called in (("pattern", str, "text"), ("definition", dict, "an object")):
+        if isinstance(value, dict) and not isinstance(value.get(name), kind):
+            what = f"must be {called}, not {_short(value.get(name))}"
+            faults.append(BadInputError(f"{where}.value.{name}", what, "mend the file"))
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+_CALLED = {"tags": "text or a list of texts", "limits": "an object"}
+#: An empty list stands for no limits: so do some versions write an empty object.
+_FORMS: Mapping[str, Callable[[Any], bool]] = {
+    "tags": lambda value: isinstance(value, str) or _are_texts(value),
+    "limits": lambda value: isinstance(value, dict) or value == [],
+}
 
 
 def _unwritable(row: Row) -> list[tuple[str, str]]:

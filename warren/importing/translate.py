@@ -314,10 +314,12 @@ def _belongs_to_a_client(row: Row, kind: Any) -> str:
 
 def _binding(found: Translation, place: str, row: Row) -> None:
     home = found.home(row, "bindings")
-    if home is None or row["source"] == "":
+    if home is None:
+        return
+    if row["source"] == "" and row["destination"] == row["routing_key"]:
         return  # every queue is bound to the default exchange by its name
     title = f"{row['source']} -> {row['destination']} in {row['vhost']}"
-    if row["source"].startswith("amq."):
+    if row["source"] == "" or row["source"].startswith("amq."):
         found.note(
             What.LEFT_OUT,
             place,
