@@ -206,6 +206,7 @@ def test_confirm_that_does_not_come_is_waited_for_no_longer_than_said(
     broker.answer = "nothing"
     with pytest.raises(NotReadyError, match=r"waited 0\.5 s for the confirm of a message"):
         publish(hands)
+    broker.answer = "ack"
     with pytest.raises(NotReadyError):  # a late confirm would be taken for the next one's
         publish(hands)
 
