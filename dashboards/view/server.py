@@ -16,14 +16,18 @@ from urllib.parse import urlsplit
 
 from dashboards.view.assets import Asset, load_assets
 from dashboards.view.config import ViewConfig
+from dashboards.view.connections import Connections
 from dashboards.view.credentials import Gate
 from dashboards.view.library import RUNBOOK, read_dashboards, read_runbooks
 from dashboards.view.upstream import ALERTMANAGER, LONG_TERM, PROMETHEUS, Upstream
 from warren.errors import BadInputError, NotReadyError
 
-#: Seconds that a client may be silent, in the handshake, in a request and between two.
+#: Seconds that a client has from its connection, or from the last answer, until a whole request is there.
 IDLE_TIMEOUT_S = 20.0
-#: Connections served at a time, a thread each (the container may have 64); one more is closed at once.
+#: Seconds from there until it has taken the whole answer.
+ANSWER_TIMEOUT_S = 60.0
+#: Connections served at a time, a thread each (the container may have 64). One more is let in for that which
+#: has waited longest without a request; it is closed at once where all are being answered.
 MOST_CONNECTIONS = 48
 
 SECURITY_HEADERS = (
@@ -129,6 +133,10 @@ class Handler(BaseHTTPRequestHandler):
     timeout = IDLE_TIMEOUT_S
     server: ViewServer
 
+    def handle_one_request(self) -> None:
+        self.server.places.wait()
+        super().handle_one_request()
+
     def do_GET(self) -> None:
         if self._admitted():
             self._send(*self._answer())
@@ -143,6 +151,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _admitted(self) -> bool:
         if self.server.gate.admits(self.headers.get("Authorization")):
+            self.server.places.answer()
             return True
         challenge = ("WWW-Authenticate", 'Basic realm="Warren preview", charset="UTF-8"')
         self._send(*_json(401, {"error": "name and password are needed"}), extra=(challenge,))
@@ -193,7 +202,7 @@ class ViewServer(ThreadingHTTPServer):
         self.site = site
         self.gate = gate
         self.tls = _tls_context(config)
-        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self.places = Connections(MOST_CONNECTIONS, request_s=IDLE_TIMEOUT_S, answer_s=ANSWER_TIMEOUT_S)
         self.address_family = socket.AF_INET6 if ":" in config.listen_host else socket.AF_INET
         super().__init__((config.listen_host, config.listen_port), Handler)
 
@@ -205,24 +214,30 @@ class ViewServer(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._free.acquire(blocking=False):
+        if not self.places.take():
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
         except RuntimeError:  # no thread to be had
-            self._free.release()
+            self.places.give_back()
             raise
+
+    def service_actions(self) -> None:
+        """Called by ``serve_forever`` at every turn."""
+        self.places.close_late()
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            self.places.give_back()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         request.settimeout(IDLE_TIMEOUT_S)
-        with self.tls.wrap_socket(request, server_side=True) as tls:
+        with self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as tls:
+            self.places.begin(tls)
+            tls.do_handshake()
             Handler(tls, client_address, self)
 
     def handle_error(self, _request: Any, client_address: Any) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,9 +31,10 @@ from cryptography.x509.oid import NameOID
 from dashboards.view import server as server_module
 from dashboards.view import upstream
 from dashboards.view.config import Backend, Credential, ViewConfig
+from dashboards.view.connections import Connections
 from dashboards.view.library import read_dashboards
 from dashboards.view.probe import probe
-from dashboards.view.server import SECURITY_HEADERS, ViewServer, make_server, serve
+from dashboards.view.server import SECURITY_HEADERS, Site, ViewServer, make_server, serve
 from warren.errors import BadInputError, NotReadyError
 
 SECRET = "correct horse"
@@ -518,23 +520,101 @@ def test_client_that_never_shakes_hands_does_not_stop_the_others(server: ViewSer
         assert ask(server, files, "/").status == 200
 
 
-def test_more_connections_than_allowed_are_closed_and_places_come_free_again(
+def opened(server: ViewServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.server_port), timeout=10)
+
+
+def test_who_only_holds_connections_keeps_nobody_out(
     config: ViewConfig, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 2)
     for small in running(make_server(config)):
-        silent = [socket.create_connection(("127.0.0.1", small.server_port)) for _ in range(2)]
-        with socket.create_connection(("127.0.0.1", small.server_port), timeout=5) as one_more:
-            assert one_more.recv(1) == b""
+        silent = [opened(small) for _ in range(2)]
+        for _ in range(5):
+            assert ask(small, files, "/").status == 200
+        assert silent[0].recv(1) == b"", "the first of them made room"
         for connection in silent:
             connection.close()
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                assert ask(small, files, "/").status == 200
-                break
-            except (ssl.SSLError, ConnectionError):
-                assert time.monotonic() < deadline
+
+
+def test_one_connection_more_is_closed_where_all_are_being_answered_and_places_come_free_again(
+    config: ViewConfig, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 2)
+    answering, may = threading.Semaphore(0), threading.Event()
+    whole = Site.answer
+
+    def slowly(site: Site, path: str, query: str) -> tuple[int, bytes, str]:
+        answering.release()
+        may.wait(10)
+        return whole(site, path, query)
+
+    monkeypatch.setattr(Site, "answer", slowly)
+    for small in running(make_server(config)):
+        with ThreadPoolExecutor(2) as pool:
+            asking = [pool.submit(ask, small, files, "/") for _ in range(2)]
+            assert all(answering.acquire(timeout=10) for _ in asking)
+            with opened(small) as one_more:
+                assert one_more.recv(1) == b""
+            may.set()
+            assert [each.result(10).status for each in asking] == [200, 200]
+        assert ask(small, files, "/").status == 200
+
+
+def greeting(context: ssl.SSLContext) -> bytes:
+    """What a client says first in the handshake."""
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1").do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("handshake", [True, False], ids=["in the handshake", "in a request"])
+def test_who_sends_a_byte_now_and_then_is_cut_off(
+    config: ViewConfig, files: Path, monkeypatch: pytest.MonkeyPatch, handshake: bool
+) -> None:
+    """No read of its socket ever takes long, so no time-out of a read ends it."""
+    monkeypatch.setattr(server_module, "IDLE_TIMEOUT_S", 1.0)
+    context = ssl.create_default_context(cafile=str(files / "view.pem"))
+    for small in running(make_server(config)):
+        connection = opened(small)
+        drops = greeting(context) if handshake else b"GET / HTTP/1.1\r\nX: " + b"x" * 1000
+        if not handshake:
+            connection = context.wrap_socket(connection, server_hostname="127.0.0.1")
+        began = time.monotonic()
+        sent = 0
+        with connection, suppress(OSError):
+            for drop in drops:
+                connection.sendall(bytes([drop]))
+                sent += 1
+                time.sleep(0.02)
+        assert 10 < sent < len(drops)
+        assert time.monotonic() - began < 10
+
+
+def test_who_takes_an_answer_byte_by_byte_is_cut_off(
+    config: ViewConfig, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(Site, "answer", lambda *_: (200, bytes(50_000_000), "text/plain"))
+    ended = threading.Event()
+    whole = Connections.give_back
+
+    def give_back(places: Connections) -> None:
+        whole(places)
+        ended.set()
+
+    monkeypatch.setattr(Connections, "give_back", give_back)
+    context = ssl.create_default_context(cafile=str(files / "view.pem"))
+    for small in running(make_server(config)):
+        with context.wrap_socket(opened(small), server_hostname="127.0.0.1") as connection:
+            word = base64.b64encode(f"filed:{SECRET}".encode()).decode()
+            connection.sendall(f"GET / HTTP/1.1\r\nAuthorization: Basic {word}\r\n\r\n".encode())
+            began = time.monotonic()
+            while not ended.wait(0.2):
+                with suppress(OSError):
+                    connection.recv(1)
+            assert time.monotonic() - began < 10
 
 
 def test_place_of_a_connection_is_given_back_when_no_thread_can_start(
