@@ -33,7 +33,7 @@ KNOWN_FOR_S = 120.0
 #: Bindings are read this often only: they change seldom and may be many. Said in HELP of the lag metrics.
 _BINDINGS_EVERY_S = 60.0
 #: One answer may take this long; the broker's own listener gives up at sixty seconds (seen on 4.3.6).
-ANSWER_S = 30.0
+ANSWER_S = 50.0
 #: A list that came this soon is read in every scrape, which waits for it.
 _QUICK_S = 0.5
 #: The broker gives the same answer again for five times as long as it took to make

@@ -53,12 +53,14 @@ def watchers() -> Section:
             lines(
                 "Since a collector last had all",
                 "Good: seconds, a minute for certificates, half a minute for drift. A line that climbs is a "
-                "collector that hangs or is refused; its figures are as old as that.",
+                "collector that hangs or is refused; its figures are as old as that. At thousands of queues "
+                "their list is read between scrapes, and is as old as its line says.",
                 "s",
                 Query(
                     expr=f"time() - min by (collector) ({names.COLLECTOR_SUCCESS.name}{{{WATCHERS}}})",
                     legend="{{collector}}",
                 ),
+                Query(expr=f"max({names.QUEUES_AGE.name}{{{EXPORTER}}})", legend="list of queues"),
                 limits=((180, ORANGE),),
                 width=8,
                 height=7,
