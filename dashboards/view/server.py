@@ -49,6 +49,18 @@ _PAGE = re.compile(
     rf"/|/targets|/rules|/alerts|/runbooks(?:/{RUNBOOK})?|/d/[A-Za-z0-9_-]{{1,40}}(?:/[A-Za-z0-9_-]*)?"
 )
 _JSON = "application/json; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
+#: What a person sees who has no password, or a wrong one, and gives up being asked for it. No style: that is
+#: for those who are let in.
+_LOGIN = (
+    b'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Sign in - preview</title>'
+    b'<meta name="viewport" content="width=device-width, initial-scale=1">'
+    b'<meta name="color-scheme" content="dark light"></head>'
+    b"<body><h1>Name and password are needed</h1>"
+    b"<p>This preview of Warren's dashboards lets nobody in without them, or these were wrong. "
+    b"<code>warren dashboards open</code> says where they are.</p>"
+    b'<p><a href="/">Try again</a></p></body></html>\n'
+)
 _DISCARDED_BYTES = 64 * 1024
 _log = logging.getLogger("warren.view")
 
@@ -154,7 +166,11 @@ class Handler(BaseHTTPRequestHandler):
             self.server.places.answer()
             return True
         challenge = ("WWW-Authenticate", 'Basic realm="Warren preview", charset="UTF-8"')
-        self._send(*_json(401, {"error": "name and password are needed"}), extra=(challenge,))
+        wants_page = "text/html" in self.headers.get("Accept", "")
+        refusal = (
+            (401, _LOGIN, _HTML) if wants_page else _json(401, {"error": "name and password are needed"})
+        )
+        self._send(*refusal, extra=(challenge,))
         return False
 
     def _send(self, status: int, body: bytes, kind: str, extra: tuple[tuple[str, str], ...] = ()) -> None:

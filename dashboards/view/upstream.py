@@ -72,6 +72,10 @@ _MOST_CONNECTIONS = 8
 _TURN_S = 5.0
 
 
+#: Where urllib3 begins what it says with the object that it says it of.
+_OBJECT = re.compile(r"^<?[\w.]*HTTPS?Connection[^:]*(?:>|\)): ")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A status and a JSON body to hand on."""
@@ -160,8 +164,9 @@ def _tls_context(config: Backend) -> ssl.SSLContext | None:
 
 
 def _reason(error: Exception) -> str:
+    """What the reader must know of it: the place is named already, and 30 panels say the same."""
     cause = getattr(error, "reason", None) or error
-    return str(cause) or type(cause).__name__
+    return _OBJECT.sub("", str(cause)) or type(cause).__name__
 
 
 def _fault(status: int, kind: str, text: str) -> Answer:

@@ -1,6 +1,6 @@
 // The entry: which page the address asks for.
 
-import { banner, startTheme } from "./shell.js";
+import { banner, header, startTheme } from "./shell.js";
 import { dashboardPage } from "./page.js";
 import { clear, h } from "./dom.js";
 import { listPage } from "./pages.js";
@@ -13,7 +13,7 @@ async function start() {
     if (uid) await dashboardPage(root, decodeURIComponent(uid), theme);
     else await listPage(root, location.pathname, theme);
   } catch (error) {
-    clear(root).append(banner("Preview by Warren. This is not Grafana."), h("p", { class: "error", role: "alert" }, `This page could not be drawn: ${error.message} `, h("a", { href: "/" }, "All dashboards")));
+    clear(root).append(banner("Preview by Warren. This is not Grafana."), header("Not to be drawn"), h("p", { class: "error", role: "alert" }, `This page could not be drawn: ${error.message}`));
   }
 }
 

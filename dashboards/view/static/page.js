@@ -221,7 +221,7 @@ async function drawAll(state, parts, { quiet = false } = {}) {
   const due = state.due;
   state.due = false;
   if (due) await state.board.load(); else state.board.redraw();
-  parts.updated.textContent = `updated ${new Date().toLocaleTimeString("en-GB")}`;
+  parts.updated.textContent = `${said.length ? "tried" : "updated"} ${new Date().toLocaleTimeString("en-GB")}`;
 }
 
 const MOST_WAIT_MS = 60000; // a browser may wait for an answer for ever

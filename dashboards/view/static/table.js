@@ -8,7 +8,7 @@ import { linked, linksOf } from "./links.js";
 import { partsText } from "./values.js";
 import { sortTable } from "./transforms.js";
 
-const MOST_ROWS = 500;
+const MOST_ROWS = 200; // drawn anew at each refresh: a thousand would hold up a page for seconds
 
 export function drawTable(host, view) {
   const state = { view, sort: view.panel.options.sortBy?.[0] || null };
@@ -40,7 +40,7 @@ function render(root, state, redraw) {
   clear(root).append(h("table", { class: "data" },
     panel.options.showHeader !== false && h("thead", {}, h("tr", {}, columns.map((column) => heading(column, wanted, state.sort, sortOn)))),
     h("tbody", {}, table.rows.slice(0, MOST_ROWS).map((row) => rowOf(row, columns, state.view)))));
-  if (table.rows.length > MOST_ROWS) root.append(h("p", { class: "faint" }, `${table.rows.length - MOST_ROWS} more rows are not shown`));
+  if (table.rows.length > MOST_ROWS) root.append(h("p", { class: "faint" }, `${table.rows.length - MOST_ROWS} more rows are not shown${wanted ? `, those after the first ${MOST_ROWS} by ${wanted.name}` : ""}: sort by another column, or choose less above`));
   root.scrollTop = at;
 }
 

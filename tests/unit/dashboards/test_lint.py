@@ -16,6 +16,7 @@ from dashboards import links
 from dashboards.house import Board
 from dashboards.mend import Json
 from dashboards.present import is_still_there, still_there
+from dashboards.queries import MOST_LINES
 
 from .conftest import panels_of
 
@@ -193,6 +194,17 @@ def test_every_queue_leads_to_its_own_figures(panels: Panels) -> None:
             (links,) = [each for each in overrides["Queue"]["properties"] if each["id"] == "links"]
             assert '${__data.fields["Queue"]:percentencode}' in links["value"][0]["url"], where
             assert '${__data.fields["Virtual host"]:percentencode}' in links["value"][0]["url"], where
+
+
+def test_lines_of_queues_are_the_highest_and_no_more(panels: Panels) -> None:
+    """A thousand queues must be no thousand lines."""
+    limited = 0
+    for where, panel in panels:
+        for target in panel["targets"]:
+            if not target["instant"] and "{{queue}}" in target["legendFormat"]:
+                assert f"topk({MOST_LINES}, " in target["expr"], where
+                limited += 1
+    assert limited > 20
 
 
 def test_the_board_of_queues_has_the_choices_that_links_set(dashboards_json: list[Json]) -> None:

@@ -174,3 +174,29 @@ def test_alert_of_two_severities_is_counted_under_each(page: Browser) -> None:
       const heads = byId('app').querySelectorAll('.group').map((one) => one.textContent);
       return heads.map((text) => text.replace(/\\s+/g, ' ').trim());"""
     assert browser.run(script) == ["Burn critical 1 firing", "Burn warning 1 firing"]
+
+
+def test_table_of_a_thousand_queues_draws_some_and_says_which(page: Browser) -> None:
+    script = """const host = new Node('div'); const theme = () => module_theme.THEMES.dark;
+      const fields = [{ name: 'Queue', type: 'string' }, { name: 'Lag', type: 'number' }];
+      const tables = [{ fields, rows: [...Array(1000).keys()].map((at) => [`q${at}`, at]) }];
+      const options = { sortBy: [{ displayName: 'Lag', desc: true }] };
+      const panel = { title: 'T', options, fieldConfig: { defaults: {}, overrides: [] } };
+      module_table.drawTable(host, { panel, tables, ctx: { theme, utc: () => false }, place: () => null });
+      return [host.querySelectorAll('td')[0].textContent, host.querySelectorAll('tr').length,
+        host.querySelectorAll('p')[0].textContent];"""
+    first, rows, said = page.run(script)
+    assert first == "q999"
+    assert rows == 201
+    assert said.startswith("800 more rows are not shown, those after the first 200 by Lag")
+
+
+def test_page_that_could_not_be_brought_up_to_date_does_not_say_that_it_was() -> None:
+    browser = Browser("page", "pages")
+    script = """const whole = fetch;
+      const gone = { status: 'error', error: 'cannot be reached' };
+      const said = { ok: false, status: 502, text: async () => JSON.stringify(gone), json: async () => gone };
+      fetch = (address) => (address.includes('/prometheus/') ? Promise.resolve(said) : whole(address));
+      await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.dark); await settle();
+      return byId('app').querySelectorAll('.updated')[0].textContent;"""
+    assert browser.run(script).startswith("tried ")

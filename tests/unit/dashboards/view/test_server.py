@@ -198,7 +198,7 @@ def ask(
 ) -> Reply:
     context = ssl.create_default_context(cafile=str(files / "view.pem"))
     connection = http.client.HTTPSConnection("127.0.0.1", server.server_port, timeout=10, context=context)
-    headers = {}
+    headers = dict(more.get("headers", {}))
     if user is not None:
         password = more.get("password", SECRET)
         headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -244,6 +244,24 @@ def test_only_the_right_password_comes_in(
 ) -> None:
     for _ in range(2):  # the second time from memory, which must not remember a wrong one
         assert ask(server, files, "/", user=user, password=password).status == status
+
+
+def test_person_who_is_not_let_in_is_told_so_in_words_and_a_program_in_json(
+    server: ViewServer, files: Path
+) -> None:
+    page = ask(server, files, "/", password="wrong", headers={"Accept": "text/html,*/*"})
+    assert (page.status, page.headers["Content-Type"]) == (401, "text/html; charset=utf-8")
+    assert b"Name and password are needed" in page.body
+    assert b"viewport" in page.body
+    assert ask(server, files, "/", user=None).json == {"error": "name and password are needed"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["HTTPSConnection(host='h', port=1): refused", "<urllib3.connection.HTTPConnection at 0x7>: refused"],
+)
+def test_reader_is_not_told_of_our_objects(said: str) -> None:
+    assert upstream._reason(OSError(said)) == "refused"
 
 
 def test_remembered_password_does_not_open_for_another_one(server: ViewServer, files: Path) -> None:
