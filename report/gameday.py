@@ -19,7 +19,7 @@ _VERDICTS = {
 }
 _CHECKS = {True: ("passed", "good"), False: ("failed", "bad"), None: ("not judged", "faint")}
 _HELD = {"within": "good", "slower": "bad", "faster": "bad", "unknown": "faint"}
-_HEADS = ("Figure", "Measured", "Expected", "Held", "Where the interval comes from")
+_HEADS = ("Figure", "Measured", "Expected", "Held", "Source")
 
 
 def section(day: Day | None) -> Markup | None:

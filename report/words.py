@@ -111,14 +111,16 @@ def _number(key: str, value: float) -> str:
 
 
 def interval(low: float | None, high: float | None, key: str) -> str:
-    """What was expected, as text; nothing where it is open at both ends. The unit is by the key's ending, and
-    stays with its number where a line breaks."""
-    unit = "\N{NO-BREAK SPACE}s" if key.endswith("_s") else ""
+    """What was expected, as text that no line breaks; nothing where it is open at both ends. The unit is by
+    the key's ending."""
+    unit = " s" if key.endswith("_s") else ""
     if low is None and high is None:
         return ""
     if high is None:
-        return f"from {low:g}{unit}"
-    return f"{low:g} to {high:g}{unit}" if low else f"up to {high:g}{unit}"
+        said = f"from {low:g}{unit}"
+    else:
+        said = f"{low:g} to {high:g}{unit}" if low else f"up to {high:g}{unit}"
+    return said.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def share(value: float) -> str:

@@ -12,6 +12,8 @@ from dashboards.view.assets import STATIC
 from report import markup, matrix, words
 from warren.errors import BadInputError, NotReadyError
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 def bound(events: int, trials: int, low: float, high: float) -> dict[str, Any]:
     return {"events": events, "trials": trials, "low": low, "high": high, "method": ""}
@@ -84,7 +86,7 @@ def test_page_shows_every_cell_and_run() -> None:
         "kill-1",
         "101",
         "0 of 10 game days with a loss: with 95 % certainty at most 30 % (3/n)",
-        "expected 0.1 to 3\N{NO-BREAK SPACE}s",
+        "expected 0.1 to 3 s".replace(" ", NO_BREAK).replace(NO_BREAK, " ", 1),
         "the budget of 60 s was used up",
         "4.3.6",
     ):

@@ -323,7 +323,7 @@ def test_game_day_stands_first_with_all_that_it_rests_on() -> None:
     text = render(result(), None, day)
     page = Page(text)
     assert EVIL not in text
-    words = page.words
+    words = page.words.replace("\N{NO-BREAK SPACE}", " ")
     assert words.index("Hung") < words.index("does not see rmq3 running") < words.index("Passed")
     for said in (
         "seed 77", "2.04", "0.1 to 5", "within", "not measured", "up to 60",
@@ -346,5 +346,5 @@ def test_figures_of_a_game_day_have_their_units() -> None:
         "checks": [{"name": "gaps", "passed": True, "why": "", "figures": {"delivery_gap_s": 11.061}}],
     }  # fmt: skip
     words = Page(render(result(), None, day)).words
-    for said in ("7.42 s", "4 to 21\N{NO-BREAK SPACE}s", "up to 3 ", "delivery gap 11.1 s"):
-        assert said.replace("\N{NO-BREAK SPACE}", " ") in words.replace("\N{NO-BREAK SPACE}", " "), said
+    for said in ("7.42 s", "4 to 21 s", "up to 3 ", "delivery gap 11.1 s"):
+        assert said in words.replace("\N{NO-BREAK SPACE}", " "), said
