@@ -15,7 +15,7 @@ const TIME_STEPS = [...SMALL_STEPS, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900,
 
 const STEPS = Array.from({ length: 81 }, (_, at) => Number(`${[1, 2, 5][at % 3]}e${Math.floor(at / 3) - 9}`));
 const WHOLE_STEPS = STEPS.filter((step) => step >= 1);
-const COUNTS = ["", "none", "short"];
+const COUNTS = ["", "none", "short", "Bps"];
 
 function stepsOf(unit) {
   if (BINARY_UNITS.test(unit || "")) return BINARY_STEPS;
