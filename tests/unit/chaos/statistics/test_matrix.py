@@ -72,7 +72,7 @@ def test_experiment_of_a_cell() -> None:
 
 def test_quick_experiment_is_short_expects_no_alert_and_sets_the_profile() -> None:
     found = {each.key: each.document for each in cells(Wanted(extent="quick", faults=("kill",)))}
-    assert found["kill-work"]["load"]["duration"] == 13
+    assert found["kill-work"]["load"]["duration"] == 16
     assert "alerts" not in found["kill-work"]
     assert "redundancy_s" not in found["kill-work"]["expectations"]
     assert found["kill-work"]["load"]["settings"] == {"tolerances.self_lag_p99_s": 2}
