@@ -14,7 +14,7 @@ from typing import Any
 
 from chaos.record import GameDay, Verdict
 from chaos.statistics import days
-from chaos.statistics.days import FIGURES
+from chaos.statistics.days import FIGURES, OBSERVED
 from chaos.statistics.store import Content
 from chaos.statistics.summary import loss
 from warren.errors import BadInputError
@@ -197,7 +197,8 @@ def _list(cells: Mapping[str, Any]) -> str:
 
 def _cell(cell: str, a: Sequence[GameDay], b: Sequence[GameDay]) -> CellComparison:
     struck_a, struck_b = [day for day in a if days.struck(day)], [day for day in b if days.struck(day)]
-    rows = (_row(name, _values(struck_a, name), _values(struck_b, name)) for name in FIGURES)
+    names = (*FIGURES, *OBSERVED)
+    rows = (_row(name, _values(struck_a, name), _values(struck_b, name)) for name in names)
     return CellComparison(
         cell=cell,
         of_a=len(a),

@@ -44,14 +44,14 @@ def _head(found: Comparison) -> Iterator[str]:
 
 
 def _rows(cell: CellComparison) -> Iterator[tuple[str, ...]]:
-    yield from (_figure(each) for each in cell.rows)
+    yield from (_figure(each, cell) for each in cell.rows)
     yield from (_share(each) for each in cell.shares)
 
 
-def _figure(row: Row) -> tuple[str, ...]:
+def _figure(row: Row, cell: CellComparison) -> tuple[str, ...]:
     change = "" if row.change is None else f"{row.change:+.1%}"
     p = "" if row.p is None else f"{row.p:.2g}"
-    return (row.figure, _side(row.a), _side(row.b), change, p, row.meaning)
+    return (row.figure, _side(row.a, cell.of_a), _side(row.b, cell.of_b), change, p, row.meaning)
 
 
 def _share(share: Share) -> tuple[str, ...]:
@@ -59,9 +59,12 @@ def _share(share: Share) -> tuple[str, ...]:
     return (share.what, *sides, "", f"{share.p:.2g}", share.meaning)
 
 
-def _side(side: Summary) -> str:
+def _side(side: Summary, days: int) -> str:
+    """Median (least to greatest), and of how many days where not all have the figure."""
     shown = _number(side.median)
-    return shown if side.count == 1 else f"{shown} ({_number(side.minimum)} to {_number(side.maximum)})"
+    if side.count > 1:
+        shown += f" ({_number(side.minimum)} to {_number(side.maximum)})"
+    return shown if side.count == days else f"{shown}, {side.count} of {days}"
 
 
 def _number(value: float) -> str:

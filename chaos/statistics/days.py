@@ -16,6 +16,11 @@ FIGURES: Mapping[str, str] = {
     "redelivered_ratio": "deliveries with the redelivered flag, scheduled retries apart, of all deliveries",
     "failed_publishes": "publishes without a confirm within their deadline",
 }
+#: What was seen beside them, of which nothing is expected. Unlike the gaps it does not hang on whether a
+#: client happened to be connected to the node that was struck.
+OBSERVED: Mapping[str, str] = {
+    "election_s": "from the proof of the fault until another leader of the struck queue was seen"
+}
 #: Where a load result has a figure that the record does not name as an expectation.
 _OF_LOAD = {
     "confirm_gap_s": "confirm_gap_max_s",
@@ -41,6 +46,9 @@ def expected(day: GameDay, name: str) -> Expectation | None:
 def figure(day: GameDay, name: str) -> float | None:
     """The figure ``name`` as the day has it, by its expectation or else by its load; None where it was not
     measured."""
+    if name in OBSERVED:
+        seen = [each.get("evidence", {}).get("leader_seen_after_s") for each in day.faults]
+        return max((float(each) for each in seen if each is not None), default=None)
     said = expected(day, name)
     if said is not None:
         return said.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,26 @@ def test_two_versions_differ_in_one_thing(content: MakeContent) -> None:
     found = compare.compare(*sides(a, b))
     assert found.differ == {"rabbitmq": ("4.3.6", "4.0.5")}
     assert not any("things differ" in each for each in found.notes)
+
+
+def test_election_is_compared_where_it_was_seen_and_says_of_how_many_days(content: MakeContent) -> None:
+    """It does not hang on whether a client was connected to the node that was struck, as gaps do."""
+
+    def seen(made: Content, after_s: Sequence[float | None]) -> Content:
+        days = {
+            turn: replace(day, faults=({**day.faults[0], "evidence": {"leader_seen_after_s": each}},))
+            for (turn, day), each in zip(made.days.items(), after_s, strict=True)
+        }
+        return replace(made, days=days)
+
+    a = seen(content("a", SLOW), [9.1, 9.7, None, 12.7, 7.4])
+    b = seen(content("b", SLOW), [2.1, 3.0, 2.2, 4.0, 1.9])
+    found = compare.compare(*sides(a, b))
+    row = next(each for each in found.cells[0].rows if each.figure == "election_s")
+    assert (row.a.count, row.b.count, row.b.median, row.meaning) == (4, 5, 2.2, "better")
+    assert "(7.4 to 12.7), 4 of 5" in compared.text(found)
+    plain = compare.compare(*sides(content("a", SLOW), content("b", FAST)))
+    assert "election_s" not in {each.figure for each in plain.cells[0].rows}
 
 
 def test_too_few_runs_cannot_show_anything_and_say_so(content: MakeContent) -> None:
