@@ -42,6 +42,7 @@ SETTINGS: dict[str, Sequence[str]] = {
     "latency": ["delay_ms=50", "jitter_ms=10"],
     "loss": ["loss_percent=50"],
     "password-rotation": ["user=orders-worker"],
+    "poison": ["deliveries_count=5"],
     "publisher-flood": ["messages_per_s=1000"],
     "queue-churn": ["queues_count=10"],
     "slow-disk": ["delay_ms=80"],
