@@ -15,7 +15,7 @@ from chaos.statistics import compare, compared, gathered, matrix, page, repeats,
 from chaos.statistics.store import Store, make_folder
 from chaos.statistics.turns import Means
 from warren.context import Context
-from warren.errors import EXIT_OK
+from warren.errors import EXIT_OK, BadInputError
 from warren.operate import options
 from warren.operate.cli import Duration, NamedByFlag, json_option, topology_option
 from warren.wait import Clock
@@ -49,17 +49,10 @@ class Names(click.ParamType[tuple[str, ...]]):
     help="Begin no run that would go beyond this time: 30m, 8h.",
 )
 @click.option("--seed", type=int, help="From which each run's own follows; 1, or that which is resumed.")
-@click.option(
-    "--quick",
-    "extent",
-    flag_value="quick",
-    default="full",
-    help="Five faults, each cell once and short: for every change.",
-)
+@click.option("--quick", is_flag=True, help="Five faults, each cell once and short: for every change.")
 @click.option(
     "--brief",
-    "extent",
-    flag_value="brief",
+    is_flag=True,
     help="No alert is waited for, and less seen of what follows: to compare two sides.",
 )
 @click.option(
@@ -81,7 +74,8 @@ def run_matrix(
     repeats: int | None,
     budget_s: float | None,
     seed: int | None,
-    extent: str,
+    quick: bool,
+    brief: bool,
     together: bool | None,
     resume: bool,
     planning: bool,
@@ -94,6 +88,7 @@ def run_matrix(
     """
     options.check_writable(json_path)
     context = options.context(topology)
+    extent = _extent(quick=quick, brief=brief)
     folder, begun = _folder(context, running.PREFIXES[extent], resume=resume)
     at_once = _at_once(together, begun, extent)
     wanted = matrix.Wanted(faults=faults, profiles=profiles, repeats=repeats, extent=extent, together=at_once)
@@ -214,6 +209,12 @@ def repeat(
     click.echo(page.repeats_text(found))
     click.echo(f"records    {means.store.path}")
     return found.exit_code
+
+
+def _extent(*, quick: bool, brief: bool) -> str:
+    if quick and brief:
+        raise BadInputError("--quick --brief", "are two different matrices", "give one of them")
+    return "quick" if quick else "brief" if brief else "full"
 
 
 def _at_once(asked: bool | None, begun: Mapping[str, Any], extent: str) -> bool:

@@ -45,6 +45,7 @@ def test_plan_of_a_matrix_says_every_cell(state: Path) -> None:
     [
         (["--faults", "kil"], "the matrix knows no 'kil'"),
         (["--profiles", "wrk"], "the matrix knows no 'wrk'"),
+        (["--quick", "--brief"], "two different matrices"),
     ],
 )
 def test_unknown_names_are_refused_before_anything(state: Path, words: list[str], said: str) -> None:

@@ -65,7 +65,7 @@ def test_experiment_of_a_cell() -> None:
         "target": {"leader-of": "orders.work", "vhost": "/orders"},
         "for": 40.0,
     }
-    assert kill["expectations"]["confirm_gap_s"]["high"] == 3.0
+    assert kill["expectations"]["confirm_gap_s"]["high"] == 5.0
     assert kill["presumes"] == {"failure_detector_poll_ms": 5000, "net_ticktime_s": 60.0}
     assert kill["alerts"][0]["name"] == "WarrenNodeDown"
 
