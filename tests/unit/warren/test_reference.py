@@ -7,7 +7,10 @@ from typing import Any
 import click
 import pytest
 
+from chaos.fault import names
+from warren import checkout
 from warren.errors import BadInputError
+from warren.json_file import read_object
 from warren.reference import __main__ as reference
 from warren.reference import commands, healing, monitoring
 
@@ -114,3 +117,11 @@ def test_table_of_killed_drivers_stands_between_its_marks_and_nothing_else_is_to
     assert healing.with_table(written, figures) == written
     with pytest.raises(BadInputError, match="lacks"):
         healing.with_table("no marks", figures)
+
+
+def test_every_fault_was_healed_by_both_after_its_driver_was_killed() -> None:
+    """A fault without figures was not tried: tests/cluster/test_driver_killed.py."""
+    measured = read_object(checkout.path("docs", "figures", "driver-killed.json"))["faults"]
+    assert {name for name, healers in measured.items() if {"watchdog", "heal"} <= set(healers)} == set(
+        names()
+    )
