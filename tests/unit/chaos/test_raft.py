@@ -48,6 +48,13 @@ def test_just_what_is_meant_is_killed_and_proven_by_another_process(
     assert raft(ground, "rmq1") == before
 
 
+@pytest.mark.parametrize("fault", AT_ONCE)
+def test_slow_tool_has_time_for_two_looks(ground: Any, fault: str) -> None:
+    """At a load of 40 the proof came after 16 s, and the fault was called one that did not bite."""
+    (struck,) = inject(ground.context(), Order(fault=fault, target=Target(node="rmq2")))
+    assert catalogue.proof_s(catalogue.load(fault), struck) >= 30
+
+
 def test_only_the_queues_own_member_is_killed_where_a_queue_is_named(ground: Any) -> None:
     before = raft(ground)
     inject(ground.context(), Order(fault="kill-member", target=Target(leader_of=QUEUE)))
