@@ -505,6 +505,8 @@ def test_refreshing_goes_on_after_a_question_that_is_never_answered() -> None:
     assert Browser("page", "pages").run(script) > 0
 
 
+#: How often a question that the browser breaks off is asked: static/ask.js.
+TRIES = 5
 #: A page of a list that is drawn anew every 15 seconds, at a thousandth of that.
 LISTING = """const real = setTimeout;
   setTimeout = (act, ms) => real(act, ms / 1000);
@@ -526,7 +528,8 @@ def test_a_page_is_asked_for_less_and_less_while_it_fails_and_as_before_afterwar
       await later(1000);
       return [failed, count, byId('app').textContent];"""
     failed, after, text = Browser("page", "pages").run(script)
-    assert 6 <= failed <= 30, "sixty-six intervals passed, and a question is asked three times"
+    # Sixty-six intervals passed. After 15, 30, 60 and so on up to 240 each, seven draws fall into them.
+    assert 2 <= failed / TRIES <= 8
     assert after > 12
     assert "gone" not in text
 
