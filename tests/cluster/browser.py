@@ -164,6 +164,14 @@ def until_true(page: Page, probe: Callable[[], object], what: str, deadline_s: f
         page.wait_for_timeout(200)
 
 
+def until_none(page: Page, left: Callable[[], object], what: str, deadline_s: float = 30.0) -> None:
+    """Wait until nothing is ``left``; fails with what is."""
+    give_up = time.monotonic() + deadline_s
+    while last := left():
+        assert time.monotonic() < give_up, f"{what}: {last!r}"
+        page.wait_for_timeout(200)
+
+
 def overflow(page: Page) -> int:
     """Pixels by which the page is wider than its window."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
