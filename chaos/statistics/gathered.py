@@ -23,13 +23,11 @@ def gather(parts: Sequence[tuple[str, Content]], now: Sequence[Cell]) -> Outcome
     if not parts:
         raise BadInputError("records", "none were given", "name the folder of a matrix")
     first = parts[0][1]
-    for name, content in parts[1:]:
-        refuse_another_plan(name, {**first.plan, "seed": content.plan["seed"]}, content.plan)
     documents: dict[str, Mapping[str, Any]] = {}
     for name, content in parts:
-        for key, document in content.plan.get("experiments", {}).items():
-            if act_of(documents.setdefault(key, document)) != act_of(document):
-                raise BadInputError(name, f"has another experiment called {key}")
+        so_far = {**first.plan, "seed": content.plan["seed"], "experiments": documents}
+        refuse_another_plan(name, so_far, content.plan)
+        documents = {**content.plan.get("experiments", {}), **documents}
     together = Content(
         plan={**first.plan, "experiments": documents},
         days=dict(_renumbered(parts)),
@@ -57,9 +55,7 @@ def _renumbered(parts: Sequence[tuple[str, Content]]) -> Iterator[tuple[Turn, Ga
 
 def _cells(documents: Mapping[str, Mapping[str, Any]], now: Sequence[Cell]) -> Iterator[Cell]:
     known = {each.key: each for each in now}
-    for key in sorted(
-        documents, key=lambda key: (list(known).index(key) if key in known else len(known), key)
-    ):
+    for key in (*(each for each in known if each in documents), *sorted(set(documents) - set(known))):
         document = documents[key]
         current = known[key].document if key in known else {}
         yield Cell(
