@@ -175,23 +175,21 @@ def _user(found: Translation, place: str, row: Row) -> None:
 
 
 def _permission(found: Translation, place: str, row: Row) -> None:
-    home = found.home(row, "permissions")
-    if home is None:
-        return
-    if row["user"] not in found.accounts:
-        found.note(What.LEFT_OUT, place, f"{row['user']} in {row['vhost']}", "its user is left out")
-        return
-    home["permissions"].append({key: row[key] for key in ("user", "configure", "write", "read")})
+    _grant(found, place, row, "permissions", ("user", "configure", "write", "read"))
 
 
 def _topic_permission(found: Translation, place: str, row: Row) -> None:
-    home = found.home(row, "topic_permissions")
+    _grant(found, place, row, "topic_permissions", ("user", "exchange", "write", "read"))
+
+
+def _grant(found: Translation, place: str, row: Row, kind: str, keys: tuple[str, ...]) -> None:
+    home = found.home(row, kind)
     if home is None:
         return
     if row["user"] not in found.accounts:
         found.note(What.LEFT_OUT, place, f"{row['user']} in {row['vhost']}", "its user is left out")
         return
-    home["topic_permissions"].append({key: row[key] for key in ("user", "exchange", "write", "read")})
+    home[kind].append({key: row[key] for key in keys})
 
 
 def _parameter(found: Translation, place: str, row: Row) -> None:
