@@ -100,14 +100,19 @@ export async function resolveVariable(definition, before, context) {
     if (error.name === "AbortError") throw error;
     return unanswered({ ...base, error: error.message }, context, savedValue(definition));
   }
+  if (definition.type === "query" && !base.options.length) return asAsked(base, context, savedValue(definition));
   base.value = chooseValue(base, context.asked[definition.name], savedValue(definition));
   return base;
 }
 
 /** A variable whose options could not be had: as it was before, else as it was asked for, so that no choice is lost while Prometheus is away. */
-function unanswered(variable, { previous, asked }, saved) {
-  const before = previous?.find(({ name, options }) => name === variable.name && options.length);
-  if (before) return { ...before, error: variable.error };
+function unanswered(variable, context, saved) {
+  const before = context.previous?.find(({ name, options }) => name === variable.name && options.length);
+  return before ? { ...before, error: variable.error } : asAsked(variable, context, saved);
+}
+
+/** Whatever was asked for, though it is no option: a zoom to a time when there was nothing to choose must not lose the choice. */
+function asAsked(variable, { asked }, saved) {
   const wish = asked[variable.name] ?? saved ?? (variable.includeAll ? ALL : []);
   const values = [].concat(wish);
   return { ...variable, value: values.includes(ALL) ? ALL : variable.multi ? values : values[0] ?? "" };

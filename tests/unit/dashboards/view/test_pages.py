@@ -419,6 +419,24 @@ def test_choice_is_kept_on_a_page_that_has_been_open_for_long(board: Browser) ->
     assert board.run(script).endswith("var-queue=c")
 
 
+def test_choice_outlives_a_zoom_to_a_time_when_there_was_nothing_to_choose(board: Browser) -> None:
+    script = f"""{CHOOSE} await settle(); const whole = fetch; let before = true; let looked = 0;
+      const nothing = {{ ok: true, status: 200, text: async () => '{{"status":"success","data":[]}}' }};
+      const early = (address) => before && address.includes('/values?');
+      fetch = (address) => (early(address) ? (looked += 1, Promise.resolve(nothing)) : whole(address));
+      asked.length = 0; charts[0].drag(); await settle(); await settle();
+      const [then, queries] = [location.search, asked.filter((one) => one.includes('timeseries_metric'))];
+      before = false; press('Escape'); await settle(); await settle();
+      return [looked, then, queries, location.search, byId('app').textContent];"""
+    looked, then, queries, after, text = board.run(script)
+    assert looked
+    assert then == "?from=1010000&to=1110000&var-queue=c"
+    assert queries
+    assert all('{queue=~"c"}' in one for one in queries)
+    assert after.endswith("var-queue=c")
+    assert "no values" not in text
+
+
 def test_choice_is_kept_that_is_made_while_the_variables_are_asked_again(board: Browser) -> None:
     script = f"""{LATER} {HOLD} hold('/values'); press('r'); await settle(); {CHOOSE}
       letGo(); await settle(); asked.length = 0; press('r'); await settle();
