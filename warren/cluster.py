@@ -16,6 +16,7 @@ from warren.journal import Fault, Journal
 from warren.objects.found import read_actual
 from warren.objects.writing import apply
 from warren.plan import plan
+from warren.prometheus import Target
 from warren.reader import plain
 from warren.runtime.engine import ensure_engine
 from warren.runtime.protocol import NodeState
@@ -25,7 +26,8 @@ from warren.wait import until
 #: A node boots in five to ten seconds; a machine under load, or one that recovers much data, takes longer.
 _BOOT_DEADLINE_S = 180.0
 _TARGETS_DEADLINE_S = 60.0
-#: Jobs that ask once a minute: a minute is not waited for a first answer, where the same node gave others.
+#: Jobs that ask once a minute: a minute is not waited for a first answer, or for a better one than a node
+#: gave when it booted, where the same node gave others.
 _SELDOM = frozenset({"rabbitmq-memory", "rabbitmq-allocators"})
 _REBALANCE_DEADLINE_S = 30.0
 _REBALANCE_AGAIN_S = 5.0
@@ -280,6 +282,13 @@ def balance_leaders(context: Context) -> None:
 
 def _wait_for_targets(context: Context) -> None:
     context.say("waiting for every Prometheus target")
+    before: dict[tuple[str, str], str] = {}
+
+    def is_awaited(target: Target) -> bool:
+        if target.job not in _SELDOM:
+            return True
+        same = before.setdefault((target.job, target.instance), target.scraped_at) == target.scraped_at
+        return target.health != "unknown" and not same
 
     def all_up() -> None:
         for service, why in context.runtime.ended("service").items():
@@ -287,9 +296,7 @@ def _wait_for_targets(context: Context) -> None:
         targets = context.prometheus.targets()
         if not targets:
             raise NotReadyError("Prometheus", "has no targets yet")
-        for target in targets:
-            if target.health == "unknown" and target.job in _SELDOM:
-                continue
+        for target in [each for each in targets if is_awaited(each)]:
             if target.health != "up" and target.job != "load":
                 raise NotReadyError(f"target {target.job} {target.instance}", target.error or target.health)
 

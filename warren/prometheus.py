@@ -20,12 +20,14 @@ _OK, _BAD_REQUEST, _UNPROCESSABLE = 200, 400, 422
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One scrape target: ``health`` is up, down or unknown; ``error`` is the last scrape's."""
+    """One scrape target: ``health`` is up, down or unknown; ``error`` is the last scrape's, and
+    ``scraped_at`` its time as Prometheus writes it."""
 
     job: str
     instance: str
     health: str
     error: str
+    scraped_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class PrometheusClient:
                 instance=each["labels"]["instance"],
                 health=each["health"],
                 error=each["lastError"],
+                scraped_at=each["lastScrape"],
             )
             for each in self.get("targets", state="active")["activeTargets"]
         ]
