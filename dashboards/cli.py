@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from dashboards import build as engine
+from dashboards import timing
 from dashboards.view.cli import view
 from warren import checkout
 from warren.errors import EXIT_FAILED
 from warren.operate import opening, options
-from warren.operate.cli import topology_option
+from warren.operate.cli import json_option, topology_option
 
 _FOLDER = click.option(
     "--folder",
@@ -61,6 +62,20 @@ def open_(topology: Path | None, browser: bool | None) -> None:
     has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if has_display if browser is None else browser:
         click.launch(url)
+
+
+@dashboards.command("time")
+@topology_option
+@click.option(
+    "--rounds", default=3, show_default=True, type=click.IntRange(1, 100), help="Times to ask each."
+)
+@json_option
+def time_(*, topology: Path | None, rounds: int, json_path: Path | None) -> None:
+    """How long each panel waits for the running cluster's Prometheus."""
+    options.check_writable(json_path)
+    found = timing.measure(options.context(topology), engine.boards(), rounds=rounds)
+    options.write_json(json_path, timing.as_dict(found))
+    click.echo(timing.table(found))
 
 
 dashboards.add_command(view)

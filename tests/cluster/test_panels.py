@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dashboards import build
+from dashboards import build, timing
 from dashboards.house import Board
 from dashboards.resolve import resolve
 from warren import rules
@@ -51,8 +51,7 @@ def profiles(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[dict[str, Pa
 
 def faults(cluster: ClusterUnderTest, boards: tuple[Board, ...]) -> list[str]:
     """One line for each query that Prometheus refuses or that finds nothing."""
-    values = {"cluster": cluster.topology.cluster, "job": "rabbitmq"}
-    values |= dict.fromkeys(("node", "vhost", "queue", "profile", "run"), ".+")
+    values = timing.everything(cluster.topology)
     found = []
     for board in boards:
         for panel in board.panels:
