@@ -48,7 +48,7 @@ def judge(evidence: Evidence) -> Judgement:
         *([f"nobody looked at the cluster any more: {evidence.seen.died}"] if evidence.seen.died else []),
         *(["it was interrupted"] if evidence.interrupted else []),
     ]
-    verdict, reasons = decide(evidence.hangs, wrong, doubts)
+    verdict, reasons = decide([*evidence.hangs, *_stuck(checks)], wrong, doubts)
     return Judgement(
         verdict=verdict,
         reasons=reasons or (_praise(evidence),),
@@ -97,6 +97,11 @@ def _of_checks(evidence: Evidence, checks: Sequence[Check]) -> Iterator[str]:
     for each in checks:
         if each.passed is False and each.name not in evidence.experiment.tolerates:
             yield told_of(each)
+
+
+def _stuck(checks: Sequence[Check]) -> Iterator[str]:
+    """Messages that would have waited for as long as their consumers stay connected."""
+    yield from (told_of(each) for each in checks if each.name == "stuck" and each.passed is False)
 
 
 def _unproven(evidence: Evidence) -> Iterator[str]:

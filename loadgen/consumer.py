@@ -101,6 +101,9 @@ class Consumer:
             self._codec.begin(self._worker.t0_ns + self._worker.body_clock_ns)
             self._bound()
             self._gaps.begin(self._worker.t0_ns)
+        elif name == "anew" and not self._finish:
+            self._flush_acks()
+            self._worker.reopen("the drain waits in vain: connecting anew")
         elif name == "finish":
             self._finish = True
             self._flush_acks()

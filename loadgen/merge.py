@@ -41,6 +41,8 @@ class Joined:
     interrupted: bool
     unfinished: str
     ledger: Path
+    #: Parts wait for one another's messages by silence alone, and nobody connects anew for them.
+    stuck: int = 0
 
     def evidence(self) -> Evidence:
         return read_evidence(self.ledger)

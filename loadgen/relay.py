@@ -102,6 +102,8 @@ class Relay:
     def command(self, name: str) -> None:
         if name == "start":
             self._gaps.begin(self._worker.t0_ns)
+        elif name == "anew" and not self._finish:
+            self._worker.reopen("the drain waits in vain: connecting anew")
         elif name == "finish":
             self._finish = True
             if self._connection is not None:

@@ -36,7 +36,8 @@ class Reporting(Protocol):
         """Figures since the last tick, for the coordinator."""
 
     def command(self, name: str) -> None:
-        """``start`` (once ``t0_ns`` is set), ``stop``: begin nothing new, ``finish``: end now."""
+        """``start`` (once ``t0_ns`` is set), ``stop``: begin nothing new, ``release``: the drain begins,
+        ``anew``: give the connection up and open another, ``finish``: end now."""
 
 
 class TakingTurns(Reporting, Protocol):

@@ -72,6 +72,11 @@ class Finished(Protocol):
         """Why what is missing after the drain may still be in the broker; empty where it is lost."""
         ...
 
+    @property
+    def stuck(self) -> int:
+        """How many came only when the consumers had connected anew."""
+        ...
+
     def evidence(self) -> Evidence: ...
 
 
@@ -82,7 +87,7 @@ def conclude(run: Finished, expected: Expectation, timing: Timing) -> LoadResult
     """
     spec, totals = run.spec, run.totals
     evidence = run.evidence()
-    ledger = judge(evidence, expected, deliveries=totals.counts["consumed"])
+    ledger = replace(judge(evidence, expected, deliveries=totals.counts["consumed"]), stuck=run.stuck)
     checks: oracles.Checks = {}
     undrained = ""
     if spec.part is not None:
@@ -219,6 +224,8 @@ def _failures(
     limits = spec.tolerances
     if ledger.lost:
         found.append(f"{ledger.lost} confirmed messages are lost, e.g. {'; '.join(ledger.lost_examples[:3])}")
+    if ledger.stuck:
+        found.append(stuck(ledger.stuck))
     if ledger.unexpected:
         found.append(f"{ledger.unexpected} messages were received that nobody published there")
     if availability.failed_publishes > limits.failed_publishes:
@@ -232,6 +239,14 @@ def _failures(
         if check.get("passed") is False:
             found.append(f"{name.replace('_', ' ')}: {check.get('why', 'does not hold')}")
     return found
+
+
+def stuck(count: int) -> str:
+    """What is said of messages that came only when the consumers had connected anew."""
+    return (
+        f"{count} confirmed messages were stuck: they came only when the consumers connected anew, since the "
+        "broker had not taken what was said of them"
+    )
 
 
 def _violated(outcomes: Sequence[ThresholdOutcome]) -> Sequence[str]:

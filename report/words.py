@@ -14,6 +14,7 @@ LEDGER = {
     "recovered": "in-doubt messages that were seen later: the broker had them",
     "received": "messages that reached their queue's consumers, each counted once a queue",
     "lost": "confirmed, not returned, and in no final state after the drain: this must be 0",
+    "stuck": "came only when the consumers connected anew, after a drain that waited in vain: this must be 0",
     "unexpected": "deliveries of messages that this run did not publish to that queue: this must be 0",
     "duplicates_redelivered": "second deliveries that the broker flagged as redelivered, as it may",
     "duplicates_unflagged": "second deliveries without that flag; a stream sets none",
@@ -30,7 +31,7 @@ LEDGER = {
 }
 
 #: Figures of the ledger that are bad when they are not zero.
-MUST_BE_ZERO = frozenset({"lost", "unexpected"})
+MUST_BE_ZERO = frozenset({"lost", "stuck", "unexpected"})
 
 LATENCY = {
     "confirm": "from the intended time of sending to the broker's confirm",

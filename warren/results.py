@@ -49,7 +49,8 @@ class Ledger:
     """Counts of the run. The first five count messages, the others (message, destination queue) pairs.
 
     ``published = confirmed + nacked + in_doubt``. ``reordered`` is None where order was not judged.
-    ``deliveries`` counts every delivery, repeated ones included; ``received`` each pair once.
+    ``deliveries`` counts every delivery, repeated ones included; ``received`` each pair once. ``stuck``: came
+    only when the consumers had connected anew at the end of a drain that waited in vain.
     """
 
     published: int = 0
@@ -61,6 +62,7 @@ class Ledger:
     recovered: int = 0
     received: int = 0
     lost: int = 0
+    stuck: int = 0
     unexpected: int = 0
     duplicates_redelivered: int = 0
     duplicates_unflagged: int = 0

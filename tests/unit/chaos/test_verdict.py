@@ -248,3 +248,9 @@ def test_figure_that_was_not_measured_is_a_doubt_and_no_success() -> None:
 )
 def test_figure_is_held_against_both_ends(value: float | None, held: Held) -> None:
     assert Expectation(name="x", value=value, low=2, high=3).held is held
+
+
+def test_message_that_came_only_to_consumers_that_connected_anew_is_a_hang() -> None:
+    found = judge(evidence(load=load(ledger=Ledger(published=9, confirmed=9, received=9, stuck=2))))
+    assert found.verdict is Verdict.HANG
+    assert found.reasons[0] == "stuck: 2 confirmed messages came only when the consumers connected anew"

@@ -389,6 +389,19 @@ def test_cancel_by_the_broker_leads_to_another_connection(rig: Rig) -> None:
     assert rig.worker.reopened == ["the broker cancelled the consumer"]
 
 
+def test_drain_that_waits_in_vain_has_acks_sent_and_another_connection_opened(rig: Rig) -> None:
+    rig.deliver(0)
+    rig.job.command("anew")
+    assert len(rig.connection.settled) == 1
+    assert rig.worker.reopened == ["the drain waits in vain: connecting anew"]
+
+
+def test_consumer_that_was_told_to_finish_connects_no_more(rig: Rig) -> None:
+    rig.job.command("finish")
+    rig.job.command("anew")
+    assert rig.worker.reopened == []
+
+
 def test_finish_acks_what_was_done_and_takes_no_more(rig: Rig) -> None:
     rig.deliver(0)
     rig.job.command("finish")

@@ -192,8 +192,32 @@ if spec["role"] == "publisher":
 
 
 def test_drain_that_waited_in_vain_leaves_what_is_missing_lost(tmp_path: Path) -> None:
-    found = Rig(tmp_path, _CONFIRMS_ONE + "work()", drain_silence_s=0.2).judged()
-    assert (found.verdict, found.ledger.lost) == (Verdict.FAILED, 1)
+    rig = Rig(tmp_path, _CONFIRMS_ONE + "work()", drain_silence_s=0.2)
+    found = rig.judged()
+    assert (found.verdict, found.ledger.lost, found.ledger.stuck) == (Verdict.FAILED, 1, 0)
+    assert rig.notes().count("the drain gave up: nothing came for 0.2 s, 1 still missing") == 2
+
+
+#: A consumer that has its message only from a new connection.
+_COMES_ANEW = """
+def anew():
+    say(type="ready", where="a:1")
+    while hear() != "anew": pass
+    kind = {"publisher": 0, "kind": "done", "worker": "c-0", "queue": "q"}
+    Bitmap(Path(spec["folder"]) / "c-0.done-0", kind).test_and_set(0)
+    while hear() != "finish": pass
+    say(type="end"); sys.exit()
+if spec["name"] == "c-0": anew()
+"""
+
+
+def test_message_that_comes_only_when_consumers_connect_anew_was_stuck_and_not_lost(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, _CONFIRMS_ONE + _COMES_ANEW + "work()", drain_silence_s=0.5)
+    found = rig.judged()
+    assert (found.verdict, found.ledger.lost, found.ledger.stuck) == (Verdict.FAILED, 0, 1)
+    assert found.reasons[0].startswith("1 confirmed messages were stuck")
+    assert "nothing came for 0.5 s, 1 still missing" in rig.notes()
+    assert "the consumers connect anew" in rig.notes()
 
 
 #: A publisher that was blocked hears of its message when it is told to end; the message comes later still.

@@ -72,11 +72,15 @@ class Worker:
     t0_ns = SECOND_NS
     body_clock_ns = 0
 
+    def __init__(self) -> None:
+        self.reopened: list[str] = []
+
     def ready(self) -> None: ...
 
     def say(self, kind: str, **fields: Any) -> None: ...
 
-    def reopen(self, why: str) -> None: ...
+    def reopen(self, why: str) -> None:
+        self.reopened.append(why)
 
 
 class Clock:
@@ -110,7 +114,8 @@ class Rig:
         }
         self.folder = folder
         spec = RelaySpec(**{**values, "link": link, "folder": str(folder), **changes})
-        self.job = Relay(spec, Worker())  # type: ignore[arg-type]
+        self.worker = Worker()
+        self.job = Relay(spec, self.worker)  # type: ignore[arg-type]
         self.tag = 0
         self.open()
 
@@ -263,6 +268,14 @@ def test_stranger_is_acked_and_not_passed_on(rig: Rig) -> None:
     rig.connection.on_delivery(Delivery(1, False, b"", b"who?"))
     assert (rig.connection.published, rig.connection.acked) == ([], [1])
     assert len(rig.events(Kind.FOREIGN)) == 1
+
+
+def test_drain_that_waits_in_vain_has_another_connection_opened_until_it_is_over(rig: Rig) -> None:
+    rig.job.command("anew")
+    assert rig.worker.reopened == ["the drain waits in vain: connecting anew"]
+    rig.job.command("finish")
+    rig.job.command("anew")
+    assert len(rig.worker.reopened) == 1
 
 
 def test_slow_relay_takes_one_message_after_the_other(
