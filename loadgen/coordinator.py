@@ -176,7 +176,7 @@ class Run:
         return left
 
     def _await_all(self, expected: Expectation, silence_s: float) -> int | None:
-        """Wait until nothing is missing (0), or nothing has come for ``silence_s``: how many then are missing.
+        """Wait until nothing is missing (0), or nothing came for ``silence_s``: how many then are missing.
         None: the wait was skipped."""
         last_ns, before, empty_ns, settled = time.monotonic_ns(), -1, 0, False
         while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain

@@ -13,7 +13,7 @@ from typing import Any
 
 from chaos import fault as catalogue
 from chaos.statistics.store import Turn
-from chaos.statistics.templates import Extent, Profile, Table, Template, Timers
+from chaos.statistics.templates import Expected, Extent, Profile, Table, Template, Timers
 from chaos.statistics.turns import Bout, derived_seed
 from warren.errors import BadInputError
 
@@ -116,7 +116,7 @@ class _Made:
             "load": self._load(),
             "method": [self._strike()],
             "expectations": {
-                each.figure: each.interval(self.timers)
+                each.figure: self._interval(each)
                 for each in self.template.expected
                 if each.figure not in self.extent.leaves_out
             },
@@ -127,6 +127,15 @@ class _Made:
         if self.template.alert and self.extent.alerts:
             alert = {"name": self.template.alert, "within": _FIRES_S, "clears-within": _CLEARS_S}
             found["alerts"] = [alert]
+        return found
+
+    def _interval(self, expected: Expected) -> dict[str, Any]:
+        """What is expected; a drain lasts as long beyond as the profile itself holds messages back, where
+        the extent does not set it otherwise."""
+        found = expected.interval(self.timers)
+        waits_s = 0.0 if self.extent.settings.get(self.profile.name) else self.profile.waits_s
+        if expected.figure == "drain_s" and waits_s and found.get("high") is not None:
+            found["high"] += waits_s
         return found
 
     def _load(self) -> dict[str, Any]:

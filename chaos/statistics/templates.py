@@ -91,13 +91,15 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A load profile in the matrix; ``queue`` is the first that its consumers take from, as ``user``."""
+    """A load profile in the matrix; ``queue`` is the first that its consumers take from, as ``user``.
+    ``waits_s``: how long what was published last may wait by the profile's own schedule, whatever is broken."""
 
     name: str
     vhost: str
     queue: str
     user: str
     rate_per_s: float
+    waits_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +223,7 @@ def _profile(section: Section) -> Profile:
         queue=section.text("queue"),
         user=section.text("user"),
         rate_per_s=section.number("rate_per_s", low=1, high=1_000_000),
+        waits_s=section.number("waits_s", 0.0, low=0, high=3600),
     )
 
 

@@ -99,6 +99,18 @@ def test_settings_of_a_fault_may_be_the_profiles_own() -> None:
     assert found[0].document["method"][0]["args"] == own
 
 
+def test_drain_is_expected_to_last_as_long_beyond_the_fault_as_the_profile_itself_holds_messages_back() -> (
+    None
+):
+    def drain_s(wanted: Wanted) -> dict[str, float]:
+        return {each.profile: each.document["expectations"]["drain_s"]["high"] for each in cells(wanted)}
+
+    whole = drain_s(Wanted(faults=("disk-alarm",)))
+    assert whole == {"work": 30.0, "retry": 75.0}
+    # Nothing fails often enough to wait there.
+    assert len(set(drain_s(Wanted(extent="quick", faults=("disk-alarm",))).values())) == 1
+
+
 def test_what_is_held_is_in_the_interval_of_an_alarm() -> None:
     alarm = cells()[2].document
     hold_s = alarm["method"][0]["for"]
