@@ -92,7 +92,7 @@ class Template:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """A load profile in the matrix; ``queue`` is the first that its consumers take from, as ``user``.
-    ``waits_s``: how long what was published last may wait by the profile's own schedule, whatever is broken."""
+    ``waits_s``: how long what was published last may wait by the profile's own schedule."""
 
     name: str
     vhost: str
