@@ -69,15 +69,13 @@ RUNNING_ON = {
 }
 #: Those that the node may not bear.
 MAY_KILL = ("memory-limit", "raft-chaos")
-#: The quickest of them for `make test`; the others are much alike, and each has its own unit tests.
-SHORT = ("disk-alarm",)
 #: Beside a partition there is traffic with clients for sure.
 CLIENTS_OF = {"latency": ["--set", "traffic=clients"], "loss": ["--set", "traffic=clients"]}
 
 
-@pytest.mark.parametrize(
-    "fault", [each if each in SHORT else pytest.param(each, marks=pytest.mark.full) for each in RUNNING_ON]
-)
+#: None of them in `make test`: the quick matrix has five faults, and each has its own unit tests.
+@pytest.mark.full
+@pytest.mark.parametrize("fault", RUNNING_ON)
 def test_fault_of_a_node_that_runs_on_bites_and_is_healed_without_the_journal(
     cluster: ClusterUnderTest, journal: Journal, tmp_path: Path, fault: str
 ) -> None:

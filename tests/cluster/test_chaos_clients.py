@@ -65,6 +65,7 @@ def ended(run: subprocess.Popen[bytes], path: Path) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.full  # the quick matrix crashes one too
 def test_crashed_consumer_of_a_run_is_replaced_and_nothing_is_lost(
     cluster: ClusterUnderTest, tmp_path: Path
 ) -> None:

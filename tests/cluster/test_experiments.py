@@ -49,6 +49,7 @@ def assert_whole(cluster: ClusterUnderTest) -> None:
     cluster.context.gate.check()
 
 
+@pytest.mark.full  # the quick matrix plays five such days
 def test_leader_killed_under_load_is_judged_from_all_sides(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     done, day = play(cluster, "leader-killed", SHORT, tmp_path / "day", "--seed", "5")
     assert done.returncode == 0, done.stdout + done.stderr

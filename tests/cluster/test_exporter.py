@@ -33,6 +33,7 @@ def publish(cluster: ClusterUnderTest, count: int) -> None:
         assert cluster.management.post("exchanges", VHOST, EXCHANGE, "publish", body=body) == {"routed": True}
 
 
+@pytest.mark.full  # test_lag holds it against the ledger
 def test_age_of_the_oldest_message_follows_the_clock_and_ends_with_the_queue(
     cluster: ClusterUnderTest,
 ) -> None:
