@@ -140,7 +140,7 @@ class _Made:
 
     def _load(self) -> dict[str, Any]:
         extent, profile = self.extent, self.profile
-        duration_s = extent.lead_s + self.timers.hold_s + extent.after_s
+        duration_s = extent.lead_s + self.template.proof_s + self.timers.hold_s + extent.after_s
         found: dict[str, Any] = {"profile": profile.name, "rate": profile.rate_per_s, "duration": duration_s}
         if settings := extent.settings.get(profile.name):
             found["settings"] = dict(settings)

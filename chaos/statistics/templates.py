@@ -71,7 +71,8 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """One fault in the matrix: its settings, how long it is held, how often it is repeated. ``target`` is
+    """One fault in the matrix: its settings, how long it is held, how often it is repeated; ``proof_s``: how
+    long its act and proof may take beside that, while the load goes on. ``target`` is
     empty for the leader of the profile's first queue; ``look_first``: whether it can be had hangs on the
     cluster; ``tolerates``: checks that may fail under it; ``alone``: it cannot strike what several profiles
     use, so they are never run at once."""
@@ -79,6 +80,7 @@ class Template:
     fault: str
     hold_s: float
     quick_hold_s: float
+    proof_s: float
     repeats: int
     args: Mapping[str, Any] = field(default_factory=dict)
     target: Mapping[str, Any] = field(default_factory=dict)
@@ -176,6 +178,7 @@ def _template(section: Section, sources: Mapping[str, str]) -> Template:
         fault=section.text("name", pattern=_NAME),
         hold_s=hold_s,
         quick_hold_s=section.number("quick_hold_s", min(hold_s, 8.0), low=1, high=3600),
+        proof_s=section.number("proof_s", 0.0, low=0, high=3600),
         repeats=section.integer("repeats", 5, low=1, high=1000),
         args=section.table("args", {}),
         target=section.table("target", {}),
