@@ -1,8 +1,11 @@
-"""The comparisons of docs/chaos-comparisons.md are what comes of the records that lie beside it."""
+"""The comparisons of docs/chaos-comparisons.md are what comes of the records that lie beside it, and the grid
+of docs/chaos-grid.md what its figures say."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +43,23 @@ def test_records_are_small(checkout_root: Path) -> None:
     files = list((checkout_root / FOLDER).glob("*.jsonl"))
     assert len(files) == 3
     assert sum(path.stat().st_size for path in files) < 300_000
+
+
+def row_of(cell: dict[str, Any]) -> list[str]:
+    """What the page's row of a cell has to begin with."""
+    verdicts = ", ".join(f"{count} {name}" for name, count in cell["verdicts"].items())
+    loss = cell["loss"]
+    lost = f"{loss['lost']:,} of {loss['confirmed']:,}" if loss["confirmed"] else "-"
+    return [cell["fault"], cell["profile"], verdicts, lost]
+
+
+def test_grid_shows_what_its_figures_say(checkout_root: Path) -> None:
+    found = json.loads((checkout_root / "docs" / "figures" / "chaos-grid.json").read_text(encoding="utf-8"))
+    page = (checkout_root / "docs" / "chaos-grid.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    assert [row[:4] for row in rows] == [row_of(cell) for cell in found["cells"]]
+    for row, cell in zip(rows, found["cells"], strict=True):
+        gap = next(each for each in cell["figures"] if each["name"] == "confirm_gap_s")
+        assert row[5] == f"{gap['median']:.2f} / {gap['maximum']:.2f} s"
+    assert len({run["run_id"] for cell in found["cells"] for run in cell["runs"]}) == found["made"]
+    assert f"{found['loss']['confirmed']:,} confirmed messages" in page
