@@ -15,8 +15,8 @@ ifeq ($(filter chaos-kill,$(MAKECMDGOALS))$(NODE),chaos-kill)
 $(error which node? make chaos-kill NODE=rmq2)
 endif
 
-.PHONY: help setup setup-dev cluster-up cluster-down cluster-status cluster-destroy load demo dashboards chaos-kill \
-	chaos-heal chaos-soak test test-unit test-cluster test-full check check-grafana bench docs lock clean
+.PHONY: help setup setup-dev cluster-up cluster-down cluster-status cluster-destroy hosts-up hosts-down load demo \
+	dashboards chaos-kill chaos-heal chaos-soak test test-unit test-cluster test-full check check-grafana bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ cluster-status: setup ## say what runs and whether it is well
 
 cluster-destroy: setup ## remove the cluster and its data
 	$(WARREN) cluster destroy
+
+hosts-up: setup ## have a Debian host with systemd and sshd for each node, and an inventory of them
+	$(WARREN) hosts up
+
+hosts-down: setup ## remove the test hosts
+	$(WARREN) hosts down
 
 load: setup ## run a load profile: make load PROFILE=work
 	$(WARREN) load run $(PROFILE)

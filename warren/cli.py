@@ -19,6 +19,7 @@ from warren.errors import EXIT_BUG, EXIT_INTERRUPTED, WarrenError, machine_troub
 #: Command -> (where it is, one line for the list of commands, which is shown without importing it).
 GROUPS = {
     "cluster": ("warren.operate.cli:cluster", "Bring the cluster up and down, look at it, use its tools."),
+    "hosts": ("warren.hosts.cli:hosts", "Test hosts with systemd and sshd, to provision and to break."),
     "topology": ("warren.objects.cli:topology", "Check, render, plan and apply deploy/topology.yml."),
     "queue": ("warren.queues.cli:queue", "Look at queues; move dead letters back; purge."),
     "load": ("loadgen.cli:load", "Run load and prove that nothing confirmed was lost."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -137,10 +137,19 @@ class Context:
 
 
 def open_context(
-    say: Say, *, topology_path: Path | None = None, env: Mapping[str, str] | None = None
+    say: Say,
+    *,
+    topology_path: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    named: Callable[[Topology], Topology] | None = None,
 ) -> Context:
-    """Read the topology and open its state; raises BadInputsError and NotReadyError."""
+    """Read the topology and open its state; raises BadInputsError and NotReadyError.
+
+    ``named`` gives the cluster another name, before anything is made under it.
+    """
     env = os.environ if env is None else env
     path = topology_path or checkout.path("deploy", "topology.yml")
     topology = load(path)
+    if named is not None:
+        topology = named(topology)
     return Context(topology=topology, topology_path=path, state=open_state(topology.cluster, env), say=say)

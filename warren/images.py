@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -89,10 +90,7 @@ def ensure_images(
     Raises NotReadyError when an image that can be built fails to build.
     """
     clock = clock or Clock()
-    record.parent.mkdir(parents=True, exist_ok=True)
-    # Two commands at once would build in the same folder, and one would tag what the other is still writing.
-    with record.with_suffix(".lock").open("w") as lock:
-        _take(lock, say, clock)
+    with one_at_a_time(record, say, clock):
         getter = _Getter(
             engine=engine,
             run=run,
@@ -104,6 +102,16 @@ def ensure_images(
             clock=clock,
         )
         return getter.get(wanted)
+
+
+@contextmanager
+def one_at_a_time(record: Path, say: Say, clock: Clock) -> Iterator[None]:
+    """Hold the images of the state folder that ``record`` lies in. Two commands at once would build in the
+    same folder, and one would tag what the other is still writing."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with record.with_suffix(".lock").open("w") as lock:
+        _take(lock, say, clock)
+        yield
 
 
 def _take(lock: IO[str], say: Say, clock: Clock) -> None:

@@ -26,10 +26,12 @@ def inventory(topology: Topology) -> dict[str, Any]:
 
 def inventory_file(topology: Topology) -> str:
     """The text of ``ansible/inventory/generated.yml``."""
-    body = yaml.dump(
-        inventory(topology), Dumper=_IndentedDumper, sort_keys=False, width=110, default_flow_style=False
-    )
-    return f"# {render.MANAGED}\n---\n{body}"
+    return f"# {render.MANAGED}\n---\n{as_yaml(inventory(topology))}"
+
+
+def as_yaml(data: dict[str, Any]) -> str:
+    """An inventory's text, in the style that linters of Ansible want."""
+    return yaml.dump(data, Dumper=_IndentedDumper, sort_keys=False, width=110, default_flow_style=False)
 
 
 class _IndentedDumper(yaml.SafeDumper):
