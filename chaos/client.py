@@ -20,6 +20,7 @@ from warren.connection import Endpoint
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
 from warren.management import NotFoundError
+from warren.runtime.protocol import Ability
 from warren.topology import RESERVED_PREFIX
 
 #: Whom load profiles' own virtual hosts belong to, and these too.
@@ -62,6 +63,7 @@ class ClientFault:
     takes_down: bool = False
     is_silent: bool = False
     is_wide: bool = True
+    ability: Ability = Ability.HELPERS
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

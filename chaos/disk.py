@@ -17,7 +17,7 @@ from chaos.fault import Args, Facts, Parameter, Site, alive_where, start_node
 from warren.disk_faults import CONTROL
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
-from warren.runtime.protocol import NodeState
+from warren.runtime.protocol import Ability, NodeState
 from warren.stats import median
 
 #: For `chaos list`.
@@ -121,6 +121,7 @@ class DiskFault:
     is_silent: bool = True
     is_wide: bool = False
     needs: str = NEEDS
+    ability: Ability = Ability.DISK
 
     def before(self, site: Site, target: str) -> Facts:
         words = read(site, target)

@@ -22,7 +22,7 @@ from chaos.access import Access
 from warren.console import Say
 from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.journal import Fault as Journaled
-from warren.runtime.protocol import NodeState, Runtime
+from warren.runtime.protocol import Ability, NodeState, Runtime
 from warren.topology import RESERVED_PREFIX, Topology
 from warren.wait import Clock
 
@@ -185,10 +185,24 @@ def outlives_process(fault: Fault) -> bool:
     return bool(getattr(fault, "outlives_process", False))
 
 
+def lacking(site: Site, fault: Fault) -> str:
+    """Why the place where the nodes of ``site`` run cannot do what a fault does; empty where it can."""
+    ability: Ability | None = getattr(fault, "ability", None)
+    return site.runtime.lacks(ability) if ability is not None else ""
+
+
+def refuse_lacking(site: Site, name: str, fault: Fault) -> None:
+    """Raise NotReadyError for a fault that cannot be had where the nodes of ``site`` run."""
+    if why := lacking(site, fault):
+        raise NotReadyError(f"fault {name}", f"cannot be had here: {why}", "warren chaos list says which can")
+
+
 def missing(site: Site, fault: Fault) -> str:
     """Why a fault that needs something cannot be had on the cluster of ``site``, with what to try; empty
-    where it can, or where no node runs that could be asked. What is looked at is what it looks at before its
-    act, or its own ``missing``."""
+    where it can, or where no node runs that could be asked. What is looked at is what the runtime lacks, and
+    what the fault looks at before its act, or its own ``missing``."""
+    if why := lacking(site, fault):
+        return why
     running = [node for node, state in site.runtime.states().items() if state is NodeState.RUNNING]
     if not needs(fault) or not running:
         return ""
@@ -266,8 +280,23 @@ def start_node(site: Site, target: str) -> Facts:
 
 def alive_where(site: Site, probe: Callable[[str], bool]) -> tuple[str, ...]:
     """The nodes that run or are frozen and for which ``probe`` holds, all asked at once."""
-    states = site.runtime.states()
-    nodes = [node for node, state in states.items() if state in (NodeState.RUNNING, NodeState.PAUSED)]
+    return _where(site, probe, (NodeState.RUNNING, NodeState.PAUSED))
+
+
+def networked_where(site: Site, probe: Callable[[str], bool]) -> tuple[str, ...]:
+    """The nodes that have a network and for which ``probe`` holds: those that are stopped, too, where it does
+    not end with the node."""
+    also = () if site.runtime.network_ends_with_node else (NodeState.STOPPED,)
+    return _where(site, probe, (NodeState.RUNNING, NodeState.PAUSED, *also))
+
+
+def network_is_gone(site: Site, node: str) -> bool:
+    """Whether what was set on a node's network has ended with the node."""
+    return site.runtime.network_ends_with_node and site.state(node) is NodeState.STOPPED
+
+
+def _where(site: Site, probe: Callable[[str], bool], among: Collection[NodeState]) -> tuple[str, ...]:
+    nodes = [node for node, state in site.runtime.states().items() if state in among]
     with ThreadPoolExecutor(max(1, len(nodes))) as pool:
         return tuple(node for node, holds in zip(nodes, pool.map(probe, nodes), strict=True) if holds)
 

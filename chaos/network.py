@@ -1,8 +1,8 @@
 """What faults of a node's network share: tools run on it, and the private tables of nftables.
 
 A table's name says the fault, so nobody else's rules are ever touched, two faults on one node do not meet,
-and healing is one atomic act: the table is deleted. Its counters are the proof. With the node's process the
-network ends and the table with it. https://wiki.nftables.org/wiki-nftables/index.php/Main_Page
+and healing is one atomic act: the table is deleted. Its counters are the proof. With a container's
+process its network ends and the table with it; a host's stays. https://wiki.nftables.org/wiki-nftables/index.php/Main_Page
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.fault import Args, Facts, Parameter, Site, alive_where
+from chaos.fault import Args, Facts, Parameter, Site, network_is_gone, networked_where
 from warren.errors import BadInputError, NotReadyError
 from warren.journal import Fault as Journaled
 from warren.process import Completed
@@ -25,7 +25,7 @@ PREFIX = "warren_"
 _TOOL_S = 30.0
 _GONE = ("No such file or directory", "does not exist")
 #: For `chaos list`: the right to use the engine suffices, for root is in the helper only.
-NEEDS = "a helper container that joins the node's network with NET_ADMIN"
+NEEDS = "a helper container that joins the node's network with NET_ADMIN (on hosts: nft, tc and sudo there)"
 #: Both tools at once, for a helper container costs more than what it does.
 LOOK = "nft -j list tables && tc -j qdisc show"
 ALL_PEERS = "all"
@@ -126,7 +126,7 @@ def count(site: Site, fault: Journaled) -> tuple[int, int]:
 
 def remove(site: Site, fault: Journaled) -> Facts:
     """Delete the fault's table, or every table of its kind for a fault that was only found. Idempotent."""
-    if site.state(fault.target) is NodeState.STOPPED:
+    if network_is_gone(site, fault.target):
         return {"table": "ended with the node's process"}
     mine = [table_name(fault)] if fault.begun_at is not None else tables(site, fault.target, fault.name)
     for name in mine:
@@ -139,7 +139,7 @@ def remove(site: Site, fault: Journaled) -> Facts:
 
 def struck(site: Site, name: str) -> tuple[str, ...]:
     """The nodes in whose network there is a table of the fault called ``name``."""
-    return alive_where(site, lambda node: bool(tables(site, node, name)))
+    return networked_where(site, lambda node: bool(tables(site, node, name)))
 
 
 def tables(site: Site, node: str, name: str) -> list[str]:

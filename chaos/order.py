@@ -56,6 +56,7 @@ def plan(context: ChaosContext, order: Order) -> Plan:
     and NotReadyError when what must be asked does not answer.
     """
     kind = catalogue.load(order.fault)
+    catalogue.refuse_lacking(context.site, order.fault, kind)
     args = catalogue.arguments(order.fault, kind, order.args)
     catalogue.refuse_unknown(context.topology, kind, args)
     seed = order.seed

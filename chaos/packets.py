@@ -13,6 +13,8 @@ from warren.journal import Fault as Journaled
 _PRIORITY = -300
 #: By direction: the hook, and the word for the interface.
 _HOOKS = {"in": ("input", "iifname"), "out": ("output", "oifname")}
+#: By direction, the word for the node's own port.
+_OWN = {"in": "dport", "out": "sport"}
 #: By direction, the word for the other side's address.
 FAR = {"in": "saddr", "out": "daddr"}
 
@@ -28,15 +30,18 @@ class Cut:
     odds: str = ""
 
 
-def ruleset(name: str, cut: Cut) -> str:
+def ruleset(name: str, cut: Cut, spared: Collection[int] = ()) -> str:
     """The table as nft reads it. The loopback interface, by which the node's own tools talk to it, is never
-    touched."""
+    touched, nor are connections to the TCP ports ``spared``, by which the table is taken away again."""
+    listed = ", ".join(str(port) for port in spared)
     lines = [f"table inet {name} {{"]
     for direction, matches in cut.matches.items():
         hook, interface = _HOOKS[direction]
         lines.append(f"  chain {direction} {{")
         lines.append(f"    type filter hook {hook} priority {_PRIORITY}; policy accept;")
         lines.append(f'    {interface} "lo" accept')
+        if spared:
+            lines.append(f"    tcp {_OWN[direction]} {{ {listed} }} accept")
         lines += [f"    {match} {cut.odds}counter {cut.verdict}" for match in matches]
         lines.append("  }")
     return "\n".join([*lines, "}", ""])
@@ -106,7 +111,8 @@ class PacketFault:
         network.sight(site, node)
 
     def inject(self, site: Site, fault: Journaled) -> None:
-        text = ruleset(network.table_name(fault), self.cut(site, fault))
+        spared = site.runtime.control_ports(fault.target)
+        text = ruleset(network.table_name(fault), self.cut(site, fault), spared)
         network.run_tool(site, fault.target, "nft", "-f", "-", stdin=text.encode())
 
     def prove(self, site: Site, fault: Journaled) -> Facts:

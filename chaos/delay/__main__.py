@@ -38,7 +38,7 @@ def main(text: str) -> None:
     draws = Random(order["seed"])  # noqa: S311 - to be repeated, not to be secret
     line = Line(delay_s=order["delay_ms"] / 1000, jitter_s=order["jitter_ms"] / 1000, random=draws)
     waiting, filters = netlink.connect(_RECEIVE_BYTES), netlink.connect(1 << 20)
-    led = table.Led(ports=order["ports"], peers=order["peers"])
+    led = table.Led(ports=order["ports"], peers=order["peers"], spared=order["spared"])
     made = table.batch(order["table"], led, directions=order["directions"], hold=_HOLD, spent=_SPENT)
     try:
         for each in (_HOLD, _SPENT):

@@ -38,15 +38,18 @@ _TARGET, _TARGET_VERSION, _BYPASS = "NFQUEUE", 3, 1
 _HOOKS = {"in": (1, _IN_NAME, 12), "out": (3, _OUT_NAME, 16)}
 _PRIORITY = -300
 _PORTS = {"source": 0, "destination": 2}
+_OWN_END = {"in": "destination", "out": "source"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Led:
     """Which packets are led into the queue: of TCP at ``ports`` at either end, to or from ``peers`` (IPv4
-    addresses; none: anybody). Without ports: every packet."""
+    addresses; none: anybody). Without ports: every packet. Never those of TCP at the node's own ports
+    ``spared``."""
 
     ports: Sequence[int] = ()
     peers: Sequence[str] = ()
+    spared: Sequence[int] = ()
 
 
 def batch(name: str, led: Led, *, directions: Iterable[str], hold: int, spent: int) -> tuple[bytes, int]:
@@ -63,7 +66,7 @@ def batch(name: str, led: Led, *, directions: Iterable[str], hold: int, spent: i
         )
         loopback = [*_equal(_meta(interface), b"lo".ljust(16, b"\0")), _accept()]
         matches = _matches(led, end)
-        rules = [loopback]
+        rules = [loopback, *_spared(led, direction)]
         if direction == "out":
             rules += [[*match, *_copied(), *_led_to(spent)] for match in matches]
         rules += [[*match, *_led_to(hold)] for match in matches]
@@ -93,6 +96,13 @@ def _matches(led: Led, end: int) -> list[list[bytes]]:
         for port in led.ports
         for offset in _PORTS.values()
     ]
+
+
+def _spared(led: Led, direction: str) -> list[list[bytes]]:
+    """A rule for each port that lets its packets pass: those to it come in, those from it go out."""
+    tcp, offset = _equal(_meta(_LAYER4), bytes([_TCP])), _PORTS[_OWN_END[direction]]
+    ports = (struct.pack("!H", port) for port in led.spared)
+    return [[*tcp, *_equal(_payload(_TRANSPORT, offset, 2), port), _accept()] for port in ports]
 
 
 def _peer(end: int, address: str) -> list[bytes]:

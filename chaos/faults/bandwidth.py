@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos import network
-from chaos.fault import Facts, Parameter, Site, alive_where
+from chaos.fault import Facts, Parameter, Site, network_is_gone, networked_where
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
-from warren.runtime.protocol import NodeState
 
 #: Every node's own, by which its tools talk to it.
 _LOOPBACK = "lo"
@@ -63,7 +62,7 @@ class Bandwidth:
         return {"overlimits": found["overlimits"]}
 
     def heal(self, site: Site, fault: Journaled) -> Facts:
-        if site.state(fault.target) is NodeState.STOPPED:
+        if network_is_gone(site, fault.target):
             return {"limit": "ended with the node's process"}
         if (found := _ours(site, fault.target)) is not None:
             where = ("dev", str(found["dev"]), "root", "handle", _HANDLE)
@@ -73,7 +72,7 @@ class Bandwidth:
         return {"limit": "taken away"}
 
     def residue(self, site: Site) -> tuple[str, ...]:
-        return alive_where(site, lambda node: _mine(network.sight(site, node).queueing) is not None)
+        return networked_where(site, lambda node: _mine(network.sight(site, node).queueing) is not None)
 
 
 def _ours(site: Site, node: str) -> Mapping[str, Any] | None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from chaos.fault import Facts, Parameter, Site, alive_where
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
+from warren.runtime.protocol import Ability
 
-#: Where a container sees its own figures: of cgroup version 2, and of version 1.
-_STAT = "cat /sys/fs/cgroup/cpu.stat 2>/dev/null || cat /sys/fs/cgroup/cpu/cpu.stat"
+#: In the folder of the node's control group: of version 2, and of version 1.
+_STAT = 'cd "$1" && { cat cpu.stat 2>/dev/null || cat cpu/cpu.stat; }'
 _READ_S = 10.0
 
 
@@ -31,6 +32,7 @@ class Cpu:
     is_silent: bool = True
     is_wide: bool = False
     outlives_process: bool = True
+    ability: Ability = Ability.LIMIT_CPU
 
     def before(self, site: Site, target: str) -> Facts:
         return {"cores_before": site.runtime.cpu_limit(target), "throttled_before": _throttled(site, target)}
@@ -58,7 +60,8 @@ class Cpu:
 
 def _throttled(site: Site, node: str) -> int:
     """In how many periods the node had to wait; raises NotReadyError where the kernel does not say."""
-    done = site.runtime.execute(node, ["sh", "-c", _STAT], timeout_s=_READ_S)
+    command = ["sh", "-c", _STAT, "sh", site.runtime.control_group(node)]
+    done = site.runtime.execute(node, command, timeout_s=_READ_S)
     found = re.search(r"^nr_throttled (\d+)$", done.stdout, re.MULTILINE)
     if found is None:
         raise NotReadyError(node, f"the kernel does not say how often it waited: {done.reason()}")

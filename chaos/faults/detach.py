@@ -15,7 +15,7 @@ from chaos import network
 from chaos.fault import Facts, Parameter, Site
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
-from warren.runtime.protocol import NodeState
+from warren.runtime.protocol import Ability, NodeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Detach:
     is_silent: bool = True
     is_wide: bool = False
     outlives_process: bool = True
+    ability: Ability = Ability.DETACH
 
     def before(self, site: Site, target: str) -> Facts:
         return network.address(site, target)

@@ -104,6 +104,7 @@ def _order(site: Site, fault: Journaled) -> dict[str, Any]:
         "ports": chosen[traffic],
         "peers": network.peer_addresses(site, fault) if traffic == "inter-node" else [],
         "directions": packets.directions(args),
+        "spared": list(site.runtime.control_ports(fault.target)),
     }
 
 

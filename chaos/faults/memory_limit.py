@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from chaos.fault import Facts, Parameter, Site, start_node
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
-from warren.runtime.protocol import MemoryLimit, NodeState
+from warren.runtime.protocol import Ability, MemoryLimit, NodeState
 
 _MIB = 1024 * 1024
-#: Where a container sees its own figures: of cgroup version 2, and of version 1.
+#: In the folder of the node's control group: of version 2, and of version 1.
 _READ = r"""
-cd /sys/fs/cgroup
+cd "$1" || exit 1
 if [ -e memory.events ]; then
   echo "used $(cat memory.current)"; grep -E '^(in)?active_file ' memory.stat
   grep -E '^(max|oom_kill) ' memory.events
@@ -54,6 +54,7 @@ class Memory:
     is_silent: bool = True
     is_wide: bool = False
     outlives_process: bool = True
+    ability: Ability = Ability.LIMIT_MEMORY
 
     def before(self, site: Site, target: str) -> Facts:
         limit, found = site.runtime.memory_limit(target), _read(site, target)
@@ -149,7 +150,8 @@ def _hold_to(site: Site, node: str, limit_bytes: int) -> int | None:
 def _read(site: Site, node: str) -> dict[str, int]:
     """What the kernel counts: ``used`` and the two parts of it that are file cache, in bytes, ``max`` how
     often the limit was met, ``oom_kill`` how often it killed. Raises NotReadyError where that is not said."""
-    done = site.runtime.execute(node, ["sh", "-c", _READ], timeout_s=_READ_S)
+    command = ["sh", "-c", _READ, "sh", site.runtime.control_group(node)]
+    done = site.runtime.execute(node, command, timeout_s=_READ_S)
     found = {key: int(value) for key, value in re.findall(r"^(\w+) (\d+)$", done.stdout, re.MULTILINE)}
     if not {"used", "max", "oom_kill"} <= set(found):
         raise NotReadyError(node, f"the kernel does not say what memory it uses: {done.reason()}")

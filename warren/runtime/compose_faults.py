@@ -10,7 +10,7 @@ from typing import Any
 from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime.containers import ACT_S, Containers
-from warren.runtime.protocol import Joined, MemoryLimit
+from warren.runtime.protocol import Ability, Joined, MemoryLimit
 from warren.runtime.reasons import engine_error
 
 #: The kernel's own default: a node that is over its share waits for the rest of this time.
@@ -22,6 +22,19 @@ _JOINED, _PART_S = "joined", 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFaults(Containers):
     """The part of the `Runtime` protocol by which faults act on nodes that go on running."""
+
+    @property
+    def network_ends_with_node(self) -> bool:
+        return True
+
+    def lacks(self, ability: Ability) -> str:  # noqa: ARG002 - the engine can do all of it
+        return ""
+
+    def control_ports(self, node: str) -> tuple[int, ...]:  # noqa: ARG002 - the engine acts past the network
+        return ()
+
+    def control_group(self, node: str) -> str:  # noqa: ARG002 - a container has a view of its own
+        return "/sys/fs/cgroup"
 
     def in_network(
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None

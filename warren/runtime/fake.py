@@ -18,7 +18,7 @@ from typing import Any, Literal
 from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime import fake_machine
-from warren.runtime.protocol import Helper, Joined, MemoryLimit, NodeState
+from warren.runtime.protocol import Ability, Helper, Joined, MemoryLimit, NodeState
 from warren.topology import PUBLISHED_NODE_PORTS
 
 Moment = Literal["before", "after"]
@@ -53,6 +53,10 @@ class FakeRuntime:
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     restarts_itself: bool = False
     ignored_steps: set[str] = field(default_factory=set)
+    #: As hosts are, and containers are not: see the protocol.
+    network_ends_with_node: bool = True
+    lacking: dict[Ability, str] = field(default_factory=dict)
+    control: tuple[int, ...] = ()
     #: What joined helpers said that have ended by themselves, by fault.
     ended: dict[str, str] = field(default_factory=dict)
     said: str = '{"held": 7, "mean_ms": 100.2, "longest_ms": 104.0, "waiting": 1}'
@@ -126,6 +130,15 @@ class FakeRuntime:
 
     # The protocol.
 
+    def lacks(self, ability: Ability) -> str:
+        return self.lacking.get(ability, "")
+
+    def control_ports(self, node: str) -> tuple[int, ...]:
+        return self.control
+
+    def control_group(self, node: str) -> str:
+        return "/sys/fs/cgroup"
+
     def states(self) -> Mapping[str, NodeState]:
         self._load()
         self._run("states", "", "before")
@@ -165,7 +178,10 @@ class FakeRuntime:
     def in_network(
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
     ) -> Completed:
-        return self._tool("in_network", node, argv, stdin, {NodeState.RUNNING, NodeState.PAUSED})
+        has_network = {NodeState.RUNNING, NodeState.PAUSED}
+        if not self.network_ends_with_node:
+            has_network.add(NodeState.STOPPED)
+        return self._tool("in_network", node, argv, stdin, has_network)
 
     def network_address(self, node: str) -> str:
         runs = self._state(node) in (NodeState.RUNNING, NodeState.PAUSED)
@@ -334,7 +350,8 @@ class FakeRuntime:
         if step not in self.ignored_steps and state in changes:
             self._states[node] = changes[state]
             if changes[state] is NodeState.STOPPED or new_process:
-                self._machines[node] = fake_machine.restarted(self._machines[node])
+                outlives = () if self.network_ends_with_node else fake_machine.NETWORK
+                self._machines[node] = fake_machine.restarted(self._machines[node], outlives)
             if new_process:
                 self._process_ids[node] += len(self.nodes)
             self._save()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from warren.process import Completed
@@ -37,6 +37,8 @@ _FRESH: dict[str, Any] = {
 }
 #: What is set on the container, or stands beside it, and outlives its process.
 _OUTLIVES = ("cores", "memory", "joined", "detached", "files")
+#: What is set on a node's network.
+NETWORK = ("tables", "tbf")
 _GONE = "Error: No such file or directory; did you mean something else?"
 
 
@@ -50,9 +52,10 @@ def copied(machine: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def restarted(machine: dict[str, Any]) -> dict[str, Any]:
-    """After the end of its process: what is set on the container stays, all else goes with the process."""
-    return {**fresh(), **{key: machine[key] for key in _OUTLIVES}}
+def restarted(machine: dict[str, Any], outlives: Collection[str] = ()) -> dict[str, Any]:
+    """After the end of its process: what is set on the container stays, and ``outlives``; all else goes with
+    the process."""
+    return {**fresh(), **{key: machine[key] for key in (*_OUTLIVES, *outlives)}}
 
 
 def answer(machine: dict[str, Any], argv: Sequence[str], stdin: bytes | None) -> Completed:

@@ -39,6 +39,16 @@ class Joined:
     is_running: bool
 
 
+class Ability(Enum):
+    """What not every runtime can do; by the words in which it is asked for."""
+
+    DETACH = "to take a node from its network"
+    HELPERS = "to run misbehaving clients beside the nodes"
+    LIMIT_CPU = "to limit a node's processor time"
+    LIMIT_MEMORY = "to limit a node's memory"
+    DISK = "to put a library under a node's disk"
+
+
 #: Where a helper finds what it was started with, secrets in it: in memory, readable by its account only.
 HELPER_INPUT = "/tmp/input"  # noqa: S108 - inside the container
 
@@ -57,6 +67,20 @@ class Runtime(Protocol):
     """Acts on nodes by their topology name. Every call raises NotReadyError with the engine's own last
     line when it fails, and DeadlineError when the engine does not answer in time; all but `execute` are
     idempotent."""
+
+    @property
+    def network_ends_with_node(self) -> bool:
+        """Whether packet filters and queueing of a node's network are gone once the node's process is."""
+
+    def lacks(self, ability: Ability) -> str:
+        """Why this runtime cannot do it, or not here; empty where it can."""
+
+    def control_ports(self, node: str) -> tuple[int, ...]:
+        """TCP ports of a node's network by which this process acts on it: a filter that struck these too
+        could not be taken away any more."""
+
+    def control_group(self, node: str) -> str:
+        """The folder in which a command that `execute` runs finds the files of the node's control group."""
 
     def states(self) -> Mapping[str, NodeState]:
         """The state of every node of the cluster, in topology order."""
