@@ -1,0 +1,178 @@
+"""Reads how hosts are reached out of the inventory that Ansible is given: the group ``rabbitmq``.
+
+Plain YAML, as `warren hosts up` writes it and ``ansible-inventory --export`` does of any other inventory. Of
+its variables only those that say how to log in, and the cluster's name; all else is Ansible's. No secrets:
+a password in it is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from warren.errors import BadInputError, NotReadyError
+from warren.reader import value_of
+
+GROUP = "rabbitmq"
+_PORT = 22
+_EXPORT = (
+    "give Ansible's inventory as one YAML file: ansible-inventory -i YOURS --list --yaml --export > hosts.yml"
+)
+#: Names and addresses that cannot be taken for an option of ssh, nor for anything by a shell.
+_LIKE = {
+    "ansible_host": r"[A-Za-z0-9_][A-Za-z0-9_.:-]*",
+    "ansible_port": r"\d{0,5}",
+    "ansible_user": r"|[A-Za-z_][A-Za-z0-9_.-]*",
+}
+#: What would take a host's key, or a login, on trust.
+_TRUSTING = r"stricthostkeychecking[= ]*(no|off|accept-new)|userknownhostsfile[= ]*/dev/null"
+_SECRETS = ("ansible_password", "ansible_ssh_password", "ansible_ssh_pass", "ansible_become_password")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How one host is reached: ``options`` are more arguments of ssh, as ``ansible_ssh_common_args`` has
+    them; without ``key`` ssh looks for one itself."""
+
+    name: str
+    address: str
+    port: int = _PORT
+    user: str = ""
+    key: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """The nodes' hosts by name, and the name of the cluster that they are; empty where it is not said.
+    ``services`` are the addresses of other groups' first hosts, by the group's name."""
+
+    path: Path
+    cluster: str
+    logins: Mapping[str, Login]
+    services: Mapping[str, str] = field(default_factory=dict)
+
+    def service(self, name: str) -> str:
+        """The address of the first host of the group ``name``; raises NotReadyError where there is none."""
+        if name not in self.services:
+            what = f"no host is in the group {name}, so that there is no {name} to be asked"
+            raise NotReadyError(str(self.path), what, f"add the group {name} with its host")
+        return self.services[name]
+
+    def refuse_unless_of(self, nodes: tuple[str, ...]) -> None:
+        """Raise BadInputError unless there is a host for each node and none besides."""
+        missing = [node for node in nodes if node not in self.logins]
+        foreign = [name for name in self.logins if name not in nodes]
+        if missing or foreign:
+            found = f"has no {', '.join(missing)}" if missing else f"has {', '.join(foreign)} besides"
+            what = f"{found}; the topology's nodes are {', '.join(nodes)}"
+            raise BadInputError(f"{self.path}: group {GROUP}", what, "name each host as its node")
+
+
+def read(path: Path) -> Inventory:
+    """The inventory in ``path``. Raises BadInputError, naming file and host, for what is none or not safe."""
+    root = _mapping(_parsed(path), str(path))
+    top = _mapping(root.get("all") or {}, f"{path}: all")
+    children = _mapping(top.get("children") or {}, f"{path}: all.children")
+    group = _mapping(children.get(GROUP, root.get(GROUP)) or {}, f"{path}: {GROUP}")
+    hosts = _mapping(group.get("hosts") or {}, f"{path}: {GROUP}.hosts")
+    if not hosts:
+        raise BadInputError(str(path), f"has no host in the group {GROUP}", _EXPORT)
+    shared = _mapping(top.get("vars") or {}, f"{path}: all.vars")
+    shared |= _mapping(group.get("vars") or {}, f"{path}: {GROUP}.vars")
+    general = _mapping(top.get("hosts") or {}, f"{path}: all.hosts")
+    logins = {}
+    for name, own in hosts.items():
+        where = f"{path}: {name}"
+        known = {**shared, **_mapping(general.get(name) or {}, where), **_mapping(own or {}, where)}
+        logins[str(name)] = _login(str(name), known, where)
+    cluster = shared.get("warren_cluster") or next(
+        (each["warren_cluster"] for each in hosts.values() if each and "warren_cluster" in each), ""
+    )
+    services = dict(_services(children, logins, general))
+    return Inventory(path=path, cluster=str(cluster), logins=logins, services=services)
+
+
+def _services(
+    groups: Mapping[str, Any], logins: Mapping[str, Login], general: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Every other group's name and the address of its first host."""
+    for group, content in groups.items():
+        hosts = content.get("hosts") if isinstance(content, dict) else None
+        for name, own in list(hosts.items())[:1] if isinstance(hosts, dict) else ():
+            known = own or general.get(name) or {}
+            address = logins[name].address if name in logins else str(known.get("ansible_host", name))
+            if group != GROUP:
+                yield str(group), address
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return value_of(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no text"
+        raise BadInputError(str(path), f"cannot be read: {reason}", _EXPORT) from error
+    except ValueError as error:
+        raise BadInputError(str(path), f"is no YAML: {error}", _EXPORT) from error
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadInputError(where, "is no mapping", _EXPORT)
+    return dict(value)
+
+
+def _login(name: str, known: Mapping[str, Any], where: str) -> Login:
+    for faulty in _faults(name, known):
+        raise BadInputError(where, *faulty)
+    return Login(
+        name=name,
+        address=str(known.get("ansible_host", name)),
+        port=int(known.get("ansible_port") or _PORT),
+        user=str(known.get("ansible_user", "")),
+        key=str(known.get("ansible_ssh_private_key_file", "")),
+        options=tuple(shlex.split(_arguments(known))),
+    )
+
+
+def _arguments(known: Mapping[str, Any]) -> str:
+    keys = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
+    return " ".join(str(known[key]) for key in keys if known.get(key))
+
+
+def _faults(name: str, known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What and remedy of everything that is wrong with a host."""
+    for key in _SECRETS:
+        if key in known:
+            yield f"has a password ({key}), which would be in an argument", "let the account in by key"
+    for value in _used(known):
+        if isinstance(value, str) and "{{" in value:
+            yield f"has a variable that only Ansible can work out: {value}", _EXPORT
+    if known.get("ansible_connection", "ssh") not in ("ssh", "smart"):
+        yield f"is reached by {known['ansible_connection']}", "give hosts that are reached by SSH"
+    for key, pattern in _LIKE.items():
+        value = str(known.get(key, name if key == "ansible_host" else ""))
+        if not re.fullmatch(pattern, value):
+            yield f"{key} is '{value}', which cannot be", f"set {key}"
+    yield from _faults_of_arguments(_arguments(known))
+
+
+def _faults_of_arguments(given: str) -> Iterator[tuple[str, str]]:
+    if re.search(_TRUSTING, given, re.IGNORECASE):
+        yield (
+            "takes any key for the host's",
+            "put the host's key into a file, and name that: see docs/hosts.md",
+        )
+    try:
+        shlex.split(given)
+    except ValueError as error:
+        yield f"its arguments of ssh cannot be read: {error}", "mend ansible_ssh_common_args"
+
+
+def _used(known: Mapping[str, Any]) -> list[Any]:
+    names = ("host", "port", "user", "ssh_private_key_file", "ssh_common_args", "ssh_extra_args")
+    return [known.get(f"ansible_{name}") for name in names]
