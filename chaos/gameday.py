@@ -156,7 +156,7 @@ def stage_of(context: Context) -> Stage:
 def _eyes(context: Context) -> Eyes:
     return ClusterEyes(
         topology=context.topology,
-        runtime=context.runtime,
+        runtime=context.nodes,
         management=context.management_as(
             context.topology.account("operator").name, timeout_s=_LOOK_TIMEOUT_S
         ),

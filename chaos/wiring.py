@@ -119,8 +119,8 @@ def chaos_context(context: Context) -> ChaosContext:
     topology = context.topology_path.resolve()
     return ChaosContext(
         topology=context.topology,
-        runtime=context.runtime,
-        broker=ManagementBroker(context.management, context.runtime),
+        runtime=context.nodes,
+        broker=ManagementBroker(context.management, context.nodes),
         access=Access(management=context.management, secrets=context.secrets, pki=context.pki),
         journal=Journal(context.state.journal, _now, context.clock, told=context.state.open_faults),
         wait_ready=ClusterGate(context),

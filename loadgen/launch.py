@@ -142,7 +142,7 @@ def _acting(context: Context, scenario: Scenario, view: View) -> Acting | None:
     """What the profile does to the cluster, where it does; what a killed run of it left is undone first."""
     if scenario.act is None:
         return None
-    alarm = MemoryAlarm(context.runtime, context.topology)
+    alarm = MemoryAlarm(context.nodes, context.topology)
     alarm.undo()
     return Acting(view, scenario.act, alarm)
 

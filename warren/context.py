@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from warren import checkout, process, secrets
 from warren.bundle import Material
 from warren.console import Say
+from warren.errors import RefusedError
 from warren.gate import Gate
 from warren.https import HttpEndpoint
 from warren.management import ManagementClient
@@ -19,8 +20,13 @@ from warren.node_metrics import NodeMetrics
 from warren.pki import Pki
 from warren.process import Runner
 from warren.prometheus import PrometheusClient
+from warren.runtime import host_inventory
 from warren.runtime.compose import ComposeRuntime
 from warren.runtime.engine import Engine, find_engine
+from warren.runtime.host_inventory import Inventory
+from warren.runtime.protocol import Runtime
+from warren.runtime.ssh import SshRuntime
+from warren.runtime.ssh_login import Ssh
 from warren.secrets import Secrets
 from warren.state import State, open_state
 from warren.topology import Topology
@@ -40,6 +46,8 @@ class Context:
     say: Say
     run: Runner = process.run
     clock: Clock = field(default_factory=Clock)
+    #: How the hosts are reached whose services the nodes are; None: the nodes are containers.
+    inventory: Inventory | None = None
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -68,10 +76,23 @@ class Context:
         """Work with ``engine``, which has just been found or brought up, instead of looking again."""
         self.__dict__["engine"] = engine
         self.__dict__.pop("runtime", None)
+        self.__dict__.pop("nodes", None)
         self.__dict__.pop("gate", None)
 
     @cached_property
+    def nodes(self) -> Runtime:
+        """Where the nodes run, containers or hosts. What is asked of it fits both."""
+        if self.inventory is None:
+            return self.runtime
+        ssh = Ssh(logins=self.inventory.logins, sockets=self.state.root / "ssh", run=self.run)
+        return SshRuntime(ssh=ssh, topology=self.topology, clock=self.clock)
+
+    @cached_property
     def runtime(self) -> ComposeRuntime:
+        """The cluster's containers; raises RefusedError where its nodes are services of hosts."""
+        if self.inventory is not None:
+            what = f"needs containers, and the nodes of {self.inventory.path} are services of hosts"
+            raise RefusedError("this command", what, "leave out --hosts (and WARREN_HOSTS)")
         return ComposeRuntime(
             engine=self.engine, topology=self.topology, state=self.state, run=self.run, clock=self.clock
         )
@@ -115,16 +136,23 @@ class Context:
 
     @cached_property
     def prometheus(self) -> PrometheusClient:
+        """Raises NotReadyError where the inventory of hosts names none."""
+        host, port = "127.0.0.1", self.topology.published("prometheus")
+        if self.inventory is not None:
+            host, port = self.inventory.service("prometheus"), self.topology.ports.prometheus
         return PrometheusClient(
-            f"https://127.0.0.1:{self.topology.published('prometheus')}",
+            f"https://{host}:{port}",
             user="prometheus",
             password=self.secrets.read(secrets.PROMETHEUS_WEB),
             ca=self.cluster_ca,
         )
 
     def _endpoint(self, node: str, port: str) -> HttpEndpoint:
-        number = self.topology.published_node(node, port)
-        return HttpEndpoint(node=node, host="127.0.0.1", port=number, server_name=node)
+        if self.inventory is None:
+            host, number = "127.0.0.1", self.topology.published_node(node, port)
+        else:
+            host, number = self.nodes.address(node, port)
+        return HttpEndpoint(node=node, host=host, port=number, server_name=node)
 
     @property
     def cluster_ca(self) -> Path:
@@ -133,7 +161,7 @@ class Context:
 
     @cached_property
     def gate(self) -> Gate:
-        return Gate(topology=self.topology, management=self.management, runtime=self.runtime)
+        return Gate(topology=self.topology, management=self.management, runtime=self.nodes)
 
 
 def open_context(
@@ -145,11 +173,18 @@ def open_context(
 ) -> Context:
     """Read the topology and open its state; raises BadInputsError and NotReadyError.
 
-    ``named`` gives the cluster another name, before anything is made under it.
+    ``named`` gives the cluster another name, before anything is made under it. Without it, the inventory that
+    ``WARREN_HOSTS`` names says where the nodes are, and which cluster.
     """
     env = os.environ if env is None else env
     path = topology_path or checkout.path("deploy", "topology.yml")
     topology = load(path)
+    inventory = None
     if named is not None:
         topology = named(topology)
-    return Context(topology=topology, topology_path=path, state=open_state(topology.cluster, env), say=say)
+    elif env.get("WARREN_HOSTS"):
+        inventory = host_inventory.read(Path(env["WARREN_HOSTS"]).expanduser().absolute())
+        inventory.refuse_unless_of(tuple(node.name for node in topology.nodes))
+        topology = replace(topology, cluster=inventory.cluster or topology.cluster)
+    state = open_state(topology.cluster, env)
+    return Context(topology=topology, topology_path=path, state=state, say=say, inventory=inventory)

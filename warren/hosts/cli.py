@@ -10,7 +10,7 @@ from warren.context import Context, open_context
 from warren.errors import EXIT_NOT_READY, EXIT_OK
 from warren.hosts import upkeep
 from warren.hosts.place import of_hosts
-from warren.operate.cli import topology_option
+from warren.operate.cli import topology_only_option as topology_option
 from warren.operate.options import say
 
 

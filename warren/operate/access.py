@@ -99,6 +99,8 @@ def destroy_question(context: Context) -> str:
 def logs(context: Context, service: str, *, lines: int) -> str:
     """The last lines of a node or of a service around it; raises BadInputError naming those there are."""
     nodes = [node.name for node in context.topology.nodes]
+    if context.inventory is not None and service in nodes:
+        return context.nodes.logs(service, lines=lines)
     known = (*nodes, *PUBLISHED_SERVICES, *(["drift"] if context.topology.drift_user else []))
     if service not in known:
         raise BadInputError("logs", f"there is no '{service}'", f"one of {', '.join(known)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -15,6 +16,8 @@ from warren.durations import parse_duration_s
 from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.images import Policy
 from warren.operate import access, options, status
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class NamedByFlag(click.Option):
@@ -39,12 +42,37 @@ class Duration(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
-topology_option = click.option(
+#: For commands that no hosts are meant by.
+topology_only_option = click.option(
     "--topology",
     envvar="WARREN_TOPOLOGY",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Topology file (default: deploy/topology.yml).",
 )
+
+
+def _use_hosts(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
+    """Kept in the environment: what this command starts (a watchdog, a load) works with the same hosts."""
+    if path is not None:
+        os.environ["WARREN_HOSTS"] = str(path.absolute())
+
+
+_hosts = click.option(
+    "--hosts",
+    envvar="WARREN_HOSTS",
+    type=click.Path(path_type=Path, dir_okay=False),
+    expose_value=False,
+    callback=_use_hosts,
+    help="Inventory of the hosts that the nodes are services of (default: the nodes are containers).",
+)
+
+
+def topology_option(command: Command) -> Command:
+    """Options that say which cluster a command is about. Those of hosts need not be passed on: see
+    `warren.context.open_context`."""
+    return topology_only_option(_hosts(command))
+
+
 json_option = click.option(
     "--json",
     "json_path",
@@ -132,7 +160,7 @@ def show_status(topology: Path | None, json_path: Path | None) -> int:
     found = status.read(context)
     options.write_json(json_path, status.as_dict(found))
     click.echo(status.text(found))
-    if found.reachable:
+    if found.reachable and context.inventory is None:
         click.echo(status.places_text(context))
     return found.exit_code
 

@@ -64,10 +64,12 @@ class Status:
 
 def read(context: Context) -> Status:
     """Ask the engine, the broker and Prometheus; what does not answer is left out, and told."""
-    context.runtime.refuse_foreign()
-    states = context.runtime.states()
+    if context.inventory is None:
+        context.runtime.refuse_foreign()
+    states = context.nodes.states()
     if all(state is NodeState.ABSENT for state in states.values()):
-        raise NotReadyError(f"cluster '{context.topology.cluster}'", "is not up", "make cluster-up")
+        remedy = "make cluster-up" if context.inventory is None else "provision the hosts: docs/hosts.md"
+        raise NotReadyError(f"cluster '{context.topology.cluster}'", "is not up", remedy)
     problem, reachable = _problem(context), True
     seen: dict[str, NodeInfo] = {}
     queues: tuple[QueueInfo, ...] = ()

@@ -52,7 +52,7 @@ class Desk:
         last = first + count - 1
         if self.looks_freely:
             return looking.look(
-                self.context.runtime,
+                self.context.nodes,
                 vhost=self.info.vhost,
                 queue=self.info.name,
                 first=first,

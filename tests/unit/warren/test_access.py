@@ -41,6 +41,7 @@ def lab(deployed: Topology) -> Any:
         pki=Pki(state.pki, None),  # type: ignore[arg-type]
         cluster_ca=state.pki / "cluster-ca.pem",
         engine=SimpleNamespace(docker="docker"),
+        inventory=None,
         runtime=SimpleNamespace(
             states=lambda: states,
             container=lambda node: f"warren-{node}",

@@ -46,6 +46,7 @@ class Lab:
         self.runtime = SimpleNamespace(
             states=lambda: self.node_states, refuse_foreign=self._refuse, runs=lambda service: self.grafana
         )
+        self.nodes, self.inventory = self.runtime, None
         self.management = SimpleNamespace(nodes=self._nodes, queues=self._queues)
         self.prometheus = SimpleNamespace(targets=self._targets)
         self.gate = SimpleNamespace(check=self._check)
