@@ -45,6 +45,13 @@ class Keys:
             write_atomically(self.private, text, mode=0o600)
         return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
+    def forget(self) -> None:
+        """Know no host any more, and keep no connection to one (ssh has its sockets here): a host that is
+        made anew has the address of the one before it, and is another."""
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path == self.known_hosts or path.is_socket():
+                path.unlink(missing_ok=True)
+
     def know(self, places: Iterable[Place], host_keys: Mapping[str, str]) -> None:
         """Write ``known_hosts``: each host's key, as it was read out of the host itself, under its name and
         its address."""

@@ -61,6 +61,7 @@ def up(context: Context) -> UpReport:
         bundle.prepare(context.material)
         keys = Keys(context.state.root / "ssh")
         public_key = keys.ensure()
+        keys.forget()
         wanted = places(context.topology)
         for place in wanted:
             _await_system(context, machines, place.name)
@@ -82,8 +83,8 @@ def down(context: Context) -> tuple[str, ...]:
         machines.refuse_foreign()
         found = tuple(machines.found())
         machines.remove()
-        for stale in (inventory.path(context.state), Keys(context.state.root / "ssh").known_hosts):
-            stale.unlink(missing_ok=True)
+        inventory.path(context.state).unlink(missing_ok=True)
+        Keys(context.state.root / "ssh").forget()
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -270,6 +271,17 @@ def test_down_removes_what_was_started_and_keeps_secrets(context: Context, engin
         if call[1:3] in (("container", "ls"), ("network", "ls"))
     )
     assert upkeep.down(context) == ()
+
+
+def test_connection_to_a_host_of_before_is_not_kept(context: Context, tmp_path: Path) -> None:
+    """The new one has its address, and the old one's connection hangs until ssh gives it up."""
+    keys = Keys(tmp_path / "ssh")
+    keys.ensure()
+    with socket.socket(socket.AF_UNIX) as kept:
+        kept.bind(str(keys.folder / "0123"))
+        keys.know(places(context.topology), dict.fromkeys(("rmq1", "rmq2", "rmq3"), "ssh-ed25519 AAAA"))
+        keys.forget()
+    assert [path.name for path in keys.folder.iterdir()] == ["id_ed25519"]
 
 
 def test_hosts_of_another_state_folder_are_left_alone(
