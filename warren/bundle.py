@@ -131,9 +131,12 @@ def service_volumes(material: Material, *, grafana: bool) -> Iterable[Volume]:
 
 
 def _variables(material: Material) -> dict[str, Any]:
+    return {**render.role_vars(material.topology), **render.CONTAINER_PATHS, **web_users(material)}
+
+
+def web_users(material: Material) -> dict[str, dict[str, str]]:
+    """Who may come in at Prometheus and at Alertmanager: names with bcrypt hashes, by template variable."""
     return {
-        **render.role_vars(material.topology),
-        **render.CONTAINER_PATHS,
         "prometheus_web_users": {"prometheus": _hash(material, secrets.PROMETHEUS_WEB)},
         "alertmanager_web_users": {"alertmanager": _hash(material, secrets.ALERTMANAGER_WEB)},
     }

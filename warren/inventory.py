@@ -13,15 +13,21 @@ import yaml
 from warren import render
 from warren.topology import Topology
 
+#: Groups of hosts beside the nodes. Which hosts are in them is the operator's to say, in a file of his own.
+SERVICE_GROUPS = ("prometheus", "alertmanager", "grafana", "exporters", "loadgen")
+
 
 def inventory(topology: Topology) -> dict[str, Any]:
-    """Ansible's inventory as data: the group ``rabbitmq`` with a host per node, the variables for all hosts.
+    """Ansible's inventory as data: the group ``rabbitmq`` with a host per node, groups without hosts for the
+    services around it, the variables for all hosts.
 
     A host is called as its node is, which is also the name that its certificates carry. The topology's
     waivers are not among the variables: they excuse the lab, and a host is no lab.
     """
     hosts: dict[str, None] = {node.name: None for node in topology.nodes}
-    return {"all": {"vars": render.role_vars(topology), "children": {"rabbitmq": {"hosts": hosts}}}}
+    children: dict[str, dict[str, Any]] = {name: {"hosts": {}} for name in ("rabbitmq", *SERVICE_GROUPS)}
+    children["rabbitmq"]["hosts"] = hosts
+    return {"all": {"vars": render.role_vars(topology), "children": children}}
 
 
 def inventory_file(topology: Topology) -> str:

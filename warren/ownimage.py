@@ -24,10 +24,10 @@ NAME = "warren"
 PACKAGES = ("chaos", "dashboards", "exporters", "loadgen", "report", "warren")
 #: Tags of the wheels that may go into the image, newest C library first; the image's is newer than all of
 #: these.
-_C_LIBRARIES = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
+C_LIBRARIES = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 #: Images of earlier sources that stay: a run that began on one may still start containers of it.
 _KEPT = 5
-_PIP_REMEDY = (
+PIP_REMEDY = (
     "see whether this machine's pip reaches its package index: .venv/bin/python -m pip download pika"
 )
 
@@ -89,7 +89,7 @@ def _build_dependencies(
     lock = context / "image.lock"
     lock.write_text(for_python((root / "requirements" / "runtime.lock").read_text(encoding="utf-8"), version))
     builder.step(f"fetch the locked dependencies for Python {version}")
-    platforms = [f"{library}_{platform.machine()}" for library in _C_LIBRARIES]
+    platforms = [f"{library}_{platform.machine()}" for library in C_LIBRARIES]
     argv = [
         python,
         "-m",
@@ -104,7 +104,7 @@ def _build_dependencies(
     argv += ["--only-binary", ":all:", "--python-version", version, "--implementation", "cp"]
     argv += [part for name in platforms for part in ("--platform", name)]
     done = run([*argv, "--target", str(context / "site"), "--requirement", str(lock)], timeout_s=240)
-    check(done, _PIP_REMEDY)
+    check(done, PIP_REMEDY)
     lock.unlink()
     builder.docker_build(context, recipe.python_tag, {"BASE": base}, dockerfile="Dockerfile.python")
     builder.step("ready")

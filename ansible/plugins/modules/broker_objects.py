@@ -1,0 +1,118 @@
+#!/usr/bin/python
+"""The cluster's objects by the topology: a page over ``warren.provision.objects``, run on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: broker_objects
+short_description: Make a cluster's objects those of the topology
+description:
+  - Virtual hosts, users, limits, permissions, topic permissions, policies, operator policies, exchanges, queues and
+    bindings, compared and written by the engine that C(warren topology apply) uses, over the management API.
+  - Runs on the controller, in the environment that Warren is installed in (C(delegate_to) localhost, with
+    C(ansible_python_interpreter)). Passwords are read from the state folder, compared by their hash and never shown.
+  - Refuses whatever would lose messages or stop who is connected, before anything is written.
+options:
+  topology:
+    description: The topology file; that of Warren's checkout if not given.
+    type: path
+  state_dir:
+    description: The cluster's state folder, with its certificates and passwords.
+    type: path
+    required: true
+  addresses:
+    description: Where each node is reached, by its name; a node that is not here is reached by its name.
+    type: dict
+    default: {}
+  authorities:
+    description: PEM file that verifies the nodes' certificates; the cluster's own authority if not given.
+    type: path
+  prune:
+    description: Also remove what the topology does not have, if nobody uses it.
+    type: bool
+    default: false
+  recreate:
+    description: Also delete and declare anew what cannot be changed in place, if it is empty.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+author: [Warren (@warren)]
+"""
+
+EXAMPLES = r"""
+- name: Bring the cluster's objects to the topology
+  warren.hosts.broker_objects:
+    topology: deploy/topology.yml
+    state_dir: /home/me/.local/state/warren/lab
+    addresses: {rmq1: 192.0.2.11}
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+summary: {description: How much differed., type: str, returned: always}
+done: {description: A line for each object that was written, or would be., type: list, elements: str, returned: always}
+left: {description: A line for each difference that nobody allowed to mend., type: list, elements: str, returned: always}
+answered: {description: Whether any node answered; false only in check mode., type: bool, returned: always}
+"""
+
+from pathlib import Path  # noqa: E402 - Ansible wants the documentation first
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib  # noqa: E402
+
+try:
+    from warren.errors import WarrenError
+    from warren.management_errors import UnreachableError
+    from warren.provision import hosts, objects
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
+
+
+def main() -> None:
+    """Parse, call one engine function, answer."""
+    module = AnsibleModule(
+        argument_spec={
+            "topology": {"type": "path"},
+            "state_dir": {"type": "path", "required": True},
+            "addresses": {"type": "dict", "default": {}},
+            "authorities": {"type": "path"},
+            "prune": {"type": "bool", "default": False},
+            "recreate": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    if MISSING is not None:
+        module.fail_json(msg=missing_required_lib("warren", reason="on the controller (make setup-dev)"))
+    given = module.params
+    said: list[str] = []
+    try:
+        context = hosts.open_hosts(
+            hosts.topology_file(given["topology"]),
+            Path(given["state_dir"]),
+            say=said.append,
+            addresses={str(name): str(where) for name, where in given["addresses"].items() if where},
+            authorities=Path(given["authorities"]) if given["authorities"] else None,
+        )
+        found = objects.bring(
+            context, only_look=module.check_mode, prune=given["prune"], recreate=given["recreate"]
+        )
+    except UnreachableError as error:
+        if not module.check_mode:
+            module.fail_json(msg=str(error), said=said)
+        summary = "no node answers yet; the first boot imports the topology's objects"
+        module.exit_json(changed=False, answered=False, summary=summary, done=[], left=[])
+    except WarrenError as error:
+        module.fail_json(msg=str(error), said=said)
+    if found.left:
+        module.warn(found.left_text)
+    module.exit_json(answered=True, diff={"before": found.before, "after": found.after}, **found.as_result())
+
+
+if __name__ == "__main__":
+    main()
