@@ -11,12 +11,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 ifeq ($(filter load,$(MAKECMDGOALS))$(PROFILE),load)
 $(error which profile? make load PROFILE=work, or retry, or priority)
 endif
+ifeq ($(filter provision,$(MAKECMDGOALS))$(INVENTORY),provision)
+$(error which hosts? make provision INVENTORY=ansible/inventory)
+endif
 ifeq ($(filter chaos-kill,$(MAKECMDGOALS))$(NODE),chaos-kill)
 $(error which node? make chaos-kill NODE=rmq2)
 endif
 
-.PHONY: help setup setup-dev cluster-up cluster-down cluster-status cluster-destroy hosts-up hosts-down load demo \
-	dashboards chaos-kill chaos-heal chaos-soak test test-unit test-cluster test-full check check-grafana bench docs lock clean
+.PHONY: help setup setup-dev cluster-up cluster-down cluster-status cluster-destroy hosts-up hosts-down provision load \
+	demo dashboards chaos-kill chaos-heal chaos-soak test test-unit test-cluster test-full check check-grafana bench docs \
+	lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +63,9 @@ chaos-kill: setup ## kill a node: make chaos-kill NODE=rmq2
 
 chaos-heal: setup ## undo every fault
 	$(WARREN) chaos heal
+
+provision: setup-dev ## bring hosts to the topology: make provision INVENTORY=ansible/inventory
+	cd ansible && ansible-playbook site.yml --inventory $(abspath $(INVENTORY)) $(PROVISION)
 
 chaos-soak: cluster-up ## every fault by every profile, again and again, for TIME (8h); goes on where it ended
 	$(WARREN) chaos matrix --resume --budget $(TIME)
