@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from warren.context import Context
 from warren.errors import BadInputError
 from warren.https import HttpEndpoint
 from warren.state import State
+from warren.topology import Topology
 from warren.topology_reader import load
 
 
@@ -39,15 +41,16 @@ def open_hosts(
     topology_path: Path,
     state_dir: Path,
     *,
+    cluster: str,
     say: Say,
     addresses: Mapping[str, str],
     authorities: Path | None = None,
 ) -> HostContext:
-    """Read the topology, and take ``state_dir`` as the cluster's state; makes nothing.
+    """Read the topology, call the cluster ``cluster``, and take ``state_dir`` as its state; makes nothing.
 
     Raises BadInputsError for faults of the topology, BadInputError for an address of a node that it has not.
     """
-    topology = load(topology_path)
+    topology = named(topology_path, cluster)
     unknown = sorted(set(addresses) - {node.name for node in topology.nodes})
     if unknown:
         raise BadInputError("addresses", f"{', '.join(unknown)}: no such node in {topology_path}")
@@ -61,6 +64,12 @@ def open_hosts(
     )
 
 
+def named(path: Path, cluster: str) -> Topology:
+    """The topology at ``path`` under the name that the inventory gives the cluster: test hosts have another
+    one than the containers of the same topology. Raises BadInputsError for its faults."""
+    return dataclasses.replace(load(path), cluster=cluster)
+
+
 def topology_file(given: str | None) -> Path:
-    """The file that was ``given``, else the checkout's own; raises NotReadyError where this is no checkout."""
+    """The file that was ``given``, else the checkout's own; raises NotReadyError where there is none."""
     return Path(given) if given else checkout.path("deploy", "topology.yml")

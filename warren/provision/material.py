@@ -27,7 +27,7 @@ from warren.topology import Topology
 
 #: What verifies every server of a cluster of hosts: our own authority, and that of given certificates.
 TRUST = Path("pki", "hosts-ca.pem")
-#: Files for hosts that are no templates. Receivers and shipping may hold secrets: only the owner may read them.
+#: Files for hosts that are no templates. Receivers and shipping may hold secrets: for the owner only.
 FOLDER = "hosts"
 _LOCALHOST = ("localhost", "127.0.0.1", "::1")
 
@@ -130,7 +130,9 @@ def one_file(texts: Iterable[str]) -> str:
     for text in texts:
         head, found, groups = text.partition("groups:\n")
         if not found or any(line and not line.startswith("#") for line in head.splitlines()):
-            raise WarrenError("a rule file", f"does not begin with its groups: {head[:80]}", "report this bug")
+            raise WarrenError(
+                "a rule file", f"does not begin with its groups: {head[:80]}", "report this bug"
+            )
         parts.append(head + groups.rstrip("\n") + "\n")
     return "groups:\n" + "\n".join(parts)
 

@@ -28,11 +28,12 @@ plugin: warren.hosts.topology
 topology: ../../deploy/topology.yml
 """
 
-from pathlib import Path  # noqa: E402 - Ansible wants the documentation first
-from typing import Any  # noqa: E402
+from pathlib import Path
+from typing import Any
 
-from ansible.errors import AnsibleParserError  # noqa: E402
-from ansible.plugins.inventory import BaseInventoryPlugin  # noqa: E402
+from ansible.errors import AnsibleParserError
+
+from ansible.plugins.inventory import BaseInventoryPlugin
 
 try:
     from warren import inventory as warren_inventory

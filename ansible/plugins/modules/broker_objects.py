@@ -16,6 +16,10 @@ options:
   topology:
     description: The topology file; that of Warren's checkout if not given.
     type: path
+  cluster:
+    description: The cluster's name, as the inventory has it; its state folder is called so.
+    type: str
+    required: true
   state_dir:
     description: The cluster's state folder, with its certificates and passwords.
     type: path
@@ -47,6 +51,7 @@ EXAMPLES = r"""
 - name: Bring the cluster's objects to the topology
   warren.hosts.broker_objects:
     topology: deploy/topology.yml
+    cluster: lab
     state_dir: /home/me/.local/state/warren/lab
     addresses: {rmq1: 192.0.2.11}
   delegate_to: localhost
@@ -60,9 +65,9 @@ left: {description: A line for each difference that nobody allowed to mend., typ
 answered: {description: Whether any node answered; false only in check mode., type: bool, returned: always}
 """
 
-from pathlib import Path  # noqa: E402 - Ansible wants the documentation first
+from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from warren.errors import WarrenError
@@ -79,6 +84,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "topology": {"type": "path"},
+            "cluster": {"type": "str", "required": True},
             "state_dir": {"type": "path", "required": True},
             "addresses": {"type": "dict", "default": {}},
             "authorities": {"type": "path"},
@@ -95,6 +101,7 @@ def main() -> None:
         context = hosts.open_hosts(
             hosts.topology_file(given["topology"]),
             Path(given["state_dir"]),
+            cluster=given["cluster"],
             say=said.append,
             addresses={str(name): str(where) for name, where in given["addresses"].items() if where},
             authorities=Path(given["authorities"]) if given["authorities"] else None,

@@ -14,6 +14,10 @@ options:
   topology:
     description: The topology file; that of Warren's checkout if not given.
     type: path
+  cluster:
+    description: The cluster's name, as the inventory has it; its state folder is called so.
+    type: str
+    required: true
   state_dir:
     description: The cluster's state folder; has to be called as the cluster is.
     type: path
@@ -38,6 +42,7 @@ EXAMPLES = r"""
 - name: Have certificates for every host
   warren.hosts.material:
     topology: deploy/topology.yml
+    cluster: lab
     state_dir: /home/me/.local/state/warren/lab
     hosts: [rmq1, rmq2, rmq3, mon1]
   delegate_to: localhost
@@ -48,16 +53,15 @@ RETURN = r"""
 files: {description: Files that were written, or would be, below the state folder., type: list, elements: str, returned: always}
 """
 
-import os  # noqa: E402 - Ansible wants the documentation first
-from pathlib import Path  # noqa: E402
+import os
+from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from warren.errors import WarrenError
     from warren.provision import hosts, material
     from warren.state import State
-    from warren.topology_reader import load
 except ImportError as error:
     MISSING: ImportError | None = error
 else:
@@ -69,6 +73,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "topology": {"type": "path"},
+            "cluster": {"type": "str", "required": True},
             "state_dir": {"type": "path", "required": True},
             "hosts": {"type": "list", "elements": "str", "default": []},
             "given_authority": {"type": "path"},
@@ -82,9 +87,11 @@ def main() -> None:
     authority = Path(given["given_authority"]) if given["given_authority"] else None
     try:
         path = hosts.topology_file(given["topology"])
-        topology = load(path)
+        topology = hosts.named(path, given["cluster"])
         if root.name != topology.cluster:
-            msg = f"{root}: the state folder of cluster {topology.cluster} has to be called {topology.cluster}"
+            msg = (
+                f"{root}: the state folder of cluster {topology.cluster} has to be called {topology.cluster}"
+            )
             module.fail_json(msg=msg)
         wanted = material.Wanted(
             topology=topology, topology_path=path, hosts=given["hosts"], given_authority=authority

@@ -42,9 +42,9 @@ digest: {description: The parcel's name., type: str, returned: always}
 path: {description: Its folder on the controller., type: str, returned: always}
 """
 
-from pathlib import Path  # noqa: E402 - Ansible wants the documentation first
+from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from warren import checkout, process
