@@ -5,6 +5,7 @@ Faults are reported all at once as ``file:key.path: reason`` (`warren.errors.Bad
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,7 @@ _OBJECT_HINT = "letters, digits, dots, dashes and underscores; at most 200 of th
 #: The common name of a user's certificate has 64 characters at most (RFC 5280, ub-common-name).
 ACCOUNT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _ACCOUNT_HINT = "letters, digits, dots, dashes and underscores; at most 64 of them"
+_RELEASE = r"\d+\.\d+\.\d+"
 _FILE = r"[a-z0-9][a-z0-9-]*\.yml"
 _FILE_HINT = "the bare name of a .yml file in the state's folder of secrets, such as receivers.yml"
 #: Below it an error of all traffic would not burn fast enough to page: 14.4 times the budget is all there is.
@@ -137,8 +139,10 @@ def _read_node(section: Section) -> Node:
 
 
 def _read_broker(section: Section) -> Broker:
+    # What is no version was told as a fault; the rest is read on, so that all faults are told together.
+    version = section.text("version", pattern=_RELEASE, hint="like 4.3.6")
     broker = Broker(
-        version=section.text("version", pattern=r"\d+\.\d+\.\d+", hint="like 4.3.6") or "0.0.0",
+        version=version if re.fullmatch(_RELEASE, version) else "0.0.0",
         memory_limit_mib=section.integer("memory_limit_mib", low=256, high=1048576),
         memory_watermark=section.number("memory_watermark", 0.6, low=0.4, high=0.7),
         net_ticktime_s=section.integer("net_ticktime_s", 60, low=5, high=600),

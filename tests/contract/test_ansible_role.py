@@ -50,12 +50,14 @@ def test_a_host_gets_the_certificates_and_secrets_that_a_container_gets(material
         for path, (content, mode) in config.files.items()
         if path.startswith("tls/")
     }
-    variables = {**inventory_variables(material.topology), **role_defaults(), "inventory_hostname": "rmq2"}
-    listed = _templated(variables, "__rabbitmq_certificates")
-    found = {
-        each["dest"]: ((material.state.root / each["src"]).read_bytes(), int(each["mode"], 8))
-        for each in listed
+    variables = {
+        **inventory_variables(material.topology),
+        **role_defaults(),
+        "inventory_hostname": "rmq2",
+        "rabbitmq_state_dir": str(material.state.root),
     }
+    listed = _templated(variables, "__rabbitmq_certificates")
+    found = {each["dest"]: (Path(each["src"]).read_bytes(), int(each["mode"], 8)) for each in listed}
     assert found == wanted
     assert set(config.files) == (
         {f"tls/{name}" for name in found}

@@ -240,14 +240,23 @@ def test_no_setting_is_one_that_the_preflight_refuses(topologies: Mapping[str, T
 
 
 def _host_only() -> dict[str, Any]:
-    """Variables of templates that only hosts have (the service's limits)."""
-    plain = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text("utf-8"))
+    """Variables of templates that only hosts have: limits of services, repositories, who may reach a port."""
+    found: dict[str, Any] = {}
+    for file in sorted((checkout.ROOT / "ansible" / "roles").glob("*/defaults/main.yml")):
+        plain = yaml.safe_load(file.read_text("utf-8"))
+        found |= {
+            name: value for name, value in plain.items() if not (isinstance(value, str) and "{{" in value)
+        }
+    sets = ("nodes", "watchers", "hosts", "clients", "operators")
+    repository = {"name": "team", "url": "https://apt.example/x y", "suite": "forky", "key": "/k.asc"}
     return {
+        **{name: value for name, value in found.items() if not isinstance(value, dict)},
         "rabbitmq_memory_max_mib": 1024,
-        **{
-            name: plain[name]
-            for name in ("rabbitmq_data_dir", "rabbitmq_open_files", "rabbitmq_confine_service")
-        },
+        "rabbitmq_repositories": [repository, {**repository, "name": "erlang", "key": "/k.gpg"}],
+        "rabbitmq_erlang_series": "27",
+        "firewall_sets": {f"{name}{family}": ["192.0.2.1"] for name in sets for family in "46"},
+        "firewall_rules": [{"port": "amqps", "of": ["clients"]}, {"port": "35672-35682", "of": ["nodes"]}],
+        "firewall_clients": ["192.0.2.0/24"],
     }
 
 

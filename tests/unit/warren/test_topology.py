@@ -557,6 +557,11 @@ BAD: dict[str, tuple[Edit, str, str]] = {
         "vhosts[/orders].permissions[nobody]",
         "no user 'nobody'",
     ),
+    "version in words": (
+        lambda d: d["cluster"]["broker"].update(version="four"),
+        "cluster.broker.version",
+        "'four' is not a valid name",
+    ),
     "permission that is no pattern": (
         lambda d: _orders(d)["permissions"][1].update(write="["),
         "vhosts[/orders].permissions[",
