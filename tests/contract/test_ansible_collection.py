@@ -193,7 +193,7 @@ def test_the_tarball_installs_and_its_playbook_runs_by_name(
     tarball = next(tmp_path.glob("warren-hosts-*.tar.gz"))
     installed = run(
         "ansible-galaxy", "collection", "install", str(tarball), "--offline",
-        "--collections-path", str(tmp_path / "there"),
+        "--collections-path", str(tmp_path / "there"), ANSIBLE_COLLECTIONS_PATH=str(tmp_path / "there"),
     )  # fmt: skip
     assert installed.returncode == 0, installed.stderr
     root = tmp_path / "there" / "ansible_collections" / "warren" / "hosts"
