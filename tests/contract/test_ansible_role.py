@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -42,6 +44,7 @@ def material(deployed: Topology, tmp_path: Path) -> Material:
     return made
 
 
+@pytest.mark.usefixtures("lookups")
 def test_a_host_gets_the_certificates_and_secrets_that_a_container_gets(material: Material) -> None:
     """Same names, contents and rights below the configuration folder."""
     config, _ = bundle.node_volumes(material, "rmq2")
@@ -157,6 +160,92 @@ def test_settings_of_somebody_else_are_refused_where_they_do_harm(material: Mate
         assert reason in " ".join(played.text.split())
 
 
+@pytest.mark.parametrize(("ahead_s", "refused"), [(0, False), (1, False), (40, True), (-40, True)])
+def test_a_clock_that_is_not_the_controllers_is_refused(
+    ahead_s: int, refused: bool, material: Material, tmp_path: Path
+) -> None:
+    date = f"/bin/date -d '{ahead_s} seconds' \"$@\""
+    played = _play(
+        tmp_path, material, "preflight_host.yml", hosts="rmq1", programs={"date": date},
+        rabbitmq_waivers=["cores", "memory", "clock-synchronised"], rabbitmq_memory_max_mib=1,
+    )  # fmt: skip
+    assert bool(played.failed) is refused, played.text
+    assert ("clock-skew: the clock is " in played.text) is refused
+
+
+@pytest.mark.parametrize(
+    ("installed", "reason"),
+    [
+        ("4.0.5", "from 4.0 by way of each series between to 4.3"),
+        ("4.2.9", "this role upgrades within a series only"),
+        ("4.3.9", "the broker cannot go back"),
+        ("4.3.5", ""),
+    ],
+)
+def test_versions_that_cannot_follow_each_other_are_refused(
+    installed: str, reason: str, material: Material, tmp_path: Path
+) -> None:
+    programs = {"dpkg-query": f"echo -n 'installed {installed}-1'", "systemctl": "echo inactive; exit 3"}
+    played = _play(tmp_path, material, "preflight_present.yml", hosts="rmq1", programs=programs,
+                   rabbitmq_config_dir=str(tmp_path / "none"))  # fmt: skip
+    assert bool(played.failed) is bool(reason), played.text
+    assert reason in " ".join(played.text.split())
+
+
+def test_an_erlang_that_the_broker_does_not_support_is_refused_unless_waived(
+    material: Material, tmp_path: Path
+) -> None:
+    for waivers, failed in (([], {"rmq1"}), (["erlang-supported"], set())):
+        played = _play(tmp_path, material, "install_erlang.yml", hosts="rmq1", rabbitmq_waivers=waivers,
+                       rabbitmq_install_erlang="29.0.1+dfsg")  # fmt: skip
+        assert played.failed == failed, played.text
+        assert ("RabbitMQ 4.3.6 supports Erlang 27, 28" in " ".join(played.text.split())) is bool(failed)
+
+
+def test_a_waiver_of_something_else_is_refused_by_name(material: Material, tmp_path: Path) -> None:
+    played = _play(tmp_path, material, "preflight_host.yml", hosts="rmq1", rabbitmq_waivers=["tls"])
+    assert played.failed == {"rmq1"}
+    assert "rabbitmq_waivers has tls; only erlang-supported, cores" in " ".join(played.text.split())
+
+
+def test_a_node_that_a_majority_needs_is_not_stopped(material: Material, tmp_path: Path) -> None:
+    nodes = [node.erlang_name for node in material.topology.nodes]
+    status = json.dumps({"running_nodes": nodes, "partitions": {}})
+    acted = tmp_path / "acted"
+    programs = {
+        "rabbitmqctl": f"echo '{status}'",
+        "rabbitmq-queues": "exit 0",
+        "rabbitmq-upgrade": f'case "$*" in *await*) exit 69;; esac; echo "$*" >> {acted}',
+        "rabbitmq-diagnostics": "case \"$*\" in *critical*) echo 'orders.work has no majority'; exit 69; esac",
+        "systemctl": f'echo "$*" >> {acted}',
+    }
+    played = _play(tmp_path, material, "restart_node.yml", hosts="rmq1", programs=programs)
+    assert played.failed == {"rmq1"}, played.text
+    said = " ".join(played.text.split())
+    assert "quorum critical: without rmq1" in said
+    assert "orders.work has no majority" in said
+    assert not acted.exists(), acted.read_text()
+
+
+def test_a_certificate_from_elsewhere_is_judged_by_its_own_authority(
+    material: Material, tmp_path: Path
+) -> None:
+    """As good where its authority is named, refused where it is not, and refused for another name."""
+    other = Pki(tmp_path / "pki", datetime.now(UTC))
+    other.folder.mkdir()
+    other.ensure_authorities()
+    pair = other.ensure_leaf("cluster", "rmq1", hosts=("rmq1",), purpose="server")
+    trust = material.state.root / "pki" / "hosts-ca.pem"
+    trust.write_bytes(other.authority("cluster").certificate.read_bytes())
+    given = {"rabbitmq_server_certificate": str(pair.certificate), "rabbitmq_server_key": str(pair.key)}
+    named = {**given, "pki_given_authority": str(trust)}
+    assert _play(tmp_path, material, "preflight_material.yml", hosts="rmq1", **named).failed == set()
+    assert _play(tmp_path, material, "preflight_material.yml", hosts="rmq2", **named).failed == {"rmq2"}
+    refused = _play(tmp_path, material, "preflight_material.yml", hosts="rmq1", **given)
+    assert refused.failed == {"rmq1"}
+    assert "is not good as sslserver for rmq1" in refused.text
+
+
 @dataclass(frozen=True, slots=True)
 class _Played:
     """Which hosts failed, and all that was printed."""
@@ -165,14 +254,27 @@ class _Played:
     text: str
 
 
-def _play(folder: Path, material: Material, tasks: str, hosts: str = "rabbitmq", **variables: Any) -> _Played:
-    """Run one task file of the role for ``hosts``, all of them this machine."""
+def _play(
+    folder: Path,
+    material: Material,
+    tasks: str,
+    hosts: str = "rabbitmq",
+    programs: Mapping[str, str] = MappingProxyType({}),
+    **variables: Any,
+) -> _Played:
+    """Run one task file of the role for ``hosts``, all of them this machine; ``programs`` are shell scripts
+    that the hosts find before their own, by name."""
+    (folder / "bin").mkdir(exist_ok=True)
+    for name, script in programs.items():
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
     (folder / "generated.yml").write_text(inventory.inventory_file(material.topology), encoding="utf-8")
     (folder / "ansible.cfg").touch()
     play = {
         "hosts": hosts,
         "connection": "local",
-        "gather_facts": False,
+        "gather_facts": tasks == "preflight_host.yml",
+        "environment": {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"},
         "vars": {
             "ansible_python_interpreter": sys.executable,
             "rabbitmq_state_dir": str(material.state.root),
@@ -189,6 +291,7 @@ def _play(folder: Path, material: Material, tasks: str, hosts: str = "rabbitmq",
             "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
             "ANSIBLE_HOME": str(folder / "home"),
             "ANSIBLE_ROLES_PATH": str(checkout.ROOT / "ansible" / "roles"),
+            "ANSIBLE_NOCOLOR": "1",
         },
         capture_output=True,
         text=True,
