@@ -1,0 +1,141 @@
+"""Plays the collection against test hosts, and says how it went: time, changes, and what was printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+#: A name of its own: it lives beside a cluster, and beside hosts, that somebody works with.
+NAME = "warren-test"
+NODES = ("rmq1", "rmq2", "rmq3")
+#: Services stand on the nodes' own hosts, since test hosts know no other names.
+PLACES = {"prometheus": "rmq2", "alertmanager": "rmq2", "exporters": "rmq3", "loadgen": "rmq3"}
+_RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """One run: its wall time in seconds, tasks changed by host, hosts that failed or were lost, its text."""
+
+    seconds: float
+    changed: Mapping[str, int]
+    lost: frozenset[str]
+    text: str
+    returncode: int
+
+    @property
+    def figures(self) -> dict[str, object]:
+        return {
+            "seconds": round(self.seconds, 1),
+            "changed": sum(self.changed.values()),
+            "lost": sorted(self.lost),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Three test hosts, their state folder and the way to play on them."""
+
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state" / f"{NAME}-hosts"
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "WARREN_STATE": str(self.folder / "state"),
+            "PYTHONPATH": str(ROOT),
+            "ANSIBLE_HOME": str(self.folder / "home"),
+            "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def warren(self, *argv: str) -> str:
+        """Run a command of Warren on the hosts' topology; fails with what it printed."""
+        command = [sys.executable, "-m", "warren", *argv, "--topology", str(self.folder / "topology.yml")]
+        done = subprocess.run(
+            command, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=500
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def prepare(self) -> None:
+        """Write the topology and the operator's own part of the inventory, and bring the hosts up."""
+        data = yaml.safe_load((ROOT / "deploy" / "topology.yml").read_text("utf-8"))
+        data["cluster"]["name"] = NAME
+        (self.folder / "topology.yml").write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+        self.warren("hosts", "up")
+        mine = {
+            "all": {
+                "vars": {
+                    "warren_state_dir": str(self.state),
+                    "warren_topology": str(self.folder / "topology.yml"),
+                },
+                "children": {group: {"hosts": {host: None}} for group, host in PLACES.items()},
+            }
+        }
+        (self.folder / "mine.yml").write_text(yaml.safe_dump(mine), encoding="utf-8")
+
+    def command(self, *argv: str) -> list[str]:
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        return [
+            program,
+            "site.yml",
+            "-i",
+            str(self.state / "inventory.yml"),
+            "-i",
+            str(self.folder / "mine.yml"),
+            *argv,
+        ]
+
+    def play(self, *argv: str) -> Played:
+        """Play site.yml on all of them."""
+        begun = time.monotonic()
+        done = subprocess.run(
+            self.command(*argv), env=self.env, cwd=ROOT / "ansible", capture_output=True, text=True,
+            timeout=1800, check=False,
+        )  # fmt: skip
+        return played(done.stdout + done.stderr, time.monotonic() - begun, done.returncode)
+
+    def inside(self, host: str, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host, as root, past its sshd."""
+        command = ["docker", "exec", f"{NAME}-hosts-{host}", *argv]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    def engine(self, act: str, host: str) -> None:
+        """Let the engine kill or start a host."""
+        subprocess.run(["docker", act, f"{NAME}-hosts-{host}"], capture_output=True, timeout=60, check=True)
+
+    def secrets(self) -> Iterator[str]:
+        """Whatever must never be printed: passwords, cookie, their hashes, keys."""
+        for path in (self.state / "secrets").iterdir():
+            if path.suffix != ".json":
+                yield path.read_text("utf-8").strip()
+        boot = json.loads((self.state / "secrets" / "boot-definitions.json").read_text("utf-8"))
+        yield from (user["password_hash"] for user in boot["users"])
+        for path in (self.state / "pki").rglob("*.key"):
+            yield path.read_text("utf-8").splitlines()[1]
+
+
+def played(text: str, seconds: float, returncode: int) -> Played:
+    """Read Ansible's recap."""
+    rows = _RECAP.findall(text[text.rfind("PLAY RECAP") :])
+    return Played(
+        seconds=seconds,
+        changed={host: int(changed) for host, changed, _, _ in rows},
+        lost=frozenset(host for host, _, away, failed in rows if (away, failed) != ("0", "0")),
+        text=text,
+        returncode=returncode,
+    )
