@@ -1,6 +1,6 @@
 """Three empty Debian hosts become the cluster by the collection alone; then what may go wrong with it.
 
-The tests of this file go on from each other, in their order. Times and counts are written to provision.json, in
+The tests of this file go on from each other, in their order. Times and counts go into provision.json, in
 the folder that WARREN_TEST_RECORDS names, if it does.
 """
 
