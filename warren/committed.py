@@ -12,6 +12,8 @@ from warren import render
 from warren.assertions.page import page
 from warren.assertions.verify import ASSERTIONS
 from warren.inventory import inventory_file
+from warren.kubernetes import folder as kubernetes
+from warren.kubernetes.place import Place
 from warren.state import write_atomically
 from warren.topology import Topology
 
@@ -37,6 +39,9 @@ def files(topology: Topology) -> dict[Path, str]:
     }
     for name, text in render.broker_files(topology).items():
         found[FOLDER / "rabbitmq" / name] = text
+    # Rules and dashboards would stand here a second time, so that of Kubernetes only this is kept.
+    for path, text in kubernetes.of_topology(Place(topology=topology, namespace=topology.cluster)).items():
+        found[FOLDER / "kubernetes" / path] = text
     variables = {**render.role_vars(topology), **render.CONTAINER_PATHS}
     for role, names in _SERVICES.items():
         for name in names:

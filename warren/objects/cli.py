@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -11,10 +12,15 @@ from warren.assertions.verify import check_waivers
 from warren.drift import page as drift_page
 from warren.drift.looking import look
 from warren.drift.model import DriftKind
-from warren.errors import EXIT_FAILED, EXIT_OK
+from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.importing import engine as importing
 from warren.importing import notes as import_notes
 from warren.importing import rows as export_rows
+from warren.kubernetes import folder as resources
+from warren.kubernetes import secrets as kubernetes_secret
+from warren.kubernetes import writing as kubernetes
+from warren.kubernetes.place import Place
+from warren.kubernetes.yaml_text import dump
 from warren.objects import planning
 from warren.objects.writing import command_for
 from warren.operate import options
@@ -27,6 +33,19 @@ topology_option = click.option(
     envvar="WARREN_TOPOLOGY",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Topology file (default: deploy/topology.yml).",
+)
+
+namespace_option = click.option(
+    "--namespace", metavar="NAME", help="Namespace of the Kubernetes resources (default: the cluster's name)."
+)
+monitoring_option = click.option(
+    "--monitoring-namespace",
+    "monitoring",
+    envvar="WARREN_TOPOLOGY_RENDER_MONITORING_NAMESPACE",
+    default="monitoring",
+    show_default=True,
+    metavar="NAME",
+    help="With --kubernetes: where Prometheus runs, which may scrape.",
 )
 
 
@@ -54,18 +73,54 @@ def check(file: Path | None) -> None:
     is_flag=True,
     help="Write nothing; exit 1 where a file differs.",
 )
-def render(path: Path | None, only_check: bool) -> int:
+@click.option(
+    "--kubernetes",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIRECTORY",
+    help="Write the resources for RabbitMQ's operators there instead, as kustomize. Needs no cluster.",
+)
+@namespace_option
+@monitoring_option
+def render(
+    path: Path | None, only_check: bool, folder: Path | None, namespace: str | None, monitoring: str
+) -> int:
     """Write the committed files that follow from the topology."""
-    found = load(path or checkout.path("deploy", "topology.yml"))
-    changed = committed.write(found, checkout.ROOT, only_check=only_check)
+    source = path or checkout.path("deploy", "topology.yml")
+    found = load(source)
+    if folder is None:
+        changed = committed.write(found, checkout.ROOT, only_check=only_check)
+        again = "warren topology render"
+    else:
+        place = Place(topology=found, namespace=namespace or found.cluster, monitoring=monitoring)
+        rendered = resources.render(place, kubernetes.sources(source))
+        changed = kubernetes.write(folder, resources.files(rendered), only_check=only_check)
+        again = f"warren topology render --kubernetes {folder}"
+        for note in rendered.notes:
+            options.say(f"note: {note}")
     verb = "differs from the topology" if only_check else "written"
     for name in changed:
         click.echo(f"{name}: {verb}")
     if not changed:
         click.echo("the generated files are up to date")
     elif only_check:
-        click.echo("write them with: warren topology render")
+        click.echo(f"write them with: {again}")
     return EXIT_FAILED if changed and only_check else EXIT_OK
+
+
+@topology.command("kubernetes-secrets")
+@topology_option
+@namespace_option
+def kubernetes_secrets(path: Path | None, namespace: str | None) -> None:
+    """Print the secrets that the rendered resources name, made from the state folder, for
+    `kubectl apply --server-side -f -`. Refuses to print them to a terminal."""
+    if sys.stdout.isatty():
+        what = "would show passwords and keys on this terminal"
+        remedy = "pipe it: warren topology kubernetes-secrets | kubectl apply --server-side -f -"
+        raise RefusedError("warren topology kubernetes-secrets", what, remedy)
+    context = options.context(path)
+    place = Place(topology=context.topology, namespace=namespace or context.topology.cluster)
+    click.echo(dump(kubernetes_secret.documents(place, context.secrets, context.pki)), nl=False)
 
 
 @topology.command()
