@@ -167,11 +167,16 @@ def _plain(line: str) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a new file; raises BadInputError where there is one already, or none can be."""
+    """Write a new file; raises BadInputError where there is one already, or none can be. Half a file stays
+    nowhere: it would be refused as one that is there already."""
+    made = False
     try:
         with path.open("x", encoding="utf-8") as file:
+            made = True
             file.write(text)
     except OSError as error:
+        if made:
+            path.unlink(missing_ok=True)
         raise BadInputError(
             "--output", f"{path}: {error.strerror}", "give a new file in a folder that is there"
         ) from error
