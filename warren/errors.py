@@ -23,6 +23,9 @@ EXIT_BUG = 70
 #: Interrupted by the user.
 EXIT_INTERRUPTED = 130
 
+#: Of one input's faults; more than this nobody reads, and a terminal does not hold.
+_MOST_TOLD = 200
+
 #: What the machine may refuse at any moment, anywhere: not a bug, and what to try.
 _TROUBLES = {
     errno.ENOSPC: "make room on that disk (df -h), then try again",
@@ -71,7 +74,9 @@ class BadInputsError(BadInputError):
         self.faults = tuple(faults)
 
     def __str__(self) -> str:
-        return "\n".join(str(fault) for fault in self.faults)
+        told = [str(fault) for fault in self.faults[:_MOST_TOLD]]
+        left = len(self.faults) - len(told)
+        return "\n".join([*told, *([f"… and {left} more faults"] if left else [])])
 
 
 class NotReadyError(WarrenError):

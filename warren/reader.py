@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from warren.bounded import DEPTH, YAML_BYTES, read_text, refuse_bomb, short
 from warren.errors import BadInputError, BadInputsError
 
 T = TypeVar("T")
@@ -28,11 +29,23 @@ _DEEP = 2_000
 _FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _Placed(yaml.constructor.BaseConstructor):
+    """Says where a value is that cannot be made; PyYAML lets out what Python said of an empty ``!!int``."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            raise _refuse(node, str(error)) from error
+        except (LookupError, AttributeError, TypeError, OverflowError) as error:
+            raise _refuse(node, f"cannot be read as {node.tag.rpartition(':')[2]}") from error
+
+
+class _StrictLoader(_Placed, yaml.SafeLoader):
     """SafeLoader that refuses a key given twice, which YAML forbids and PyYAML lets pass."""
 
 
-class _FastStrictLoader(_FAST):  # type: ignore[misc]
+class _FastStrictLoader(_Placed, _FAST):  # type: ignore[misc]
     """The same by libyaml, where it is there."""
 
 
@@ -64,7 +77,9 @@ def _may_be_deep(text: str) -> bool:
 
 def _load(text: str) -> Any:
     """What ``text`` says. Faults are left to the slow reader, which words them better."""
-    if not _may_be_deep(text):
+    is_deep = _may_be_deep(text)
+    refuse_bomb(text, _StrictLoader if is_deep else _FastStrictLoader)
+    if not is_deep:
         with suppress(yaml.YAMLError, ValueError, RecursionError):
             return yaml.load(text, Loader=_FastStrictLoader)  # noqa: S506 - a SafeLoader, made stricter
     return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - likewise
@@ -106,6 +121,14 @@ class Document:
             raise BadInputsError(self.faults)
 
 
+def _place_and_problem(error: yaml.YAMLError, text: str, name: str) -> tuple[str, str]:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return f"{name}:{line}", f"character {error.character:#06x}: {error.reason}"
+    return (f"{name}:{mark.line + 1}" if mark else name), str(problem or error)
+
+
 def parse(text: str, name: str) -> tuple[Document, Section]:
     """Parse YAML ``text`` into a document and its root section; ``name`` is used in messages.
 
@@ -114,11 +137,7 @@ def parse(text: str, name: str) -> tuple[Document, Section]:
     try:
         data = _load(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
-        raise BadInputError(
-            where, str(getattr(error, "problem", None) or error), "mend the YAML at that line"
-        ) from error
+        raise BadInputError(*_place_and_problem(error, text, name), "mend the YAML at that line") from error
     except (ValueError, RecursionError) as error:
         raise BadInputError(name, f"not readable as YAML: {error}", "mend the file") from error
     document = Document(name)
@@ -129,13 +148,7 @@ def parse(text: str, name: str) -> tuple[Document, Section]:
 
 def parse_file(path: Path) -> tuple[Document, Section]:
     """`parse` of a file; raises BadInputError when it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise BadInputError(
-            str(path), f"cannot be read: {reason}", "give the path of a readable file"
-        ) from error
+    text = read_text(path, most_bytes=YAML_BYTES, remedy="give the path of a readable file")
     return parse(text, str(path))
 
 
@@ -150,12 +163,15 @@ def is_number(value: Any) -> bool:
     return abs(value) < _GREATEST  # false for .inf and .nan too
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether ``value`` is made of text, truth values, numbers, lists and mappings of names only."""
+def _is_plain(value: Any, depth: int = DEPTH) -> bool:
+    """Whether ``value`` is made of text, truth values, numbers, lists and mappings of names only, and is not
+    nested deeper than ``depth``."""
     if isinstance(value, dict):
-        return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
+        return depth > 0 and all(
+            isinstance(name, str) and _is_plain(item, depth - 1) for name, item in value.items()
+        )
     if isinstance(value, list):
-        return all(_is_plain(item) for item in value)
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
     return isinstance(value, (str, bool)) or is_number(value)
 
 
@@ -190,7 +206,7 @@ class Section:
         if value is _MISSING:
             return fallback if default is _MISSING else default
         if not accepts(value):
-            self.fault(key, f"must be {expected}, not {value!r}", f"give {expected}")
+            self.fault(key, f"must be {expected}, not {short(value)}", f"give {expected}")
             return fallback if default is _MISSING else default
         return value
 
@@ -201,7 +217,7 @@ class Section:
         if pattern is None:
             return value
         if value and not re.fullmatch(pattern, value):
-            self.fault(key, f"{value!r} is not a valid name", hint or f"it must match {pattern}")
+            self.fault(key, f"{short(value)} is not a valid name", hint or f"it must match {pattern}")
         elif self._is_left_empty(key, default):
             self.fault(key, "must not be empty", hint or f"it must match {pattern}")
         return value
@@ -273,7 +289,9 @@ class Section:
         for index, item in enumerate(items):
             path = f"{self.at(key)}[{index}]"
             if not isinstance(item, dict):
-                self.document.fault(path, f"must be a mapping of keys, not {item!r}", "write '- key: value'")
+                self.document.fault(
+                    path, f"must be a mapping of keys, not {short(item)}", "write '- key: value'"
+                )
                 continue
             if isinstance(item.get("name"), str):
                 path = f"{self.at(key)}[{item['name']}]"

@@ -7,8 +7,8 @@ queue that stops its source, a pattern that matches nothing.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
 from warren import routing, topology_names, topology_settings, topology_shipping
@@ -17,6 +17,7 @@ from warren.topology import (
     PUBLISHED_NODE_PORTS,
     PUBLISHED_SERVICES,
     RESERVED_PREFIX,
+    Binding,
     Policy,
     Queue,
     Topology,
@@ -51,6 +52,10 @@ def faults(topology: Topology) -> Iterator[Fault]:
         path = f"vhosts[{vhost.name}]"
         yield from _names(path, vhost)
         yield from topology_settings.too_new(path, vhost, topology.broker.series)
+        slow = list(topology_settings.slow(path, vhost))
+        if slow:
+            yield from slow
+            continue  # what follows holds the patterns against the names again and again
         if vhost.protected and not topology.broker.protects_vhosts:
             yield f"{path}.protected", "protection from deletion came with RabbitMQ 4.1", "leave it out"
         broken = list(topology_settings.faults(path, vhost))
@@ -60,8 +65,7 @@ def faults(topology: Topology) -> Iterator[Fault]:
         yield from _permissions(path, vhost, topology)
         if broken:
             continue  # what follows computes with these settings
-        for queue in vhost.queues:
-            yield from _queue(f"{path}.queues[{queue.name}]", vhost, queue)
+        yield from _queues(path, vhost)
 
 
 def _unique(path: str, kind: str, names: Iterable[str]) -> Iterator[Fault]:
@@ -169,6 +173,7 @@ def _names(path: str, vhost: Vhost) -> Iterator[Fault]:
 def _bindings(path: str, vhost: Vhost) -> Iterator[Fault]:
     exchanges = {each.name: each.type for each in vhost.exchanges}
     queues = {each.name for each in vhost.queues}
+    known_as: defaultdict[tuple[str, ...], list[Binding]] = defaultdict(list)
     for index, binding in enumerate(vhost.bindings):
         place = f"{path}.bindings[{index}]"
         if binding.source not in exchanges:
@@ -180,8 +185,10 @@ def _bindings(path: str, vhost: Vhost) -> Iterator[Fault]:
                 f"no {binding.destination_type} '{binding.destination}' in this vhost",
                 _known(known),
             )
-        if vhost.bindings.index(binding) != index:
+        alike = known_as[binding.source, binding.destination, binding.routing_key]
+        if binding in alike:
             yield place, "this binding is given twice", "keep one of them"
+        alike.append(binding)
         if exchanges.get(binding.source) == "topic" and binding.routing_key.split(".").count("#") > 2:  # noqa: PLR2004
             yield (
                 f"{place}.routing_key",
@@ -273,7 +280,40 @@ def _regex(path: str, pattern: str) -> Iterator[Fault]:
         yield path, f"not a regular expression: {why}", "mend the pattern"
 
 
-def _queue(path: str, vhost: Vhost, queue: Queue) -> Iterator[Fault]:
+def _queues(path: str, vhost: Vhost) -> Iterator[Fault]:
+    try:
+        sources = _dead_letter_sources(vhost)
+    except (re.error, OverflowError, RecursionError):
+        sources = None  # told at the policy
+    names = frozenset(queue.name for queue in vhost.queues)
+    for queue in vhost.queues:
+        place = f"{path}.queues[{queue.name}]"
+        yield from _arguments(place, queue)
+        if sources is not None:
+            yield from _dead_letters(place, vhost, queue, names, sources[queue.name])
+
+
+def _dead_letter_sources(vhost: Vhost) -> defaultdict[str, list[Queue]]:
+    """By a queue's name, the other queues that dead-letter into it. What leads where is looked up once for
+    each exchange: vhosts have thousands of queues, and few exchanges for dead letters."""
+    found: defaultdict[str, list[Queue]] = defaultdict(list)
+    reached: dict[tuple[str, str], tuple[str, ...]] = {}
+    for source in vhost.queues:
+        settings = routing.effective(vhost, source)
+        exchange = settings.get("dead-letter-exchange")
+        if exchange is None:
+            continue
+        key = settings.get("dead-letter-routing-key") if exchange == routing.DEFAULT_EXCHANGE else None
+        way = str(exchange), str(key)
+        if way not in reached:
+            reached[way] = tuple(each.name for each in routing.dead_letter_targets(vhost, source))
+        for name in reached[way]:
+            if name != source.name:
+                found[name].append(source)
+    return found
+
+
+def _arguments(path: str, queue: Queue) -> Iterator[Fault]:
     for key in queue.arguments:
         if not key.startswith("x-"):
             yield f"{path}.arguments.{key}", "queue arguments begin with x-", f"write x-{key}"
@@ -283,18 +323,15 @@ def _queue(path: str, vhost: Vhost, queue: Queue) -> Iterator[Fault]:
             "the broker refuses this argument without x-dead-letter-exchange beside it, policy or not",
             "add x-dead-letter-exchange to the arguments",
         )
-    try:
-        settings = routing.effective(vhost, queue)
-        sources = [
-            source
-            for source in vhost.queues
-            if source.name != queue.name and queue in tuple(routing.dead_letter_targets(vhost, source))
-        ]
-    except (re.error, OverflowError, RecursionError):
-        return  # told at the policy
+
+
+def _dead_letters(
+    path: str, vhost: Vhost, queue: Queue, names: Collection[str], sources: list[Queue]
+) -> Iterator[Fault]:
+    """``names`` are those of all queues of ``vhost``, ``sources`` those that dead-letter into this one."""
+    settings = routing.effective(vhost, queue)
     exchange, name = settings.get("dead-letter-exchange"), settings.get("dead-letter-routing-key")
     if exchange == routing.DEFAULT_EXCHANGE:
-        names = [each.name for each in vhost.queues]
         if name is not None and name not in names:
             yield path, f"dead-letters by name, and there is no queue '{name}' in this vhost", _known(names)
             return

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from warren import routing
+from warren import bounded, routing
 from warren.topology import Policy, Queue, Vhost
 
 Fault = tuple[str, str, str]
@@ -109,6 +109,20 @@ def compile_fault(pattern: str) -> str:
     except (re.error, OverflowError, RecursionError) as error:
         return str(error)
     return ""
+
+
+def slow(path: str, vhost: Vhost) -> Iterator[Fault]:
+    """Patterns of policies that go back and forth over a name for seconds. The broker's own matcher gives up
+    at a bound, and the policy holds for nobody: match_limit in https://www.erlang.org/doc/apps/stdlib/re.html
+    """
+    names = [*(each.name for each in vhost.queues), *(each.name for each in vhost.exchanges)]
+    for kind, policies in (("policies", vhost.policies), ("operator_policies", vhost.operator_policies)):
+        for policy in policies:
+            if not compile_fault(policy.pattern) and bounded.is_slow(policy.pattern, names):
+                pattern = bounded.short(policy.pattern)
+                what = f"{pattern} takes seconds to be held against the names in this vhost"
+                remedy = "write it without a repetition inside a repetition"
+                yield f"{path}.{kind}[{policy.name}].pattern", what, remedy
 
 
 def _limits(path: str, limits: Mapping[str, Any]) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from warren.bounded import JSON_BYTES, is_deep, read_text, short
 from warren.errors import BadInputError, BadInputsError
 
 Row = Mapping[str, Any]
@@ -55,11 +56,8 @@ class Export:
 
 def read_file(path: Path, *, vhost: str = "") -> Export:
     """Read the file; raises BadInputError where it cannot be read, else as `read`."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise BadInputError(str(path), f"cannot be read: {reason}", "give the file of an export") from error
+    remedy = "give the file of an export"
+    text = read_text(path, most_bytes=JSON_BYTES, remedy=remedy, encoding="utf-8-sig")
     return read(text, str(path), vhost=vhost)
 
 
@@ -71,10 +69,9 @@ def read(text: str, name: str, *, vhost: str = "") -> Export:
     document = _json(text, name)
     faults: list[BadInputError] = []
     lists = {key: _rows(document, key, name, vhost, faults) for key in _NEEDED}
-    if vhost and not lists["vhosts"]:
-        lists["vhosts"] = (
-            {"name": vhost, **{key: document[key] for key in ("metadata",) if key in document}},
-        )
+    if vhost and not lists["vhosts"] and "vhosts" not in {fault.where.rpartition(":")[2] for fault in faults}:
+        row = {"name": vhost, **{key: document[key] for key in ("metadata",) if key in document}}
+        lists["vhosts"] = _rows({"vhosts": [row]}, "vhosts", name, "", faults)
     if faults:
         raise BadInputsError(faults)
     version = document.get("rabbitmq_version") or document.get("rabbit_version") or ""
@@ -91,10 +88,11 @@ def _json(text: str, name: str) -> dict[str, Any]:
         raise ValueError(f"{what} is no JSON number")
 
     def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
-            raise ValueError(f"the key {twice!r} is given twice in one object")
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise ValueError(f"the key {short(key)} is given twice in one object")
+            found[key] = value
         return found
 
     remedy = "give what 'rabbitmqctl export_definitions' wrote, or /api/definitions"
@@ -116,11 +114,15 @@ def _rows(
 ) -> tuple[Row, ...]:
     value = document.get(key, [])
     if not isinstance(value, list):
-        faults.append(BadInputError(f"{name}:{key}", f"must be a list, not {_short(value)}", "mend the file"))
+        said = "something nested too deep" if is_deep(value) else _short(value)
+        faults.append(BadInputError(f"{name}:{key}", f"must be a list, not {said}", "mend the file"))
         return ()
     found: list[Row] = []
     for place, row in enumerate(value):
         where = f"{name}:{key}[{place}]"
+        if is_deep(row):
+            faults.append(BadInputError(where, "is nested too deep", "mend the file"))
+            continue
         if not isinstance(row, dict):
             faults.append(BadInputError(where, f"must be an object, not {_short(row)}", "mend the file"))
             continue
