@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -35,6 +35,8 @@ from warren.runtime.engine import ensure_engine
 from warren.state import State, base_folder
 from warren.topology import Topology
 from warren.wait import until
+
+from . import attack
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME, BASE_PORT = "warren-test", 15800
@@ -231,3 +233,44 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         child.kill()
     child.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def context(request: pytest.FixtureRequest) -> Context:
+    """What the tests of security attack: the session's own cluster, or one that runs already.
+
+    ``WARREN_ATTACK_TOPOLOGY`` names the topology of such a one, and ``WARREN_ATTACK_HOSTS`` its addresses
+    where it is no cluster of containers.
+    """
+    path = os.environ.get("WARREN_ATTACK_TOPOLOGY")
+    if path:
+        return open_context(_say, topology_path=Path(path))
+    session: ClusterUnderTest = request.getfixturevalue("cluster_session")
+    session.wait_ready()
+    return session.context
+
+
+@pytest.fixture(scope="session")
+def target(context: Context) -> attack.Target:
+    """The addresses, passwords and certificates of what is attacked."""
+    addresses = attack.given_addresses()
+    return attack.hosts(context, addresses) if addresses else attack.containers(context)
+
+
+@pytest.fixture(scope="session")
+def boxes(context: Context) -> list[dict[str, Any]]:
+    """What Docker says of each container of the cluster; tests of containers are skipped on hosts."""
+    if attack.given_addresses():
+        pytest.skip("hosts have no containers")
+    return [box for box in context.runtime.containers() if box["State"]["Running"]]
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Prints figures that whoever runs the tests wants to see, whether they pass or not."""
+
+    def line(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}")
+
+    return line
