@@ -13,7 +13,7 @@ from pathlib import Path
 from warren import checkout
 from warren.context import Context
 from warren.errors import RefusedError
-from warren.imagebuild import Builder, hash_files, short_hash
+from warren.imagebuild import Builder, hash_files, short_hash, version_of
 from warren.images import ImageRef
 from warren.process import check
 from warren.runtime.protocol import NodeState
@@ -70,7 +70,7 @@ def add_library(context: Context, broker: ImageRef, *, follow: Stream = stream) 
     inspect = [context.engine.docker, "image", "inspect", "--format", "{{.Id}}", broker.reference]
     stands_on = check(context.run(inspect, timeout_s=_ASK_S), "warren cluster up").stdout.strip()
     source = checkout.path("deploy", "images", _NAME)
-    version = broker.reference.rpartition(":")[2].partition("-")[0]
+    version = version_of(broker.reference).partition("-")[0]
     tag = f"warren/{_NAME}:{version}-{short_hash(stands_on, hash_files(source, [source]))}"
     if not builder.has(tag):
         builder.begin(_NAME)

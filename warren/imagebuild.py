@@ -111,7 +111,12 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _version(official: str) -> str:
-    return official.rpartition(":")[2].removeprefix("v")
+    return version_of(official).removeprefix("v")
+
+
+def version_of(reference: str) -> str:
+    """The version in ``name:version``, which a digest may follow."""
+    return reference.partition("@")[0].rpartition(":")[2]
 
 
 def short_hash(*parts: str) -> str:

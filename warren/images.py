@@ -1,9 +1,10 @@
 """Gets the container images: pulls the official ones, or builds the same from Debian packages.
 
 Where a registry answers, the official images are pulled by the version that the topology names, and the
-digest of the first pull is recorded. Where none answers within seconds, images of the same shape are built
-(warren/imagebuild.py). What was settled once is recorded and used again; a warm start asks the engine one
-question.
+digest of the first pull is recorded: from then on it is that image and no other, whatever the version's
+name is moved to, until it is asked for again (`pull`). Where none answers within seconds, images of the same
+shape are built (warren/imagebuild.py). What was settled once is recorded and used again; a
+warm start asks the engine one question.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Literal
 
@@ -31,6 +32,7 @@ Policy = Literal["auto", "pull", "build"]
 
 #: The image that our own is built on where official images can be pulled.
 PYTHON_REFERENCE = "python:3.13-slim"
+_PYTHON = "python"
 _FIRST_ANSWER_S = 8.0
 _PULL_S = 420.0
 _LOCK_S = 600.0
@@ -48,7 +50,8 @@ _NO_REGISTRY = "no registry answers, and Debian has no package of it"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRef:
-    """An image that is on this machine. ``reference`` is what to write into a compose file; ``digest`` is the
+    """An image that is on this machine. ``reference`` is what to write into a compose file, with the digest
+    of a pulled image (``name:version@sha256:…``, of which the engine heeds the digest); ``digest`` is the
     registry's (sha256:…) for a pulled image, None for a built one; ``note`` is for the user, may be empty."""
 
     name: str
@@ -155,8 +158,10 @@ class _Getter:
     def get(self, wanted: Mapping[str, str]) -> dict[str, ImageRef]:
         self._settled = _read_record(self._record)
         known = recipes(self._root)
+        self._settled = {name: _pinned(each) for name, each in self._settled.items()}
         built_tags = {name: known[name].tag(reference) for name, reference in wanted.items() if name in known}
-        present = self._present([*wanted.values(), *built_tags.values(), PYTHON_REFERENCE])
+        settled = [each.reference for each in self._settled.values() if each.origin == "pulled"]
+        present = self._present([*wanted.values(), *built_tags.values(), *settled])
         for name, reference in wanted.items():
             if not self._keeps(name, reference, built_tags.get(name), present):
                 self._settle(name, reference, known.get(name), present)
@@ -166,10 +171,12 @@ class _Getter:
         return {name: ref for name in names if (ref := _as_ref(name, self._settled[name])) is not None}
 
     def _present(self, references: Iterable[str]) -> set[str]:
-        """Those of ``references`` that the engine has."""
-        template = "{{range .RepoTags}}{{println .}}{{end}}"
-        done = self._run([self._docker, "image", "inspect", "--format", template, *references], timeout_s=30)
-        return {line.strip() for line in done.stdout.splitlines() if line.strip()}
+        """Those of ``references`` that the engine has; of one with a digest, that very image."""
+        wanted = list(references)
+        template = "{{range .RepoTags}}{{println .}}{{end}}{{range .RepoDigests}}{{println .}}{{end}}"
+        done = self._run([self._docker, "image", "inspect", "--format", template, *wanted], timeout_s=30)
+        there = {line.strip() for line in done.stdout.splitlines()}
+        return {each for each in wanted if _by_digest(each) in there}
 
     def _keeps(self, name: str, reference: str, built_tag: str | None, present: set[str]) -> bool:
         """Whether what was settled for ``name`` still holds, so that nothing has to be done."""
@@ -183,7 +190,7 @@ class _Getter:
         return self._policy != "build" and old.reference in present
 
     def _settle(self, name: str, reference: str, recipe: Recipe | None, present: set[str]) -> None:
-        if self._pull(reference):
+        if self._pull(self._as_before(name, reference)):
             self._settled[name] = self._pulled(name, reference)
         elif recipe is not None:
             tag = recipe.tag(reference)
@@ -201,6 +208,12 @@ class _Getter:
             self._settled[name] = _Settled(
                 wanted=reference, reference="", origin="absent", digest=None, note=_NO_REGISTRY
             )
+
+    def _as_before(self, name: str, reference: str) -> str:
+        """What to pull: the image of the first pull where it was lost, unless it is asked for anew."""
+        old = self._settled.get(name)
+        again = old is not None and old.origin == "pulled" and old.wanted == reference
+        return old.reference if old is not None and again and self._policy != "pull" else reference
 
     def _pull(self, reference: str) -> bool:
         """Whether ``reference`` was pulled. Once a registry has not answered, none is asked again."""
@@ -222,23 +235,26 @@ class _Getter:
 
     def _pulled(self, name: str, reference: str) -> _Settled:
         template = "{{range .RepoDigests}}{{println .}}{{end}}"
-        done = self._run([self._docker, "image", "inspect", "--format", template, reference], timeout_s=30)
-        digests = [line.partition("@")[2] for line in done.stdout.splitlines() if "@" in line]
-        digest = digests[0] if digests else None
+        pulled = self._as_before(name, reference)
+        done = self._run([self._docker, "image", "inspect", "--format", template, pulled], timeout_s=30)
+        repository = _by_digest(f"{reference.partition('@')[0]}@")
+        rows = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith(repository)]
+        digests = [row.partition("@")[2] for row in rows]
+        given = pulled.partition("@")[2]
+        digest = given or (digests[0] if digests else None)
         note, old = "the official image", self._settled.get(name)
         if old and old.wanted == reference and old.digest and digest and old.digest != digest:
             note = f"the official image; its digest changed: {old.digest} at the first pull, {digest} now"
         self._say(f"{name}: {reference} pulled, {note}" + (f" ({digest})" if digest else ""))
-        return _Settled(wanted=reference, reference=reference, origin="pulled", digest=digest, note=note)
+        settled = _Settled(wanted=reference, reference=reference, origin="pulled", digest=digest, note=note)
+        return _pinned(settled)
 
     def _may_pull_python(self, wanted: Mapping[str, str]) -> bool:
         """Our image stands on an official one exactly where the others are official too."""
         return any(self._settled[name].origin == "pulled" for name in wanted)
 
     def _own_image(self, *, pulled: bool, present: set[str]) -> None:
-        base = None
-        if pulled and (PYTHON_REFERENCE in present or self._pull(PYTHON_REFERENCE)):
-            base = PYTHON_REFERENCE
+        base = self._python(present) if pulled else None
         recipe = own_recipe(self._root, base=base)
         old = self._settled.get(OWN_NAME)
         if old is None or old.reference != recipe.tag or not self._present([recipe.tag]):
@@ -250,6 +266,14 @@ class _Getter:
             digest=None,
             note=f"Warren itself on {base or 'Debian'}",
         )
+
+    def _python(self, present: set[str]) -> str | None:
+        """The official Python that ours stands on, by its digest; None where it cannot be had."""
+        if not self._keeps(_PYTHON, PYTHON_REFERENCE, None, present):
+            if not self._pull(self._as_before(_PYTHON, PYTHON_REFERENCE)):
+                return None
+            self._settled[_PYTHON] = self._pulled(_PYTHON, PYTHON_REFERENCE)
+        return self._settled[_PYTHON].reference
 
 
 class _PullProgress:
@@ -270,6 +294,20 @@ class _PullProgress:
             self._last = now
             layers = max(self._layers, self._ready)
             self._say(f"  {self._reference}: {self._ready} of {layers} layers, {now - self._start:.0f} s")
+
+
+def _pinned(settled: _Settled) -> _Settled:
+    """Of a pulled image the name with its digest: the engine heeds that, and the version tells a person."""
+    if settled.origin != "pulled" or not settled.digest or "@" in settled.reference:
+        return settled
+    return replace(settled, reference=f"{settled.reference}@{settled.digest}")
+
+
+def _by_digest(reference: str) -> str:
+    """How the engine lists ``reference``: with a digest there is no version in it."""
+    name, at, digest = reference.partition("@")
+    repository = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    return f"{repository}@{digest}" if at else name
 
 
 def _as_ref(name: str, settled: _Settled) -> ImageRef | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from warren.errors import NotReadyError
-from warren.imagebuild import Builder, base_hash, hash_files, short_hash
+from warren.imagebuild import Builder, base_hash, hash_files, short_hash, version_of
 from warren.process import Runner, check
 
 NAME = "warren"
@@ -113,7 +113,7 @@ def _build_dependencies(
 def _python_version(base: str | None, builder: Builder) -> str:
     """Major and minor version of the image's Python: named by the official image's tag, else Debian's
     package."""
-    found = base.rpartition(":")[2].partition("-")[0] if base else builder.package_version("python3")
+    found = version_of(base).partition("-")[0] if base else builder.package_version("python3")
     parts = (found or "").split(".")
     if len(parts) < 2:  # noqa: PLR2004
         raise NotReadyError(

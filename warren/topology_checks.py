@@ -104,7 +104,7 @@ def _ports(topology: Topology) -> Iterator[Fault]:
 
 
 def _images(topology: Topology) -> Iterator[Fault]:
-    tag = topology.images["rabbitmq"].rpartition(":")[2]
+    tag = topology.images["rabbitmq"].partition("@")[0].rpartition(":")[2]
     version = topology.broker.version
     if tag.split("-")[0] != version:
         yield (

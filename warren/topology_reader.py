@@ -45,6 +45,7 @@ _OBJECT_HINT = "letters, digits, dots, dashes and underscores; at most 200 of th
 ACCOUNT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _ACCOUNT_HINT = "letters, digits, dots, dashes and underscores; at most 64 of them"
 _RELEASE = r"\d+\.\d+\.\d+"
+_IMAGE_HINT = "name:version, or name:version@sha256:… with the digest of what a registry gives for it"
 _FILE = r"[a-z0-9][a-z0-9-]*\.yml"
 _FILE_HINT = "the bare name of a .yml file in the state's folder of secrets, such as receivers.yml"
 #: Below it an error of all traffic would not burn fast enough to page: 14.4 times the budget is all there is.
@@ -181,13 +182,13 @@ def _read_ports(section: Section) -> Ports:
 
 def _read_images(section: Section, *, long_term: bool) -> Mapping[str, str]:
     """By service. The long-term store's, which need not be named, is wanted only where it runs."""
-    pattern = r"[a-z0-9./_-]+:[A-Za-z0-9._-]+"
+    pattern = r"[a-z0-9./_-]+:[A-Za-z0-9._-]+(@sha256:[0-9a-f]{64})?"
     images = {
-        name: section.text(name, pattern=pattern, hint="name:version, pinned")
+        name: section.text(name, pattern=pattern, hint=_IMAGE_HINT)
         for name in ("rabbitmq", "prometheus", "alertmanager", "grafana")
     }
     default = topology_shipping.LONG_TERM_IMAGE
-    store = section.text("victoriametrics", default, pattern=pattern, hint="name:version, pinned")
+    store = section.text("victoriametrics", default, pattern=pattern, hint=_IMAGE_HINT)
     if long_term:
         images["victoriametrics"] = store
     section.finish()

@@ -44,6 +44,12 @@ def checkout(tmp_path: Path) -> Path:
     return root
 
 
+def by_digest(reference: str) -> str:
+    """As Docker lists it: without the version where there is a digest."""
+    name, at, digest = reference.partition("@")
+    return f"{name.rpartition(':')[0]}@{digest}" if at else name
+
+
 class Registry:
     """Answers as the Docker client would: which images exist, and what a pull prints."""
 
@@ -74,11 +80,11 @@ class Registry:
         line, out, code = " ".join(argv), "", 0
         if "image inspect" in line:
             references = [word for word in argv if ":" in word and "{{" not in word]
-            if "RepoDigests" in line:
-                out = "\n".join(f"x@{self.digests[ref]}" for ref in references if ref in self.digests)
-            else:
-                out = "\n".join(ref for ref in references if ref in self.there)
-            code = 0 if all(ref in self.there for ref in references) else 1
+            there = [ref for ref in references if ref in self.there or by_digest(ref) in self.there]
+            out = "\n".join(ref for ref in there if "RepoTags" in line and "@" not in ref)
+            for ref in there if "RepoDigests" in line else ():
+                out += f"\n{by_digest(ref)}" if "@" in ref else self.known_as(ref)
+            code = 0 if len(there) == len(references) else 1
         if "image ls" in line:
             out = "\n".join(self.listed)
         if argv[1] == "rmi":
@@ -110,16 +116,23 @@ class Registry:
             return Completed(argv=tuple(argv), returncode=0, stdout="", stderr="")
         reference = argv[-1]
         self.asked.append(reference)
+        name = reference.partition("@")[0]
         if self.silent:
             assert first_line_s is not None
             assert first_line_s <= 10
             raise DeadlineError("docker pull", "no end within 8 s")
-        code, text = self.pulls.get(reference, (1, NO_HOST))
+        code, text = self.pulls.get(reference, self.pulls.get(name, (1, NO_HOST)))
         for line in text.splitlines():
             on_line(line)
         if code == 0:
-            self.there.add(reference)
+            self.there.add(by_digest(reference) if "@" in reference else reference)
+            if digest := self.digests.get(reference):
+                self.there.add(by_digest(f"{reference}@{digest}"))
         return Completed(argv=tuple(argv), returncode=code, stdout=text, stderr="")
+
+    def known_as(self, reference: str) -> str:
+        digest = self.digests.get(reference)
+        return f"\n{by_digest(f'{reference}@{digest}')}" if digest else ""
 
     def get(self, said: list[str] | None = None, policy: str = "auto") -> dict[str, ImageRef]:
         return ensure_images(
@@ -152,11 +165,61 @@ def test_official_images_are_pulled_and_their_digest_recorded(tmp_path: Path) ->
     registry = Registry(checkout(tmp_path), pulls=PULLS)
     registry.digests["rabbitmq:4.3.6"] = "sha256:1111"
     images = registry.get()
-    assert images["rabbitmq"].reference == "rabbitmq:4.3.6"
+    assert images["rabbitmq"].reference == "rabbitmq:4.3.6@sha256:1111"
     assert (images["rabbitmq"].origin, images["rabbitmq"].digest) == ("pulled", "sha256:1111")
     assert images["warren"].note == "Warren itself on python:3.13-slim"
     record = json.loads((tmp_path / "state/images.json").read_text())
     assert record["images"]["rabbitmq"]["digest"] == "sha256:1111"
+
+
+def test_image_that_was_lost_comes_back_by_its_digest_whatever_its_version_names_now(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path), pulls=PULLS)
+    registry.digests["rabbitmq:4.3.6"] = "sha256:1111"
+    first = registry.get()
+    registry.there -= {"rabbitmq:4.3.6", "rabbitmq@sha256:1111"}
+    registry.digests["rabbitmq:4.3.6"] = "sha256:2222"
+    registry.asked.clear()
+    assert registry.get()["rabbitmq"] == first["rabbitmq"]
+    assert registry.asked == ["rabbitmq:4.3.6@sha256:1111"]
+
+
+def test_image_whose_version_was_moved_on_this_machine_is_not_taken_for_the_first(tmp_path: Path) -> None:
+    """Somebody pulled by hand: the name is there, and is another image's."""
+    registry = Registry(checkout(tmp_path), pulls=PULLS)
+    registry.digests["rabbitmq:4.3.6"] = "sha256:1111"
+    registry.get()
+    registry.there -= {"rabbitmq@sha256:1111"}
+    registry.digests["rabbitmq:4.3.6"] = "sha256:2222"
+    assert registry.get()["rabbitmq"].reference == "rabbitmq:4.3.6@sha256:1111"
+
+
+def test_digest_of_the_topology_is_what_is_pulled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(checkout(tmp_path), pulls=PULLS)
+    monkeypatch.setitem(WANTED, "rabbitmq", f"rabbitmq:4.3.6@sha256:{'a' * 64}")
+    image = registry.get()["rabbitmq"]
+    assert (image.reference, image.digest) == (WANTED["rabbitmq"], f"sha256:{'a' * 64}")
+    assert registry.asked[0] == WANTED["rabbitmq"]
+
+
+def test_record_of_before_digests_were_kept_to_is_kept_to_as_well(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path), pulls=PULLS)
+    registry.digests["rabbitmq:4.3.6"] = "sha256:1111"
+    registry.get()
+    record = tmp_path / "state/images.json"
+    record.write_text(record.read_text().replace("rabbitmq:4.3.6@sha256:1111", "rabbitmq:4.3.6"))
+    registry.asked.clear()
+    assert registry.get()["rabbitmq"].reference == "rabbitmq:4.3.6@sha256:1111"
+    assert registry.asked == []
+
+
+def test_our_image_stands_on_a_python_that_does_not_move(tmp_path: Path) -> None:
+    registry = Registry(checkout(tmp_path), pulls=PULLS)
+    registry.digests["python:3.13-slim"] = "sha256:3333"
+    registry.there.add(own_recipe(registry.root, base="python:3.13-slim@sha256:3333").python_tag)
+    assert registry.get()["warren"].note == "Warren itself on python:3.13-slim@sha256:3333"
+    registry.asked.clear()
+    registry.get()
+    assert registry.asked == []
 
 
 def test_digest_that_changed_since_the_first_pull_is_told(tmp_path: Path) -> None:

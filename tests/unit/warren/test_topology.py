@@ -156,6 +156,21 @@ def test_dead_letters_may_go_to_a_queue_by_its_name(data: dict[str, Any], read: 
     assert "no queue 'atttic'" in fault.what
 
 
+@pytest.mark.parametrize(
+    ("digest", "fits"), [("a" * 64, True), ("a" * 63, False), ("A" * 64, False), ("", False)]
+)
+def test_image_may_be_given_with_its_digest(
+    data: dict[str, Any], read: Reader, digest: str, fits: bool
+) -> None:
+    data["images"]["rabbitmq"] = f"rabbitmq:{data['cluster']['broker']['version']}@sha256:{digest}"
+    if fits:
+        assert read(data).images["rabbitmq"] == data["images"]["rabbitmq"]
+        return
+    (fault,) = _refused(read, data)
+    assert fault.where.endswith("images.rabbitmq")
+    assert "with the digest" in fault.remedy
+
+
 def test_disk_limit_is_never_below_the_memory_watermark(deployed: Topology) -> None:
     broker = deployed.broker
     assert broker.disk_free_limit_mib >= broker.memory_limit_mib * broker.memory_watermark
