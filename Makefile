@@ -88,6 +88,7 @@ check: setup-dev ## linters, types, generated files, the wheel
 	$(RUN) pytest -q tests/contract
 	$(WARREN) topology render --check
 	$(RUN) warren.reference --check
+	$(RUN) warren.audit
 	cd ansible && ansible-playbook --syntax-check site.yml && ansible-lint --offline --profile production
 	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh \
 		deploy/images/perftest/perftest
