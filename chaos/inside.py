@@ -10,15 +10,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from chaos.fault import Site
+from warren import broker_tools
+from warren.broker_tools import binary
 from warren.errors import NotReadyError
 from warren.runtime.protocol import NodeState
 
-#: The broker's tool boots an Erlang machine of its own, on a busy machine slowly.
-_TOOL_S = 60.0
-#: Its connection to a node that is busy is given up after seven seconds, before anything was asked; so often
-#: it is tried. ``net_setuptime`` of https://www.erlang.org/doc/apps/kernel/kernel_app.html
+#: So often a node is asked that is too busy to be reached.
 _TRIES = 3
-_UNREACHED = "unable to perform an operation on node"
 #: The Ra system of quorum queues, and the registered names of what all its members on a node share: the
 #: write-ahead log and the process that turns it into segments (``rabbit_chaos`` names them so, too).
 WAL, SEGMENT_WRITER = "ra_log_wal", "ra_log_segment_writer"
@@ -43,21 +41,7 @@ NOBODY = "none"
 
 def evaluate(site: Site, node: str, expression: str) -> str:
     """What ``expression`` prints on ``node``; raises NotReadyError when it fails or nobody answers."""
-    return _evaluate(site, node, expression, tries=1)
-
-
-def _evaluate(site: Site, node: str, expression: str, *, tries: int) -> str:
-    done = site.runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_TOOL_S)
-    if done.ok:
-        return done.stdout
-    if tries > 1 and _UNREACHED in done.stderr:
-        return _evaluate(site, node, expression, tries=tries - 1)
-    raise NotReadyError(node, f"the broker's tool failed: {done.reason()}")
-
-
-def binary(text: str) -> str:
-    """``text`` as an Erlang binary, byte by byte."""
-    return f"<<{','.join(str(each) for each in text.encode())}>>"
+    return broker_tools.evaluate(site.runtime, node, expression)
 
 
 def members(queue: tuple[str, str] | None) -> str:
@@ -75,13 +59,13 @@ def named(*names: str) -> str:
 
 def process_ids(site: Site, node: str, who: str) -> Mapping[str, str]:
     """The Erlang process under each name of ``who`` (`members` or `named`), or `NOBODY`."""
-    shown = _evaluate(site, node, f"{who},{_SHOW}", tries=_TRIES)
+    shown = broker_tools.evaluate(site.runtime, node, f"{who},{_SHOW}", tries=_TRIES)
     return dict(re.findall(rf"^(.+)=(<[\d.]+>|{NOBODY})$", shown, re.MULTILINE))
 
 
 def kill_processes(site: Site, node: str, who: str) -> None:
     """Kill each process that ``who`` names; its supervisor starts another."""
-    _evaluate(site, node, f"{who},{_KILL}", tries=_TRIES)
+    broker_tools.evaluate(site.runtime, node, f"{who},{_KILL}", tries=_TRIES)
 
 
 def restart_members(site: Site, node: str) -> None:

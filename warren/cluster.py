@@ -7,10 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from warren import bundle, checkout, disk_faults, node_settings, render, volume_writing
+from warren import bundle, checkout, disk_faults, leaders, node_settings, render, volume_writing
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
-from warren.gate import leader_spread
 from warren.images import ImageRef, Policy, ensure_images
 from warren.journal import Fault, Journal
 from warren.objects.found import read_actual
@@ -29,8 +28,6 @@ _TARGETS_DEADLINE_S = 60.0
 #: Jobs that ask once a minute: a minute is not waited for a first answer, or for a better one than a node
 #: gave when it booted, where the same node gave others.
 _SELDOM = frozenset({"rabbitmq-memory", "rabbitmq-allocators"})
-_REBALANCE_DEADLINE_S = 30.0
-_REBALANCE_AGAIN_S = 5.0
 _LOOK = "warren cluster status; warren cluster logs NODE"
 
 
@@ -254,30 +251,14 @@ def balance_leaders(context: Context) -> None:
     The cluster is whole without it, so that a spread that does not come about is told and no failure.
     """
     nodes = [node.erlang_name for node in context.topology.nodes]
-    spread = leader_spread(context.management.queues(), nodes)
+    spread = leaders.spread(context.management, nodes)
     if spread.even:
         return
     context.say(f"spreading queue leaders ({spread})")
-    asked_s = context.clock.now() - _REBALANCE_AGAIN_S
-
-    def even() -> None:
-        nonlocal asked_s
-        now = leader_spread(context.management.queues(), nodes)
-        if now.even:
-            return
-        if context.clock.now() - asked_s >= _REBALANCE_AGAIN_S:
-            # Again and again: it passes over queues whose members were not in step when it ran.
-            context.management.post("rebalance", "queues")
-            asked_s = context.clock.now()
-        raise NotReadyError("queue leaders", str(now))
-
     try:
-        until(even, what="leaders to spread", deadline_s=_REBALANCE_DEADLINE_S, clock=context.clock)
+        leaders.even_out(context.management, nodes, clock=context.clock)
     except DeadlineError as error:
-        context.say(
-            f"{error.where}: {error.what}; again: warren cluster ctl {context.topology.nodes[0].name}"
-            " -- rabbitmq-queues rebalance quorum"
-        )
+        context.say(f"{error.where}: {error.what}; again: warren cluster rebalance")
 
 
 def _wait_for_targets(context: Context) -> None:

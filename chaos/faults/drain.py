@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from chaos import maintenance
 from chaos.fault import Facts, Parameter, Site
+from warren import maintenance
 from warren.errors import NotReadyError, RefusedError
 from warren.journal import Fault as Journaled
 from warren.runtime.protocol import NodeState
@@ -22,24 +22,24 @@ class Drain:
 
     def before(self, site: Site, target: str) -> Facts:
         """Raises RefusedError where somebody else has drained it."""
-        if maintenance.is_drained(site, target):
+        if maintenance.is_drained(site.runtime, target):
             raise RefusedError(target, "is under maintenance already", "revive it: make chaos-heal")
         return {"drained_before": False}
 
     def inject(self, site: Site, fault: Journaled) -> None:
-        maintenance.drain(site, fault.target)
+        maintenance.drain(site.runtime, fault.target)
 
     def prove(self, site: Site, fault: Journaled) -> Facts:
-        if not maintenance.is_drained(site, fault.target):
+        if not maintenance.is_drained(site.runtime, fault.target):
             raise NotReadyError(fault.target, "does not say that it is under maintenance")
         return {"drained": True}
 
     def heal(self, site: Site, fault: Journaled) -> Facts:
         if site.state(fault.target) is NodeState.STOPPED:
             return {"drained_healed": "ended with the node's process"}
-        if maintenance.is_drained(site, fault.target):
-            maintenance.revive(site, fault.target)
-        if maintenance.is_drained(site, fault.target):
+        if maintenance.is_drained(site.runtime, fault.target):
+            maintenance.revive(site.runtime, fault.target)
+        if maintenance.is_drained(site.runtime, fault.target):
             raise NotReadyError(fault.target, "is still under maintenance")
         return {"drained_healed": False}
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from chaos import maintenance
 from chaos.fault import Facts, Parameter, Site, Step, start_node
+from warren import maintenance, rolling
 from warren.errors import NotReadyError
 from warren.journal import Fault as Journaled
 from warren.results import iso
@@ -20,7 +20,6 @@ from warren.runtime.protocol import NodeState
 
 #: For the cluster to be whole again after one node's restart: it is back within 10 s, its members follow.
 _WHOLE_S = 180.0
-_GRACE_S = 60.0
 #: How much longer than its grace a stop may take whose driver died.
 _SLACK_S = 5.0
 
@@ -29,7 +28,7 @@ def _parameters() -> Mapping[str, Parameter]:
     drain = "drain each node before it is stopped, once every queue can spare it (rabbitmq-upgrade)"
     return {
         "drain": Parameter(default="yes", choices=("yes", "no"), help=drain),
-        "grace_s": Parameter(default=_GRACE_S, high=600, help="from SIGTERM to SIGKILL"),
+        "grace_s": Parameter(default=rolling.GRACE_S, high=600, help="from SIGTERM to SIGKILL"),
     }
 
 
@@ -77,8 +76,8 @@ class Restart:
             if site.state(node) is NodeState.STOPPED:
                 start_node(site, node)
                 healed.append(node)
-            if fault.args.get("drain") == "yes" and maintenance.is_drained(site, node):
-                maintenance.revive(site, node)
+            if fault.args.get("drain") == "yes" and maintenance.is_drained(site.runtime, node):
+                maintenance.revive(site.runtime, node)
                 healed.append(node)
         return {"put_back": sorted(set(healed))}
 
@@ -87,13 +86,12 @@ class Restart:
 
 
 def _down(site: Site, fault: Journaled, node: str, shown: str) -> Iterator[Step]:
-    if fault.args["drain"] == "yes":
-        spare = partial(maintenance.await_spare, site, node)
-        yield Step(what=f"{shown}: waiting until every queue can spare it", do=spare)
-        yield Step(what=f"{shown}: draining it", do=partial(maintenance.drain, site, node), is_act=True)
-    stop = partial(site.runtime.stop, node, grace_s=float(fault.args["grace_s"]))
+    grace_s, drain = float(fault.args["grace_s"]), fault.args["drain"] == "yes"
+    *before, stop = rolling.down(site.runtime, node, drain=drain, grace_s=grace_s)
+    for part in before:
+        yield Step(what=f"{shown}: {part.what}", do=part.do, is_act=part.is_act)
     facts = {"stopping": node, "stopping_since": iso(site.now())}
-    yield Step(what=f"{shown}: stopping it", do=stop, facts=facts, is_act=True)
+    yield Step(what=f"{shown}: {stop.what}", do=stop.do, facts=facts, is_act=stop.is_act)
 
 
 def _gone(site: Site, fault: Journaled, node: str) -> Facts:
@@ -110,7 +108,7 @@ def _refuse_while_stopping(site: Site, fault: Journaled) -> None:
     if node is None or site.runtime.process_id(node) != fault.evidence["processes"][node]:
         return
     age_s = (site.now() - datetime.fromisoformat(fault.evidence["stopping_since"])).total_seconds()
-    if 0 <= age_s < float(fault.args.get("grace_s", _GRACE_S)) + _SLACK_S:
+    if 0 <= age_s < float(fault.args.get("grace_s", rolling.GRACE_S)) + _SLACK_S:
         raise NotReadyError(node, "was told to stop and may still do so")
 
 

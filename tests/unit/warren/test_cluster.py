@@ -539,7 +539,7 @@ def test_leaders_are_spread_and_a_spread_that_does_not_come_is_told_and_no_failu
     world.up()
     assert len(world.posts) > 2
     assert set(world.posts) == {("rebalance", "queues")}
-    assert [line for line in world.said if "rebalance quorum" in line and "0 to 6 on a node" in line]
+    assert [line for line in world.said if "cluster rebalance" in line and "0 to 6 on a node" in line]
 
 
 def test_second_up_at_once_is_told_who_holds_the_cluster(world: World) -> None:

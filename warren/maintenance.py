@@ -6,9 +6,9 @@ https://www.rabbitmq.com/docs/upgrade#maintenance-mode
 
 from __future__ import annotations
 
-from chaos import inside
-from chaos.fault import Site
+from warren import broker_tools
 from warren.errors import NotReadyError
+from warren.runtime.protocol import Runtime
 
 #: Connections are closed one by one, and leaders given away.
 _TOOL_S = 60.0
@@ -17,28 +17,28 @@ _QUORUM_S = 45
 _LOOK = 'io:format("drained=~s~n", [rabbit_maintenance:is_being_drained_local_read(node())]).'
 
 
-def is_drained(site: Site, node: str) -> bool:
+def is_drained(runtime: Runtime, node: str) -> bool:
     """Whether ``node`` says that it is under maintenance; raises NotReadyError when it cannot be asked."""
-    return "drained=true" in inside.evaluate(site, node, _LOOK)
+    return "drained=true" in broker_tools.evaluate(runtime, node, _LOOK)
 
 
-def drain(site: Site, node: str) -> None:
+def drain(runtime: Runtime, node: str) -> None:
     """Put ``node`` under maintenance; raises NotReadyError when the tool fails."""
-    _upgrade(site, node, "drain")
+    _upgrade(runtime, node, "drain")
 
 
-def revive(site: Site, node: str) -> None:
+def revive(runtime: Runtime, node: str) -> None:
     """End it; raises NotReadyError when the tool fails. Idempotent."""
-    _upgrade(site, node, "revive")
+    _upgrade(runtime, node, "revive")
 
 
-def await_spare(site: Site, node: str) -> None:
+def await_spare(runtime: Runtime, node: str) -> None:
     """Wait until every queue and the metadata store bear the loss of ``node``; raises NotReadyError when
     they do not in time. https://www.rabbitmq.com/docs/man/rabbitmq-upgrade.8"""
-    _upgrade(site, node, "await_online_quorum_plus_one", "--timeout", str(_QUORUM_S))
+    _upgrade(runtime, node, "await_online_quorum_plus_one", "--timeout", str(_QUORUM_S))
 
 
-def _upgrade(site: Site, node: str, *command: str) -> None:
-    done = site.runtime.execute(node, ["rabbitmq-upgrade", *command], timeout_s=_TOOL_S)
+def _upgrade(runtime: Runtime, node: str, *command: str) -> None:
+    done = runtime.execute(node, ["rabbitmq-upgrade", *command], timeout_s=_TOOL_S)
     if not done.ok:
         raise NotReadyError(node, f"rabbitmq-upgrade {command[0]}: {done.reason()}")
