@@ -29,7 +29,7 @@ _CA_DAYS = 3650
 _LEAF_DAYS = 397
 #: Renewed on the next `ensure` when less than this is left.
 _RENEW_DAYS = 30
-_USAGES = {
+_USAGES: dict[Purpose, list[x509.ObjectIdentifier]] = {
     "server": [ExtendedKeyUsageOID.SERVER_AUTH],
     "client": [ExtendedKeyUsageOID.CLIENT_AUTH],
     "both": [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
@@ -73,6 +73,21 @@ class Pki:
             pair.certificate.parent.mkdir(mode=0o700, exist_ok=True)
             self._make_leaf(self.authority(authority), pair, name, hosts, purpose)
         return pair
+
+    def renew_leaf(self, authority: str, name: str) -> Pair:
+        """Make the certificate called ``name`` anew, with another key, for the same hosts and purpose."""
+        pair = self.leaf(authority, name)
+        leaf = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        usages = list(leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+        purpose = next(each for each, known in _USAGES.items() if known == usages)
+        self._make_leaf(self.authority(authority), pair, name, [str(each.value) for each in names], purpose)
+        return pair
+
+    def serial(self, authority: str, name: str) -> int:
+        """The serial number of the certificate called ``name``."""
+        pem = self.leaf(authority, name).certificate.read_bytes()
+        return x509.load_pem_x509_certificate(pem).serial_number
 
     def pem(self, authority: str, name: str, *, hosts: Sequence[str], purpose: Purpose) -> str:
         """A certificate and its key as PEM text, as `ensure_leaf` makes them, kept nowhere."""

@@ -48,6 +48,14 @@ class Secrets:
             write_atomically(path, secrets.token_urlsafe(_BYTES).encode(), mode=0o600)
         return self.read(name)
 
+    def keep(self, name: str, value: str) -> None:
+        """Let ``value`` be the secret called ``name``, in one step."""
+        write_atomically(self.path(name), value.encode(), mode=0o600)
+
+    def forget(self, name: str) -> None:
+        """Remove the secret called ``name``, if it is there."""
+        self.path(name).unlink(missing_ok=True)
+
     def read(self, name: str) -> str:
         """The secret called ``name``; raises NotReadyError when it was never made."""
         try:

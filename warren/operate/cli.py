@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from warren.durations import parse_duration_s
 from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.images import Policy
 from warren.operate import access, options, status
+from warren.operating import catalogue
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,9 +84,23 @@ json_option = click.option(
 )
 
 
-@click.group()
+class OperationGroup(click.Group):
+    """Adds a command for every file in ``warren/operations/`` to those written below."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *catalogue.names()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in catalogue.names():
+            return super().get_command(ctx, cmd_name)
+        operations = importlib.import_module("warren.operating.cli")  # which uses what stands here
+        found: click.Command = operations.command(cmd_name)
+        return found
+
+
+@click.group(cls=OperationGroup)
 def cluster() -> None:
-    """Bring the cluster up and down, look at it, use its tools."""
+    """Bring the cluster up and down, look at it, use its tools, operate it while it serves."""
 
 
 @cluster.command()

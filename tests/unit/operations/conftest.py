@@ -1,0 +1,343 @@
+"""A cluster that is not there, for operations: fake nodes, a fake API, a clock that moves when somebody
+sleeps. All of it is kept in files, so that a driver that dies and the one that comes after see the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from warren import checkout, definitions
+from warren.errors import DeadlineError, NotReadyError
+from warren.management_facts import HealthCheck, QueueInfo
+from warren.operating.model import Site
+from warren.pki import Pki
+from warren.process import Completed
+from warren.runtime.fake import FakeRuntime
+from warren.runtime.protocol import NodeState
+from warren.secrets import COOKIE, Secrets
+from warren.state import State, open_state
+from warren.topology import Topology
+from warren.topology_reader import load
+from warren.wait import Clock
+
+_EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NODES = ("rmq1", "rmq2", "rmq3")
+
+
+@dataclass(slots=True)
+class FakeTime:
+    seconds: float = 100.0
+
+    def sleep(self, duration_s: float) -> None:
+        self.seconds += duration_s
+
+    def now(self) -> float:
+        return self.seconds
+
+    def wall(self) -> datetime:
+        return _EPOCH + timedelta(seconds=self.seconds)
+
+
+class Nodes(FakeRuntime):
+    """Nodes that know cookies, passwords, and the certificate on their inter-node port."""
+
+    lets_in: Callable[[str, str], bool]
+
+    def execute(
+        self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
+    ) -> Completed:
+        done = super().execute(node, argv, timeout_s=timeout_s, stdin=stdin)
+        if argv[0] == "sh" and ".erlang.cookie" in argv[2]:
+            self._cookie(node, laid=(stdin or b"").decode())
+        elif list(argv[:2]) == ["rabbitmqctl", "eval"] and "set_cookie" in argv[2]:
+            self._cookie(node, take=True)
+            return replace(done, stdout="taken=true\nok\n")
+        elif list(argv[:2]) == ["rabbitmqctl", "-n"]:
+            here, other = self.cookie(node), self.cookie(argv[2].partition("@")[2])
+            if here != other:
+                return replace(done, returncode=69, stderr="Error: unable to perform an operation on node")
+            return replace(done, stdout=f"here={argv[2]}\nok\n")
+        elif list(argv[:2]) == ["rabbitmqctl", "authenticate_user"]:
+            right = self.lets_in(argv[2], (stdin or b"").decode().strip())
+            said = f'Error: failed to authenticate user "{argv[2]}"'
+            return replace(done, returncode=0 if right else 65, stderr=said)
+        return done
+
+    def in_network(
+        self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
+    ) -> Completed:
+        if argv[0] != "python3":
+            return super().in_network(node, argv, timeout_s=timeout_s, stdin=stdin)
+        pem = self.machine(node)["files"]["tls/inter-node.pem"]
+        der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+        return Completed(argv=tuple(argv), returncode=0, stdout=der.hex() + "\n", stderr="")
+
+    def put_files(self, node: str, files: Any) -> None:
+        super().put_files(node, {**{k: v.encode() for k, v in self.machine(node)["files"].items()}, **files})
+
+    def start(self, node: str) -> None:
+        with self._lock:  # all at once, and the fake's file is one
+            super().start(node)
+
+    def stop(self, node: str, *, grace_s: float) -> None:
+        with self._lock:
+            super().stop(node, grace_s=grace_s)
+
+    def states(self) -> Mapping[str, NodeState]:
+        with self._lock:
+            return super().states()
+
+    def cookie(self, node: str) -> str:
+        return str(self.machine(node)["joined"]["cookie"])
+
+    def set(self, node: str, key: str, value: Any) -> None:
+        """Let a node be so, behind everybody's back."""
+        with self._lock:
+            self._load()
+            self._machines[node][key] = value
+            self._save()
+
+    def _cookie(self, node: str, *, laid: str = "", take: bool = False) -> None:
+        """Kept where the fake keeps what outlives a process."""
+        with self._lock:
+            known = dict(self.machine(node)["joined"])
+            now = {"cookie": known.get("laid") or known["cookie"]} if take else {**known, "laid": laid}
+            self.set(node, "joined", now)
+
+
+class Api:
+    """The part of the management API that operations use; objects are kept in a file."""
+
+    def __init__(self, runtime: FakeRuntime, path: Path, export: dict[str, Any]) -> None:
+        self.runtime, self.path = runtime, path
+        self.critical: set[str] = set()
+        self.save(
+            {"export": export, "flags": {"old": "enabled", "new": "disabled"}, "led": "rmq2", "closed": []}
+        )
+
+    def load(self) -> dict[str, Any]:
+        return dict(json.loads(self.path.read_text(encoding="utf-8")))
+
+    def save(self, known: dict[str, Any]) -> None:
+        self.path.write_text(json.dumps(known), encoding="utf-8")
+
+    def change(self, **known: Any) -> None:
+        self.save({**self.load(), **known})
+
+    def get(self, *path: str, node: str | None = None) -> Any:
+        raise NotReadyError("fake API", f"knows no {path}")
+
+    def rows(self, *path: str, node: str | None = None, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+        if path == ("connections",):
+            return [{"name": "10.0.0.9:1 -> rmq1", "user": "orders-worker"}]
+        assert path == ("feature-flags",)
+        flags = self.load()["flags"]
+        rows = [{"name": name, "state": state, "stability": "stable"} for name, state in flags.items()]
+        return [*rows, {"name": "dream", "state": "disabled", "stability": "experimental"}]
+
+    def put(self, *path: str, body: Any = None) -> None:
+        known = self.load()
+        if path[0] == "feature-flags":
+            known["flags"][path[1]] = "enabled"
+        else:
+            assert path[0] == "users"
+            (user,) = [each for each in known["export"]["users"] if each["name"] == path[1]]
+            user.update(body)
+        self.save(known)
+
+    def post(self, *path: str, body: Any = None) -> Any:
+        if path == ("rebalance", "queues"):
+            self.change(led="all")
+            return
+        assert path == ("definitions",)
+        known = self.load()
+        for kind, rows in ((kind, rows) for kind, rows in body.items() if isinstance(rows, list)):
+            theirs = {json.dumps(_name(each)): each for each in known["export"].get(kind, [])}
+            theirs |= {json.dumps(_name(each)): each for each in rows}
+            known["export"][kind] = list(theirs.values())
+        self.save(known)
+
+    def delete(self, *path: str) -> None:
+        self.change(closed=[*self.load()["closed"], path[-1]])
+
+    def nodes(self, *, node: str | None = None) -> Any:
+        return ()
+
+    def queues(self, vhost: str | None = None) -> tuple[QueueInfo, ...]:
+        """Three, each with a member everywhere, led by ``led`` or each by another node."""
+        states, led = self.runtime.states(), self.load()["led"]
+        serving = [
+            n for n in NODES if states[n] is NodeState.RUNNING and not self.runtime.machine(n)["drained"]
+        ]
+        if not serving:
+            return ()
+        found = []
+        for place, node in enumerate(NODES):
+            wanted = node if led == "all" else led
+            leader = wanted if wanted in serving else serving[place % len(serving)]
+            found.append(_queue(f"orders.{place}", f"rabbit@{leader}"))
+        return tuple(found)
+
+    def definitions(self) -> dict[str, Any]:
+        return dict(self.load()["export"])
+
+    def not_quorum_critical(self, node: str) -> HealthCheck:
+        passed = node not in self.critical
+        reason = "" if passed else "orders.work"
+        return HealthCheck(node=node, check="node-is-quorum-critical", passed=passed, reason=reason)
+
+    def lets_in(self, user: str, password: str) -> bool:
+        (row,) = [each for each in self.load()["export"]["users"] if each["name"] == user]
+        return definitions.password_matches(row["password_hash"], password)
+
+
+def _name(row: dict[str, Any]) -> list[Any]:
+    keys = ("component", "user", "vhost", "name", "source", "destination", "routing_key", "arguments")
+    return [row.get(key) for key in keys]
+
+
+def _queue(name: str, leader: str) -> QueueInfo:
+    members = tuple(f"rabbit@{node}" for node in NODES)
+    plain = dict.fromkeys(QueueInfo.__dataclass_fields__)
+    known = {"vhost": "/orders", "name": name, "type": "quorum", "state": "running", "leader": leader}
+    return QueueInfo(**{**plain, **known, "members": members, "online": members, "arguments": {}})  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Ground:
+    """Everything that a test of operations holds in its hands."""
+
+    topology: Topology
+    runtime: Nodes
+    api: Api
+    state: State
+    secrets: Secrets
+    pki: Pki
+    folder: Path
+    time: FakeTime = field(default_factory=FakeTime)
+    said: list[str] = field(default_factory=list)
+    trouble: NotReadyError | None = None
+    services_took: int = 0
+
+    def site(self) -> Site:
+        """The site of a fresh command on this cluster."""
+        return Site(
+            runtime=self.runtime,
+            topology=self.topology,
+            management=self.api,
+            secrets=self.secrets,
+            pki=self.pki,
+            state=self.state,
+            have_services_take=self.take,
+            whole=self.whole,
+            serial=self.serial,
+            clock=Clock(now=self.time.now, sleep=self.time.sleep),
+            now=self.time.wall,
+            say=self.said.append,
+        )
+
+    def take(self) -> None:
+        self.services_took += 1
+
+    def whole(self, deadline_s: float) -> None:
+        """All nodes run, none is drained, and their cookies are alike."""
+        if self.trouble is not None:
+            raise self.trouble
+        if why := self.broken():
+            raise DeadlineError(
+                "cluster", f"waited {deadline_s:g} s for the cluster to be whole; last: {why}"
+            )
+
+    def broken(self) -> str:
+        for node, state in self.runtime.states().items():
+            if state is not NodeState.RUNNING:
+                return f"{node} is {state.value}"
+            if self.runtime.machine(node)["drained"]:
+                return f"{node} is drained"
+        if len({self.runtime.cookie(node) for node in NODES}) > 1:
+            return "nodes differ in their cookies"
+        return ""
+
+    def serial(self, ca: Path, host: str, port: int, name: str) -> int:
+        pem = self.runtime.machine(name)["files"]["tls/server.pem"]
+        leaf = x509.load_pem_x509_certificate(pem.encode())
+        authorities = x509.load_pem_x509_certificates(ca.read_bytes())
+        if not any(_issued(leaf, each) for each in authorities):
+            raise NotReadyError(name, "its certificate is refused: unable to get local issuer certificate")
+        return leaf.serial_number
+
+    def processes(self) -> dict[str, int | None]:
+        return {node: self.runtime.process_id(node) for node in NODES}
+
+
+def _issued(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        leaf.verify_directly_issued_by(authority)
+    except Exception:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def lab() -> Topology:
+    return load(checkout.path("deploy", "topology.yml"))
+
+
+@pytest.fixture(scope="session")
+def export(lab: Topology) -> dict[str, Any]:
+    passwords = {user.name: f"secret-of-{user.name}" for user in lab.users}
+    return definitions.document(lab, definitions.password_hashes(passwords))
+
+
+@pytest.fixture
+def ground(tmp_path: Path, lab: Topology, export: dict[str, Any]) -> Ground:
+    """Three nodes that run and serve, all led by rmq2."""
+    state = open_state("fake", {"WARREN_STATE": str(tmp_path / "state")})
+    secrets = Secrets(state.secrets)
+    for user in lab.users:
+        secrets.keep(user.name, f"secret-of-{user.name}")
+    secrets.keep(COOKIE, "the-first-cookie")
+    pki = Pki(state.pki, _EPOCH)
+    pki.ensure_authorities()
+    runtime = Nodes(NODES, store=tmp_path / "nodes.json")
+    for node in NODES:
+        for authority, name, purpose in (
+            ("cluster", "server", "server"),
+            ("inter-node", "inter-node", "both"),
+        ):
+            pair = pki.ensure_leaf(authority, node, hosts=(node, "127.0.0.1"), purpose=purpose)  # type: ignore[arg-type]
+            runtime.put_files(node, {f"tls/{name}.pem": pair.certificate.read_bytes()})
+        runtime.set(node, "joined", {"cookie": "the-first-cookie"})
+    runtime.calls.clear()
+    api = Api(runtime, tmp_path / "api.json", export)
+    runtime.lets_in = api.lets_in
+    return Ground(lab, runtime, api, state, secrets, pki, tmp_path)
+
+
+@contextmanager
+def _snapshot(ground: Ground) -> Iterator[None]:
+    """What the world is, put back after the block: a step's test begins where the others did."""
+    keep = ground.folder.parent / f"{ground.folder.name}-kept"
+    shutil.copytree(ground.folder, keep)
+    try:
+        yield
+    finally:
+        shutil.rmtree(ground.folder)
+        keep.rename(ground.folder)
+        ground.runtime._load()
+        ground.runtime.calls.clear()
+
+
+@pytest.fixture
+def snapshots() -> Any:
+    return _snapshot

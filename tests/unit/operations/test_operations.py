@@ -1,0 +1,368 @@
+"""Every operation: to its end; ended badly and killed at each step, then gone on with, and undone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warren.errors import BadInputError, NotReadyError, RefusedError, StoppedError, WarrenError
+from warren.operating import catalogue, exports, record, running
+from warren.operating.model import Step
+from warren.operating.running import HaltedError
+from warren.runtime.protocol import NodeState
+from warren.secrets import COOKIE
+
+from .conftest import NODES, Ground
+
+#: What the user says to each operation; FILE stands for a new path.
+SAID: dict[str, dict[str, str]] = {
+    "backup-definitions": {"file": "FILE"},
+    "drain": {"node": "rmq2"},
+    "enable-feature-flags": {},
+    "rebalance": {},
+    "restart": {},
+    "restore-definitions": {"file": "EXPORT"},
+    "revive": {"node": "rmq2"},
+    "rotate-certificates": {},
+    "rotate-cookie": {},
+    "rotate-inter-node-certificates": {},
+    "rotate-password": {"user": "orders-worker", "connections": "close"},
+    "start-all": {},
+    "stop-all": {},
+}
+
+
+def said(ground: Ground, name: str) -> dict[str, str]:
+    paths = {"FILE": ground.folder / "definitions.json", "EXPORT": ground.folder / "export.json"}
+    return {key: str(paths.get(value, value)) for key, value in SAID[name].items()}
+
+
+def prepared(ground: Ground, name: str) -> Ground:
+    """The cluster as the operation is meant for it."""
+    if name == "revive":
+        ground.runtime.set("rmq2", "drained", True)
+    if name == "start-all":
+        for node in NODES:
+            ground.runtime.put(node, NodeState.STOPPED)
+    if name == "restore-definitions":
+        (ground.folder / "export.json").write_bytes(exports.text(ground.api.definitions()))
+        export = ground.api.definitions()
+        export["queues"] = [each for each in export["queues"] if each["name"] != "orders.work"]
+        ground.api.change(export=export)
+    return ground
+
+
+@pytest.fixture(params=sorted(SAID))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def ready(ground: Ground, name: str) -> Ground:
+    return prepared(ground, name)
+
+
+class Goal:
+    """What the world was before, and whether what is wanted has come about since."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.processes = ground.processes()
+        self.serials = {(a, n): ground.pki.serial(a, n) for a in ("cluster", "inter-node") for n in NODES}
+        self.cookie = ground.secrets.read(COOKIE)
+        self.password = ground.secrets.read("orders-worker")
+
+    def check(self, name: str) -> None:
+        getattr(self, name.replace("-", "_"))()
+        assert record.read(self.ground.state) is None
+        assert not list(self.ground.secrets.folder.glob("*.next"))
+        assert not list(self.ground.secrets.folder.glob("*.former"))
+
+    def restart(self) -> None:
+        now = self.ground.processes()
+        assert all(now[node] != self.processes[node] for node in NODES)
+        self.rebalance()
+
+    def rebalance(self) -> None:
+        assert not self.ground.broken()
+        assert {queue.leader for queue in self.ground.api.queues()} == {f"rabbit@{node}" for node in NODES}
+
+    def drain(self) -> None:
+        assert self.ground.broken() == "rmq2 is drained"
+
+    def revive(self) -> None:
+        self.rebalance()
+
+    def start_all(self) -> None:
+        self.rebalance()
+
+    def stop_all(self) -> None:
+        assert set(self.ground.runtime.states().values()) == {NodeState.STOPPED}
+
+    def enable_feature_flags(self) -> None:
+        assert self.ground.api.load()["flags"] == {"old": "enabled", "new": "enabled"}
+
+    def backup_definitions(self) -> None:
+        path = self.ground.folder / "definitions.json"
+        assert exports.read(path)["users"]
+        assert path.stat().st_mode & 0o077 == 0
+
+    def restore_definitions(self) -> None:
+        found = exports.difference(
+            exports.read(self.ground.folder / "export.json"), self.ground.api.definitions()
+        )
+        assert found.added == found.changed == ()
+
+    def rotate_certificates(self) -> None:
+        self._shown("cluster", "server")
+
+    def rotate_inter_node_certificates(self) -> None:
+        self._shown("inter-node", "inter-node")
+
+    def _shown(self, authority: str, file: str) -> None:
+        for node in NODES:
+            assert self.ground.pki.serial(authority, node) != self.serials[authority, node]
+            own = self.ground.pki.leaf(authority, node)
+            files = self.ground.runtime.machine(node)["files"]
+            assert files[f"tls/{file}.pem"] == own.certificate.read_text()
+            assert files[f"tls/{file}.key"] == own.key.read_text()
+
+    def rotate_cookie(self) -> None:
+        cookie = self.ground.secrets.read(COOKIE)
+        assert cookie != self.cookie
+        assert {self.ground.runtime.cookie(node) for node in NODES} == {cookie}
+        assert not self.ground.broken()
+
+    def rotate_password(self) -> None:
+        now = self.ground.secrets.read("orders-worker")
+        assert now != self.password
+        assert self.ground.api.lets_in("orders-worker", now)
+        assert self.ground.api.load()["closed"][-1:] == ["orders-worker"]
+        self.same_rights()
+
+    def same_rights(self) -> None:
+        (row,) = [each for each in self.ground.api.definitions()["users"] if each["name"] == "orders-worker"]
+        assert row["tags"] == []
+
+    # After it was undone.
+
+    def undone(self, name: str) -> None:
+        ground = self.ground
+        assert record.read(ground.state) is None
+        if name != "stop-all" or ground.broken():
+            assert not ground.broken()
+        assert ground.secrets.read(COOKIE) == self.cookie
+        assert {ground.runtime.cookie(node) for node in NODES} == {self.cookie}
+        assert ground.secrets.read("orders-worker") == self.password
+        assert ground.api.lets_in("orders-worker", self.password)
+        assert not list(ground.secrets.folder.glob("*.next"))
+
+
+def carry_out(ground: Ground, name: str, *, undo: bool = False) -> running.Done:
+    site = ground.site()
+    return running.carry_out(site, running.plan(site, name, said(ground, name), undo=undo))
+
+
+def trouble() -> None:
+    raise NotReadyError("fake node", "does not answer")
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def sabotaged(planned: running.Planned, place: int, moment: str, act: Callable[[], None]) -> running.Planned:
+    """``planned`` with ``act`` before or after what its step at ``place`` does."""
+    step = planned.steps[place]
+
+    def do() -> Any:
+        if moment == "before":
+            act()
+        found = step.do()
+        if moment == "after":
+            act()
+        return found
+
+    steps: list[Step] = list(planned.steps)
+    steps[place] = replace(step, do=do)
+    return replace(planned, steps=steps)
+
+
+def in_child(act: Callable[[], object]) -> int:
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.alarm(30)
+        try:
+            act()
+        finally:
+            os._exit(99)
+    return os.waitpid(child, 0)[1]
+
+
+def places(ground: Ground, name: str) -> Iterator[tuple[int, str]]:
+    count = len(running.plan(ground.site(), name, said(ground, name)).steps)
+    return ((place, moment) for place in range(count) for moment in ("before", "after"))
+
+
+def test_every_operation_is_tested_here() -> None:
+    assert tuple(sorted(SAID)) == catalogue.names()
+
+
+def test_it_does_what_it_is_for(ready: Ground, name: str) -> None:
+    goal = Goal(ready)
+    done = carry_out(ready, name)
+    goal.check(name)
+    assert len(done.seconds) == len(done.planned.steps)
+
+
+def test_plan_changes_nothing_and_says_what_each_step_does(ready: Ground, name: str) -> None:
+    calls = list(ready.runtime.calls)
+    before = (ready.api.load(), ready.processes(), ready.secrets.read(COOKIE))
+    planned = running.plan(ready.site(), name, said(ready, name))
+    acting = [call for call in ready.runtime.calls[len(calls) :] if call[0] != "execute"]
+    assert not acting
+    assert before == (ready.api.load(), ready.processes(), ready.secrets.read(COOKIE))
+    assert record.read(ready.state) is None
+    assert all(step.what for step in planned.steps)
+    assert planned.go_on.startswith(f"warren cluster {name}")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_step_that_fails_says_how_to_go_on_and_going_on_ends_it(
+    ready: Ground, name: str, moment: str, snapshots: Callable[..., Any]
+) -> None:
+    goal = Goal(ready)
+    for place, _ in [each for each in places(ready, name) if each[1] == moment]:
+        with snapshots(ready):
+            planned = running.plan(ready.site(), name, said(ready, name))
+            first_act = next((i for i, step in enumerate(planned.steps) if step.is_act), len(planned.steps))
+            with pytest.raises(NotReadyError, match="does not answer") as caught:
+                running.carry_out(ready.site(), sabotaged(planned, place, moment, trouble))
+            if place < first_act:
+                assert "nothing was changed" in caught.value.what
+                assert record.read(ready.state) is None
+            else:
+                assert isinstance(caught.value, HaltedError)
+                assert planned.go_on in caught.value.remedy
+                assert "undo: " in caught.value.remedy
+                assert f"step {place + 1} of {len(planned.steps)}" in caught.value.what
+            carry_out(ready, name)
+            goal.check(name)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_step_that_fails_can_be_undone(
+    ready: Ground, name: str, moment: str, snapshots: Callable[..., Any]
+) -> None:
+    if catalogue.load(name).undoing.startswith("nothing"):
+        pytest.skip("nothing is to be undone, and it says so")
+    goal = Goal(ready)
+    for place, _ in [each for each in places(ready, name) if each[1] == moment]:
+        with snapshots(ready):
+            planned = running.plan(ready.site(), name, said(ready, name))
+            if not any(step.is_act for step in planned.steps[: place + 1]):
+                continue
+            with pytest.raises(HaltedError):
+                running.carry_out(ready.site(), sabotaged(planned, place, moment, trouble))
+            if _is_over(ready, name, place, planned):
+                continue
+            carry_out(ready, name, undo=True)
+            goal.undone(name)
+
+
+def _is_over(ground: Ground, name: str, place: int, planned: running.Planned) -> bool:
+    """After the last step of these the former secret is forgotten, and there is nothing to go back to."""
+    return name in ("rotate-password", "rotate-cookie") and place == len(planned.steps) - 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_driver_that_is_killed_at_a_step_is_gone_on_with_by_the_next(
+    ready: Ground, name: str, moment: str, snapshots: Callable[..., Any]
+) -> None:
+    goal = Goal(ready)
+    for place, _ in [each for each in places(ready, name) if each[1] == moment]:
+        with snapshots(ready):
+
+            def doomed(place: int = place) -> None:
+                planned = running.plan(ready.site(), name, said(ready, name))
+                running.carry_out(ready.site(), sabotaged(planned, place, moment, die))
+
+            assert os.WIFSIGNALED(in_child(doomed))
+            ready.runtime._load()
+            carry_out(ready, name)
+            goal.check(name)
+
+
+def test_interrupt_of_an_act_is_held_back_until_it_is_done(ready: Ground, name: str) -> None:
+    goal = Goal(ready)
+    planned = running.plan(ready.site(), name, said(ready, name))
+    acts = [place for place, step in enumerate(planned.steps) if step.is_act]
+    with pytest.raises(StoppedError) as caught:
+        running.carry_out(ready.site(), sabotaged(planned, acts[0], "before", interrupt))
+    assert planned.go_on in caught.value.remedy
+    assert caught.value.exit_code == 130
+    carry_out(ready, name)
+    goal.check(name)
+
+
+def test_cluster_that_is_not_whole_is_no_ground_to_begin_on(ready: Ground, name: str) -> None:
+    if name in ("revive", "start-all", "stop-all", "backup-definitions"):
+        pytest.skip("it is for such a cluster too")
+    ready.trouble = NotReadyError("queue orders.work", "has 2 of 3 members online")
+    with pytest.raises(WarrenError, match="2 of 3") as caught:
+        carry_out(ready, name)
+    assert "nothing was changed" in caught.value.what
+    assert record.read(ready.state) is None
+
+
+def test_another_operation_is_refused_while_one_has_not_ended(ready: Ground, name: str) -> None:
+    if name == "restart":
+        pytest.skip("it is the other one here")
+    planned = running.plan(ready.site(), name, said(ready, name))
+    acts = [place for place, step in enumerate(planned.steps) if step.is_act]
+    with pytest.raises(HaltedError):
+        running.carry_out(ready.site(), sabotaged(planned, acts[0], "before", trouble))
+    with pytest.raises(RefusedError, match="has not ended") as caught:
+        running.plan(ready.site(), "restart", {})
+    assert f"warren cluster {name}" in caught.value.remedy
+
+
+def test_no_secret_is_said_or_written_down(ready: Ground, name: str) -> None:
+    secrets = [path.read_text() for path in ready.secrets.folder.iterdir() if path.is_file()]
+    planned = running.plan(ready.site(), name, said(ready, name))
+    acts = [place for place, step in enumerate(planned.steps) if step.is_act]
+    with pytest.raises(HaltedError) as caught:
+        running.carry_out(ready.site(), sabotaged(planned, acts[-1], "after", trouble))
+    secrets += [path.read_text() for path in ready.secrets.folder.iterdir() if path.is_file()]
+    told = "\n".join([*ready.said, str(caught.value), record.path(ready.state).read_text()])
+    told += str([step.what for step in planned.steps])
+    assert not [secret for secret in secrets if secret.strip() in told]
+
+
+def test_nothing_to_undo_is_said(ground: Ground) -> None:
+    with pytest.raises(RefusedError, match="nothing to undo"):
+        running.plan(ground.site(), "restart", {}, undo=True)
+
+
+def test_unknown_node_user_and_operation_are_refused_by_name(ground: Ground) -> None:
+    for name, given in (("drain", {"node": "rmq9"}), ("rotate-password", {"user": "nobody"}), ("dance", {})):
+        with pytest.raises(BadInputError, match=r"rmq9|nobody|dance"):
+            running.plan(ground.site(), name, given)
+
+
+def test_file_is_known_by_its_whole_path(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ground.folder)
+    planned = running.plan(ground.site(), "backup-definitions", {"file": "here.json"})
+    assert planned.args["file"] == str(ground.folder / "here.json")
+    assert Path(planned.go_on.split()[3]).is_absolute()

@@ -1,0 +1,1 @@
+"""How the operations of `warren.operations` are planned, carried out, gone on with and undone."""
