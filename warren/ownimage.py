@@ -27,9 +27,7 @@ PACKAGES = ("chaos", "dashboards", "exporters", "loadgen", "report", "warren")
 C_LIBRARIES = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 #: Images of earlier sources that stay: a run that began on one may still start containers of it.
 _KEPT = 5
-PIP_REMEDY = (
-    "see whether this machine's pip reaches its package index: .venv/bin/python -m pip download pika"
-)
+PIP_REMEDY = "see whether this machine's pip reaches its package index: .venv/bin/python -m pip download pika"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
