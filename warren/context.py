@@ -125,11 +125,15 @@ class Context:
 
     @cached_property
     def probe_metrics(self) -> NodeMetrics:
-        """The probe's metrics, as Prometheus asks for them; its one node is called ``probe``."""
-        port = self.topology.published("probe")
+        """The probe's metrics, as Prometheus asks for them; its one node is called ``probe``. Where an
+        inventory of hosts names none, nobody answers."""
+        host, port = "127.0.0.1", self.topology.published("probe")
+        if self.inventory is not None:
+            nobody = self.inventory.logins[self.topology.nodes[0].name].address
+            host, port = self.inventory.services.get("exporters", nobody), self.topology.ports.probe
         pair = self.pki.leaf("scrape", "prometheus")
         return NodeMetrics(
-            [HttpEndpoint(node="probe", host="127.0.0.1", port=port, server_name="probe")],
+            [HttpEndpoint(node="probe", host=host, port=port, server_name="probe")],
             ca=self.cluster_ca,
             client=(pair.certificate, pair.key),
         )
@@ -145,6 +149,7 @@ class Context:
             user="prometheus",
             password=self.secrets.read(secrets.PROMETHEUS_WEB),
             ca=self.cluster_ca,
+            server_name="prometheus",
         )
 
     def _endpoint(self, node: str, port: str) -> HttpEndpoint:

@@ -39,16 +39,32 @@ class Sample:
 
 
 class PrometheusClient:
-    """Asks one Prometheus. Raises NotReadyError when it does not answer, BadInputError for a bad query."""
+    """Asks one Prometheus. Raises NotReadyError when it does not answer, BadInputError for a bad query.
 
-    def __init__(self, base_url: str, *, user: str, password: str, ca: Path, timeout_s: float = 10.0) -> None:
+    ``server_name`` is what its certificate must name, where that is not the address in ``base_url``.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        user: str,
+        password: str,
+        ca: Path,
+        timeout_s: float = 10.0,
+        server_name: str | None = None,
+    ) -> None:
         self.base_url = base_url
+        named: dict[str, Any] = {}
+        if server_name is not None:
+            named = {"server_hostname": server_name, "assert_hostname": server_name}
         self._headers = urllib3.make_headers(basic_auth=f"{user}:{password}")
         self._pool = urllib3.PoolManager(
             cert_reqs="CERT_REQUIRED",
             ca_certs=str(ca),
             timeout=urllib3.Timeout(total=timeout_s),
             retries=False,
+            **named,
         )
 
     def __repr__(self) -> str:
