@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from warren.cli import _run
 from warren.context import Context, open_context
 from warren.errors import DeadlineError, NotReadyError, RefusedError
 from warren.hosts import image, inventory, upkeep
@@ -225,6 +227,33 @@ def test_commands_told_of_the_inventory_work_with_its_cluster(
     assert told.nodes.address("rmq1", "amqps") == (places(context.topology)[0].address, 5671)
     with pytest.raises(RefusedError, match="needs containers"):
         _ = told.runtime
+
+
+def test_option_goes_on_to_what_a_command_starts_and_containers_are_asked_for_by_none(
+    context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WARREN_HOSTS", "")  # so that what the command sets is taken back
+    path = upkeep.up(context).inventory
+    for command in (["cluster", "destroy", "--yes"], ["cluster", "down"]):
+        assert _run([*command, "--hosts", str(path)]) == 2
+        assert "needs containers" in capsys.readouterr().err
+    assert os.environ["WARREN_HOSTS"] == str(path)
+    assert context.secrets.read("erlang-cookie")
+    assert _run(["chaos", "status", "--hosts", str(path.with_name("none.yml"))]) == 2
+
+
+def test_services_of_hosts_are_asked_where_the_inventory_has_them(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = upkeep.up(context).inventory
+    monkeypatch.setenv("WARREN_HOSTS", str(path))
+    with pytest.raises(NotReadyError, match="no host is in the group prometheus"):
+        _ = open_context(lambda _line: None).prometheus
+    data = yaml.safe_load(path.read_text())
+    data["all"]["children"]["prometheus"] = {"hosts": {"rmq2": {}}}
+    path.write_text(yaml.safe_dump(data))
+    told = open_context(lambda _line: None)
+    assert told.prometheus.base_url == f"https://{places(context.topology)[1].address}:9090"
 
 
 @pytest.mark.parametrize(
