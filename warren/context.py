@@ -87,12 +87,16 @@ class Context:
         ssh = Ssh(logins=self.inventory.logins, sockets=self.state.root / "ssh", run=self.run)
         return SshRuntime(ssh=ssh, topology=self.topology, clock=self.clock)
 
-    @cached_property
-    def runtime(self) -> ComposeRuntime:
-        """The cluster's containers; raises RefusedError where its nodes are services of hosts."""
+    def refuse_hosts(self) -> None:
+        """Raise RefusedError where the nodes are services of hosts: for what needs containers."""
         if self.inventory is not None:
             what = f"needs containers, and the nodes of {self.inventory.path} are services of hosts"
             raise RefusedError("this command", what, "leave out --hosts (and WARREN_HOSTS)")
+
+    @cached_property
+    def runtime(self) -> ComposeRuntime:
+        """The cluster's containers; raises RefusedError where its nodes are services of hosts."""
+        self.refuse_hosts()
         return ComposeRuntime(
             engine=self.engine, topology=self.topology, state=self.state, run=self.run, clock=self.clock
         )

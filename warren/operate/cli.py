@@ -121,6 +121,7 @@ def cluster() -> None:
 def up(topology: Path | None, images: Policy, with_disk_faults: bool | None) -> None:
     """Have the whole cluster running, whole and monitored. Safe to repeat."""
     context = options.context(topology)
+    context.refuse_hosts()  # before an engine is installed for it
     report = engine.up(context, images_policy=images, with_disk_faults=with_disk_faults)
     click.echo(status.up_text(report))
     click.echo(status.places_text(context))

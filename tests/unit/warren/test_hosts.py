@@ -234,7 +234,7 @@ def test_option_goes_on_to_what_a_command_starts_and_containers_are_asked_for_by
 ) -> None:
     monkeypatch.setenv("WARREN_HOSTS", "")  # so that what the command sets is taken back
     path = upkeep.up(context).inventory
-    for command in (["cluster", "destroy", "--yes"], ["cluster", "down"]):
+    for command in (["cluster", "up"], ["cluster", "destroy", "--yes"], ["cluster", "down"]):
         assert _run([*command, "--hosts", str(path)]) == 2
         assert "needs containers" in capsys.readouterr().err
     assert os.environ["WARREN_HOSTS"] == str(path)
