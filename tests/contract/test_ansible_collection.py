@@ -130,7 +130,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             **os.environ,
             "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
             "ANSIBLE_HOME": str(tmp_path / "home"),
-            "ANSIBLE_COLLECTIONS_PATH": str(ANSIBLE / ".collections"),
+            "ANSIBLE_COLLECTIONS_PATH": str(checkout.ROOT / ".collections"),
             "ANSIBLE_NOCOLOR": "1",
             "PYTHONPATH": str(checkout.ROOT),
             **more,

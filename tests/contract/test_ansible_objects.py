@@ -160,7 +160,7 @@ def play(state: State, tmp_path: Path, broker: FakeBroker) -> Play:
             **os.environ,
             "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
             "ANSIBLE_HOME": str(tmp_path / "home"),
-            "ANSIBLE_COLLECTIONS_PATH": str(checkout.ROOT / "ansible" / ".collections"),
+            "ANSIBLE_COLLECTIONS_PATH": str(checkout.ROOT / ".collections"),
             "ANSIBLE_NOCOLOR": "1",
             "PYTHONPATH": str(checkout.ROOT),
         }
