@@ -256,9 +256,11 @@ def test_every_profile_that_the_readme_lists_is_there() -> None:
 
 @functools.cache
 def series() -> frozenset[str]:
-    """Every word of what names a metric: the reference, the rules, the code and the templates."""
+    """Every word of what names a metric, or a variable of a role: the reference, the rules, the code, templates
+    and defaults."""
+    ansible = [*(ROOT / "ansible").rglob("*.j2"), *(ROOT / "ansible").glob("roles/*/defaults/*.yml")]
     parts = [path.read_text(encoding="utf-8") for path in rules.files()]
-    parts += [path.read_text(encoding="utf-8") for path in [*SOURCES, *(ROOT / "ansible").rglob("*.j2")]]
+    parts += [path.read_text(encoding="utf-8") for path in [*SOURCES, *ansible]]
     parts.append((ROOT / "docs" / "metrics.md").read_text(encoding="utf-8"))
     return frozenset(re.findall(r"\b\w+\b", "\n".join(parts)))
 
