@@ -76,6 +76,7 @@ def check(file: Path | None) -> None:
 @click.option(
     "--kubernetes",
     "folder",
+    envvar="WARREN_TOPOLOGY_RENDER_KUBERNETES",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIRECTORY",
     help="Write the resources for RabbitMQ's operators there instead, as kustomize. Needs no cluster.",
