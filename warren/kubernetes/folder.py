@@ -35,6 +35,7 @@ from warren.kubernetes.yaml_text import dump
 KUSTOMIZATION = "kustomization.yaml"
 #: What the folder's own kustomization holds; load is not among them, for it is to be run when it is wanted.
 _TOGETHER = ("cluster", "objects", "monitoring")
+PARTS = (*_TOGETHER, "load")
 _RULES = Path("monitoring", "prometheus-rules.yaml")
 
 

@@ -32,6 +32,8 @@ PORTS = {
 }
 #: Where both operators run when they are installed from their own manifests.
 OPERATORS_NAMESPACE = "rabbitmq-system"
+#: Where Prometheus runs, unless somebody says otherwise.
+MONITORING_NAMESPACE = "monitoring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Place:
 
     topology: Topology
     namespace: str
-    monitoring: str = "monitoring"
+    monitoring: str = MONITORING_NAMESPACE
 
     def __post_init__(self) -> None:
         for option, given in (("--namespace", self.namespace), ("--monitoring-namespace", self.monitoring)):

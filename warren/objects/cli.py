@@ -12,14 +12,13 @@ from warren.assertions.verify import check_waivers
 from warren.drift import page as drift_page
 from warren.drift.looking import look
 from warren.drift.model import DriftKind
-from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
+from warren.errors import EXIT_FAILED, EXIT_OK, BadInputError, RefusedError
 from warren.importing import engine as importing
 from warren.importing import notes as import_notes
 from warren.importing import rows as export_rows
-from warren.kubernetes import folder as resources
 from warren.kubernetes import secrets as kubernetes_secret
 from warren.kubernetes import writing as kubernetes
-from warren.kubernetes.place import Place
+from warren.kubernetes.place import MONITORING_NAMESPACE, Place
 from warren.kubernetes.yaml_text import dump
 from warren.objects import planning
 from warren.objects.writing import command_for
@@ -42,10 +41,8 @@ monitoring_option = click.option(
     "--monitoring-namespace",
     "monitoring",
     envvar="WARREN_TOPOLOGY_RENDER_MONITORING_NAMESPACE",
-    default="monitoring",
-    show_default=True,
     metavar="NAME",
-    help="With --kubernetes: where Prometheus runs, which may scrape.",
+    help="With --kubernetes: the namespace of Prometheus, which may scrape (default: monitoring).",
 )
 
 
@@ -84,21 +81,33 @@ def check(file: Path | None) -> None:
 @namespace_option
 @monitoring_option
 def render(
-    path: Path | None, only_check: bool, folder: Path | None, namespace: str | None, monitoring: str
+    path: Path | None, only_check: bool, folder: Path | None, namespace: str | None, monitoring: str | None
 ) -> int:
     """Write the committed files that follow from the topology."""
+    for option, given in (("--namespace", namespace), ("--monitoring-namespace", monitoring)):
+        if given and folder is None:
+            raise BadInputError(
+                option, "is of Kubernetes' resources alone", "give --kubernetes DIRECTORY too"
+            )
     source = path or checkout.path("deploy", "topology.yml")
     found = load(source)
+    again = "warren topology render"
     if folder is None:
         changed = committed.write(found, checkout.ROOT, only_check=only_check)
-        again = "warren topology render"
     else:
-        place = Place(topology=found, namespace=namespace or found.cluster, monitoring=monitoring)
-        rendered = resources.render(place, kubernetes.sources(source))
-        changed = kubernetes.write(folder, resources.files(rendered), only_check=only_check)
-        again = f"warren topology render --kubernetes {folder}"
-        for note in rendered.notes:
+        place = Place(
+            topology=found,
+            namespace=namespace or found.cluster,
+            monitoring=monitoring or MONITORING_NAMESPACE,
+        )
+        changed, notes = kubernetes.render_into(folder, place, source, only_check=only_check)
+        again += f" --kubernetes {folder} --namespace {place.namespace}"
+        for note in notes:
             options.say(f"note: {note}")
+    return _tell_rendered(changed, again, only_check=only_check)
+
+
+def _tell_rendered(changed: list[Path], again: str, *, only_check: bool) -> int:
     verb = "differs from the topology" if only_check else "written"
     for name in changed:
         click.echo(f"{name}: {verb}")

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 from cryptography import x509
@@ -660,6 +659,14 @@ def test_render_touches_no_folder_of_somebody_elses(warren: Run, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir() if path.name != "state"] == ["notes.txt"]
 
 
+def test_render_takes_no_other_folder_that_warren_generates_for_its_own(warren: Run, tmp_path: Path) -> None:
+    shutil.copytree(checkout.ROOT / "deploy" / "generated" / "prometheus", tmp_path / "generated")
+    code, _, err = warren("topology", "render", "--kubernetes", str(tmp_path / "generated"))
+    assert code == 2
+    assert "objectives.yml" in err
+    assert (tmp_path / "generated" / "objectives.yml").exists()
+
+
 def test_secrets_are_printed_into_a_pipe_and_not_on_a_terminal(
     warren: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -681,8 +688,15 @@ def test_a_namespace_that_cannot_be_is_bad_input(warren: Run, tmp_path: Path) ->
     assert not (tmp_path / "x").exists()
 
 
-def test_options_of_the_commands_are_documented() -> None:
-    command = cli.root.get_command(click.Context(cli.root), "topology")
-    assert isinstance(command, click.Group)
-    options = {name for param in command.commands["render"].params for name in param.opts}
-    assert {"--kubernetes", "--namespace", "--monitoring-namespace"} <= options
+@pytest.mark.parametrize("option", ["--namespace", "--monitoring-namespace"])
+def test_an_option_that_would_be_passed_over_is_refused(warren: Run, option: str) -> None:
+    code, _, err = warren("topology", "render", "--check", option, "messages")
+    assert code == 2
+    assert f"{option}: is of Kubernetes' resources alone" in err
+
+
+def test_prometheus_may_scrape_from_the_namespace_that_is_named(warren: Run, tmp_path: Path) -> None:
+    target = str(tmp_path / "there")
+    assert warren("topology", "render", "--kubernetes", target, "--monitoring-namespace", "eyes")[0] == 0
+    for path in ("cluster/network-policy.yaml", "monitoring/network-policies.yaml"):
+        assert "kubernetes.io/metadata.name: eyes" in (tmp_path / "there" / path).read_text(encoding="utf-8")
