@@ -77,7 +77,7 @@ def objects_of(place: Place) -> list[Document]:
 PARTS = st.lists(st.from_regex(r"[A-Za-z0-9./_#*-]{0,80}", fullmatch=True), min_size=1, max_size=4)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(first=PARTS, second=PARTS, suffix=st.sampled_from(["", "password"]))
 def test_names_are_labels_and_two_objects_never_share_one(
     deployed: Topology, first: list[str], second: list[str], suffix: str
