@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from cryptography import x509
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporters.cli import serve
@@ -77,7 +77,7 @@ def objects_of(place: Place) -> list[Document]:
 PARTS = st.lists(st.from_regex(r"[A-Za-z0-9./_#*-]{0,80}", fullmatch=True), min_size=1, max_size=4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(first=PARTS, second=PARTS, suffix=st.sampled_from(["", "password"]))
 def test_names_are_labels_and_two_objects_never_share_one(
     deployed: Topology, first: list[str], second: list[str], suffix: str
