@@ -21,6 +21,7 @@ from exporters import names
 from exporters.exporter import Exporter
 from exporters.exposition import encode
 from warren.errors import NotReadyError
+from warren.https import SERVER_SUITES
 
 _HANDSHAKE_S = 5.0
 #: Prometheus says how long it waits; this much of it is left for the way back.
@@ -40,6 +41,7 @@ class TlsFiles:
         """TLS 1.2 or later, client certificate required; raises NotReadyError when a file cannot be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(SERVER_SUITES)
         try:
             context.load_cert_chain(self.certificate, self.key)
             context.load_verify_locations(self.client_ca)

@@ -21,6 +21,7 @@ from dashboards.view.credentials import Gate
 from dashboards.view.library import RUNBOOK, read_dashboards, read_runbooks
 from dashboards.view.upstream import ALERTMANAGER, LONG_TERM, PROMETHEUS, Upstream
 from warren.errors import BadInputError, NotReadyError
+from warren.https import SERVER_SUITES
 
 #: Seconds that a client has from its connection, or from the last answer, until a whole request is there.
 IDLE_TIMEOUT_S = 20.0
@@ -265,6 +266,7 @@ class ViewServer(ThreadingHTTPServer):
 def _tls_context(config: ViewConfig) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(SERVER_SUITES)
     try:
         context.load_cert_chain(config.tls_certificate_file, config.tls_key_file)
     except (OSError, ssl.SSLError) as error:
