@@ -8,6 +8,7 @@ https://github.com/ssllabs/research/wiki/SSL-Server-Rating-Guide
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
@@ -77,7 +78,8 @@ def read(text: str) -> Scan:
         for each in test.findall("protocol")
         if each.get("enabled") == "1"
     ]
-    key = test.find(".//certificate/pk")
+    key = test.find(".//pk")
+    curve = re.search(r"\d{3}", (key.get("curve_name") or "") if key is not None else "")
     return Scan(
         versions=tuple(versions),
         suites=tuple(
@@ -85,7 +87,7 @@ def read(text: str) -> Scan:
             for each in test.findall("cipher")
         ),
         key=(key.get("type") or "none") if key is not None else "none",
-        key_bits=int(key.get("bits", "0")) if key is not None else 0,
+        key_bits=int(key.get("bits") or (curve[0] if curve else 0)) if key is not None else 0,
         weaknesses=tuple(_weaknesses(test)),
     )
 

@@ -20,24 +20,24 @@ _FLAGS = (
     0x4 | 0x10 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x20000 | 0x40000 | (1 << 24) | (1 << 25)
 )
 _FLAGS |= 1 << 34
-_NAME, _CREATION, _CHALLENGE = b"stranger@attack", 1, 42
+_CREATION, _CHALLENGE = 1, 42
 
 
-def knock(port: Port, *, cookie: str, pair: tuple[Path, Path] | None) -> str:
-    """How far a stranger gets: ``TLS: …``, ``status: …``, ``cookie refused`` or ``joined``, upon which the
-    connection is closed at once."""
+def knock(port: Port, *, cookie: str, pair: tuple[Path, Path] | None, host: str) -> str:
+    """How far a stranger gets that says it is of ``host``: ``TLS: …``, ``name refused`` (a certificate is
+    good for the hosts that it names), ``cookie refused`` or ``joined``, upon which it hangs up at once."""
     try:
         with connected(port) as plain, careless_context(pair).wrap_socket(plain) as tls:
-            return _shake(tls, cookie)
+            return _shake(tls, cookie, f"stranger@{host}".encode())
     except (OSError, ssl.SSLError) as error:
         return f"TLS: {error}"
 
 
-def _shake(tls: ssl.SSLSocket, cookie: str) -> str:
-    _send(tls, struct.pack(">cQIH", b"N", _FLAGS, _CREATION, len(_NAME)) + _NAME)
+def _shake(tls: ssl.SSLSocket, cookie: str, name: bytes) -> str:
+    _send(tls, struct.pack(">cQIH", b"N", _FLAGS, _CREATION, len(name)) + name)
     status = _receive(tls)
     if not status:
-        return "TLS: closed"
+        return "name refused"
     if status != b"sok":
         return f"status: {status.decode(errors='replace')}"
     challenge = _receive(tls)

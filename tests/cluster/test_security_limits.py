@@ -3,7 +3,8 @@ the length of a queue, the size of a message, and what an operator policy bounds
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pika
@@ -105,6 +106,14 @@ def test_full_queue_takes_no_more(target: Target) -> None:
         assert channel.queue_declare(f"{PREFIX}.length", passive=True).method.message_count == 5
 
 
+def _soon(look: Callable[[], object]) -> object:
+    """What ``look`` sees once it sees something: the API's figures are up to one statistics interval old."""
+    end_s = time.monotonic() + 20
+    while not (found := look()) and time.monotonic() < end_s:
+        time.sleep(0.5)
+    return found
+
+
 def test_message_that_is_too_big_is_refused(target: Target) -> None:
     with _channel(target) as channel:
         channel.queue_declare(f"{PREFIX}.big", exclusive=True, arguments={"x-queue-type": "classic"})
@@ -133,7 +142,7 @@ def test_operator_policy_bounds_what_a_client_asks_for(target: Target) -> None:
             name, durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
         )
         try:
-            definition = seen().get("effective_policy_definition")
+            definition = _soon(lambda: seen().get("effective_policy_definition"))
             assert isinstance(definition, dict)
             assert definition["delivery-limit"] == policy.definition["delivery-limit"]
         finally:

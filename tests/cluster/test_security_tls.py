@@ -195,6 +195,8 @@ def test_client_without_a_certificate_is_refused(target: Target, kind: str) -> N
         assert attack.admitted(port, attack.careless_context()) != "", port
 
 
+@pytest.mark.full
+@pytest.mark.timeout(600)
 def test_scan_gives_each_port_a_good_grade(target: Target, tmp_path: Path, tell: Tell) -> None:
     """By sslscan, from Debian where it is not installed."""
     scanner = find_scanner(tmp_path)
