@@ -296,3 +296,21 @@ def _tasks() -> Iterator[dict[str, Any]]:
 
 def _task(name: str) -> dict[str, Any]:
     return next(task for task in _tasks() if task.get("name") == name)
+
+
+@pytest.mark.parametrize(
+    ("versions", "count"), [(["tlsv1.3"], 3), (["tlsv1.2"], 6), (["tlsv1.3", "tlsv1.2"], 9)]
+)
+def test_every_listener_names_suites_of_its_versions_with_fresh_keys(
+    deployed: Topology, versions: list[str], count: int
+) -> None:
+    """Erlang's own list has static ECDH too, and a list is of both versions or of one."""
+    topology = dataclasses.replace(deployed, tls=dataclasses.replace(deployed.tls, versions=tuple(versions)))
+    variables = {**_host_only(), **render.role_vars(topology), **render.CONTAINER_PATHS}
+    text = render.render_template(BROKER_CONF, variables)
+    found = re.findall(r"^(\S+)\.ciphers\.(\d+) = (\S+)$", text, re.MULTILINE)
+    for listener in ("ssl_options", "management.ssl", "prometheus.ssl"):
+        suites = [suite for name, _, suite in found if name == listener]
+        assert [int(place) for name, place, _ in found if name == listener] == list(range(1, count + 1))
+        assert all(re.fullmatch(r"(TLS_|ECDHE-).*(GCM|POLY1305).*", suite) for suite in suites)
+        assert any(suite.startswith("TLS_") for suite in suites) == ("tlsv1.3" in versions)

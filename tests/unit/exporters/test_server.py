@@ -171,3 +171,18 @@ def test_a_scrape_ends_in_time_though_a_collector_hangs(served: Served) -> None:
         ends.set()
     assert status == 200
     assert 'warren_exporter_collector_up{collector="queues"} 0.0' in text
+
+
+@pytest.mark.parametrize("suite", ["ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA"])
+def test_suite_without_authenticated_encryption_is_refused(served: Served, suite: str) -> None:
+    """Python's own list has those in CBC mode."""
+    context = served.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection(("localhost", served.port)) as plain:
+        context.wrap_socket(plain, server_hostname="localhost").close()
+    context.set_ciphers(suite)
+    with (
+        socket.create_connection(("localhost", served.port)) as plain,
+        pytest.raises((ssl.SSLError, OSError)),
+    ):
+        context.wrap_socket(plain, server_hostname="localhost")

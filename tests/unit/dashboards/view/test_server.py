@@ -667,6 +667,13 @@ def test_old_tls_is_refused(server: ViewServer) -> None:
     assert server.tls.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
+def test_suites_encrypt_with_authentication_and_fresh_keys(server: ViewServer) -> None:
+    assert all(each["aead"] for each in server.tls.get_ciphers())
+    old = [each["name"] for each in server.tls.get_ciphers() if each["protocol"] != "TLSv1.3"]
+    assert old
+    assert all(name.startswith("ECDHE-") for name in old)
+
+
 def test_probe_tells_a_running_preview_from_none(config: ViewConfig, server: ViewServer) -> None:
     probe(replace(config, listen_port=server.server_port))
     with socket.socket() as taken:
