@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from warren import routing, topology_names, topology_settings, topology_shipping
+from warren import routing, topology_names, topology_queues, topology_settings, topology_shipping
 from warren.topology import (
     CANARY_PREFIX,
     PUBLISHED_NODE_PORTS,
@@ -19,16 +19,13 @@ from warren.topology import (
     RESERVED_PREFIX,
     Binding,
     Policy,
-    Queue,
     Topology,
     Vhost,
 )
+from warren.topology_queues import those_known
 
 Fault = tuple[str, str, str]
 
-#: A failed queue must hold this many times what all its sources may hold together: an at-least-once
-#: dead-letter into a full queue stops its source without a word.
-FAILED_QUEUE_FACTOR = 10
 #: What the canary may configure, write and read. Names are matched anywhere, so the pattern has a beginning.
 CANARY_RIGHT = f"^{re.escape(CANARY_PREFIX)}"
 
@@ -65,7 +62,7 @@ def faults(topology: Topology) -> Iterator[Fault]:
         yield from _permissions(path, vhost, topology)
         if broken:
             continue  # what follows computes with these settings
-        yield from _queues(path, vhost)
+        yield from topology_queues.faults(path, vhost)
 
 
 def _unique(path: str, kind: str, names: Iterable[str]) -> Iterator[Fault]:
@@ -177,13 +174,13 @@ def _bindings(path: str, vhost: Vhost) -> Iterator[Fault]:
     for index, binding in enumerate(vhost.bindings):
         place = f"{path}.bindings[{index}]"
         if binding.source not in exchanges:
-            yield f"{place}.source", f"no exchange '{binding.source}' in this vhost", _known(exchanges)
+            yield f"{place}.source", f"no exchange '{binding.source}' in this vhost", those_known(exchanges)
         known = queues if binding.destination_type == "queue" else exchanges
         if binding.destination not in known:
             yield (
                 f"{place}.{binding.destination_type}",
                 f"no {binding.destination_type} '{binding.destination}' in this vhost",
-                _known(known),
+                those_known(known),
             )
         alike = known_as[binding.source, binding.destination, binding.routing_key]
         if binding in alike:
@@ -195,10 +192,6 @@ def _bindings(path: str, vhost: Vhost) -> Iterator[Fault]:
                 "more than two '#' in a topic key are refused by 4.3.5 and later",
                 "use at most two",
             )
-
-
-def _known(names: Iterable[str]) -> str:
-    return f"known: {', '.join(sorted(names)) or 'none'}"
 
 
 def _policies(path: str, vhost: Vhost) -> Iterator[Fault]:
@@ -221,7 +214,11 @@ def _policy(path: str, policy: Policy, vhost: Vhost, exchanges: dict[str, str]) 
         )
     exchange = policy.definition.get("dead-letter-exchange")
     if isinstance(exchange, str) and exchange not in (*exchanges, routing.DEFAULT_EXCHANGE):
-        yield f"{path}.definition.dead-letter-exchange", f"no exchange '{exchange}' here", _known(exchanges)
+        yield (
+            f"{path}.definition.dead-letter-exchange",
+            f"no exchange '{exchange}' here",
+            those_known(exchanges),
+        )
 
 
 def _permissions(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault]:
@@ -230,7 +227,7 @@ def _permissions(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault]
     for permission in vhost.permissions:
         place = f"{path}.permissions[{permission.user}]"
         if permission.user not in users:
-            yield place, f"no user '{permission.user}'", _known(users)
+            yield place, f"no user '{permission.user}'", those_known(users)
         for key in ("configure", "write", "read"):
             yield from _regex(f"{place}.{key}", getattr(permission, key))
     yield from _operator_reaches(f"{path}.permissions", vhost, topology)
@@ -238,10 +235,10 @@ def _permissions(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault]
     for topic in vhost.topic_permissions:
         place = f"{path}.topic_permissions[{topic.user}]"
         if topic.user not in users:
-            yield place, f"no user '{topic.user}'", _known(users)
+            yield place, f"no user '{topic.user}'", those_known(users)
         if exchanges.get(topic.exchange) != "topic":
             topics = [name for name, kind in exchanges.items() if kind == "topic"]
-            yield f"{place}.exchange", f"'{topic.exchange}' is not a topic exchange here", _known(topics)
+            yield f"{place}.exchange", f"'{topic.exchange}' is not a topic exchange here", those_known(topics)
         for key in ("write", "read"):
             yield from _regex(f"{place}.{key}", getattr(topic, key))
 
@@ -278,91 +275,3 @@ def _canary_flies(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault
 def _regex(path: str, pattern: str) -> Iterator[Fault]:
     if why := topology_settings.compile_fault(pattern):
         yield path, f"not a regular expression: {why}", "mend the pattern"
-
-
-def _queues(path: str, vhost: Vhost) -> Iterator[Fault]:
-    try:
-        sources = _dead_letter_sources(vhost)
-    except (re.error, OverflowError, RecursionError):
-        sources = None  # told at the policy
-    names = frozenset(queue.name for queue in vhost.queues)
-    for queue in vhost.queues:
-        place = f"{path}.queues[{queue.name}]"
-        yield from _arguments(place, queue)
-        if sources is not None:
-            yield from _dead_letters(place, vhost, queue, names, sources[queue.name])
-
-
-def _dead_letter_sources(vhost: Vhost) -> defaultdict[str, list[Queue]]:
-    """By a queue's name, the other queues that dead-letter into it. What leads where is looked up once for
-    each exchange: vhosts have thousands of queues, and few exchanges for dead letters."""
-    found: defaultdict[str, list[Queue]] = defaultdict(list)
-    reached: dict[tuple[str, str], tuple[str, ...]] = {}
-    for source in vhost.queues:
-        settings = routing.effective(vhost, source)
-        exchange = settings.get("dead-letter-exchange")
-        if exchange is None:
-            continue
-        key = settings.get("dead-letter-routing-key") if exchange == routing.DEFAULT_EXCHANGE else None
-        way = str(exchange), str(key)
-        if way not in reached:
-            reached[way] = tuple(each.name for each in routing.dead_letter_targets(vhost, source))
-        for name in reached[way]:
-            if name != source.name:
-                found[name].append(source)
-    return found
-
-
-def _arguments(path: str, queue: Queue) -> Iterator[Fault]:
-    for key in queue.arguments:
-        if not key.startswith("x-"):
-            yield f"{path}.arguments.{key}", "queue arguments begin with x-", f"write x-{key}"
-    if "x-dead-letter-routing-key" in queue.arguments and "x-dead-letter-exchange" not in queue.arguments:
-        yield (
-            f"{path}.arguments.x-dead-letter-routing-key",
-            "the broker refuses this argument without x-dead-letter-exchange beside it, policy or not",
-            "add x-dead-letter-exchange to the arguments",
-        )
-
-
-def _dead_letters(
-    path: str, vhost: Vhost, queue: Queue, names: Collection[str], sources: list[Queue]
-) -> Iterator[Fault]:
-    """``names`` are those of all queues of ``vhost``, ``sources`` those that dead-letter into this one."""
-    settings = routing.effective(vhost, queue)
-    exchange, name = settings.get("dead-letter-exchange"), settings.get("dead-letter-routing-key")
-    if exchange == routing.DEFAULT_EXCHANGE:
-        if name is not None and name not in names:
-            yield path, f"dead-letters by name, and there is no queue '{name}' in this vhost", _known(names)
-            return
-    elif exchange is not None and exchange not in {each.name for each in vhost.exchanges}:
-        known = _known(each.name for each in vhost.exchanges)
-        yield path, f"dead-letters into exchange '{exchange}', which is not in this vhost", known
-        return
-    if (
-        settings.get("dead-letter-strategy") == "at-least-once"
-        and settings.get("overflow") != "reject-publish"
-    ):
-        yield (
-            path,
-            "without overflow: reject-publish, at-least-once dead-lettering silently is at-most-once",
-            "set overflow: reject-publish in its policy",
-        )
-    if sources and exchange is None:
-        yield from _failed_queue_holds_enough(path, vhost, queue, sources)
-
-
-def _failed_queue_holds_enough(
-    path: str, vhost: Vhost, queue: Queue, sources: list[Queue]
-) -> Iterator[Fault]:
-    own = routing.effective(vhost, queue)
-    for key in ("max-length", "max-length-bytes"):
-        limits = [routing.effective(vhost, source).get(key) for source in sources]
-        total = sum(limit for limit in limits if isinstance(limit, int))
-        if isinstance(own.get(key), int) and own[key] < FAILED_QUEUE_FACTOR * total:
-            yield (
-                path,
-                f"{key} {own[key]} is less than {FAILED_QUEUE_FACTOR} times that of its sources ({total}):"
-                " when it is full, its sources stop",
-                f"raise it to {FAILED_QUEUE_FACTOR * total}",
-            )
