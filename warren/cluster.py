@@ -125,11 +125,7 @@ def _images(context: Context, policy: Policy) -> dict[str, ImageRef]:
 def _start(context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping[str, str] | None) -> None:
     """Write the volumes that changed and start what does not run."""
     runtime = context.runtime
-    environment = {f"WARREN_IMAGE_{name.upper()}": ref.reference for name, ref in images.items()}
-    limit = runtime.open_files_limit(environment["WARREN_IMAGE_RABBITMQ"])
-    environment["WARREN_OPEN_FILES"] = str(limit)
-    compose = render.compose_file(context.topology, grafana="grafana" in images, disk_faults=disk_paths)
-    settings = node_settings.wanted(context.topology, compose, environment, context.state)
+    environment, compose, settings = _settings(context, images, disk_paths)
     running = [node for node, state in runtime.states().items() if state is NodeState.RUNNING]
     if running:
         node_settings.refuse_changed(context.state, settings, context.topology_path)
@@ -155,6 +151,32 @@ def _start(context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping
     everything = len(running) == len(context.topology.nodes)
     context.say("the nodes run already" if everything else "starting the nodes")
     runtime.up(environment)
+
+
+def _settings(
+    context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping[str, str] | None
+) -> tuple[dict[str, str], str, dict[str, str]]:
+    """What Compose is told, the Compose file, and what nodes are started with."""
+    environment = {f"WARREN_IMAGE_{name.upper()}": ref.reference for name, ref in images.items()}
+    limit = context.runtime.open_files_limit(environment["WARREN_IMAGE_RABBITMQ"])
+    environment["WARREN_OPEN_FILES"] = str(limit)
+    compose = render.compose_file(context.topology, grafana="grafana" in images, disk_faults=disk_paths)
+    return environment, compose, node_settings.wanted(context.topology, compose, environment, context.state)
+
+
+def make_anew(context: Context, node: str) -> None:
+    """Make a stopped ``node`` anew from the image and the settings of the topology, its data kept; it is not
+    started. The image is had as `up` has it. Raises NotReadyError."""
+    breakable = disk_faults.settle(context.state, context.runtime.states(), None)
+    images = _images(context, "auto")
+    if breakable:
+        images["rabbitmq"] = disk_faults.add_library(context, images["rabbitmq"])
+    environment, compose, settings = _settings(context, images, disk_faults.PATHS if breakable else None)
+    write_atomically(context.state.compose_file, compose.encode(), mode=0o600)
+    config = bundle.node_volumes(context.material, node)[0]
+    context.runtime.fill([config], image=images["rabbitmq"].reference, emptied=[config.name])
+    context.runtime.recreate(environment, node)
+    node_settings.save(context.state, settings)
 
 
 def wait_ready(context: Context, *, deadline_s: float = _BOOT_DEADLINE_S, steady_s: float = 0.0) -> None:

@@ -59,11 +59,12 @@ class Pki:
 
     def ensure_authorities(self) -> None:
         """Make the authorities that are not there, or whose key is not that of their certificate (a write
-        was cut short between the two)."""
+        was cut short between the two); those of which another is to follow are left alone
+        (`warren.succession`)."""
         for name in AUTHORITIES:
             pair = self.authority(name)
-            if not _belong_together(pair):
-                self._make_authority(name, pair)
+            if not list(self.folder.glob(f"{name}-ca.*.key")) and not belong_together(pair):
+                self.make_authority(name, pair)
 
     def ensure_leaf(self, authority: str, name: str, *, hosts: Sequence[str], purpose: Purpose) -> Pair:
         """A certificate for ``name`` with ``hosts`` (names and addresses) as SAN; reissued when it is about
@@ -83,6 +84,16 @@ class Pki:
         purpose = next(each for each, known in _USAGES.items() if known == usages)
         self._make_leaf(self.authority(authority), pair, name, [str(each.value) for each in names], purpose)
         return pair
+
+    def is_signed_by_first(self, authority: str, name: str) -> bool:
+        """Whether the certificate called ``name`` is of the authority that signs now."""
+        leaf = x509.load_pem_x509_certificate(self.leaf(authority, name).certificate.read_bytes())
+        issuer = x509.load_pem_x509_certificate(self.authority(authority).certificate.read_bytes())
+        try:
+            leaf.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
     def serial(self, authority: str, name: str) -> int:
         """The serial number of the certificate called ``name``."""
@@ -105,9 +116,10 @@ class Pki:
             return False
         fresh = leaf.not_valid_after_utc - self.now > timedelta(days=_RENEW_DAYS)
         fits = list(names) == _alternative_names(hosts) and list(usages) == _USAGES[purpose]
-        return fresh and fits and _belong_together(pair)
+        return fresh and fits and belong_together(pair)
 
-    def _make_authority(self, name: str, pair: Pair) -> None:
+    def make_authority(self, name: str, pair: Pair) -> None:
+        """Make the authority called ``name`` anew, as ``pair``."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Warren {name} authority")])
         certificate = (
@@ -157,7 +169,7 @@ class Pki:
         )
 
 
-def _belong_together(pair: Pair) -> bool:
+def belong_together(pair: Pair) -> bool:
     """Whether both files are there and the key is the certificate's."""
     try:
         certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())

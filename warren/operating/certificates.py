@@ -60,6 +60,19 @@ def give_leaf(site: Site, authority: str, node: str) -> None:
     have_read(site, node)
 
 
+def give_authorities(site: Site, authority: str, node: str) -> None:
+    """The file of all authorities that are trusted, to a node that runs or reads it when it starts."""
+    pem = site.pki.authority(authority).certificate.read_bytes()
+    site.runtime.put_files(node, {"tls/ca.pem": pem})
+    have_read(site, node)
+
+
+def sign_anew(site: Site, authority: str, node: str) -> None:
+    """A new certificate for ``node``, if it has none of the authority that signs."""
+    if not site.pki.is_signed_by_first(authority, node):
+        site.pki.renew_leaf(authority, node)
+
+
 def have_read(site: Site, node: str) -> None:
     """Have the listeners of ``node`` read their files anew, if it runs."""
     if site.state_of(node) is NodeState.RUNNING:

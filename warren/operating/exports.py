@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from warren.definitions import password_matches
 from warren.errors import BadInputError
 from warren.json_file import read_object
+from warren.secrets import Secrets
 
 #: By kind of object, the keys that together name one.
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -92,6 +94,18 @@ def with_passwords_of(export: Export, actual: Export) -> Export:
         for row in _rows(export, "users")
     ]
     return {**export, "users": users}
+
+
+def other_passwords(export: Export, secrets: Secrets) -> list[str]:
+    """The accounts whose password in ``export`` is not the one that is kept in the state folder."""
+    return sorted(user["name"] for user in export["users"] if not _is_known(user, secrets))
+
+
+def _is_known(user: Mapping[str, Any], secrets: Secrets) -> bool:
+    if not secrets.path(user["name"]).exists():
+        return True
+    stored, algorithm = str(user.get("password_hash", "")), str(user.get("hashing_algorithm", ""))
+    return password_matches(stored, secrets.read(user["name"]), algorithm)
 
 
 def _named(export: Export, kind: str) -> dict[str, Mapping[str, Any]]:

@@ -58,11 +58,15 @@ class Management(Protocol):
 class Site:
     """Where operations act: the nodes' runtime, the management API as the operator, secrets and certificates.
 
-    ``have_services_take`` gives the services around the nodes (Prometheus, exporters, probe) what has changed
-    of certificates and passwords. ``whole`` waits at most so many seconds until every node and queue serves,
-    or raises DeadlineError with what is missing. ``serial`` is the serial number of the certificate that is
-    shown at (host, port) to a client that verifies it as that of a name by the authorities in a file; it
-    raises NotReadyError where the handshake fails. ``now`` is wall time.
+    Of a node that is stopped, ``empty_data`` removes all data, ``copy_data`` writes them to a file,
+    ``fill_data`` puts them back from one, and ``make_anew`` makes the node anew from the topology's image and
+    settings, its data kept. ``have_services_take`` gives the services around the nodes (Prometheus, exporter,
+    probe) what has changed of certificates and passwords.
+
+    ``whole`` waits at most so many seconds until every node and queue serves, or raises DeadlineError with
+    what is missing. ``serial`` is the serial number of the certificate that is shown at (host, port) to a
+    client that verifies it as that of a name by the authorities in a file; it raises NotReadyError where the
+    handshake fails. ``now`` is wall time.
     """
 
     runtime: Runtime
@@ -71,6 +75,10 @@ class Site:
     secrets: Secrets
     pki: Pki
     state: State
+    empty_data: Callable[[str], None]
+    copy_data: Callable[[str, Path], None]
+    fill_data: Callable[[str, Path], None]
+    make_anew: Callable[[str], None]
     have_services_take: Callable[[], None]
     whole: Callable[[float], None]
     serial: Callable[[Path, str, int, str], int]

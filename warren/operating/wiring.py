@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 from warren import bundle, cluster, volume_writing
 from warren.context import Context
@@ -21,6 +23,10 @@ def site_of(context: Context) -> Site:
         secrets=context.secrets,
         pki=context.pki,
         state=context.state,
+        empty_data=partial(_empty_data, context),
+        copy_data=context.runtime.copy_data,
+        fill_data=partial(_fill_data, context),
+        make_anew=partial(cluster.make_anew, context),
         have_services_take=lambda: _have_services_take(context),
         whole=lambda deadline_s: cluster.wait_ready(context, deadline_s=deadline_s),
         serial=serial,
@@ -32,11 +38,32 @@ def site_of(context: Context) -> Site:
 
 def _have_services_take(context: Context) -> None:
     """Write what has changed of their volumes, and restart those whose it is."""
+    bundle.prepare(context.material)
     volumes = bundle.service_volumes(context.material, grafana=context.runtime.runs("grafana"))
-    image = read_object(context.state.rendered / "nodes.json")["image"]
+    image = _image(context)
     existing = context.runtime.volumes()
     present = [each for each in volumes if each.name in existing and not each.name.endswith("-data")]
     volume_writing.write(context, present, image=image, running=(), existing=existing)
+
+
+def _empty_data(context: Context, node: str) -> None:
+    """As `cluster up` makes a new node's volume: with the cookie in it and nothing else."""
+    data = _data(context, node)
+    context.runtime.fill([data], image=_image(context), emptied=[data.name])
+
+
+def _fill_data(context: Context, node: str, archive: Path) -> None:
+    context.runtime.fill_data(node, archive)
+    context.runtime.fill([_data(context, node)], image=_image(context))
+
+
+def _data(context: Context, node: str) -> bundle.Volume:
+    return bundle.node_volumes(context.material, node)[1]
+
+
+def _image(context: Context) -> str:
+    """The one of which the nodes were made, for a container that writes into their volumes."""
+    return str(read_object(context.state.rendered / "nodes.json")["image"])
 
 
 def _now() -> datetime:

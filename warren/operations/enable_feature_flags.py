@@ -22,13 +22,13 @@ class EnableFeatureFlags:
     undoing = "nothing can be undone: a feature flag that is enabled stays so"
 
     def before(self, site: Site, args: Args) -> Facts:  # noqa: ARG002
-        return {"disabled_before": _disabled(site)}
+        return {"disabled_before": disabled(site)}
 
     def steps(self, site: Site, args: Args, facts: Facts) -> Sequence[Step]:  # noqa: ARG002
-        if not (disabled := _disabled(site)):
+        if not (left := disabled(site)):
             return ()
         enabling = [
-            Step(what=f"enable {name}", do=partial(_enable, site, name), is_act=True) for name in disabled
+            Step(what=f"enable {name}", do=partial(_enable, site, name), is_act=True) for name in left
         ]
         look = Step(what="look whether every stable flag is enabled", do=partial(_all_enabled, site))
         return (parts.look_whole(site), *enabling, look, parts.wait_whole(site))
@@ -37,10 +37,24 @@ class EnableFeatureFlags:
         return ()
 
 
-def _disabled(site: Site) -> list[str]:
+def enabling_all(site: Site) -> tuple[Step, ...]:
+    """Every stable flag enabled, whichever there are by then."""
+    return (
+        Step(what="enable every stable feature flag", do=partial(_enable_all, site), is_act=True),
+        Step(what="look whether every stable flag is enabled", do=partial(_all_enabled, site)),
+    )
+
+
+def disabled(site: Site) -> list[str]:
+    """The stable flags that are not enabled."""
     rows = site.management.rows("feature-flags")
     found = [row for row in rows if row.get("stability") != _LEFT_ALONE and row.get("state") != "enabled"]
     return sorted(str(row["name"]) for row in found)
+
+
+def _enable_all(site: Site) -> None:
+    for name in disabled(site):
+        _enable(site, name)
 
 
 def _enable(site: Site, name: str) -> None:
@@ -48,7 +62,7 @@ def _enable(site: Site, name: str) -> None:
 
 
 def _all_enabled(site: Site) -> None:
-    if left := _disabled(site):
+    if left := disabled(site):
         raise NotReadyError("feature flags", f"{', '.join(left)} are not enabled")
 
 

@@ -5,12 +5,10 @@ What the broker has now is kept first. https://www.rabbitmq.com/docs/definitions
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from warren.definitions import password_matches
 from warren.errors import NotReadyError, RefusedError
 from warren.operating import exports, parts
 from warren.operating.model import Args, Facts, Parameter, Site, Step
@@ -74,17 +72,9 @@ def _kept(state: State) -> Path:
 def _refuse_lock_out(site: Site, export: exports.Export) -> None:
     """Raise RefusedError where the file has another password of an account whose password is in the state
     folder: its clients would be locked out, and this command with them."""
-    stale = [user["name"] for user in export["users"] if not _is_known(site, user)]
-    if stale:
-        what = f"has other passwords than the state folder for {', '.join(sorted(stale))}"
+    if stale := exports.other_passwords(export, site.secrets):
+        what = f"has other passwords than the state folder for {', '.join(stale)}"
         raise RefusedError("the file", what, "leave passwords as they are: --passwords keep")
-
-
-def _is_known(site: Site, user: Mapping[str, Any]) -> bool:
-    if not site.secrets.path(user["name"]).exists():
-        return True
-    known, stored = site.secrets.read(user["name"]), str(user.get("password_hash", ""))
-    return password_matches(stored, known, str(user.get("hashing_algorithm", "")))
 
 
 def _refuse_changed(path: Path, sha256: str) -> None:

@@ -12,7 +12,8 @@ import yaml
 
 from warren import checkout
 from warren.json_file import read_object
-from warren.reference import commands, healing, monitoring
+from warren.operating import catalogue
+from warren.reference import commands, healing, monitoring, operations
 
 Row = tuple[str, str, tuple[str, ...], str]
 
@@ -27,6 +28,7 @@ def pages() -> dict[Path, str]:
         ),
         docs / "alerts.md": _alerts(checkout.ROOT / docs / "figures"),
         docs / "chaos.md": _chaos(checkout.ROOT / docs),
+        docs / "operations.md": _operations(checkout.ROOT / docs),
     }
 
 
@@ -34,6 +36,15 @@ def _chaos(docs: Path) -> str:
     """Written by hand, but for a table of what the cluster test measured."""
     measured = read_object(docs / "figures" / "driver-killed.json")
     return healing.with_table((docs / "chaos.md").read_text(encoding="utf-8"), measured["faults"])
+
+
+def _operations(docs: Path) -> str:
+    """Written by hand, but for the table of operations."""
+    measured = read_object(docs / "figures" / "operations.json")
+    kinds = [(name, catalogue.load(name)) for name in catalogue.names()]
+    rows = [(name, each.summary, each.promise) for name, each in kinds]
+    page = (docs / "operations.md").read_text(encoding="utf-8")
+    return operations.with_table(page, rows, measured["operations"])
 
 
 def _alerts(figures: Path) -> str:

@@ -12,6 +12,7 @@ from warren.bundle import Volume
 from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime import ownership
+from warren.runtime.compose_data import NodeData
 from warren.runtime.compose_faults import NodeFaults
 from warren.runtime.compose_helpers import Helpers
 from warren.runtime.containers import ACT_S
@@ -45,7 +46,7 @@ STOP_GRACE_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComposeRuntime(NodeFaults, Helpers):
+class ComposeRuntime(NodeFaults, NodeData, Helpers):
     """The cluster's containers as nodes, and as a whole."""
 
     # The Runtime protocol
@@ -148,6 +149,11 @@ class ComposeRuntime(NodeFaults, Helpers):
         if keep:
             self._compose(environment, *flags, "--no-recreate", *sorted(keep))
         self._compose(environment, *flags, "--remove-orphans", *others)
+
+    def recreate(self, environment: Mapping[str, str], node: str) -> None:
+        """Make the container of a stopped ``node`` anew from the Compose file, without starting it."""
+        flags = ["--pull", "never", "--no-build", "--force-recreate"]
+        self._compose(environment, "create", *flags, node)
 
     def up(self, environment: Mapping[str, str]) -> None:
         """Start every container that does not run; `create` has made them."""

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from warren import checkout, definitions
 from warren.errors import DeadlineError, NotReadyError
-from warren.management_facts import HealthCheck, QueueInfo
+from warren.management_facts import HealthCheck, NodeInfo, QueueInfo
 from warren.operating.model import Site
 from warren.pki import Pki
 from warren.process import Completed
@@ -52,6 +52,8 @@ class Nodes(FakeRuntime):
     """Nodes that know cookies, passwords, and the certificate on their inter-node port."""
 
     lets_in: Callable[[str, str], bool]
+    joins: Callable[[str], None]
+    forgets: Callable[[str], None]
 
     def execute(
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
@@ -62,6 +64,8 @@ class Nodes(FakeRuntime):
         elif list(argv[:2]) == ["rabbitmqctl", "eval"] and "set_cookie" in argv[2]:
             self._cookie(node, take=True)
             return replace(done, stdout="taken=true\nok\n")
+        elif list(argv[:2]) == ["rabbitmqctl", "forget_cluster_node"]:
+            self.forgets(argv[2])
         elif list(argv[:2]) == ["rabbitmqctl", "-n"]:
             here, other = self.cookie(node), self.cookie(argv[2].partition("@")[2])
             if here != other:
@@ -86,8 +90,12 @@ class Nodes(FakeRuntime):
         super().put_files(node, {**{k: v.encode() for k, v in self.machine(node)["files"].items()}, **files})
 
     def start(self, node: str) -> None:
+        """A node with nothing on its disk joins the others."""
         with self._lock:  # all at once, and the fake's file is one
             super().start(node)
+            if self.data(node) == "":
+                self.keep(node, data="joined")
+                self.joins(node)
 
     def stop(self, node: str, *, grace_s: float) -> None:
         with self._lock:
@@ -108,11 +116,18 @@ class Nodes(FakeRuntime):
             self._save()
 
     def _cookie(self, node: str, *, laid: str = "", take: bool = False) -> None:
-        """Kept where the fake keeps what outlives a process."""
         with self._lock:
             known = dict(self.machine(node)["joined"])
-            now = {"cookie": known.get("laid") or known["cookie"]} if take else {**known, "laid": laid}
-            self.set(node, "joined", now)
+            cookie = known.get("laid") or known["cookie"]
+            self.keep(node, **({"cookie": cookie, "laid": ""} if take else {"laid": laid}))
+
+    def data(self, node: str) -> str:
+        """What is on the node's disk."""
+        return str(self.machine(node)["joined"]["data"])
+
+    def keep(self, node: str, **known: str) -> None:
+        """Where the fake keeps what outlives a process."""
+        self.set(node, "joined", {**self.machine(node)["joined"], **known})
 
 
 class Api:
@@ -122,7 +137,14 @@ class Api:
         self.runtime, self.path = runtime, path
         self.critical: set[str] = set()
         self.save(
-            {"export": export, "flags": {"old": "enabled", "new": "disabled"}, "led": "rmq2", "closed": []}
+            {
+                "export": export,
+                "flags": {"old": "enabled", "new": "disabled"},
+                "led": "rmq2",
+                "closed": [],
+                "members": list(NODES),
+                "anew": [],
+            }
         )
 
     def load(self) -> dict[str, Any]:
@@ -135,7 +157,14 @@ class Api:
         self.save({**self.load(), **known})
 
     def get(self, *path: str, node: str | None = None) -> Any:
-        raise NotReadyError("fake API", f"knows no {path}")
+        assert path == ("overview",)
+        return {"rabbitmq_version": "4.3.6"}
+
+    def joins(self, node: str) -> None:
+        self.change(members=sorted({*self.load()["members"], node}))
+
+    def forgets(self, name: str) -> None:
+        self.change(members=[each for each in self.load()["members"] if f"rabbit@{each}" != name])
 
     def rows(self, *path: str, node: str | None = None, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
         if path == ("connections",):
@@ -170,8 +199,9 @@ class Api:
     def delete(self, *path: str) -> None:
         self.change(closed=[*self.load()["closed"], path[-1]])
 
-    def nodes(self, *, node: str | None = None) -> Any:
-        return ()
+    def nodes(self, *, node: str | None = None) -> tuple[NodeInfo, ...]:
+        states = self.runtime.states()
+        return tuple(_node(each, states[each] is NodeState.RUNNING) for each in self.load()["members"])
 
     def queues(self, vhost: str | None = None) -> tuple[QueueInfo, ...]:
         """Three, each with a member everywhere, led by ``led`` or each by another node."""
@@ -185,7 +215,10 @@ class Api:
         for place, node in enumerate(NODES):
             wanted = node if led == "all" else led
             leader = wanted if wanted in serving else serving[place % len(serving)]
-            found.append(_queue(f"orders.{place}", f"rabbit@{leader}"))
+            online = [
+                f"rabbit@{each}" for each in self.load()["members"] if states[each] is NodeState.RUNNING
+            ]
+            found.append(_queue(f"orders.{place}", f"rabbit@{leader}", online))
         return tuple(found)
 
     def definitions(self) -> dict[str, Any]:
@@ -206,11 +239,16 @@ def _name(row: dict[str, Any]) -> list[Any]:
     return [row.get(key) for key in keys]
 
 
-def _queue(name: str, leader: str) -> QueueInfo:
+def _node(name: str, running: bool) -> NodeInfo:
+    plain = dict.fromkeys(NodeInfo.__dataclass_fields__)
+    return NodeInfo(**{**plain, "name": f"rabbit@{name}", "running": running})  # type: ignore[arg-type]
+
+
+def _queue(name: str, leader: str, online: Sequence[str]) -> QueueInfo:
     members = tuple(f"rabbit@{node}" for node in NODES)
     plain = dict.fromkeys(QueueInfo.__dataclass_fields__)
     known = {"vhost": "/orders", "name": name, "type": "quorum", "state": "running", "leader": leader}
-    return QueueInfo(**{**plain, **known, "members": members, "online": members, "arguments": {}})  # type: ignore[arg-type]
+    return QueueInfo(**{**plain, **known, "members": members, "online": tuple(online), "arguments": {}})  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -238,6 +276,10 @@ class Ground:
             secrets=self.secrets,
             pki=self.pki,
             state=self.state,
+            empty_data=lambda node: self.runtime.keep(node, data=""),
+            copy_data=self._copied,
+            fill_data=lambda node, archive: self.runtime.keep(node, data=archive.read_text()),
+            make_anew=self._make_anew,
             have_services_take=self.take,
             whole=self.whole,
             serial=self.serial,
@@ -248,6 +290,16 @@ class Ground:
 
     def take(self) -> None:
         self.services_took += 1
+
+    def _copied(self, node: str, to: Path) -> None:
+        assert self.runtime.states()[node] is NodeState.STOPPED, "its data are in use"
+        to.write_text(self.runtime.data(node))
+
+    def _make_anew(self, node: str) -> None:
+        assert self.runtime.states()[node] is NodeState.STOPPED
+        known = self.api.load()
+        flags = {**known["flags"], **({} if known["anew"] else {"of the new version": "disabled"})}
+        self.api.change(anew=[*known["anew"], node], flags=flags)
 
     def whole(self, deadline_s: float) -> None:
         """All nodes run, none is drained, and their cookies are alike."""
@@ -266,6 +318,8 @@ class Ground:
                 return f"{node} is drained"
         if len({self.runtime.cookie(node) for node in NODES}) > 1:
             return "nodes differ in their cookies"
+        if len(self.api.load()["members"]) < len(NODES):
+            return "a node is no member"
         return ""
 
     def serial(self, ca: Path, host: str, port: int, name: str) -> int:
@@ -317,10 +371,10 @@ def ground(tmp_path: Path, lab: Topology, export: dict[str, Any]) -> Ground:
         ):
             pair = pki.ensure_leaf(authority, node, hosts=(node, "127.0.0.1"), purpose=purpose)  # type: ignore[arg-type]
             runtime.put_files(node, {f"tls/{name}.pem": pair.certificate.read_bytes()})
-        runtime.set(node, "joined", {"cookie": "the-first-cookie"})
+        runtime.set(node, "joined", {"cookie": "the-first-cookie", "data": "of old"})
     runtime.calls.clear()
     api = Api(runtime, tmp_path / "api.json", export)
-    runtime.lets_in = api.lets_in
+    runtime.lets_in, runtime.joins, runtime.forgets = api.lets_in, api.joins, api.forgets
     return Ground(lab, runtime, api, state, secrets, pki, tmp_path)
 
 

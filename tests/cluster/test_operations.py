@@ -1,0 +1,277 @@
+"""Every operation under load: it runs as a user types it while the work profile publishes at a steady rate.
+
+Nothing confirmed is lost, ever; where the operation promises it, no publish fails. How long nothing was
+confirmed or delivered is measured. Figures go to ``operations.json`` beside the state of the test cluster:
+`cp` it to docs/figures/operations.json and run ``make docs``: docs/operations.md shows them.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chaos.wiring import ManagementBroker
+from warren.operating import catalogue, certificates, record, wiring
+from warren.operating.model import Site
+from warren.secrets import COOKIE
+from warren.state import write_atomically
+
+if TYPE_CHECKING:
+    from conftest import ClusterUnderTest
+
+_RATE_PER_S = 50
+#: Longer than any operation: the run is ended once the operation has.
+_LONGEST = "20m"
+_OPERATION_S, _JUDGED_S = 900.0, 240.0
+#: Publishing goes on so long before and after.
+_AROUND_S = 5.0
+#: The publishers' account.
+_USER = "orders-shop"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an operation said of itself (``--json``), and the load's result."""
+
+    operation: dict[str, Any]
+    load: dict[str, Any]
+
+
+@pytest.fixture
+def site(cluster: ClusterUnderTest) -> Site:
+    return wiring.site_of(cluster.context)
+
+
+def operate(cluster: ClusterUnderTest, folder: Path, *words: str) -> dict[str, Any]:
+    """Run one operation to its end, and give its result."""
+    path = folder / f"{words[0]}.json"
+    done = cluster.warren(["cluster", *words, "--yes", "--json", str(path)], timeout_s=_OPERATION_S)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert record.read(cluster.state) is None
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+@contextmanager
+def load(cluster: ClusterUnderTest, folder: Path) -> Iterator[dict[str, Any]]:
+    """The work profile while the block runs; what it yields has the result afterwards."""
+    result: dict[str, Any] = {}
+    arguments = ["work", "--rate", str(_RATE_PER_S), "--duration", _LONGEST, "--purge"]
+    run, path = cluster.begin_load(arguments, folder)
+    _publish_on(cluster, run)
+    yield result
+    _publish_on(cluster, run)
+    run.send_signal(signal.SIGINT)
+    run.wait(timeout=_JUDGED_S)
+    assert path.exists(), (folder / "load.out").read_text(encoding="utf-8")
+    result.update(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _publish_on(cluster: ClusterUnderTest, run: Any) -> None:
+    began = datetime.now(UTC)
+    cluster.wait_for(
+        lambda: (datetime.now(UTC) - began).total_seconds() > _AROUND_S and run.poll() is None,
+        "the run to go on",
+        2 * _AROUND_S,
+    )
+
+
+def under_load(cluster: ClusterUnderTest, folder: Path, *words: str, may_fail: bool = False) -> Outcome:
+    """Run an operation under load; nothing is lost, and unless it ``may_fail`` no publish fails."""
+    with load(cluster, folder) as result:
+        operation = operate(cluster, folder, *words)
+    ledger = result["ledger"]
+    assert ledger["lost"] == ledger["unexpected"] == 0, result["reasons"]
+    assert ledger["published"] > _RATE_PER_S * _AROUND_S
+    if not may_fail:
+        assert result["availability"]["failed_publishes"] == 0
+    note(cluster, words[0], operation, result)
+    return Outcome(operation, result)
+
+
+def note(cluster: ClusterUnderTest, name: str, operation: dict[str, Any], result: dict[str, Any]) -> None:
+    """Into the file that earlier tests have written to; the state's own folder goes with the cluster."""
+    path = cluster.state.root.parent / "operations.json"
+    known = json.loads(path.read_text(encoding="utf-8"))["operations"] if path.is_file() else {}
+    availability, ledger = result["availability"], result["ledger"]
+    known[name] = {
+        "seconds": operation["seconds"],
+        "steps": len(operation["steps"]),
+        "rate_per_s": _RATE_PER_S,
+        "published": ledger["published"],
+        "confirmed": ledger["confirmed"],
+        "lost": ledger["lost"],
+        "in_doubt": ledger["in_doubt"],
+        "duplicates": ledger["duplicates_redelivered"] + ledger["duplicates_unflagged"],
+        "failed_publishes": availability["failed_publishes"],
+        "confirm_gap_max_s": availability["confirm_gap_max_s"],
+        "delivery_gap_max_s": availability["delivery_gap_max_s"],
+        "links_lost": result["traffic"]["links_lost"],
+        "measured_on": datetime.now(UTC).date().isoformat(),
+    }
+    content = {"schema": 1, "operations": dict(sorted(known.items()))}
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), mode=0o644)
+
+
+def gather_leaders(cluster: ClusterUnderTest, node: str) -> None:
+    broker = ManagementBroker(cluster.management, cluster.runtime)
+    for vhost in cluster.topology.vhosts:
+        for queue in vhost.queues:
+            broker.lead(vhost.name, queue.name, node)
+
+
+def processes(site: Site, nodes: Sequence[str] = ()) -> dict[str, int | None]:
+    return {node: site.runtime.process_id(node) for node in nodes or site.nodes}
+
+
+def test_rebalance(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    gather_leaders(cluster, "rmq1")
+    found = under_load(cluster, tmp_path, "rebalance")
+    assert found.operation["facts"]["leaders"] != found.operation["facts"]["leaders_before"]
+    assert found.load["traffic"]["links_lost"] == 0
+
+
+@pytest.mark.full
+def test_restart(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
+    before = processes(site)
+    under_load(cluster, tmp_path, "restart")
+    after = processes(site)
+    assert all(after[node] not in (None, before[node]) for node in before)
+
+
+@pytest.mark.full
+def test_drain_and_revive(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    under_load(cluster, tmp_path, "drain", "rmq2")
+    led = [queue.name for queue in cluster.management.queues() if queue.leader == "rabbit@rmq2"]
+    assert not [name for name in led if not name.startswith("warren.")]
+    under_load(cluster, tmp_path, "revive", "rmq2")
+    assert "rabbit@rmq2" in {queue.leader for queue in cluster.management.queues()}
+
+
+@pytest.mark.full
+def test_stop_all_and_start_all(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    """Nobody is served meanwhile; what was confirmed before is there afterwards."""
+    with load(cluster, tmp_path) as result:
+        stopped = operate(cluster, tmp_path, "stop-all")
+        started = operate(cluster, tmp_path, "start-all")
+    assert result["ledger"]["lost"] == result["ledger"]["unexpected"] == 0, result["reasons"]
+    assert result["availability"]["confirm_gap_max_s"] > 1.0, "somebody was served"
+    note(cluster, "stop-all", stopped, result)
+    note(cluster, "start-all", started, result)
+
+
+@pytest.mark.full
+def test_rotate_certificates(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
+    before, running = certificates.serials(site, "cluster"), processes(site)
+    found = under_load(cluster, tmp_path, "rotate-certificates")
+    for node in site.nodes:
+        shown = {certificates.shown(site, node, port) for port in site.topology.node_ports}
+        assert shown == {site.pki.serial("cluster", node)}
+        assert str(shown.pop()) != before[node]
+    assert processes(site) == running, "no node was restarted"
+    assert found.load["traffic"]["links_lost"] == 0
+
+
+@pytest.mark.full
+def test_rotate_inter_node_certificates(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
+    before, running = certificates.serials(site, "inter-node"), processes(site)
+    found = under_load(cluster, tmp_path, "rotate-inter-node-certificates")
+    for node in site.nodes:
+        assert str(certificates.shown_inside(site, node)) != before[node]
+    assert processes(site) == running, "no node was restarted"
+    assert found.load["traffic"]["links_lost"] == 0
+    operate(cluster, tmp_path, "restart", "--node", "rmq3")  # it links anew, with the new one
+
+
+@pytest.mark.full
+def test_rotate_password(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    before = cluster.context.secrets.read(_USER)
+    found = under_load(cluster, tmp_path, "rotate-password", _USER)
+    assert cluster.context.secrets.read(_USER) != before
+    assert found.load["traffic"]["links_lost"] == 0, "connections of the former password stay"
+    with load(cluster, tmp_path) as again:  # its clients read the new one
+        pass
+    assert again["ledger"]["lost"] == 0
+    plan = cluster.warren(["topology", "plan"])
+    assert "the broker has what the topology asks for" in plan.stdout, "nothing would be reverted"
+
+
+@pytest.mark.full
+def test_rotate_password_of_a_service(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    under_load(cluster, tmp_path, "rotate-password", cluster.topology.account("monitoring").name)
+    cluster.wait_for(
+        lambda: all(
+            each.health == "up" for each in cluster.context.prometheus.targets() if each.job != "load"
+        ),
+        "every scrape to be let in",
+        90,
+    )
+
+
+@pytest.mark.full
+def test_rotate_cookie(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
+    before, running = cluster.context.secrets.read(COOKIE), processes(site)
+    found = under_load(cluster, tmp_path, "rotate-cookie")
+    assert cluster.context.secrets.read(COOKIE) != before
+    assert processes(site) == running, "no node was restarted"
+    assert found.load["traffic"]["links_lost"] == 0
+    read = ["sh", "-c", "cat /var/lib/rabbitmq/.erlang.cookie"]
+    for node in site.nodes:
+        done = site.runtime.execute(node, read, timeout_s=30)
+        assert done.stdout.strip() == cluster.context.secrets.read(COOKIE)
+    operate(cluster, tmp_path, "restart", "--node", "rmq3")  # it links anew, with the new one
+
+
+@pytest.mark.full
+def test_backup_and_restore_of_definitions(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    """A queue and an exchange are gone, and a policy differs: all of it comes back."""
+    file = tmp_path / "definitions.json"
+    under_load(cluster, tmp_path, "backup-definitions", str(file))
+    assert file.stat().st_mode & 0o777 == 0o600
+    management = cluster.management
+    management.delete("queues", "/users", "users.report")
+    management.delete("exchanges", "/users", "users.dlx")
+    policy = {"pattern": "^nothing$", "definition": {"max-length": 1}, "apply-to": "quorum_queues"}
+    management.put("policies", "/users", "users-work", body=policy)
+    found = under_load(cluster, tmp_path, "restore-definitions", str(file))
+    assert found.load["traffic"]["links_lost"] == 0
+    plan = cluster.warren(["topology", "plan"])
+    assert "the broker has what the topology asks for" in plan.stdout
+
+
+@pytest.mark.full
+def test_enable_feature_flags(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    """A new cluster has them all, and none can be disabled: so the act is tried on one that is enabled."""
+    found = operate(cluster, tmp_path, "enable-feature-flags")
+    assert found["steps"] == []
+    flags = cluster.management.rows("feature-flags")
+    stable = [row["name"] for row in flags if row["stability"] == "stable"]
+    cluster.management.put("feature-flags", stable[0], "enable", body={"name": stable[0]})
+
+
+@pytest.mark.full
+def test_driver_killed_between_two_nodes_is_gone_on_with(
+    cluster: ClusterUnderTest, site: Site, tmp_path: Path
+) -> None:
+    before = processes(site)
+    child = cluster.start(["cluster", "restart", "--yes"], output=tmp_path / "driver.txt")
+    cluster.wait_for(lambda: processes(site, ["rmq2"])["rmq2"] != before["rmq2"], "rmq2 to be stopped", 240)
+    child.kill()
+    child.wait(timeout=30)
+    kept = processes(site, ["rmq1"])
+    found = operate(cluster, tmp_path, "restart")
+    assert found["resumed"]
+    assert processes(site, ["rmq1"]) == kept, "a node that is done is not restarted again"
+    assert all(now != before[node] for node, now in processes(site).items())
+
+
+def test_every_operation_is_tested_here() -> None:
+    here = Path(__file__).read_text(encoding="utf-8")
+    assert [name for name in catalogue.names() if f'"{name}"' not in here] == []
