@@ -133,9 +133,12 @@ class Nodes(FakeRuntime):
 class Api:
     """The part of the management API that operations use; objects are kept in a file."""
 
-    def __init__(self, runtime: FakeRuntime, path: Path, export: dict[str, Any]) -> None:
+    def __init__(self, runtime: FakeRuntime, path: Path) -> None:
         self.runtime, self.path = runtime, path
         self.critical: set[str] = set()
+
+    def begin(self, export: dict[str, Any]) -> None:
+        """The cluster as it was made."""
         self.save(
             {
                 "export": export,
@@ -353,29 +356,48 @@ def export(lab: Topology) -> dict[str, Any]:
     return definitions.document(lab, definitions.password_hashes(passwords))
 
 
-@pytest.fixture
-def ground(tmp_path: Path, lab: Topology, export: dict[str, Any]) -> Ground:
-    """Three nodes that run and serve, all led by rmq2."""
-    state = open_state("fake", {"WARREN_STATE": str(tmp_path / "state")})
-    secrets = Secrets(state.secrets)
-    for user in lab.users:
-        secrets.keep(user.name, f"secret-of-{user.name}")
-    secrets.keep(COOKIE, "the-first-cookie")
-    pki = Pki(state.pki, _EPOCH)
-    pki.ensure_authorities()
-    runtime = Nodes(NODES, store=tmp_path / "nodes.json")
-    for node in NODES:
-        for authority, name, purpose in (
-            ("cluster", "server", "server"),
-            ("inter-node", "inter-node", "both"),
-        ):
-            pair = pki.ensure_leaf(authority, node, hosts=(node, "127.0.0.1"), purpose=purpose)  # type: ignore[arg-type]
-            runtime.put_files(node, {f"tls/{name}.pem": pair.certificate.read_bytes()})
-        runtime.set(node, "joined", {"cookie": "the-first-cookie", "data": "of old"})
-    runtime.calls.clear()
-    api = Api(runtime, tmp_path / "api.json", export)
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written is read by another process, and no power is cut here."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+
+
+def _opened(folder: Path, lab: Topology) -> Ground:
+    state = open_state("fake", {"WARREN_STATE": str(folder / "state")})
+    runtime = Nodes(NODES, store=folder / "nodes.json")
+    api = Api(runtime, folder / "api.json")
     runtime.lets_in, runtime.joins, runtime.forgets = api.lets_in, api.joins, api.forgets
-    return Ground(lab, runtime, api, state, secrets, pki, tmp_path)
+    return Ground(lab, runtime, api, state, Secrets(state.secrets), Pki(state.pki, _EPOCH), folder)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory, lab: Topology, export: dict[str, Any]) -> Path:
+    """The files of three nodes that run and serve, all led by rmq2: keys and certificates take their time."""
+    ground = _opened(tmp_path_factory.mktemp("made"), lab)
+    ground.api.begin(export)
+    for user in lab.users:
+        ground.secrets.keep(user.name, f"secret-of-{user.name}")
+    ground.secrets.keep(COOKIE, "the-first-cookie")
+    ground.pki.ensure_authorities()
+    for node in NODES:
+        _give_certificates(ground, node)
+        ground.runtime.set(node, "joined", {"cookie": "the-first-cookie", "data": "of old"})
+    return ground.folder
+
+
+def _give_certificates(ground: Ground, node: str) -> None:
+    hosts = (node, "127.0.0.1")
+    shown = ground.pki.ensure_leaf("cluster", node, hosts=hosts, purpose="server")
+    inside = ground.pki.ensure_leaf("inter-node", node, hosts=hosts, purpose="both")
+    files = {"tls/server.pem": shown, "tls/inter-node.pem": inside}
+    ground.runtime.put_files(node, {path: pair.certificate.read_bytes() for path, pair in files.items()})
+
+
+@pytest.fixture
+def ground(tmp_path: Path, made_once: Path, lab: Topology) -> Ground:
+    """Three nodes that run and serve, all led by rmq2."""
+    shutil.copytree(made_once, tmp_path / "ground")
+    return _opened(tmp_path / "ground", lab)
 
 
 @contextmanager
