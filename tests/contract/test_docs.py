@@ -256,9 +256,14 @@ def test_every_profile_that_the_readme_lists_is_there() -> None:
 
 @functools.cache
 def series() -> frozenset[str]:
-    """Every word of what names a metric, or a variable of a role: the reference, the rules, the code, templates
-    and defaults."""
-    ansible = [*(ROOT / "ansible").rglob("*.j2"), *(ROOT / "ansible").glob("roles/*/defaults/*.yml")]
+    """Every word of what names a metric, or a variable of a role: the reference, the rules, the code,
+    templates, defaults and specifications of arguments."""
+    roles = ROOT / "ansible" / "roles"
+    ansible = [
+        *roles.rglob("*.j2"),
+        *roles.glob("*/defaults/*.yml"),
+        *roles.glob("*/meta/argument_specs.yml"),
+    ]
     parts = [path.read_text(encoding="utf-8") for path in rules.files()]
     parts += [path.read_text(encoding="utf-8") for path in [*SOURCES, *ansible]]
     parts.append((ROOT / "docs" / "metrics.md").read_text(encoding="utf-8"))
