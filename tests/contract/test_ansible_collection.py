@@ -109,7 +109,7 @@ def test_each_group_of_the_inventory_has_a_play_and_a_role_for_it() -> None:
             *(task["ansible.builtin.include_role"]["name"] for task in play.get("tasks", [])),
         ]
     }
-    helpers = {"warren.hosts.unit", "warren.hosts.python"}
+    helpers = {"warren.hosts.unit", "warren.hosts.python", "warren.hosts.packages"}
     assert {f"warren.hosts.{role.name}" for role in ROLES} == used | helpers
 
 
