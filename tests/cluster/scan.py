@@ -78,7 +78,7 @@ def read(text: str) -> Scan:
         for each in test.findall("protocol")
         if each.get("enabled") == "1"
     ]
-    key = test.find(".//pk")
+    key = test.find(".//pk[@bits]")
     curve = re.search(r"\d{3}", (key.get("curve_name") or "") if key is not None else "")
     return Scan(
         versions=tuple(versions),
@@ -87,7 +87,7 @@ def read(text: str) -> Scan:
             for each in test.findall("cipher")
         ),
         key=(key.get("type") or "none") if key is not None else "none",
-        key_bits=int(key.get("bits") or (curve[0] if curve else 0)) if key is not None else 0,
+        key_bits=int(curve[0] if curve else key.get("bits", "0")) if key is not None else 0,
         weaknesses=tuple(_weaknesses(test)),
     )
 
