@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chaos.wiring import ManagementBroker
+from warren.errors import NotReadyError
 from warren.operating import catalogue, certificates, record, wiring
 from warren.operating.model import Site
 from warren.secrets import COOKIE
@@ -254,6 +255,92 @@ def test_enable_feature_flags(cluster: ClusterUnderTest, tmp_path: Path) -> None
     flags = cluster.management.rows("feature-flags")
     stable = [row["name"] for row in flags if row["stability"] == "stable"]
     cluster.management.put("feature-flags", stable[0], "enable", body={"name": stable[0]})
+
+
+@pytest.mark.full
+def test_replace_node(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
+    """One that lives, drained first; it has a member of every queue again, all in step."""
+    before = processes(site)
+    under_load(cluster, tmp_path, "replace-node", "rmq3")
+    assert processes(site, ["rmq1", "rmq2"]) == {node: before[node] for node in ("rmq1", "rmq2")}
+    names = {node.erlang_name for node in cluster.topology.nodes}
+    ours = {queue.name for vhost in cluster.topology.vhosts for queue in vhost.queues}
+    for queue in cluster.management.queues():
+        assert queue.name not in ours or set(queue.online) == names
+
+
+@pytest.mark.full
+def test_forget_a_dead_node_and_make_it_anew(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    cluster.runtime.kill("rmq3")
+    found = under_load(cluster, tmp_path, "forget-node", "rmq3")
+    assert found.operation["steps"]
+    assert {each.name for each in cluster.management.nodes()} == {"rabbit@rmq1", "rabbit@rmq2"}
+    operate(cluster, tmp_path, "replace-node", "rmq3")
+    cluster.wait_ready()
+
+
+@pytest.mark.full
+def test_rotate_authority(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
+    """In three phases; a client that has read the file with both before the second sees no difference."""
+    path = site.pki.authority("cluster").certificate
+    former = tmp_path / "former.pem"
+    former.write_bytes(path.read_bytes())
+    running = processes(site)
+    operate(cluster, tmp_path, "rotate-authority")
+    found = under_load(cluster, tmp_path, "rotate-authority", "--phase", "sign")
+    assert found.load["traffic"]["links_lost"] == 0
+    both = certificates.shown(site, "rmq1", "amqps")
+    operate(cluster, tmp_path, "rotate-authority", "--phase", "drop")
+    assert certificates.shown(site, "rmq1", "amqps") == both
+    with pytest.raises(NotReadyError, match="refused"):
+        site.serial(former, *site.runtime.address("rmq1", "amqps"), "rmq1")
+    assert processes(site) == running, "no node was restarted"
+    cluster.wait_for(
+        lambda: all(
+            each.health == "up" for each in cluster.context.prometheus.targets() if each.job != "load"
+        ),
+        "every scrape to trust the new authority",
+        90,
+    )
+
+
+@pytest.mark.full
+def test_upgrade(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
+    """The same version in containers made anew: no step between versions can be had in the lab."""
+    before = {node: container(cluster, node) for node in site.nodes}
+    under_load(cluster, tmp_path, "upgrade")
+    assert all(container(cluster, node) != before[node] for node in site.nodes)
+    done = cluster.warren(["cluster", "up"], timeout_s=300)
+    assert done.returncode == 0, done.stderr
+
+
+def container(cluster: ClusterUnderTest, node: str) -> str:
+    """The engine's id of a node's container."""
+    name = cluster.runtime.container(node)
+    return next(each["Id"] for each in cluster.runtime.containers() if each["Name"] == f"/{name}")
+
+
+@pytest.mark.full
+def test_backup_of_data_and_its_restore(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    """Messages of the time of the copy are there again, and those that came after it are not."""
+    folder, queue = tmp_path / "copy", ("/orders", "orders.audit")
+    cluster.purge()
+    publish(cluster, *queue, count=7)
+    with load(cluster, tmp_path) as result:
+        saved = operate(cluster, tmp_path, "backup-data", str(folder))
+    assert result["ledger"]["lost"] == result["ledger"]["unexpected"] == 0, result["reasons"]
+    note(cluster, "backup-data", saved, result)
+    publish(cluster, *queue, count=5)
+    operate(cluster, tmp_path, "restore-data", str(folder))
+    cluster.wait_for(lambda: cluster.management.queue(*queue).messages == 7, "the messages of then", 60)
+
+
+def publish(cluster: ClusterUnderTest, vhost: str, queue: str, *, count: int) -> None:
+    for number in range(count):
+        body = {"properties": {"delivery_mode": 2}, "routing_key": queue, "payload": f"{number}"}
+        path = ("exchanges", vhost, "amq.default", "publish")
+        answer = cluster.management.post(*path, body={**body, "payload_encoding": "string"})
+        assert answer["routed"]
 
 
 @pytest.mark.full

@@ -1,0 +1,46 @@
+"""The table of operations says what they say of themselves, and what was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from warren import checkout
+from warren.errors import BadInputError
+from warren.json_file import read_object
+from warren.operating import catalogue
+from warren.reference import operations
+
+PAGE = f"before\n{operations.BEGIN}\nold\n{operations.END}\nafter"
+FIGURE = {
+    "seconds": 61.25,
+    "steps": 20,
+    "confirm_gap_max_s": 0.512,
+    "delivery_gap_max_s": 1.0,
+    "links_lost": 6,
+    "failed_publishes": 0,
+    "lost": 0,
+    "published": 4321,
+}
+
+
+def test_operation_stands_with_its_figures_and_one_without_says_so() -> None:
+    rows = [("restart", "restart all", "nothing is lost"), ("drain", "drain one", "its connections end")]
+    page = operations.with_table(PAGE, rows, {"restart": FIGURE})
+    row = "| `restart` | restart all | nothing is lost | 61.2 s | 20 | 0.51 s | 1.00 s | 6 | 0 | 0 of 4,321 |"
+    assert row in page
+    assert "| `drain` | drain one | its connections end | not measured yet |" in page
+    assert page.startswith("before\n")
+    assert page.endswith("\nafter")
+    assert "old" not in page
+    assert operations.with_table(page, rows, {"restart": FIGURE}) == page
+
+
+def test_page_without_the_marks_is_refused() -> None:
+    with pytest.raises(BadInputError, match="lacks"):
+        operations.with_table("no marks", [], {})
+
+
+def test_figures_are_of_operations_that_there_are_and_nothing_was_lost() -> None:
+    figures = read_object(checkout.path("docs", "figures") / "operations.json")["operations"]
+    assert set(figures) <= set(catalogue.names())
+    assert not [name for name, figure in figures.items() if figure["lost"]]
