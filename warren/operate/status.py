@@ -15,6 +15,7 @@ from warren.dashboards_record import served_at
 from warren.errors import EXIT_NOT_READY, EXIT_OK, NotReadyError, WarrenError
 from warren.journal import Journal
 from warren.management import NodeInfo, QueueInfo
+from warren.operating import catalogue, record
 from warren.runtime.protocol import NodeState
 from warren.topology import Node
 
@@ -46,7 +47,8 @@ class QueueLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The whole picture; ``problem`` is the first thing that keeps the gate shut, empty when it holds."""
+    """The whole picture; ``problem`` is the first thing that keeps the gate shut, empty when it holds, and
+    ``operation`` the one that was begun and has not ended, with what to do about it."""
 
     cluster: str
     nodes: tuple[NodeLine, ...]
@@ -56,6 +58,7 @@ class Status:
     targets: int | None
     problem: str
     reachable: bool
+    operation: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -95,7 +98,20 @@ def read(context: Context) -> Status:
         targets=total,
         problem=problem,
         reachable=reachable,
+        operation=_operation(context),
     )
+
+
+def _operation(context: Context) -> str:
+    try:
+        begun = record.read(context.state)
+    except WarrenError as error:
+        return f"{error.where}: {error.what}"
+    if begun is None:
+        return ""
+    stopped = f", stopped at '{begun.stopped}'" if begun.stopped else ""
+    command = catalogue.command(begun.name, begun.args)
+    return f"{begun.name} began at {begun.began_at}{stopped} (go on: {command}; undo: {command} --undo)"
 
 
 def _node_line(node: Node, state: NodeState, info: NodeInfo | None, leaders: int) -> NodeLine:
@@ -162,6 +178,7 @@ def as_dict(status: Status) -> dict[str, Any]:
 def text(status: Status) -> str:
     """For a terminal or a pipe: plain columns."""
     lines = [f"cluster '{status.cluster}': {status.problem or 'whole'}"]
+    lines += [f"  operation: {status.operation}"] if status.operation else []
     lines += [f"  fault: {fault} (undo it: make chaos-heal)" for fault in status.faults]
     lines.append(f"  {'node':<8} {'state':<9} {'leaders':>7}  {'memory':>6}  alarms")
     for node in status.nodes:

@@ -16,6 +16,7 @@ from warren.errors import NotReadyError, RefusedError
 from warren.images import ImageRef
 from warren.journal import Fault, Journal, Phase
 from warren.operate import status
+from warren.operating import record
 from warren.runtime.protocol import NodeState
 from warren.state import State, open_state
 from warren.topology import Topology
@@ -204,3 +205,18 @@ def test_report_of_up_says_where_time_went_and_which_images_run() -> None:
         "cluster made in 1.8 s (engine 0.5 s, images 1.2 s)",
         "  image rabbitmq: pulled, r:1 (the official image)",
     ]
+
+
+def test_operation_that_has_not_ended_is_told_with_what_to_do(lab: Lab) -> None:
+    begun = record.Record(
+        name="restart", args={"node": "rmq2", "grace": "60"}, began_at="2026-01-02T03:04:05Z"
+    )
+    assert "operation" not in status.text(status.read(lab))  # type: ignore[arg-type]
+    record.write(lab.state, dataclasses.replace(begun, stopped="rmq2: starting it: no answer"))
+    shown = status.text(status.read(lab))  # type: ignore[arg-type]
+    assert "restart began at 2026-01-02T03:04:05Z, stopped at 'rmq2: starting it: no answer'" in shown
+    assert (
+        "go on: warren cluster restart --node rmq2; undo: warren cluster restart --node rmq2 --undo" in shown
+    )
+    record.path(lab.state).write_text("{}")
+    assert "is no record of an operation" in status.text(status.read(lab))  # type: ignore[arg-type]
