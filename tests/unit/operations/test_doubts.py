@@ -1,0 +1,157 @@
+"""What an operation does not do: what it must stop before, refuse, or leave alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from warren.errors import BadInputError, DeadlineError, NotReadyError, RefusedError
+from warren.journal import Fault, Journal, Phase
+from warren.operating import record, running
+from warren.operations import backup_data
+
+from .conftest import NODES, Ground
+
+
+def plan(ground: Ground, name: str, **given: str) -> running.Planned:
+    return running.plan(ground.site(), name, given)
+
+
+def carry_out(ground: Ground, name: str, **given: str) -> running.Done:
+    return running.carry_out(ground.site(), plan(ground, name, **given))
+
+
+def stops(ground: Ground) -> list[str]:
+    return [node for step, node in ground.runtime.calls if step == "stop"]
+
+
+def test_node_that_is_done_is_not_restarted_again(ground: Ground) -> None:
+    ground.runtime.fail("start", node="rmq2")
+    with pytest.raises(NotReadyError):
+        carry_out(ground, "restart")
+    carry_out(ground, "restart")
+    assert stops(ground) == ["rmq1", "rmq2", "rmq3"]
+
+
+@pytest.mark.parametrize("name", ["restart", "drain", "upgrade", "replace-node"])
+def test_node_whose_loss_would_cost_a_majority_is_not_touched(ground: Ground, name: str) -> None:
+    ground.api.change(flags={})
+    ground.api.critical.add("rmq2")
+    given = {"node": "rmq2"} if name in ("drain", "replace-node") else {}
+    with pytest.raises(RefusedError, match="would lose its majority"):
+        carry_out(ground, name, **given)
+    assert "rmq2" not in stops(ground)
+    assert not ground.runtime.machine("rmq2")["drained"]
+    assert (record.read(ground.state) is None) is (name not in ("restart", "upgrade"))
+
+
+def test_drained_node_that_keeps_leaders_is_not_stopped(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = ground.api.queues()
+    monkeypatch.setattr(type(ground.api), "queues", lambda self, vhost=None: queues)
+    with pytest.raises(NotReadyError, match="still leads") as caught:
+        carry_out(ground, "restart", node="rmq2")
+    assert "rmq2 may be under maintenance" in caught.value.what
+    assert stops(ground) == []
+
+
+def test_gate_between_nodes_stops_before_the_next(ground: Ground) -> None:
+    def lag() -> None:
+        ground.trouble = DeadlineError("queue orders.work", "has 2 of 3 members online")
+
+    ground.runtime.on("start", lag, moment="after")
+    with pytest.raises(NotReadyError, match="2 of 3 members"):
+        carry_out(ground, "restart")
+    assert stops(ground) == ["rmq1"]
+
+
+def test_nothing_is_begun_while_chaos_has_broken_something(ground: Ground) -> None:
+    fault = Fault(fault_id="1", name="kill", target="rmq2")
+    Journal(ground.state.journal, ground.time.wall).append(fault, Phase.INJECTING)
+    with pytest.raises(RefusedError, match="under a fault: kill of rmq2"):
+        plan(ground, "restart")
+
+
+def test_running_node_is_not_forgotten(ground: Ground) -> None:
+    with pytest.raises(RefusedError, match="cluster of its own"):
+        plan(ground, "forget-node", node="rmq3")
+
+
+def test_dead_node_is_not_forgotten_where_another_is_down_too(ground: Ground) -> None:
+    ground.runtime.kill("rmq3")
+    ground.runtime.kill("rmq2")
+    with pytest.raises(NotReadyError, match="does not run either"):
+        carry_out(ground, "forget-node", node="rmq3")
+    assert len(ground.api.load()["members"]) == len(NODES)
+
+
+def test_password_of_the_operator_is_refused(ground: Ground) -> None:
+    with pytest.raises(RefusedError, match="by which this command works"):
+        plan(ground, "rotate-password", user="operator")
+
+
+def test_password_that_a_node_does_not_take_is_not_adopted(ground: Ground) -> None:
+    ground.runtime.lets_in = lambda user, password: password == "secret-of-orders-worker"
+    with pytest.raises(NotReadyError, match="does not take the new password"):
+        carry_out(ground, "rotate-password", user="orders-worker")
+    assert ground.secrets.read("orders-worker") == "secret-of-orders-worker"
+
+
+def test_services_are_given_the_password_of_their_account(ground: Ground) -> None:
+    carry_out(ground, "rotate-password", user="orders-worker")
+    assert ground.services_took == 0
+    carry_out(ground, "rotate-password", user="monitoring")
+    assert ground.services_took == 1
+
+
+def test_cookie_that_opens_nothing_is_told_and_the_former_is_kept(ground: Ground) -> None:
+    ground.runtime.on("execute", lambda: ground.runtime.keep("rmq3", laid=""), node="rmq3", skip=1, times=1)
+    with pytest.raises(NotReadyError, match=r"is not let in|unable to perform"):
+        carry_out(ground, "rotate-cookie")
+    assert ground.secrets.read("erlang-cookie") == "the-first-cookie"
+    running.carry_out(ground.site(), running.plan(ground.site(), "rotate-cookie", {}, undo=True))
+    assert {ground.runtime.cookie(node) for node in NODES} == {"the-first-cookie"}
+
+
+def test_backup_never_overwrites(ground: Ground, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file.json").write_text("mine")
+    with pytest.raises(RefusedError, match="there already"):
+        plan(ground, "backup-definitions", file=str(tmp_path / "there" / "file.json"))
+    with pytest.raises(RefusedError, match="not empty"):
+        plan(ground, "backup-data", folder=str(tmp_path / "there"))
+
+
+def test_what_is_no_export_is_refused(ground: Ground, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    for text, why in (("[]", "not a JSON object"), ('{"queues": []}', "lacks users"), ("{", "not JSON")):
+        path.write_text(text)
+        with pytest.raises(BadInputError, match=why):
+            plan(ground, "restore-definitions", file=str(path))
+
+
+def test_import_that_would_lock_accounts_out_is_refused(ground: Ground, tmp_path: Path) -> None:
+    carry_out(ground, "backup-definitions", file=str(tmp_path / "then.json"))
+    ground.secrets.keep("orders-worker", "another since")
+    with pytest.raises(RefusedError, match="other passwords than the state folder for orders-worker"):
+        plan(ground, "restore-definitions", file=str(tmp_path / "then.json"), passwords="restore")
+    plan(ground, "restore-definitions", file=str(tmp_path / "then.json"))
+
+
+def test_backup_that_was_touched_or_is_of_other_nodes_is_refused(ground: Ground, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    carry_out(ground, "backup-data", folder=str(folder))
+    about = json.loads((folder / "backup.json").read_text())
+    backup_data.file(folder, "rmq2").write_text("of somebody else")
+    with pytest.raises(BadInputError, match="changed since"):
+        plan(ground, "restore-data", folder=str(folder))
+    about["files"] = {"rmq9": ""}
+    (folder / "backup.json").write_text(json.dumps(about))
+    with pytest.raises(BadInputError, match="is of the nodes rmq9"):
+        plan(ground, "restore-data", folder=str(folder))
+    assert stops(ground) == list(NODES) or sorted(stops(ground)) == list(NODES), (
+        "only the backup stopped them"
+    )
