@@ -22,11 +22,11 @@ class RestoreDefinitions:
     parameters = (
         Parameter(name="file", kind="file", help="What backup-definitions wrote"),
         Parameter(
-            name="passwords",
+            name="accounts",
             kind="choice",
             default=_KEEP,
             choices=(_KEEP, _RESTORE),
-            help="Of accounts that are there: keep theirs, or restore the file's",
+            help="Passwords of accounts that are there: keep theirs, or restore the file's",
         ),
     )
     promise = "no connection ends; what is overwritten changes under them"
@@ -34,7 +34,7 @@ class RestoreDefinitions:
 
     def before(self, site: Site, args: Args) -> Facts:
         export = exports.read(Path(args["file"]))
-        if args["passwords"] == _RESTORE:
+        if args["accounts"] == _RESTORE:
             _refuse_lock_out(site, export)
         sha256 = exports.digest(Path(args["file"]).read_bytes())
         kept = _kept(site.state) / f"before-restore-{site.now():%Y%m%d-%H%M%S}.json"
@@ -74,7 +74,7 @@ def _refuse_lock_out(site: Site, export: exports.Export) -> None:
     folder: its clients would be locked out, and this command with them."""
     if stale := exports.other_passwords(export, site.secrets):
         what = f"has other passwords than the state folder for {', '.join(stale)}"
-        raise RefusedError("the file", what, "leave passwords as they are: --passwords keep")
+        raise RefusedError("the file", what, "leave passwords as they are: --accounts keep")
 
 
 def _refuse_changed(path: Path, sha256: str) -> None:
@@ -84,7 +84,7 @@ def _refuse_changed(path: Path, sha256: str) -> None:
 
 def _wanted(site: Site, args: Args, path: Path) -> exports.Export:
     export = exports.read(path)
-    if args["passwords"] == _RESTORE:
+    if args["accounts"] == _RESTORE:
         return export
     return exports.with_passwords_of(export, site.management.definitions())
 

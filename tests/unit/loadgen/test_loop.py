@@ -116,9 +116,11 @@ def test_no_rest_unasked_nor_with_little_credit_nor_before_a_rate_is_known(
 
 def test_loop_wakes_when_told_and_says_that_it_rested() -> None:
     loop = TurnLoop()
-    loop.wake_ns = 0
-    _, rested = loop.turn()
-    assert not rested
+    rests = []
+    for _ in range(5):  # on a busy machine a poll may last so long that it passes for a rest; hardly all five
+        loop.wake_ns = 0
+        rests.append(loop.turn()[1])
+    assert 0 in rests
     start = time.monotonic_ns()
     loop.wake_ns = start + 5 * MS
     woke, rested = loop.turn()
@@ -130,9 +132,9 @@ def test_loop_wakes_when_told_and_says_that_it_rested() -> None:
 def test_spaced_turn_says_since_when_it_could_have_been_taken(busy: TurnLoop) -> None:
     before = time.monotonic_ns()
     turns = [busy.turn() for _ in range(5)]
-    assert all(before <= rested <= woke for woke, rested in turns)
-    # On a busy machine a poll may last so long that it passes for a rest of its own; hardly all five.
-    assert any(rested < woke for woke, rested in turns)
+    # On a busy machine a turn may last as long as a rest, and a poll pass for one; hardly all five.
+    assert all(not rested or before <= rested <= woke for woke, rested in turns)
+    assert any(0 < rested < woke for woke, rested in turns)
     assert time.monotonic_ns() - before >= 4 * 5 * MS
 
 

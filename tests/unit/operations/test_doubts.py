@@ -137,7 +137,7 @@ def test_import_that_would_lock_accounts_out_is_refused(ground: Ground, tmp_path
     carry_out(ground, "backup-definitions", file=str(tmp_path / "then.json"))
     ground.secrets.keep("orders-worker", "another since")
     with pytest.raises(RefusedError, match="other passwords than the state folder for orders-worker"):
-        plan(ground, "restore-definitions", file=str(tmp_path / "then.json"), passwords="restore")
+        plan(ground, "restore-definitions", file=str(tmp_path / "then.json"), accounts="restore")
     plan(ground, "restore-definitions", file=str(tmp_path / "then.json"))
 
 

@@ -144,9 +144,11 @@ def test_a_topology_of_no_file_has_nothing_to_give_it(watched: Data, read: Reade
 
 
 def test_its_log_can_be_asked_for_where_it_runs(deployed: Topology) -> None:
+    runtime = SimpleNamespace(logs=lambda name, lines: name)
+
     def lab(drift_user: str) -> Any:
         topology = dataclasses.replace(deployed, drift_user=drift_user)
-        return SimpleNamespace(topology=topology, runtime=SimpleNamespace(logs=lambda name, lines: name))
+        return SimpleNamespace(topology=topology, inventory=None, runtime=runtime)
 
     assert access.logs(lab("drift"), "drift", lines=1) == "drift"
     with pytest.raises(BadInputError):
