@@ -227,6 +227,25 @@ def test_a_node_that_a_majority_needs_is_not_stopped(material: Material, tmp_pat
     assert not acted.exists(), acted.read_text()
 
 
+def test_a_node_that_an_earlier_run_left_under_maintenance_is_brought_back_first(
+    material: Material, tmp_path: Path
+) -> None:
+    nodes = [node.erlang_name for node in material.topology.nodes]
+    left = {"rabbit@rmq1": "marked for maintenance", "rabbit@rmq2": "not under maintenance"}
+    status = json.dumps({"running_nodes": nodes, "maintenance_status": left})
+    acted = tmp_path / "acted"
+    programs = {
+        "rabbitmqctl": f"echo '{status}'",
+        "rabbitmq-queues": "exit 0",
+        "rabbitmq-upgrade": f'echo "$*" >> {acted}',
+        "rabbitmq-diagnostics": 'case "$*" in *critical*) exit 69; esac',
+    }
+    for node, revived in (("rmq1", True), ("rmq2", False)):
+        acted.unlink(missing_ok=True)
+        _play(tmp_path, material, "restart_node.yml", hosts=node, programs=programs)
+        assert acted.read_text().startswith("--silent revive\n") is revived
+
+
 def test_a_certificate_from_elsewhere_is_judged_by_its_own_authority(
     material: Material, tmp_path: Path
 ) -> None:
