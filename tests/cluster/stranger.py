@@ -24,8 +24,9 @@ _CREATION, _CHALLENGE = 1, 42
 
 
 def knock(port: Port, *, cookie: str, pair: tuple[Path, Path] | None, host: str) -> str:
-    """How far a stranger gets that says it is of ``host``: ``TLS: …``, ``name refused`` (a certificate is
-    good for the hosts that it names), ``cookie refused`` or ``joined``, upon which it hangs up at once."""
+    """How far a stranger gets that says it is of ``host``: ``TLS: …``, ``closed`` before a word (in TLS 1.3 a
+    missing certificate shows at the first read), ``cookie refused`` or ``joined``, upon which it hangs up at
+    once."""
     try:
         with connected(port) as plain, careless_context(pair).wrap_socket(plain) as tls:
             return _shake(tls, cookie, f"stranger@{host}".encode())
@@ -37,7 +38,7 @@ def _shake(tls: ssl.SSLSocket, cookie: str, name: bytes) -> str:
     _send(tls, struct.pack(">cQIH", b"N", _FLAGS, _CREATION, len(name)) + name)
     status = _receive(tls)
     if not status:
-        return "name refused"
+        return "closed"
     if status != b"sok":
         return f"status: {status.decode(errors='replace')}"
     challenge = _receive(tls)
@@ -50,18 +51,19 @@ def _shake(tls: ssl.SSLSocket, cookie: str, name: bytes) -> str:
 
 
 def _send(tls: ssl.SSLSocket, content: bytes) -> None:
-    tls.sendall(struct.pack(">H", len(content)) + content)
+    tls.sendall(struct.pack(">I", len(content)) + content)
 
 
 def _receive(tls: ssl.SSLSocket) -> bytes:
-    """One message; empty where the other side has closed."""
+    """One message; empty where the other side has closed. Over TLS its length has four bytes
+    (`inet_tls_dist`), where plain TCP has two."""
     buffer = b""
     try:
-        while len(buffer) < 2 or len(buffer) < 2 + struct.unpack_from(">H", buffer)[0]:
+        while len(buffer) < 4 or len(buffer) < 4 + struct.unpack_from(">I", buffer)[0]:
             part = tls.recv(4096)
             if not part:
                 return b""
             buffer += part
     except (ConnectionError, ssl.SSLError):
         return b""
-    return buffer[2:]
+    return buffer[4:]
