@@ -59,7 +59,7 @@ def test_user_has_no_more_connections_than_it_may(target: Target) -> None:
 
 
 def _soon(connect: Callable[[], pika.BlockingConnection]) -> pika.BlockingConnection:
-    """The connection, again and again for some seconds: the count follows the end of another a little later."""
+    """The connection, asked for again for some seconds: the count follows the end of another later."""
     end_s = time.monotonic() + attack.PATIENCE_S
     while True:
         try:
