@@ -14,9 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from warren.errors import WarrenError
 
 PREFIX = "rabbitmq_global_messages_"
-#: Not of messages, but needed with them: connections that came and went, as current as the others.
-OPENED, CLOSED = "connections_opened", "connections_closed"
-_CONNECTIONS = {"rabbitmq_connections_opened_total": OPENED, "rabbitmq_connections_closed_total": CLOSED}
+#: Not of messages, but needed with them: connections that came, and those that are open, as current as the
+#: others. What was opened less what was closed is no number of them: one that is broken off in its handshake,
+#: as many are beside a frozen node, is counted as closed alone.
+OPENED, OPEN = "connections_opened", "connections"
+_CONNECTIONS = {"rabbitmq_connections_opened_total": OPENED, "rabbitmq_connections": OPEN}
 _UPTIME = "rabbitmq_erlang_uptime_seconds"
 #: One process's clock against another's, and the time that a scrape takes.
 _RESTART_SLACK_S = 5.0
@@ -100,4 +102,4 @@ def between(before: Readings, after: Readings) -> Counted:
 def open_connections(readings: Readings) -> int:
     """How many clients were connected to the nodes that answered."""
     counts = [each.counts for each in readings.values() if isinstance(each, Reading)]
-    return max(0, round(sum(each.get(OPENED, 0.0) - each.get(CLOSED, 0.0) for each in counts)))
+    return round(sum(each.get(OPEN, 0.0) for each in counts))

@@ -21,7 +21,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.counts = {"received": 0, "confirmed": 0, "delivered_consume_manual_ack": 0}
+        #: Opened, and closed, with those that were broken off before they were open.
         self.connections = (0, 0)
+        self.open = 0
 
     def page(self, node: str) -> str:
         lines = ["# TYPE rabbitmq_erlang_uptime_seconds gauge", "rabbitmq_erlang_uptime_seconds 1000"]
@@ -33,6 +35,7 @@ class Metrics:
                 f"# TYPE {full} counter",
                 f'{full}{{protocol="amqp091"}} {count if node == "rmq1" else 0}',
             ]
+        lines += ["# TYPE rabbitmq_connections gauge", f"rabbitmq_connections {self.open * (node == 'rmq1')}"]
         return "\n".join(lines) + "\n"
 
 
@@ -128,7 +131,7 @@ def test_clients_that_were_there_before_the_run_explain_a_difference_by_name(
     ground: tuple[Metrics, Management, Counting],
 ) -> None:
     metrics, management, counting = ground
-    metrics.connections = (7, 6)
+    metrics.connections, metrics.open = (7, 12), 1
     management.names = ["warren-load retry-9 payer-0"]
     counting.begin()
     count(metrics, 150)
@@ -142,7 +145,7 @@ def test_clients_that_the_broker_does_not_name_are_counted(
     ground: tuple[Metrics, Management, Counting],
 ) -> None:
     metrics, management, counting = ground
-    metrics.connections = (7, 5)
+    metrics.connections, metrics.open = (7, 5), 2
     management.names = None
     counting.begin()
     count(metrics, 150)
@@ -178,7 +181,7 @@ def test_what_the_canary_sent_meanwhile_is_taken_off_and_explains_nothing(
     ground: tuple[Metrics, Management, Counting], probe: Probe
 ) -> None:
     metrics, management, counting = ground
-    metrics.connections = (6, 0)
+    metrics.connections, metrics.open = (6, 0), 6
     management.names = ["warren-canary rmq1 /orders"]
     probe.flown = 12
     counting.begin()
@@ -197,7 +200,7 @@ def test_beside_the_canary_others_are_still_strangers(
     ground: tuple[Metrics, Management, Counting], probe: Probe
 ) -> None:
     metrics, management, counting = ground
-    metrics.connections = (7, 0)
+    metrics.connections, metrics.open = (7, 0), 7
     management.names = ["warren-canary rmq1 /orders", "shop"]
     probe.flown = 12
     counting.begin()
