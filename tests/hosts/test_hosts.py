@@ -40,7 +40,7 @@ mkdir -p /etc/rabbitmq/tls
 cat > /etc/systemd/system/rabbitmq-server.service
 systemctl daemon-reload && systemctl start rabbitmq-server"""
 _GROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
-_TABLE = b"table inet warren_t { chain in { type filter hook input priority 0; counter; } }"
+_TABLE = b"table inet warren_t {\n  chain in {\n    type filter hook input priority 0;\n    counter\n  }\n}\n"
 
 
 def _apart(topology: Topology) -> Topology:

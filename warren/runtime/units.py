@@ -39,10 +39,16 @@ group=/sys/fs/cgroup$(systemctl show {BROKER} --property=ControlGroup --value)
 for each in cpu memory; do [ ! -e "$group/$each.max" ] || echo "Limits=$each"; done
 """
 #: SIGKILL to every process of the service; then systemd is told that this was meant, or it would start it
-#: anew (Debian's unit has Restart=on-failure). A frozen service dies of it as well.
+#: anew (Debian's unit has Restart=on-failure). systemd kills no frozen unit, and one whose processes died
+#: while frozen stays frozen for it for good: so they are stopped where they are, thawed, which lets none go
+#: on, and then killed.
 KILL = f"""\
+group=/sys/fs/cgroup$(systemctl show {BROKER} --property=ControlGroup --value)
+if grep -qs '^frozen 1' "$group/cgroup.events"; then
+  find "$group" -name cgroup.procs -exec cat {{}} + | xargs -r kill -STOP
+  systemctl thaw {BROKER} || exit 1
+fi
 systemctl kill --kill-whom=all --signal=SIGKILL {BROKER}
-systemctl thaw {BROKER} 2>/dev/null
 systemctl stop {BROKER}
 """
 START = f"systemctl reset-failed {BROKER} 2>/dev/null; exec systemctl start --no-block {BROKER}"
