@@ -155,10 +155,10 @@ class Run:
             return self._drain_part()
         spec = self.spec
         left = self._await_all(expected, spec.drain_silence_s + spec.hold_back_s)
-        if left and not (deserted := self._deserted()):
+        if left and not self._deserted():
             left = self._await_anew(expected, left)
-        elif left:
-            self.unfinished = deserted
+        if left:
+            self.unfinished = self._deserted()
         return self._skipped() if left is None else not left
 
     def _await_anew(self, expected: Expectation, missing_count: int) -> int | None:

@@ -225,7 +225,10 @@ def _failures(
     if ledger.lost:
         found.append(f"{ledger.lost} confirmed messages are lost, e.g. {'; '.join(ledger.lost_examples[:3])}")
     if ledger.stuck:
-        found.append(stuck(ledger.stuck))
+        found.append(
+            f"{ledger.stuck} confirmed messages were stuck: they came only when the consumers connected anew,"
+            " since the broker had not taken what was said of them"
+        )
     if ledger.unexpected:
         found.append(f"{ledger.unexpected} messages were received that nobody published there")
     if availability.failed_publishes > limits.failed_publishes:
@@ -239,14 +242,6 @@ def _failures(
         if check.get("passed") is False:
             found.append(f"{name.replace('_', ' ')}: {check.get('why', 'does not hold')}")
     return found
-
-
-def stuck(count: int) -> str:
-    """What is said of messages that came only when the consumers had connected anew."""
-    return (
-        f"{count} confirmed messages were stuck: they came only when the consumers connected anew, since the "
-        "broker had not taken what was said of them"
-    )
 
 
 def _violated(outcomes: Sequence[ThresholdOutcome]) -> Sequence[str]:

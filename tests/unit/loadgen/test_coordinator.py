@@ -220,6 +220,21 @@ def test_message_that_comes_only_when_consumers_connect_anew_was_stuck_and_not_l
     assert "the consumers connect anew" in rig.notes()
 
 
+def test_consumers_that_do_not_come_back_from_connecting_anew_lose_nothing(tmp_path: Path) -> None:
+    script = _CONFIRMS_ONE + (
+        "if spec['role'] == 'consumer':\n"
+        "    say(type='ready', where='a:1')\n"
+        "    while hear() != 'anew': pass\n"
+        "    say(type='lost', where='a:1', what='connecting anew')\n"
+        "    while hear() != 'finish': pass\n"
+        "    say(type='end'); sys.exit()\n"
+        "work()"
+    )
+    found = Rig(tmp_path, script, drain_silence_s=0.5).judged()
+    assert (found.verdict, found.ledger.lost) == (Verdict.INCONCLUSIVE, 0)
+    assert "nobody was connected to take from q: 1 confirmed" in "; ".join(found.reasons)
+
+
 #: A publisher that was blocked hears of its message when it is told to end; the message comes later still.
 _CONFIRMS_AT_THE_END = """
 import threading
