@@ -203,8 +203,10 @@ def missing(site: Site, fault: Fault) -> str:
     what the fault looks at before its act, or its own ``missing``."""
     if why := lacking(site, fault):
         return why
+    if not needs(fault):
+        return ""
     running = [node for node, state in site.runtime.states().items() if state is NodeState.RUNNING]
-    if not needs(fault) or not running:
+    if not running:
         return ""
     look = getattr(fault, "missing", fault.before)
     try:

@@ -97,7 +97,7 @@ def run_matrix(
         table,
         wanted,
         templates.timers(context.topology),
-        missing=matrix.absent if planning else wiring.missing(context, table.templates),
+        missing=matrix.absent if planning else wiring.missing(context),
     )
     wiring.refuse_clash(context.topology, matrix.together(cells))
     if planning:

@@ -72,10 +72,9 @@ class Expected:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """One fault in the matrix: its settings, how long it is held, how often it is repeated; ``proof_s``: how
-    long its act and proof may take beside that, while the load goes on. ``target`` is
-    empty for the leader of the profile's first queue; ``look_first``: whether it can be had hangs on the
-    cluster; ``tolerates``: checks that may fail under it; ``alone``: it cannot strike what several profiles
-    use, so they are never run at once."""
+    long its act and proof may take beside that, while the load goes on. ``target`` is empty for the leader of
+    the profile's first queue; ``tolerates``: checks that may fail under it; ``alone``: it cannot strike what
+    several profiles use, so they are never run at once."""
 
     fault: str
     hold_s: float
@@ -85,7 +84,6 @@ class Template:
     args: Mapping[str, Any] = field(default_factory=dict)
     target: Mapping[str, Any] = field(default_factory=dict)
     alert: str = ""
-    look_first: bool = False
     tolerates: tuple[str, ...] = ()
     alone: bool = False
     expected: tuple[Expected, ...] = ()
@@ -183,7 +181,6 @@ def _template(section: Section, sources: Mapping[str, str]) -> Template:
         args=section.table("args", {}),
         target=section.table("target", {}),
         alert=section.text("alert", ""),
-        look_first=section.flag("look_first", False),
         tolerates=section.texts("tolerates", ()),
         alone=section.flag("alone", False),
         expected=section.sections("expect", lambda one: _expected(one, sources), required=True),

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chaos import engine, experiment_reader, gameday
 from chaos import fault as catalogue
 from chaos.experiment import Experiment
+from chaos.fault import Site
 from chaos.record import GameDay
 from chaos.statistics import matrix
 from chaos.statistics.repeats import Repeated
 from chaos.statistics.running import Play
-from chaos.statistics.templates import Template
 from chaos.wiring import chaos_context
 from loadgen import child
 from warren.context import Context
-from warren.errors import BadInputError, StoppedError, WarrenError
+from warren.errors import BadInputError, StoppedError
 from warren.overriding import override
 from warren.reader import parse_file
 from warren.topology import Topology
@@ -86,20 +87,11 @@ def repeated(topology: Topology, name: str, settings: Mapping[str, str]) -> tupl
     return experiment, what
 
 
-def missing(context: Context, templates: Mapping[str, Template]) -> Callable[[str], str]:
-    """Says why a fault cannot be had on the cluster of ``context``, else nothing. Those that hang on how it
-    was brought up are asked: looking is what a fault does before its act."""
+def missing(context: Context) -> Callable[[str], str]:
+    """Says why a fault cannot be had on the cluster of ``context``, as `chaos list` does, else nothing."""
 
-    def why(name: str) -> str:
-        if gone := matrix.absent(name):
-            return gone
-        if not templates[name].look_first:
-            return ""
-        chaos = chaos_context(context)
-        try:
-            catalogue.load(name).before(chaos.site, chaos.nodes[0])
-        except WarrenError as error:
-            return f"{error.where}: {error.what}" + (f" ({error.remedy})" if error.remedy else "")
-        return ""
+    @cache
+    def site() -> Site:
+        return chaos_context(context).site
 
-    return why
+    return lambda name: matrix.absent(name) or catalogue.missing(site(), catalogue.load(name))

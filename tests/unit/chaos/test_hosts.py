@@ -10,6 +10,7 @@ from chaos import engine, network
 from chaos import fault as catalogue
 from chaos.engine import Order, Target, heal, inject, plan
 from chaos.packets import Cut, ruleset
+from chaos.statistics import wiring
 from warren.errors import NotReadyError
 from warren.runtime.protocol import Ability, NodeState
 
@@ -53,6 +54,15 @@ def test_list_says_of_each_what_it_lacks(ground: Any) -> None:
     for name, ability in CANNOT.items():
         assert missing[name] == ability.value
     assert not {"kill", "pause", "partition", "latency"} & set(missing)
+
+
+def test_matrix_leaves_out_what_cannot_be_had(ground: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaos.statistics.wiring.chaos_context", lambda _context: ground.context())
+    ground.runtime.lacking = {Ability.DETACH: "hosts have no such thing"}
+    why = wiring.missing(None)  # type: ignore[arg-type]
+    assert why("detach") == "hosts have no such thing"
+    assert why("kill") == ""
+    assert why("nosuch") == "this version has no such fault"
 
 
 def test_every_fault_that_uses_an_ability_says_so(ground: Any) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from chaos.record import GameDay
 from chaos.record_file import FOLDER
-from chaos.statistics import running
+from chaos.statistics import matrix, running
 from chaos.statistics.store import Store, Turn
 from warren import checkout
 from warren.cli import root
@@ -181,6 +181,7 @@ def test_resumed_matrix_goes_on_with_its_own_seed(state: Path, monkeypatch: pyte
         raise StoppedError("test", "ends here")
 
     monkeypatch.setattr("chaos.statistics.cli.running.run_matrix", stand_in)
+    monkeypatch.setattr("chaos.statistics.cli.wiring.missing", lambda _context: matrix.absent)  # no cluster
     warren("matrix", "--faults", "kill", "--resume", "--seed", "9")
     assert orders[0].seed == 9  # there is none to be resumed: one is begun
     store = Store(orders[0].folder / running.RECORDS)
