@@ -17,12 +17,13 @@ from chaos.record import Verdict
 from chaos.statistics.cli import STATISTICS, repeat
 from chaos.watchdog import keep_watch
 from chaos.wiring import open_chaos
+from warren.command_group import CommandGroup
 from warren.errors import EXIT_INTERRUPTED, EXIT_OK
 from warren.operate import options
 from warren.operate.cli import Duration, NamedByFlag, json_option, topology_option
 
 
-class FaultGroup(click.Group):
+class FaultGroup(CommandGroup):
     """Adds a command for every file in ``chaos/faults/`` to those written below."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -14,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import warren
+from warren.command_group import CommandGroup
 from warren.errors import EXIT_BUG, EXIT_INTERRUPTED, WarrenError, machine_trouble
 
 #: Command -> (where it is, one line for the list of commands, which is shown without importing it).
@@ -35,7 +35,7 @@ GROUPS = {
 _EXIT_PIPE = 141
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """Imports a group only when it is used, so that one broken package cannot break the others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -48,15 +48,6 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in GROUPS:
-            near = difflib.get_close_matches(args[0], GROUPS, n=1)
-            meant = f" Did you mean '{near[0]}'?" if near else ""
-            raise click.UsageError(f"No such command '{args[0]}'.{meant} Commands: {', '.join(GROUPS)}.", ctx)
-        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The groups' names and lines, without importing any."""
@@ -74,7 +65,11 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"auto_envvar_prefix": "WARREN", "help_option_names": ["-h", "--help"]},
+    context_settings={
+        "auto_envvar_prefix": "WARREN",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 120,  # of a terminal that has them: click's own 80 cuts what a command does
+    },
     epilog="Every option can also come from a variable: --rate of `load run` is WARREN_LOAD_RUN_RATE. "
     'Completion in bash: eval "$(_WARREN_COMPLETE=bash_source warren)"; in zsh: zsh_source, in fish: '
     "fish_source.",

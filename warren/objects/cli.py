@@ -74,9 +74,12 @@ def check(file: Path | None) -> None:
     "--kubernetes",
     "folder",
     envvar="WARREN_TOPOLOGY_RENDER_KUBERNETES",
+    is_flag=False,
+    flag_value="kubernetes",
     type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIRECTORY",
-    help="Write the resources for RabbitMQ's operators there instead, as kustomize. Needs no cluster.",
+    metavar="[DIRECTORY]",
+    help="Write the resources for RabbitMQ's operators there instead (default: kubernetes, in this folder), "
+    "as kustomize. Needs no cluster.",
 )
 @namespace_option
 @monitoring_option

@@ -13,6 +13,7 @@ import click
 
 from warren import cluster as engine
 from warren.assertions import verify as judging
+from warren.command_group import CommandGroup
 from warren.durations import parse_duration_s
 from warren.errors import EXIT_FAILED, EXIT_OK, RefusedError
 from warren.images import Policy
@@ -84,7 +85,7 @@ json_option = click.option(
 )
 
 
-class OperationGroup(click.Group):
+class OperationGroup(CommandGroup):
     """Adds a command for every file in ``warren/operations/`` to those written below."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -171,6 +171,12 @@ def test_unknown_subcommand_and_option_are_refused_with_what_was_meant(
 ) -> None:
     assert invoke("cluster", "stats") == 2
     assert "'status'" in capsys.readouterr().err
+    assert invoke("cluster", "restrat") == 2  # an operation: a file that click does not know of
+    assert "'restart'" in capsys.readouterr().err
+    assert invoke("chaos", "kil") == 2
+    assert "'kill'" in capsys.readouterr().err
+    assert invoke("chaos", "xyzzy") == 2
+    assert "chaos --help lists all" in capsys.readouterr().err
     assert invoke("cluster", "status", "--jsn", "x") == 2
     assert "--json" in capsys.readouterr().err
 
