@@ -15,7 +15,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from loadgen.roles import Objects
 from loadgen.spec import LoadSpec
-from warren.connection import TlsMaterial, describe, parameters, tls_context
+from warren.connection import TlsMaterial, parameters, tls_context
+from warren.connection_errors import describe
 from warren.errors import NotReadyError
 from warren.topology import RESERVED_PREFIX, Queue
 from warren.wait import until

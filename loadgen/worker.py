@@ -22,7 +22,8 @@ from loadgen.loop import TurnLoop
 from loadgen.reporting import BACKOFF_S, TakingTurns, Voice
 from loadgen.roles import Renews
 from loadgen.spec import Link
-from warren.connection import cause_of, describe, parameters
+from warren.connection import parameters
+from warren.connection_errors import cause_of, describe
 
 _CONNECT_TIMEOUT_S = 3.0
 

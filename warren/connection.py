@@ -160,28 +160,3 @@ def _client_properties(connection_name: str) -> dict[str, Any]:
             "authentication_failure_close": True,
         },
     }
-
-
-def describe(error: BaseException | None) -> str:
-    """One line for a lost or refused connection: the innermost cause."""
-    from pika.exceptions import IncompatibleProtocolError  # noqa: PLC0415 - as in `parameters`
-
-    seen = error
-    while (inner := cause_of(seen)) is not None:
-        seen = inner
-    if isinstance(seen, ssl.SSLCertVerificationError):
-        why = getattr(seen, "verify_message", "") or getattr(seen, "reason", "") or seen
-        return f"TLS: the server's certificate is not accepted: {why}"
-    if isinstance(seen, IncompatibleProtocolError):
-        return "it does not speak AMQP there, or one side wants TLS and the other does not"
-    if isinstance(seen, ssl.SSLError):
-        return f"TLS: {getattr(seen, 'reason', None) or seen}"
-    return f"{type(seen).__name__}: {seen}" if seen is not None else "closed"
-
-
-def cause_of(error: BaseException | None) -> BaseException | None:
-    """What pika wrapped into ``error``: the last of several, or the one."""
-    wrapped = getattr(error, "exceptions", None) or (getattr(error, "exception", None),)
-    if not isinstance(wrapped[-1], BaseException):
-        wrapped = getattr(error, "args", ())[-1:]
-    return wrapped[-1] if wrapped and isinstance(wrapped[-1], BaseException) else None

@@ -10,7 +10,8 @@ from pika.adapters.select_connection import IOLoop
 
 from chaos.clients.orders import Orders, connection_name
 from chaos.clients.telling import EVERY_S, Tally
-from warren.connection import TlsMaterial, describe, parameters, tls_context
+from warren.connection import TlsMaterial, parameters, tls_context
+from warren.connection_errors import describe
 
 #: A client that lost its connection comes back after this long.
 _AGAIN_S = 1.0

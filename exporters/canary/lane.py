@@ -11,7 +11,7 @@ from pika.spec import Basic, BasicProperties
 from exporters.canary.flight import Hears
 from exporters.canary.link import Link
 from exporters.canary.pair import EXCHANGE, QUEUE_ARGUMENTS, Outcome, Pair
-from warren.connection import describe
+from warren.connection_errors import describe
 
 #: Enough for what a few failed flights left; more of it comes as this is acked.
 _PREFETCH = 20

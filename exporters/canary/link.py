@@ -13,7 +13,8 @@ import pika
 from pika.adapters.select_connection import IOLoop, SelectConnection
 from pika.exceptions import ConnectionOpenAborted, NoFreeChannels
 
-from warren.connection import HEARTBEAT_S, describe
+from warren.connection import HEARTBEAT_S
+from warren.connection_errors import describe
 
 #: What this module calls inside pika, which knows no public way to drop an open connection without asking
 #: the other side, which is frozen. A test checks that it is still there.

@@ -34,7 +34,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     (
         "warren.render",
         "warren.management*",
-        "warren.connection",
+        "warren.connection*",
         "warren.runtime",
         "warren.gate",
         "warren.results",
@@ -63,6 +63,7 @@ CHAOS_CLIENTS = ("crowd", "holding", "pouring")
 ONLY_IN = {
     "pika": (
         "warren/connection.py",
+        "warren/connection_errors.py",
         "warren/queues/wire.py",
         *(f"loadgen/{name}.py" for name in AMQP_SIDE),
         *(f"exporters/canary/{name}.py" for name in CANARY_TRANSPORT),
@@ -74,6 +75,8 @@ ONLY_IN = {
 #: The only files that wait, a worker's loop by the millisecond, and the only kind that ends the process.
 WAITS = ("warren/wait.py", "loadgen/loop.py")
 FRONT_DOORS = ("cli.py", "__main__.py")
+#: What may speak of click: the pages, and the kind of group that several of them are.
+PAGES = ("cli.py", "command_group.py")
 
 #: What must not be touched while a module is imported.
 AT_IMPORT = (
@@ -226,7 +229,7 @@ def library_faults(each: Source, modules: frozenset[str] = MODULES) -> Iterator[
     """Libraries that only some files may know."""
     for module, line in imports_of(each.tree, each, modules):
         library = module.partition(".")[0]
-        if library == "click" and each.name != "cli.py":
+        if library == "click" and each.name not in PAGES:
             yield f"{each.path}:{line}: click belongs into cli.py files"
         if library in ONLY_IN and not each.path.startswith(ONLY_IN[library]):
             yield f"{each.path}:{line}: {library} belongs into {', '.join(ONLY_IN[library])} only"

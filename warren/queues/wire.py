@@ -16,7 +16,7 @@ from pika import data as amqp
 from pika import frame, spec
 from pika.adapters.select_connection import IOLoop, SelectConnection
 
-from warren.connection import describe
+from warren.connection_errors import describe
 from warren.errors import InconclusiveError, NotReadyError, RefusedError, WarrenError
 from warren.queues import encoding
 from warren.queues.message import Message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,8 @@ import pika
 import pytest
 from pika.adapters.utils import connection_workflow as workflow
 
-from warren.connection import Credentials, Endpoint, TlsMaterial, describe, parameters, tls_context
+from warren.connection import Credentials, Endpoint, TlsMaterial, parameters, tls_context
+from warren.connection_errors import describe
 from warren.errors import BadInputError, NotReadyError
 from warren.pki import Pki
 
@@ -92,14 +94,69 @@ def test_client_certificate_as_text_is_shown_to_the_broker(tmp_path: Path) -> No
     assert pem not in repr(Credentials(username="shop", password="secret", client_pem=pem))
 
 
+ADDRESS = "'rmq3'/(<AddressFamily.AF_INET: 2>, <SocketKind.SOCK_STREAM: 1>, 6, '', ('10.0.0.8', 5671))"
+NEVER_OPENED = (
+    "Connection.close() called before connection finished opening: prev_state={} (320): "
+    f'"Timeout while setting up AMQP to {ADDRESS}; ssl=True"'
+)
+FORCED = "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
+LIMIT = "NOT_ALLOWED - connection refused for user 'load': user connection limit (256) is reached"
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
         (None, "closed"),
+        (ConnectionRefusedError(111, "Connection refused"), "refused: nobody listens there"),
         (
-            ConnectionRefusedError(111, "Connection refused"),
-            "ConnectionRefusedError: [Errno 111] Connection refused",
+            socket.gaierror(-2, "Name or service not known"),
+            "its name is not known: Name or service not known",
         ),
+        (TimeoutError(f"TCP connection attempt timed out: {ADDRESS}"), "no answer in time"),
+        (
+            pika.exceptions.AMQPHeartbeatTimeout(
+                "No activity or too many missed heartbeats in the last 5 seconds"
+            ),
+            "no heartbeat came from it for 5 s",
+        ),
+        (
+            pika.exceptions.ConnectionOpenAborted(NEVER_OPENED.format("TUNE")),
+            "it took user and password, and did not open the virtual host in time",
+        ),
+        (
+            pika.exceptions.ConnectionOpenAborted(NEVER_OPENED.format("PROTOCOL")),
+            "it took the connection, and did not answer in time",
+        ),
+        (
+            pika.exceptions.ConnectionOpenAborted("Connection.close() called: (200): 'no longer wanted'"),
+            "given up while it was opened: Connection.close() called: (200): 'no longer wanted'",
+        ),
+        (pika.exceptions.ConnectionClosedByBroker(320, FORCED), f"closed by the broker: {FORCED}"),
+        (
+            pika.exceptions.ProbableAccessDeniedError(f'ConnectionClosedByBroker: (530) "{LIMIT}"'),
+            f"refused: {LIMIT}",
+        ),
+        (
+            pika.exceptions.ProbableAuthenticationError(
+                "StreamLostError: (\"Stream connection lost: RxEndOfFile(-1, 'End of input stream (EOF)')\",)"
+            ),
+            "it hung up at the login, so that it does not take user or password, or went down: "
+            "it closed the connection without a word",
+        ),
+        (
+            pika.exceptions.StreamLostError(
+                "Stream connection lost: ConnectionResetError(104, 'Connection reset by peer')"
+            ),
+            "the connection was cut: Connection reset by peer",
+        ),
+        (
+            pika.exceptions.StreamLostError(
+                "Stream connection lost: RxEndOfFile(-1, 'End of input stream (EOF)')"
+            ),
+            "it closed the connection without a word",
+        ),
+        (pika.exceptions.ConnectionBlockedTimeout("x"), "it blocked publishing for longer than was waited"),
+        (pika.exceptions.NoFreeChannels(), "NoFreeChannels: "),
     ],
 )
 def test_lost_connection_is_described_by_its_cause(error: BaseException | None, text: str) -> None:
@@ -108,13 +165,13 @@ def test_lost_connection_is_described_by_its_cause(error: BaseException | None, 
 
 def test_innermost_cause_is_told() -> None:
     inner = workflow.AMQPConnectorSocketConnectError(TimeoutError("timed out"))
-    assert describe(workflow.AMQPConnectionWorkflowFailed([inner])) == "TimeoutError: timed out"
+    assert describe(workflow.AMQPConnectionWorkflowFailed([inner])) == "no answer in time"
 
 
 def test_connection_refused_is_told_through_all_of_pikas_wrapping() -> None:
     inner = workflow.AMQPConnectorSocketConnectError(ConnectionRefusedError(111, "refused"))
     error = pika.exceptions.AMQPConnectionError(workflow.AMQPConnectionWorkflowFailed([inner]))
-    assert describe(error) == "ConnectionRefusedError: [Errno 111] refused"
+    assert describe(error) == "refused: nobody listens there"
 
 
 def test_certificate_that_does_not_verify_is_told_as_such() -> None:

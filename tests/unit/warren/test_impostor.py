@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from warren.connection import Credentials, Endpoint, TlsMaterial, describe, parameters, tls_context
+from warren.connection import Credentials, Endpoint, TlsMaterial, parameters, tls_context
+from warren.connection_errors import describe
 from warren.errors import WarrenError
 from warren.https import HttpEndpoint
 from warren.management import ManagementClient
