@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from chaos import schedule
-from chaos.experiment import Experiment, Step
+from chaos.experiment import Experiment, Step, first_target
 from chaos.target import Target
 from warren.errors import BadInputError
 
@@ -30,7 +30,8 @@ def chaostoolkit(experiment: Experiment, nodes: Sequence[str], seed: int) -> dic
     return {
         "version": "1.0.0",
         "title": experiment.title,
-        "description": f"{experiment.description} By Warren; run it with --rollback-strategy always.",
+        "description": f"{experiment.description} {_apart(experiment, steps)}By Warren; run it with "
+        "--rollback-strategy always.",
         "tags": [*experiment.tags, "warren"],
         "steady-state-hypothesis": {
             "title": experiment.hypothesis or "The cluster is whole, and the load passes",
@@ -42,7 +43,7 @@ def chaostoolkit(experiment: Experiment, nodes: Sequence[str], seed: int) -> dic
         "method": [
             *(_fault(step, at[step.name]) for step in steps if step.fault),
             *(_heal(step, at[step.name], steps) for step in steps if step.heals),
-            _load(experiment, seed, result),
+            _load(experiment, seed, result, _attached(experiment, steps, nodes)),
         ],
         "rollbacks": [
             _action("heal everything", ["chaos", "heal"], timeout_s=_ACT_S),
@@ -117,11 +118,29 @@ def _heal(step: Step, at_s: float, steps: Sequence[Step]) -> dict[str, Any]:
     return {**action, "background": True, "pauses": {"before": at_s + _LOAD_BEGINS_S}}
 
 
-def _load(experiment: Experiment, seed: int, result: str) -> dict[str, Any]:
+def _attached(experiment: Experiment, steps: Sequence[Step], nodes: Sequence[str]) -> tuple[str, ...]:
+    """The nodes that clients connect to first, where the experiment says so and names the struck node."""
+    target, wanted = first_target(steps), experiment.load.attach
+    if wanted == "any" or target is None or target.node is None:
+        return ()
+    return tuple(node for node in nodes if (node == target.node) is (wanted == "target"))
+
+
+def _apart(experiment: Experiment, steps: Sequence[Step]) -> str:
+    """What the run by chaostoolkit has otherwise, as a sentence; nothing mostly."""
+    target, wanted = first_target(steps), experiment.load.attach
+    if wanted == "any" or target is None or target.node is not None:
+        return ""
+    where = "to the node that is struck" if wanted == "target" else "to the nodes beside it"
+    return f"As a game day its clients attach {where}, known when it is struck; here they attach to any. "
+
+
+def _load(experiment: Experiment, seed: int, result: str, attach: Sequence[str]) -> dict[str, Any]:
     load = experiment.load
     arguments = ["load", "run", load.profile, "--purge", "--quiet", "--seed", str(seed)]
     arguments += ["--duration", f"{load.duration_s:g}s", "--json", result]
     arguments += ["--rate", load.rate] if load.rate is not None else []
+    arguments += ["--attach", ",".join(attach)] if attach else []
     for key, value in load.settings.items():
         arguments += ["--set", f"{key}={value}"]
     return _action(f"load: {load.profile}", arguments, timeout_s=load.duration_s + _DRAIN_S)

@@ -55,6 +55,28 @@ def test_role_and_settings_of_a_fault_are_said_as_the_command_takes_them(lab: An
     )
 
 
+@pytest.mark.parametrize(
+    ("attach", "option"), [("target", "--attach rmq2"), ("not-target", "--attach rmq1,rmq3"), ("any", "")]
+)
+def test_clients_attach_by_the_node_that_is_struck(
+    lab: Any, tmp_path: Path, attach: str, option: str
+) -> None:
+    path = tmp_path / "day.yml"
+    named = TEXT.replace("target: {leader-of: orders.work}", "target: {node: rmq2}")
+    path.write_text(named.replace("load: {profile", f"load: {{attach: {attach}, profile"), encoding="utf-8")
+    plain = chaostoolkit(experiment(lab, str(path)), NODES, seed=1)
+    assert option in commands(plain, "method")[-1]
+    assert ("--attach" in commands(plain, "method")[-1]) is bool(option)
+    assert "attach to any" not in plain["description"]
+
+
+def test_where_clients_cannot_attach_as_in_the_game_day_is_said(lab: Any) -> None:
+    plain = chaostoolkit(experiment(lab, "leader-paused"), NODES, seed=1)
+    assert "its clients attach to the nodes beside it" in plain["description"]
+    assert "here they attach to any" in plain["description"]
+    assert "--attach" not in commands(plain, "method")[-1]
+
+
 def test_condition_is_refused_by_name(lab: Any, tmp_path: Path) -> None:
     path = tmp_path / "day.yml"
     wait = "at: 5s, until: {name: alarm, tolerance: 3, provider: {type: broker, ask: alarms}}, within: 8s,"
