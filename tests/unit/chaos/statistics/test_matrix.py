@@ -87,6 +87,7 @@ def test_brief_experiment_holds_as_long_as_the_whole_and_waits_for_no_alert() ->
         assert brief.document["expectations"] == same["expectations"]
         assert (brief.document["load"]["duration"], same["load"]["duration"]) == (55, 70)
         assert "alerts" in same
+        assert brief.document["load"]["attach"] == "not-target"  # the broker's failover, not the client's
         assert "alerts" not in brief.document
         assert brief.repeats == whole[brief.key].repeats
 
