@@ -17,7 +17,7 @@ from warren.runtime.compose_faults import NodeFaults
 from warren.runtime.compose_helpers import Helpers
 from warren.runtime.containers import ACT_S
 from warren.runtime.protocol import NodeState
-from warren.runtime.reasons import engine_error
+from warren.runtime.reasons import UNFROZEN, engine_error
 from warren.volume_archive import archive
 from warren.wait import until
 
@@ -34,6 +34,7 @@ _STATES = {
 WANTED_OPEN_FILES = 65536
 _COMPOSE_S = 240.0
 _REMOVE_S = 60.0
+_FREEZE_S = 15.0
 #: Empties the named folders, then unpacks; a failed emptying fails the whole. The archive's times are fixed,
 #: and files get the present one: of the distribution's certificates Erlang sees a renewal by the file's time
 #: alone (``ssl_pem_cache`` looks every two minutes; ``ssl:clear_pem_cache`` does not reach them).
@@ -71,8 +72,26 @@ class ComposeRuntime(NodeFaults, NodeData, Helpers):
             self._act(node, "kill", "--signal", "KILL")
 
     def pause(self, node: str) -> None:
-        if self.states()[node] is not NodeState.PAUSED:
-            self._act(node, "pause")
+        """Freeze it, tried again for a few seconds where a busy machine does not get it to stand still."""
+        refusal = until(
+            lambda: self._frozen(node),
+            what=f"{node} to freeze",
+            deadline_s=_FREEZE_S,
+            clock=self.clock,
+        )
+        if refusal is not None:
+            raise refusal
+
+    def _frozen(self, node: str) -> NotReadyError | None:
+        """None once it is; what another try would not mend is returned, the rest raised."""
+        try:
+            if self.states()[node] is not NodeState.PAUSED:
+                self._act(node, "pause")
+        except NotReadyError as error:
+            if error.what == UNFROZEN:
+                raise
+            return error
+        return None
 
     def unpause(self, node: str) -> None:
         if self.states()[node] is NodeState.PAUSED:

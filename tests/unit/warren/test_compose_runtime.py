@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from warren.bundle import Volume
-from warren.errors import NotReadyError, RefusedError
+from warren.errors import DeadlineError, NotReadyError, RefusedError
 from warren.process import Completed
 from warren.runtime.compose import WANTED_OPEN_FILES, ComposeRuntime
 from warren.runtime.engine import Engine
@@ -102,6 +102,36 @@ def container(name: str, status: str, **state: Any) -> dict[str, Any]:
         },
         "State": {"Status": status, "ExitCode": 0, "Pid": 7, "Running": status == "running", **state},
     }
+
+
+UNFROZEN = "Error response from daemon: cannot pause container abc: unable to freeze: unknown"
+
+
+def test_node_that_does_not_stand_still_at_once_is_frozen_by_another_try(
+    runtime: ComposeRuntime, run: Recorder
+) -> None:
+    run.answer("container", "ls", stdout="a")
+    run.answer("container", "inspect", stdout=json.dumps([container("rmq2", "running")]))
+    run.answer("pause", stderr=UNFROZEN, returncode=1, once=True)
+    runtime.pause("rmq2")
+    assert len(run.after("pause")) == 2
+
+
+def test_node_that_never_stands_still_is_told_after_a_while(runtime: ComposeRuntime, run: Recorder) -> None:
+    run.answer("container", "ls", stdout="a")
+    run.answer("container", "inspect", stdout=json.dumps([container("rmq2", "running")]))
+    run.answer("pause", stderr=UNFROZEN, returncode=1)
+    with pytest.raises(DeadlineError, match=r"15 s for rmq2 to freeze; last: .*stand still[\s\S]*too busy"):
+        runtime.pause("rmq2")
+
+
+def test_other_refusals_to_freeze_are_told_at_once(runtime: ComposeRuntime, run: Recorder) -> None:
+    run.answer("container", "ls", stdout="a")
+    run.answer("container", "inspect", stdout=json.dumps([container("rmq2", "running")]))
+    run.answer("pause", stderr="Error: No such container: warren-rmq2", returncode=1)
+    with pytest.raises(NotReadyError, match="not there"):
+        runtime.pause("rmq2")
+    assert len(run.after("pause")) == 1
 
 
 def test_states_follow_the_engines_words_and_a_node_without_container_is_absent(
