@@ -7,9 +7,9 @@ import re
 from warren.errors import NotReadyError
 from warren.process import Completed
 
-#: With the first version of control groups a process that is born or executes another while its group is frozen
-#: goes on; runc tries a limited number of times and thaws all again (opencontainers/runc#2774), and leaves it to
-#: its callers to try for longer (opencontainers/runc#4388).
+#: With the first version of control groups, a process that is born or executes another while its group is
+#: frozen goes on; runc tries a limited number of times and thaws all again (opencontainers/runc#2774), and
+#: leaves it to its callers to try for longer (opencontainers/runc#4388).
 UNFROZEN = "the kernel did not get all of its processes to stand still"
 #: What an engine's or Compose's output says -> where, what, what to try. ``{cluster}`` is the cluster's name,
 #: other names are groups of the pattern. The first that fits counts.
