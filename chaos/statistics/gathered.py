@@ -26,7 +26,7 @@ def gather(parts: Sequence[tuple[str, Content]], now: Sequence[Cell]) -> Outcome
     documents: dict[str, Mapping[str, Any]] = {}
     for name, content in parts:
         so_far = {**first.plan, "seed": content.plan["seed"], "experiments": documents}
-        refuse_another_plan(name, so_far, content.plan)
+        refuse_another_plan(name, so_far, content.plan, "draw one grid of each, or leave it out")
         documents = {**content.plan.get("experiments", {}), **documents}
     together = Content(
         plan={**first.plan, "experiments": documents},

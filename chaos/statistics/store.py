@@ -22,7 +22,7 @@ from warren.console import Say
 from warren.errors import BadInputError, NotReadyError
 
 SCHEMA = 1
-_ANEW = "begin anew without --resume"
+_ANEW = "begin anew without --resume, or name other records"
 #: What of an experiment may change while its days are collected: words, and what `anew.hold` judges them by.
 _MAY_CHANGE = ("title", "description", "teaches", "tags", "panels", "expectations", "tolerates")
 
@@ -179,19 +179,21 @@ def _trouble(turn: Turn, line: Mapping[str, Any]) -> Trouble:
     return Trouble(turn=turn, where=line["where"], what=line["what"], refused=bool(line.get("refused")))
 
 
-def refuse_another_plan(path: Path | str, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def refuse_another_plan(
+    path: Path | str, then: Mapping[str, Any], now: Mapping[str, Any], remedy: str = _ANEW
+) -> None:
     """Raise BadInputError where the file was begun by another plan: its figures must not stand in one table
     with those of this one. How many repeats, which other experiments there are, and what is expected of their
     figures is no matter."""
     for cell in sorted(set(now.get("experiments", {})) & set(then.get("experiments", {}))):
         if act_of(then["experiments"][cell]) != act_of(now["experiments"][cell]):
-            raise BadInputError(str(path), f"has another experiment called {cell}", _ANEW)
+            raise BadInputError(str(path), f"has another experiment called {cell}", remedy)
     for key in sorted(set(now) | set(then)):
         if key in ("kind", "schema", "repeats", "experiments"):
             continue
         if _plain(then.get(key)) != _plain(now.get(key)):
             what = f"was made with {key} {_short(then.get(key))}, not {_short(now.get(key))}"
-            raise BadInputError(str(path), what, _ANEW)
+            raise BadInputError(str(path), what, remedy)
 
 
 def act_of(experiment: Mapping[str, Any]) -> Any:

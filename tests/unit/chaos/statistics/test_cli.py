@@ -92,6 +92,7 @@ def test_grid_refuses_another_cluster_another_experiment_and_a_day_given_twice(
         done = warren("grid", "matrix-1", name)
         assert isinstance(done.exception, BadInputError)
         assert said in str(done.exception)
+        assert "--resume" not in str(done.exception)  # it has none
 
 
 @pytest.mark.parametrize("together", [True, False])
