@@ -14,7 +14,7 @@ from warren.errors import NotReadyError
 from warren.management import ManagementClient
 from warren.prometheus import PrometheusClient
 from warren.runtime.protocol import NodeState, Runtime
-from warren.topology import Topology
+from warren.topology import CANARY_PREFIX, Topology
 
 #: One call of a broker tool on a busy machine.
 _TOOL_S = 30.0
@@ -70,7 +70,7 @@ class Eyes(Protocol):
         """How many client connections there are."""
 
     def channels_unacked(self) -> Mapping[str, int]:
-        """By virtual host, how many unacknowledged messages its channels hold, all together."""
+        """By virtual host, how many unacknowledged messages its channels hold, but for the canary's."""
 
     def firing(self) -> frozenset[str]:
         """The names of the alerts that fire now."""
@@ -113,7 +113,10 @@ class ClusterEyes:
 
     def channels_unacked(self) -> Mapping[str, int]:
         found: dict[str, int] = {}
-        for row in self.management.rows("channels", columns=("vhost", "messages_unacknowledged")):
+        canary = self.topology.account("canary").name
+        for row in self.management.rows("channels", columns=("vhost", "user", "messages_unacknowledged")):
+            if row.get("user") == canary:
+                continue
             vhost = str(row.get("vhost", ""))
             found[vhost] = found.get(vhost, 0) + int(row.get("messages_unacknowledged") or 0)
         return found
@@ -153,11 +156,17 @@ class ClusterEyes:
         return [node for node, state in self.runtime.states().items() if state is NodeState.RUNNING]
 
 
+def of_applications(queues: Sequence[QueueState]) -> list[QueueState]:
+    """Without those of the canary, which has a consumer on every node: what one of a silent node held the
+    broker keeps for a minute more, and no experiment is about that."""
+    return [queue for queue in queues if not queue.name.startswith(CANARY_PREFIX)]
+
+
 def unowned(queues: Sequence[QueueState], channels_unacked: Mapping[str, int]) -> dict[str, int]:
-    """By virtual host, how many unacknowledged messages its queues hold that none of its channels owns;
-    without those of which each has an owner."""
+    """By virtual host, how many unacknowledged messages its queues (but for the canary's) hold that none of
+    its channels owns; without those of which each has an owner."""
     held: dict[str, int] = {}
-    for queue in queues:
+    for queue in of_applications(queues):
         held[queue.vhost] = held.get(queue.vhost, 0) + (queue.unacked or 0)
     return {
         vhost: count - channels_unacked.get(vhost, 0)

@@ -7,7 +7,7 @@ Seen after elections in an unstable network: https://github.com/rabbitmq/rabbitm
 from __future__ import annotations
 
 from chaos.evidence import Evidence
-from chaos.eyes import unowned
+from chaos.eyes import of_applications, unowned
 from chaos.finding import Finding, judged, unjudged
 
 
@@ -20,17 +20,16 @@ def check(evidence: Evidence) -> Finding:
     found = unowned(left.queues, left.channels_unacked)
     known = {vhost: min(count, left.orphans.get(vhost, 0)) for vhost, count in found.items()}
     orphaned = {vhost: count - known[vhost] for vhost, count in found.items() if count > known[vhost]}
+    queues = of_applications(left.queues)
     figures = {
-        "queues_unacked": sum(queue.unacked or 0 for queue in left.queues),
+        "queues_unacked": sum(queue.unacked or 0 for queue in queues),
         "channels_unacked": sum(left.channels_unacked.values()),
         "of_before": sum(known.values()),
     }
     but = f", but for {figures['of_before']} of before the day" if figures["of_before"] else ""
     if not orphaned:
         return judged(True, f"every unacknowledged message has a channel that owns it{but}", **figures)
-    named = [
-        f"{queue.vhost}:{queue.name}" for queue in left.queues if queue.vhost in orphaned and queue.unacked
-    ]
+    named = [f"{queue.vhost}:{queue.name}" for queue in queues if queue.vhost in orphaned and queue.unacked]
     count = sum(orphaned.values())
     why = f"{count} unacknowledged messages of {', '.join(named)} belong to no channel{but}"
     return judged(False, why, **figures)
