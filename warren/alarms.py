@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from warren import broker_tools
 from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime.protocol import Runtime
@@ -17,8 +18,15 @@ from warren.topology import Topology
 
 Resource = Literal["memory", "disk"]
 _SET: Mapping[Resource, str] = {"memory": "set_vm_memory_high_watermark", "disk": "set_disk_free_limit"}
-#: Below what any node uses, and beyond what any disk has free: a petabyte in bytes, for the tool knows no TB.
-_IMPOSSIBLE: Mapping[Resource, tuple[str, ...]] = {"memory": ("absolute", "1MB"), "disk": (str(10**15),)}
+#: Below what any node uses.
+_TOO_LITTLE = ("absolute", "1MB")
+#: Beyond what the disk has free, and not by much, for a dashboard shows the limit beside what is free. Where
+#: the node does not know what is free (on some file systems), a petabyte.
+_TOO_MUCH = """
+Free = rabbit_disk_monitor:get_disk_free(),
+rabbit_disk_monitor:set_disk_free_limit(
+  case is_integer(Free) of true -> 2 * Free; false -> 1000000000000000 end).
+"""
 _MIB = 1024 * 1024
 #: The broker's tool boots an Erlang machine of its own, on a busy machine slowly.
 _TOOL_S = 60.0
@@ -26,7 +34,10 @@ _TOOL_S = 60.0
 
 def provoke(runtime: Runtime, node: str, resource: Resource) -> None:
     """Set a limit that ``node`` cannot keep. Raises NotReadyError when the broker's tool fails."""
-    _set(runtime, node, resource, _IMPOSSIBLE[resource])
+    if resource == "disk":
+        broker_tools.evaluate(runtime, node, _TOO_MUCH)
+    else:
+        _set(runtime, node, resource, _TOO_LITTLE)
 
 
 def lift(runtime: Runtime, topology: Topology, node: str, resource: Resource) -> None:

@@ -103,7 +103,7 @@ def _broker(machine: dict[str, Any], argv: Sequence[str]) -> str:
     if argv[0] == "rabbitmq-upgrade":
         machine["drained"] = {"drain": True, "revive": False}.get(argv[1], machine["drained"])
         return ""
-    if argv[:2] == ["rabbitmqctl", "eval"] and "get_local_alarms" not in argv[2]:
+    if argv[:2] == ["rabbitmqctl", "eval"] and not re.search("get_local_alarms|disk_free_limit", argv[2]):
         return fake_erlang.evaluate(machine, argv[2])
     return _alarms(machine, argv[1:]) if argv[0] == "rabbitmqctl" else ""
 
@@ -112,7 +112,9 @@ def _alarms(machine: dict[str, Any], argv: Sequence[str]) -> str:
     kind = {"set_vm_memory_high_watermark": "memory", "set_disk_free_limit": "disk"}.get(argv[0])
     if kind is not None:
         others = [each for each in machine["alarms"] if each != kind]
-        machine["alarms"] = [*others, kind] if argv[-1] in ("1MB", str(10**15)) else others
+        machine["alarms"] = [*others, kind] if argv[-1] == "1MB" else others
+    elif argv[:1] == ["eval"] and "set_disk_free_limit" in argv[1]:
+        machine["alarms"] = [*(each for each in machine["alarms"] if each != "disk"), "disk"]
     elif argv[:1] == ["eval"] and "get_local_alarms" in argv[1]:
         return str([f"{{{{resource_limit,{each},rabbit@here}},[]}}" for each in machine["alarms"]])
     return ""
