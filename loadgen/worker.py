@@ -26,6 +26,9 @@ from warren.connection import parameters
 from warren.connection_errors import cause_of, describe
 
 _CONNECT_TIMEOUT_S = 3.0
+#: To count what a limit allows, a healthy node waits 10 s for a frozen one (docs/chaos.md): who gives up
+#: before gets in nowhere. It is the library's own default.
+_OPEN_TIMEOUT_S = 15.0
 
 _REFUSALS = (
     exceptions.ProbableAuthenticationError,
@@ -133,6 +136,7 @@ class Worker(Voice):
                 connection_name=self._link.connection_name,
                 heartbeat_s=self._link.heartbeat_s,
                 connect_timeout_s=_CONNECT_TIMEOUT_S,
+                open_timeout_s=_OPEN_TIMEOUT_S,
             ),
             loop=self._loop,
             on_open=self._on_open,

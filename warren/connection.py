@@ -122,13 +122,15 @@ def parameters(
     connection_name: str,
     heartbeat_s: int = HEARTBEAT_S,
     connect_timeout_s: float = 5.0,
+    open_timeout_s: float | None = None,
     blocked_timeout_s: float | None = None,
 ) -> pika.ConnectionParameters:
     """Parameters for one connection to ``endpoint``; ``tls`` None means plain AMQP.
 
     ``connection_name`` is what the management pages and logs show. The client asks to be told when
     the broker cancels a consumer (https://www.rabbitmq.com/docs/consumer-cancel). One attempt, no
-    retries inside: who connects decides where to try next.
+    retries inside: who connects decides where to try next. A node has ``connect_timeout_s`` to take the
+    connection, and ``open_timeout_s`` from the beginning until it is open, by default twice as long.
     """
     import pika  # noqa: PLC0415 - who speaks the stream protocol starts without it
 
@@ -142,7 +144,7 @@ def parameters(
         heartbeat=heartbeat_s,
         connection_attempts=1,
         socket_timeout=connect_timeout_s,
-        stack_timeout=connect_timeout_s * 2,
+        stack_timeout=open_timeout_s or connect_timeout_s * 2,
         blocked_connection_timeout=blocked_timeout_s,
         client_properties=_client_properties(connection_name),
     )

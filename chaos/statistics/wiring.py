@@ -36,7 +36,21 @@ def facts(topology: Topology, together: Sequence[str] = ()) -> dict[str, Any]:
         "failure_detector_poll_ms": broker.failure_detector_poll_ms,
         "net_ticktime_s": broker.net_ticktime_s,
         "consumer_timeout_ms": broker.consumer_timeout_ms,
+        "counted_limits": _counted_limits(topology),
     }
+
+
+def _counted_limits(topology: Topology) -> str:
+    """How many limits the broker has to count for a client that connects and opens a channel, fewest and most
+    of the applications: each takes 10 s while a node is frozen (docs/chaos.md)."""
+    users = {user.name: user for user in topology.users if user.role == "application"}
+    found = {
+        sum(map(bool, (vhost.limits.get("max-connections"), user.max_connections, user.max_channels)))
+        for vhost in topology.vhosts
+        for row in vhost.permissions
+        if (user := users.get(row.user)) is not None
+    }
+    return " to ".join(str(each) for each in sorted({min(found), max(found)})) if found else "0"
 
 
 def refuse_clash(topology: Topology, together: Sequence[str]) -> None:

@@ -196,7 +196,7 @@ def as_many_connections_as_may_be(cluster: ClusterUnderTest) -> Began:
         try:
             yield began
         finally:
-            cluster.management.put(*limit, body={"value": vhost.limits["max-connections"]})
+            cluster.management.delete(*limit)  # the topology has none: docs/adr/0018-one-counted-limit.md
 
 
 @contextmanager

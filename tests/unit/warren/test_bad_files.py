@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -127,10 +126,8 @@ def test_import_that_cannot_be_written_leaves_no_half_file(
 
 
 def test_few_aliases_are_as_good_as_what_they_stand_for() -> None:
-    anchored = _BASE.replace(
-        "limits: {max-connections: 500, max-queues: 200}", "limits: &most {max-queues: 9}", 1
-    )
-    again = re.sub(r"limits: \{max-connections: 500.*\}", "limits: *most", anchored, count=1)
+    anchored = _BASE.replace("limits: {max-queues: 200}", "limits: &most {max-queues: 9}", 1)
+    again = anchored.replace("limits: {max-queues: 200}", "limits: *most", 1)
     assert [dict(vhost.limits) for vhost in loads(again).vhosts] == [{"max-queues": 9}] * 2
 
 

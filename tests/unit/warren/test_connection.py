@@ -6,6 +6,7 @@ import socket
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pika
 import pytest
@@ -75,6 +76,23 @@ def test_parameters_check_the_certificate_for_the_nodes_name(pki: Pki) -> None:
     assert found.ssl_options.server_hostname == "rmq1"
     assert found.virtual_host == "/orders"
     assert found.connection_attempts == 1
+
+
+def test_a_node_has_longer_to_open_a_connection_than_to_take_it() -> None:
+    words: Any = {
+        "vhost": "/a",
+        "credentials": Credentials(username="u", password="p"),
+        "tls": None,
+        "connection_name": "c",
+    }
+    endpoint = Endpoint(name="rmq1", host="rmq1", port=5672)
+    for given, (taken_s, open_s) in (
+        ({}, (5.0, 10.0)),
+        ({"connect_timeout_s": 3.0}, (3.0, 6.0)),
+        ({"connect_timeout_s": 3.0, "open_timeout_s": 15.0}, (3.0, 15.0)),
+    ):
+        found = parameters(endpoint, **words, **given)
+        assert (found.socket_timeout, found.stack_timeout) == (taken_s, open_s)
 
 
 def test_parameters_name_the_connection_and_ask_for_cancel_notices() -> None:

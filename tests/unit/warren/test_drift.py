@@ -219,8 +219,8 @@ EDITS: dict[str, tuple[Edit, str]] = {
         "user: user orders-shop: password is another, wanted the one in the state folder",
     ),
     "a limit of a user": (
-        _set("users", {"limits": {"max-connections": 64}}, name="orders-shop"),
-        "user_limit: limit max-channels of user orders-shop: missing",
+        _set("users", {"limits": {"max-connections": 16}}, name="orders-support"),
+        "user_limit: limit max-channels of user orders-support: missing",
     ),
     "a permission widened": (
         _set("permissions", {"write": ".*"}, user="orders-worker"),

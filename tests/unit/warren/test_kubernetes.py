@@ -239,7 +239,7 @@ def test_the_resources_make_every_object_of_the_topology_and_no_other(place: Pla
         for each in wanted.objects(place.topology)
     }
     found = {each.key: dict(each.body) for each in broker_objects(place)}
-    assert len(expected) > 120
+    assert len(expected) > 100
     assert found == expected
 
 
