@@ -280,6 +280,58 @@ def test_forget_a_dead_node_and_make_it_anew(cluster: ClusterUnderTest, tmp_path
 
 
 @pytest.mark.full
+def test_recover_majority(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
+    """Two nodes die under load and their disks are empty. What all members had is there afterwards; of what
+    was confirmed in the moment of their death some may be lost, which is why it is asked for by name."""
+    quiet = ("/orders", "orders.audit")
+    cluster.purge()
+    publish(cluster, *quiet, count=7)
+    cluster.wait_for(lambda: cluster.management.queue(*quiet).messages == 7, "the quiet queue's messages", 60)
+    with load(cluster, tmp_path) as result:
+        _lose(cluster, site, "rmq2", "rmq3")
+        found = operate(cluster, tmp_path, "recover-majority", "rmq1", "--lost", "rmq2,rmq3")
+    assert found["facts"]["did_not_start"] == {"rmq2": "has no data", "rmq3": "has no data"}
+    assert found["facts"]["queues_given_up"] == []
+    assert result["availability"]["confirm_gap_max_s"] > 1.0, "somebody was served"
+    assert result["ledger"]["unexpected"] == 0, result["reasons"]
+    note(cluster, "recover-majority", found, result)
+    cluster.wait_ready()
+    assert cluster.management.queue(*quiet).messages == 7
+    plan = cluster.warren(["topology", "plan"])
+    assert "the broker has what the topology asks for" in plan.stdout
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("leader", ["rmq1", "rmq2"])
+def test_stream_outlives_the_loss_of_a_majority(
+    cluster: ClusterUnderTest, site: Site, tmp_path: Path, leader: str
+) -> None:
+    """Whether its leader was on the node that is left or on one that was lost: see
+    https://github.com/rabbitmq/rabbitmq-server/issues/16822 for what must not be done to it."""
+    name = ("/orders", "warren.recovered-stream")
+    arguments = {"x-queue-type": "stream", "x-queue-leader-locator": "client-local"}
+    body = {"durable": True, "arguments": arguments, "node": f"rabbit@{leader}"}
+    cluster.management.put("queues", *name, body=body)
+    try:
+        publish(cluster, *name, count=9)
+        cluster.wait_for(lambda: cluster.management.queue(*name).messages == 9, "the stream's messages", 60)
+        _lose(cluster, site, "rmq2", "rmq3")
+        operate(cluster, tmp_path, "recover-majority", "rmq1", "--lost", "rmq2,rmq3")
+        cluster.wait_for(lambda: cluster.management.queue(*name).messages == 9, "what it held", 120)
+        publish(cluster, *name, count=1)
+    finally:
+        cluster.management.delete("queues", *name)
+
+
+def _lose(cluster: ClusterUnderTest, site: Site, *nodes: str) -> None:
+    """Killed, with nothing on their disks."""
+    for node in nodes:
+        cluster.runtime.kill(node)
+    for node in nodes:
+        site.empty_data(node)
+
+
+@pytest.mark.full
 def test_rotate_authority(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
     """In three phases; a client that has read the file with both before the second sees no difference."""
     path = site.pki.authority("cluster").certificate

@@ -58,7 +58,8 @@ class Management(Protocol):
 class Site:
     """Where operations act: the nodes' runtime, the management API as the operator, secrets and certificates.
 
-    Of a node that is stopped, ``empty_data`` removes all data, ``copy_data`` writes them to a file,
+    Of a node that is stopped or absent, ``keeps_data`` says whether a metadata store is on its disk. Of a
+    node that is stopped, ``empty_data`` removes all data, ``copy_data`` writes them to a file,
     ``fill_data`` puts them back from one, and ``make_anew`` makes the node anew from the topology's image and
     settings, its data kept. ``have_services_take`` gives the services around the nodes (Prometheus, exporter,
     probe) what has changed of certificates and passwords.
@@ -75,6 +76,7 @@ class Site:
     secrets: Secrets
     pki: Pki
     state: State
+    keeps_data: Callable[[str], bool]
     empty_data: Callable[[str], None]
     copy_data: Callable[[str, Path], None]
     fill_data: Callable[[str, Path], None]
@@ -104,20 +106,21 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One thing that the user says. A ``node`` or ``user`` of the topology, a ``file``, or one of ``choices``
-    (the first, where nothing is said). Without a ``default`` it must be said, as an argument; else it is an
-    option."""
+    """One thing that the user says. A ``node`` or ``user`` of the topology, ``nodes`` with commas between
+    them, a ``file``, or one of ``choices`` (the first, where nothing is said). Without a ``default`` it must
+    be said, as an argument; else it is an option."""
 
     name: str
     help: str
-    kind: Literal["node", "user", "file", "choice"]
+    kind: Literal["node", "nodes", "user", "file", "choice"]
     default: str | None = None
     choices: tuple[str, ...] = ()
 
     def refuse_unknown(self, topology: Topology, value: str) -> None:
         """Raise BadInputError where ``value`` names a node or user that is none."""
-        if value and self.kind == "node":
-            topology.node(value)
+        if value and self.kind in ("node", "nodes"):
+            for name in value.split(","):
+                topology.node(name)
         if value and self.kind == "user":
             topology.user(value)
 

@@ -23,6 +23,7 @@ def site_of(context: Context) -> Site:
         secrets=context.secrets,
         pki=context.pki,
         state=context.state,
+        keeps_data=partial(_keeps_data, context),
         empty_data=partial(_empty_data, context),
         copy_data=context.runtime.copy_data,
         fill_data=partial(_fill_data, context),
@@ -44,6 +45,12 @@ def _have_services_take(context: Context) -> None:
     existing = context.runtime.volumes()
     present = [each for each in volumes if each.name in existing and not each.name.endswith("-data")]
     volume_writing.write(context, present, image=image, running=(), existing=existing)
+
+
+def _keeps_data(context: Context, node: str) -> bool:
+    if f"{node}-data" not in context.runtime.volumes():
+        return False
+    return context.runtime.keeps_data(node, image=_image(context))
 
 
 def _empty_data(context: Context, node: str) -> None:

@@ -16,7 +16,7 @@ from warren.runtime.protocol import NodeState
 from warren.wait import until
 
 #: A member of each queue copies what that holds.
-_GROW_S = 900.0
+GROW_S = 900.0
 _JOINED_S = 180.0
 
 
@@ -32,19 +32,12 @@ class ReplaceNode:
     def steps(self, site: Site, args: Args, facts: Facts) -> Sequence[Step]:
         node = args["node"]
         found = [] if facts["emptied"] else self._emptied(site, node)
-        join = Step(what=f"{node}: wait until it has joined the others", do=partial(_joined, site, node))
-        grow = Step(
-            what=f"{node}: give it a member of every quorum queue",
-            do=partial(_grow, site, node),
-            is_act=True,
-            left=f"{node} serves, and some queues have fewer members than before",
-        )
         return [
             *found,
             parts.starting(site, node, node),
-            join,
-            grow,
-            parts.wait_whole(site, "wait until every member is in step", deadline_s=_GROW_S),
+            joining(site, node),
+            growing(site, node),
+            parts.wait_whole(site, "wait until every member is in step", deadline_s=GROW_S),
             parts.spread_leaders(site),
         ]
 
@@ -72,6 +65,21 @@ def _empty(site: Site, node: str) -> Facts:
     return {"emptied": True}
 
 
+def joining(site: Site, node: str) -> Step:
+    """``node``, which was started with nothing on its disk, a member that runs."""
+    return Step(what=f"{node}: wait until it has joined the others", do=partial(_joined, site, node))
+
+
+def growing(site: Site, node: str) -> Step:
+    """A member of every quorum queue on ``node``; it copies what the queue holds by and by."""
+    return Step(
+        what=f"{node}: give it a member of every quorum queue",
+        do=partial(_grow, site, node),
+        is_act=True,
+        left=f"{node} serves, and some queues have fewer members than before",
+    )
+
+
 def _joined(site: Site, node: str) -> None:
     name = site.topology.node(node).erlang_name
 
@@ -88,7 +96,7 @@ def _joined(site: Site, node: str) -> None:
 def _grow(site: Site, node: str) -> None:
     """Queues that have a member there already are passed over."""
     argv = ["rabbitmq-queues", "grow", site.topology.node(node).erlang_name, "all"]
-    broker_tools.run(site.runtime, node, argv, timeout_s=_GROW_S)
+    broker_tools.run(site.runtime, node, argv, timeout_s=GROW_S)
 
 
 OPERATION = ReplaceNode()

@@ -11,6 +11,7 @@ from warren.runtime.reasons import engine_error
 
 #: A copy of much data takes its time.
 _COPY_S = 3600.0
+_LOOK_S = 120.0
 #: The cookie is the cluster's secret of today, and no data. What is complete gets its name last.
 _OUT = (
     'tar --create --numeric-owner --exclude=./.erlang.cookie --file="/backup/$1.part" --directory=/data .'
@@ -22,9 +23,25 @@ _IN = (
 )
 
 
+#: Where Raft members of the metadata store are, in whatever folder the node's own name makes.
+_STORE = "find /data -path '*/coordination/*' -type f | head -n 1"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeData(Containers):
     """What a cold backup needs of a node that is stopped."""
+
+    def keeps_data(self, node: str, *, image: str) -> bool:
+        """Whether the data folder of ``node`` has a metadata store in it; its volume is there, its container
+        need not be. ``image`` is one with a shell."""
+        command = self._helper("none", "DAC_OVERRIDE", interactive=False)
+        volume = f"{self.topology.cluster}_{node}-data"
+        command.append(f"--mount=type=volume,source={volume},target=/data,readonly")
+        command += ["--entrypoint", "sh", image, "-c", _STORE]
+        done = self.run(command, timeout_s=_LOOK_S)
+        if not done.ok:
+            raise engine_error(done, self.topology.cluster)
+        return bool(done.stdout.strip())
 
     def copy_data(self, node: str, to: Path) -> None:
         """Write the whole data folder of ``node``, but for its cookie, to a tar file for the caller only."""

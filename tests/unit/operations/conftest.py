@@ -48,12 +48,20 @@ class FakeTime:
         return _EPOCH + timedelta(seconds=self.seconds)
 
 
+#: What tells the expressions of `warren.operating.forcing` from each other.
+FORCED = ("ra:consistent_query", "rabbit_stream_coordinator", "force_shrink_member", "elsewhere=")
+#: On the disk of a node that is lost for good: its process may start, and the node is none.
+LOST = "lost"
+
+
 class Nodes(FakeRuntime):
     """Nodes that know cookies, passwords, and the certificate on their inter-node port."""
 
     lets_in: Callable[[str, str], bool]
     joins: Callable[[str], None]
     forgets: Callable[[str], None]
+    grows: Callable[[str], None]
+    forced: Callable[[str, str], str]
 
     def execute(
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
@@ -66,6 +74,10 @@ class Nodes(FakeRuntime):
             return replace(done, stdout="taken=true\nok\n")
         elif list(argv[:2]) == ["rabbitmqctl", "forget_cluster_node"]:
             self.forgets(argv[2])
+        elif list(argv[:2]) == ["rabbitmq-queues", "grow"]:
+            self.grows(argv[2])
+        elif "force_standalone_khepri_boot" in argv or any(word in argv[-1] for word in FORCED):
+            return replace(done, stdout=self.forced(node, argv[-1]) + "ok\n")
         elif list(argv[:2]) == ["rabbitmqctl", "-n"]:
             here, other = self.cookie(node), self.cookie(argv[2].partition("@")[2])
             if here != other:
@@ -146,6 +158,8 @@ class Api:
                 "led": "rmq2",
                 "closed": [],
                 "members": list(NODES),
+                "queue_members": {f"orders.{place}": list(NODES) for place in range(len(NODES))},
+                "coordinator": list(NODES),
                 "anew": [],
             }
         )
@@ -164,10 +178,55 @@ class Api:
         return {"rabbitmq_version": "4.3.6"}
 
     def joins(self, node: str) -> None:
+        assert self.has_majority(), "nobody joins what has no majority"
         self.change(members=sorted({*self.load()["members"], node}))
 
     def forgets(self, name: str) -> None:
-        self.change(members=[each for each in self.load()["members"] if f"rabbit@{each}" != name])
+        assert self.has_majority()
+        known = self.load()
+        left = {
+            queue: [each for each in members if f"rabbit@{each}" != name]
+            for queue, members in known["queue_members"].items()
+        }
+        members = [each for each in known["members"] if f"rabbit@{each}" != name]
+        self.change(members=members, queue_members=left)
+
+    def grows(self, name: str) -> None:
+        node, known = name.removeprefix("rabbit@"), self.load()
+        assert node in known["members"]
+        self.change(
+            queue_members={
+                queue: sorted({*members, node}) for queue, members in known["queue_members"].items()
+            }
+        )
+
+    def serves(self, node: str) -> bool:
+        running = self.runtime.states()[node] is NodeState.RUNNING
+        return running and self.runtime.machine(node)["joined"]["data"] != LOST
+
+    def has_majority(self) -> bool:
+        members = self.load()["members"]
+        return sum(self.serves(each) for each in members) > len(members) // 2
+
+    def forced(self, node: str, said: str) -> str:
+        """What `warren.operating.forcing` asks of a node's own tools."""
+        known = self.load()
+        if "ra:consistent_query" in said:
+            return f"majority={'yes' if self.has_majority() else 'no'}\n"
+        if "force_standalone_khepri_boot" in said:
+            self.change(members=[node])
+            return ""
+        assert known["members"] == [node], "the metadata store comes first"
+        if "rabbit_stream_coordinator" in said:
+            self.change(coordinator=[node])
+            return "coordinator=alone\n"
+        queues = known["queue_members"]
+        ours = [queue for queue, members in queues.items() if node in members]
+        if "elsewhere=" in said:
+            names = [["/orders", queue] for queue in queues if queue not in ours]
+            return f"elsewhere={json.dumps(names)}\n"
+        self.change(queue_members={**queues, **{queue: [node] for queue in ours}})
+        return f"kept={len(ours)}\n"
 
     def rows(self, *path: str, node: str | None = None, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
         if path == ("connections",):
@@ -200,6 +259,10 @@ class Api:
         self.save(known)
 
     def delete(self, *path: str) -> None:
+        if path[0] == "queues":
+            queues = self.load()["queue_members"]
+            self.change(queue_members={queue: each for queue, each in queues.items() if queue != path[-1]})
+            return
         self.change(closed=[*self.load()["closed"], path[-1]])
 
     def nodes(self, *, node: str | None = None) -> tuple[NodeInfo, ...]:
@@ -208,20 +271,14 @@ class Api:
 
     def queues(self, vhost: str | None = None) -> tuple[QueueInfo, ...]:
         """Three, each with a member everywhere, led by ``led`` or each by another node."""
-        states, led = self.runtime.states(), self.load()["led"]
-        serving = [
-            n for n in NODES if states[n] is NodeState.RUNNING and not self.runtime.machine(n)["drained"]
-        ]
-        if not serving:
-            return ()
+        known = self.load()
         found = []
-        for place, node in enumerate(NODES):
-            wanted = node if led == "all" else led
-            leader = wanted if wanted in serving else serving[place % len(serving)]
-            online = [
-                f"rabbit@{each}" for each in self.load()["members"] if states[each] is NodeState.RUNNING
-            ]
-            found.append(_queue(f"orders.{place}", f"rabbit@{leader}", online))
+        for place, (queue, members) in enumerate(known["queue_members"].items()):
+            online = [each for each in members if each in known["members"] and self.serves(each)]
+            serving = [each for each in online if not self.runtime.machine(each)["drained"]]
+            wanted = NODES[place] if known["led"] == "all" else known["led"]
+            leader = wanted if wanted in serving else serving[place % len(serving)] if serving else None
+            found.append(_queue(queue, leader, members, online))
         return tuple(found)
 
     def definitions(self) -> dict[str, Any]:
@@ -247,11 +304,15 @@ def _node(name: str, running: bool) -> NodeInfo:
     return NodeInfo(**{**plain, "name": f"rabbit@{name}", "running": running})  # type: ignore[arg-type]
 
 
-def _queue(name: str, leader: str, online: Sequence[str]) -> QueueInfo:
-    members = tuple(f"rabbit@{node}" for node in NODES)
+def _queue(name: str, leader: str | None, members: Sequence[str], online: Sequence[str]) -> QueueInfo:
     plain = dict.fromkeys(QueueInfo.__dataclass_fields__)
-    known = {"vhost": "/orders", "name": name, "type": "quorum", "state": "running", "leader": leader}
-    return QueueInfo(**{**plain, **known, "members": members, "online": tuple(online), "arguments": {}})  # type: ignore[arg-type]
+    known = {"vhost": "/orders", "name": name, "type": "quorum", "state": "running", "arguments": {}}
+    named = {
+        "leader": f"rabbit@{leader}" if leader else None,
+        "members": tuple(f"rabbit@{each}" for each in members),
+        "online": tuple(f"rabbit@{each}" for each in online),
+    }
+    return QueueInfo(**{**plain, **known, **named})  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -279,6 +340,7 @@ class Ground:
             secrets=self.secrets,
             pki=self.pki,
             state=self.state,
+            keeps_data=lambda node: self.runtime.data(node) != "",
             empty_data=lambda node: self.runtime.keep(node, data=""),
             copy_data=self._copied,
             fill_data=lambda node, archive: self.runtime.keep(node, data=archive.read_text()),
@@ -299,7 +361,8 @@ class Ground:
         to.write_text(self.runtime.data(node))
 
     def _make_anew(self, node: str) -> None:
-        assert self.runtime.states()[node] is NodeState.STOPPED
+        assert self.runtime.states()[node] in (NodeState.STOPPED, NodeState.ABSENT)
+        self.runtime.put(node, NodeState.STOPPED)
         known = self.api.load()
         flags = {**known["flags"], **({} if known["anew"] else {"of the new version": "disabled"})}
         self.api.change(anew=[*known["anew"], node], flags=flags)
@@ -323,6 +386,9 @@ class Ground:
             return "nodes differ in their cookies"
         if len(self.api.load()["members"]) < len(NODES):
             return "a node is no member"
+        for queue in self.api.queues():
+            if queue.leader is None or len(queue.online) < len(NODES):
+                return f"{queue.name} has {len(queue.online)} members online"
         return ""
 
     def serial(self, ca: Path, host: str, port: int, name: str) -> int:
@@ -367,6 +433,7 @@ def _opened(folder: Path, lab: Topology) -> Ground:
     runtime = Nodes(NODES, store=folder / "nodes.json")
     api = Api(runtime, folder / "api.json")
     runtime.lets_in, runtime.joins, runtime.forgets = api.lets_in, api.joins, api.forgets
+    runtime.grows, runtime.forced = api.grows, api.forced
     return Ground(lab, runtime, api, state, Secrets(state.secrets), Pki(state.pki, _EPOCH), folder)
 
 

@@ -11,8 +11,9 @@ from warren.errors import BadInputError, DeadlineError, NotReadyError, RefusedEr
 from warren.journal import Fault, Journal, Phase
 from warren.operating import record, running
 from warren.operations import backup_data
+from warren.runtime.protocol import NodeState
 
-from .conftest import NODES, Ground
+from .conftest import LOST, NODES, Ground
 
 
 def plan(ground: Ground, name: str, **given: str) -> running.Planned:
@@ -155,3 +156,69 @@ def test_backup_that_was_touched_or_is_of_other_nodes_is_refused(ground: Ground,
     assert stops(ground) == list(NODES) or sorted(stops(ground)) == list(NODES), (
         "only the backup stopped them"
     )
+
+
+def given_up(ground: Ground, *nodes: str) -> None:
+    for node in nodes:
+        ground.runtime.put(node, NodeState.STOPPED)
+        ground.runtime.keep(node, data=LOST)
+
+
+def test_majority_that_comes_back_is_not_given_up(ground: Ground) -> None:
+    """rmq2 only looked lost."""
+    given_up(ground, "rmq3")
+    ground.runtime.put("rmq2", NodeState.STOPPED)
+    with pytest.raises(RefusedError, match="a majority of the nodes is back") as caught:
+        carry_out(ground, "recover-majority", node="rmq1", lost="rmq2,rmq3")
+    assert "nothing was forced" in caught.value.what
+    undone = running.plan(ground.site(), "recover-majority", {"node": "rmq1", "lost": "rmq2,rmq3"}, undo=True)
+    running.carry_out(ground.site(), undone)
+    assert ground.runtime.states()["rmq2"] is NodeState.RUNNING
+    assert ground.api.load()["members"] == list(NODES)
+    assert {len(queue.members) for queue in ground.api.queues()} == {len(NODES)}
+
+
+def test_lost_node_without_data_is_not_tried(ground: Ground) -> None:
+    """It would vote for whoever asks."""
+    given_up(ground, "rmq2", "rmq3")
+    ground.runtime.keep("rmq2", data="")
+    done = carry_out(ground, "recover-majority", node="rmq1", lost="rmq2,rmq3")
+    assert done.facts["did_not_start"] == {"rmq2": "has no data"}
+    assert ground.runtime.calls.index(("stop", "rmq3")) < ground.runtime.calls.index(("start", "rmq2"))
+
+
+@pytest.mark.parametrize("lost", ["", "rmq2", "rmq1,rmq2", "rmq2,rmq3,rmq3"])
+def test_majority_is_given_up_only_where_every_lost_node_is_named(ground: Ground, lost: str) -> None:
+    given_up(ground, "rmq2", "rmq3")
+    with pytest.raises(RefusedError, match="must name every node but rmq1") as caught:
+        plan(ground, "recover-majority", node="rmq1", lost=lost)
+    assert "what a queue confirmed may be lost" in caught.value.what
+    assert "--lost rmq2,rmq3" in caught.value.remedy
+    with pytest.raises(BadInputError, match="rmq9"):
+        plan(ground, "recover-majority", node="rmq1", lost="rmq2,rmq9")
+
+
+@pytest.mark.parametrize("state", [NodeState.RUNNING, NodeState.PAUSED])
+def test_node_that_runs_or_is_frozen_is_not_given_up(ground: Ground, state: NodeState) -> None:
+    given_up(ground, "rmq2", "rmq3")
+    ground.runtime.put("rmq3", state)
+    with pytest.raises(RefusedError, match=f"is {state.value}, and only one node's data can be kept"):
+        plan(ground, "recover-majority", node="rmq1", lost="rmq2,rmq3")
+
+
+def test_queue_that_had_no_member_on_the_node_left_is_given_up_by_name(ground: Ground) -> None:
+    queues = ground.api.load()["queue_members"]
+    ground.api.change(queue_members={**queues, "orders.1": ["rmq2", "rmq3"]})
+    given_up(ground, "rmq2", "rmq3")
+    done = carry_out(ground, "recover-majority", node="rmq1", lost="rmq2,rmq3")
+    assert (done.facts["queues_kept"], done.facts["queues_given_up"]) == (2, ["/orders orders.1"])
+    assert [queue.name for queue in ground.api.queues()] == ["orders.0", "orders.2"]
+
+
+def test_node_whose_container_is_gone_is_made_anew(ground: Ground) -> None:
+    given_up(ground, "rmq2", "rmq3")
+    ground.runtime.put("rmq3", NodeState.ABSENT)
+    done = carry_out(ground, "recover-majority", node="rmq1", lost="rmq2,rmq3")
+    assert done.facts["did_not_start"] == {"rmq3": "no such container to start"}
+    assert "rmq3" in ground.api.load()["anew"]
+    assert not ground.broken()

@@ -20,13 +20,16 @@ from warren.operations import backup_data
 from warren.runtime.protocol import NodeState
 from warren.secrets import COOKIE
 
-from .conftest import NODES, Ground
+from .conftest import LOST, NODES, Ground
+
+RUNNING = NodeState.RUNNING
 
 #: What the user says to each operation, by its name and, where it is tried in several ways, a word for it;
 #: FILE stands for a new path.
 SAID: dict[str, dict[str, str]] = {
     "backup-data": {"folder": "BACKUP"},
     "forget-node": {"node": "rmq3"},
+    "recover-majority": {"node": "rmq1", "lost": "rmq2,rmq3"},
     "replace-node alive": {"node": "rmq3"},
     "replace-node dead": {"node": "rmq3"},
     "restore-data": {"folder": "COPY"},
@@ -51,7 +54,7 @@ SAID: dict[str, dict[str, str]] = {
 
 
 #: These are for a cluster that is not whole.
-ON_WHAT_IS_BROKEN = ("revive", "start-all", "forget-node", "replace-node dead")
+ON_WHAT_IS_BROKEN = ("revive", "start-all", "forget-node", "replace-node dead", "recover-majority")
 
 
 def said(ground: Ground, name: str) -> dict[str, str]:
@@ -78,6 +81,12 @@ def _stopped(ground: Ground, *nodes: str) -> None:
         ground.runtime.put(node, NodeState.STOPPED)
 
 
+def _lost(ground: Ground, *nodes: str) -> None:
+    for node in nodes:
+        ground.runtime.put(node, NodeState.STOPPED)
+        ground.runtime.keep(node, data=LOST)
+
+
 def _with_newer_data(ground: Ground) -> None:
     carry_out(ground, "backup-data", folder=str(ground.folder / "copy"))
     for node in NODES:
@@ -93,6 +102,7 @@ READY: dict[str, Callable[[Ground], None]] = {
     "revive": lambda ground: ground.runtime.set("rmq2", "drained", True),
     "start-all": lambda ground: _stopped(ground, *NODES),
     "forget-node": lambda ground: _stopped(ground, "rmq3"),
+    "recover-majority": lambda ground: _lost(ground, "rmq2", "rmq3"),
     "replace-node dead": lambda ground: _stopped(ground, "rmq3"),
     "restore-definitions": _without_a_queue,
     "restore-data": _with_newer_data,
@@ -149,6 +159,12 @@ class Goal:
         assert self.ground.runtime.data("rmq1") == "of old"
 
     replace_node_dead = replace_node_alive
+
+    def recover_majority(self) -> None:
+        self.rebalance()
+        assert [self.ground.runtime.data(node) for node in NODES] == ["of old", "joined", "joined"]
+        assert self.ground.api.load()["members"] == list(NODES)
+        assert self.ground.api.load()["coordinator"] == ["rmq1"]
 
     def backup_data(self) -> None:
         self.rebalance()
@@ -247,7 +263,10 @@ class Goal:
     def undone(self, name: str) -> None:
         ground = self.ground
         assert record.read(ground.state) is None
-        if name != "stop-all" or ground.broken():
+        if name == "recover-majority":  # it was broken, and no more is than there was
+            assert not ground.api.has_majority()
+            assert not [node for node in ("rmq2", "rmq3") if ground.api.runtime.states()[node] is RUNNING]
+        else:
             assert not ground.broken()
         assert ground.secrets.read(COOKIE) == self.cookie
         assert {ground.runtime.cookie(node) for node in NODES} == {self.cookie}
@@ -381,6 +400,11 @@ def test_step_that_fails_can_be_undone(
             with pytest.raises(HaltedError):
                 running.carry_out(ready.site(), sabotaged(planned, place, moment, trouble))
             if _is_over(ready, name, place, planned):
+                continue
+            begun = record.read(ready.state)
+            if begun is not None and begun.facts.get("forced"):
+                with pytest.raises(RefusedError, match="cannot be undone"):
+                    plan(ready, name, undo=True)
                 continue
             carry_out(ready, name, undo=True)
             goal.undone(name)

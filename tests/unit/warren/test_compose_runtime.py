@@ -320,6 +320,18 @@ def test_data_are_seen_by_the_nodes_volumes_only(runtime: ComposeRuntime, run: R
     assert runtime.has_data()
 
 
+def test_store_on_a_nodes_disk_is_looked_for_without_its_container(
+    runtime: ComposeRuntime, run: Recorder
+) -> None:
+    run.answer("run", stdout="/data/mnesia/rabbit@rmq2/coordination/rabbit@rmq2/0000001.wal", once=True)
+    assert runtime.keeps_data("rmq2", image="broker:1")
+    (command,) = [call for call in run.calls if "run" in call]
+    assert "--mount=type=volume,source=warren_rmq2-data,target=/data,readonly" in command
+    assert "broker:1" in command
+    run.answer("run", stdout="")
+    assert not runtime.keeps_data("rmq2", image="broker:1")
+
+
 def test_removal_needs_no_compose_file_and_keeps_the_volumes_unless_told(
     runtime: ComposeRuntime, run: Recorder
 ) -> None:
