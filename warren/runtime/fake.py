@@ -66,6 +66,8 @@ class FakeRuntime:
     _process_ids: dict[str, int] = field(init=False)
     _machines: dict[str, dict[str, Any]] = field(init=False)
     _lock: Any = field(init=False, default_factory=RLock)
+    #: What the file said when it was last read or written: parsing it again and again takes most of a test.
+    _known: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self._states = dict.fromkeys(self.nodes, NodeState.RUNNING)
@@ -376,7 +378,10 @@ class FakeRuntime:
 
     def _load(self) -> None:
         if self.store is not None and self.store.exists():
-            memory = json.loads(self.store.read_text(encoding="utf-8"))
+            text = self.store.read_text(encoding="utf-8")
+            if text == self._known:
+                return
+            memory, self._known = json.loads(text), text
             self._states = {node: NodeState(state) for node, state in memory["states"].items()}
             self._process_ids = memory["process_ids"]
             self._machines = memory["machines"]
@@ -391,4 +396,5 @@ class FakeRuntime:
                 "machines": self._machines,
                 "helpers": self._helpers,
             }
-            self.store.write_text(json.dumps(memory), encoding="utf-8")
+            self._known = json.dumps(memory)
+            self.store.write_text(self._known, encoding="utf-8")
