@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from warren import bundle, checkout, disk_faults, leaders, node_settings, render, volume_writing
+from warren import bundle, disk_faults, layout, leaders, node_settings, volume_writing
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
-from warren.images import ImageRef, Policy, ensure_images
+from warren.images import ImageRef, Policy
 from warren.journal import Fault, Journal
 from warren.objects.found import read_actual
 from warren.objects.writing import apply
@@ -80,7 +80,7 @@ def up(context: Context, *, images_policy: Policy = "auto", with_disk_faults: bo
         context.runtime.refuse_foreign()
         _refuse_paused(context)
         breakable = disk_faults.settle(context.state, context.runtime.states(), with_disk_faults)
-        images = _images(context, images_policy)
+        images = layout.images(context, images_policy)
         if breakable:
             images["rabbitmq"] = disk_faults.add_library(context, images["rabbitmq"])
         watch.lap("images")
@@ -110,22 +110,10 @@ def _refuse_paused(context: Context) -> None:
         raise NotReadyError(", ".join(frozen), f"{verb} paused by a fault", "make chaos-heal")
 
 
-def _images(context: Context, policy: Policy) -> dict[str, ImageRef]:
-    return ensure_images(
-        context.topology.images,
-        engine=context.engine,
-        run=context.run,
-        record=context.state.images,
-        build_root=checkout.ROOT,
-        say=context.say,
-        policy=policy,
-    )
-
-
 def _start(context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping[str, str] | None) -> None:
     """Write the volumes that changed and start what does not run."""
     runtime = context.runtime
-    environment, compose, settings = _settings(context, images, disk_paths)
+    environment, compose, settings = layout.settings(context, images, disk_paths)
     running = [node for node, state in runtime.states().items() if state is NodeState.RUNNING]
     if running:
         node_settings.refuse_changed(context.state, settings, context.topology_path)
@@ -151,32 +139,6 @@ def _start(context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping
     everything = len(running) == len(context.topology.nodes)
     context.say("the nodes run already" if everything else "starting the nodes")
     runtime.up(environment)
-
-
-def _settings(
-    context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping[str, str] | None
-) -> tuple[dict[str, str], str, dict[str, str]]:
-    """What Compose is told, the Compose file, and what nodes are started with."""
-    environment = {f"WARREN_IMAGE_{name.upper()}": ref.reference for name, ref in images.items()}
-    limit = context.runtime.open_files_limit(environment["WARREN_IMAGE_RABBITMQ"])
-    environment["WARREN_OPEN_FILES"] = str(limit)
-    compose = render.compose_file(context.topology, grafana="grafana" in images, disk_faults=disk_paths)
-    return environment, compose, node_settings.wanted(context.topology, compose, environment, context.state)
-
-
-def make_anew(context: Context, node: str) -> None:
-    """Make a stopped ``node`` anew from the image and the settings of the topology, its data kept; it is not
-    started. The image is had as `up` has it. Raises NotReadyError."""
-    breakable = disk_faults.settle(context.state, context.runtime.states(), None)
-    images = _images(context, "auto")
-    if breakable:
-        images["rabbitmq"] = disk_faults.add_library(context, images["rabbitmq"])
-    environment, compose, settings = _settings(context, images, disk_faults.PATHS if breakable else None)
-    write_atomically(context.state.compose_file, compose.encode(), mode=0o600)
-    config = bundle.node_volumes(context.material, node)[0]
-    context.runtime.fill([config], image=images["rabbitmq"].reference, emptied=[config.name])
-    context.runtime.recreate(environment, node)
-    node_settings.save(context.state, settings)
 
 
 def wait_ready(context: Context, *, deadline_s: float = _BOOT_DEADLINE_S, steady_s: float = 0.0) -> None:

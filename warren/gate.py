@@ -121,7 +121,7 @@ class Gate:
         """Every quorum queue has all its members online; those of the topology one on each node, or as many
         as they are to begin with. (A queue that somebody declared with fewer members is whole with these.)"""
         ours = {
-            (vhost.name, queue.name): _least_members(queue, len(self.topology.nodes))
+            (vhost.name, queue.name): least_members(queue, len(self.topology.nodes))
             for vhost in self.topology.vhosts
             for queue in vhost.queues
         }
@@ -191,7 +191,7 @@ def leader_spread(queues: Iterable[QueueInfo], nodes: Iterable[str]) -> LeaderSp
     return LeaderSpread(least=min(counts.values()), most=most, even=most <= share)
 
 
-def _least_members(queue: Queue, nodes: int) -> int:
+def least_members(queue: Queue, nodes: int) -> int:
     """How many it has at once; the broker adds the others, within the hour, where the argument says fewer."""
     return min(nodes, int(queue.arguments.get("x-quorum-initial-group-size", nodes)))
 

@@ -17,13 +17,16 @@ from warren.topology import Topology
 
 _REMEDY = "stop and start with the new settings, messages are kept: make cluster-down cluster-up"
 
+#: Before a node's name, its part of the Compose file.
+_OF_NODE = "compose.yml, "
+
 
 def wanted(topology: Topology, compose: str, environment: Mapping[str, str], state: State) -> dict[str, str]:
     """Everything that a node would have to be restarted for, by the name of the file or setting: its
     configuration files, its part of the Compose file, and what Compose is told. No secrets."""
     services = plain(compose)["services"]
     nodes = {
-        f"compose.yml, {node.name}": yaml.safe_dump(services[node.name], sort_keys=True)
+        f"{_OF_NODE}{node.name}": yaml.safe_dump(services[node.name], sort_keys=True)
         for node in topology.nodes
     }
     return {
@@ -62,6 +65,14 @@ def difference(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
 def save(state: State, settings: Mapping[str, str]) -> None:
     """Record what the nodes are about to be started with."""
     write_atomically(_record(state), json.dumps(settings, indent=1).encode(), mode=0o600)
+
+
+def nodes(state: State) -> tuple[str, ...]:
+    """The nodes that there were at the last start, in the topology's order of then; none before the first."""
+    if not _record(state).exists():
+        return ()
+    known = json.loads(_record(state).read_text(encoding="utf-8"))
+    return tuple(name.removeprefix(_OF_NODE) for name in known if name.startswith(_OF_NODE))
 
 
 def _record(state: State) -> Path:

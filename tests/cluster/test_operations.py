@@ -93,7 +93,7 @@ def under_load(cluster: ClusterUnderTest, folder: Path, *words: str, may_fail: b
     assert ledger["published"] > _RATE_PER_S * _AROUND_S
     if not may_fail:
         assert result["availability"]["failed_publishes"] == 0
-    note(cluster, words[0], operation, result)
+    note(cluster, f"{words[0]} ({way})" if way else words[0], operation, result)
     return Outcome(operation, result)
 
 
@@ -216,6 +216,8 @@ def test_rotate_password_of_a_service(cluster: ClusterUnderTest, tmp_path: Path)
     )
 
 
+
+
 @pytest.mark.full
 def test_rotate_cookie(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
     before, running = cluster.context.secrets.read(COOKIE), processes(site)
@@ -277,6 +279,52 @@ def test_forget_a_dead_node_and_make_it_anew(cluster: ClusterUnderTest, tmp_path
     assert {each.name for each in cluster.management.nodes()} == {"rabbit@rmq1", "rabbit@rmq2"}
     operate(cluster, tmp_path, "replace-node", "rmq3")
     cluster.wait_ready()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_add_node_and_remove_node(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    """From three nodes to five and back, as the topology is changed; the services around follow."""
+    path = Path(cluster.env["WARREN_TOPOLOGY"])
+    three = path.read_text(encoding="utf-8")
+    last = "    - name: rmq3\n"
+    five = three.replace(last, f"{last}    - name: rmq4\n    - name: rmq5\n", 1)
+    assert five != three
+    try:
+        path.write_text(five, encoding="utf-8")
+        under_load(cluster, tmp_path, "add-node", "rmq4,rmq5")
+        names = {f"rabbit@rmq{number}" for number in range(1, 6)}
+        _nodes_are(cluster, names)
+        for queue in cluster.management.queues():
+            assert not queue.name.startswith(("orders.", "users.")) or set(queue.online) == names
+        path.write_text(three, encoding="utf-8")
+        under_load(cluster, tmp_path, "remove-node", "rmq4,rmq5")
+        _nodes_are(cluster, {node.erlang_name for node in cluster.topology.nodes})
+        assert not [name for name in cluster.runtime.volumes() if name.startswith(("rmq4", "rmq5"))]
+        done = cluster.warren(["cluster", "up"], timeout_s=300)
+        assert done.returncode == 0, done.stderr
+        plan = cluster.warren(["topology", "plan"])
+        assert "the broker has what the topology asks for" in plan.stdout
+    finally:
+        path.write_text(three, encoding="utf-8")
+
+
+def _nodes_are(cluster: ClusterUnderTest, names: set[str]) -> None:
+    """In the cluster, to Prometheus, and in every node's own settings."""
+    assert {each.name for each in cluster.management.nodes() if each.running} == names
+    hosts = {name.partition("@")[2] for name in names}
+
+    def scraped() -> bool:
+        found = [each for each in cluster.context.prometheus.targets() if each.job.startswith("rabbitmq")]
+        seen = {each.instance.partition(":")[0] for each in found}
+        return hosts == seen & {f"rmq{number}" for number in range(1, 10)} and all(
+            each.health == "up" for each in found
+        )
+
+    cluster.wait_for(scraped, "every node to be scraped", 120)
+    for node in ("rmq1", "rmq2", "rmq3"):
+        ask = ["sh", "-c", "grep -c classic_config.nodes /etc/rabbitmq/rabbitmq.conf"]
+        assert int(cluster.runtime.execute(node, ask, timeout_s=30).stdout) == len(names)
 
 
 @pytest.mark.full

@@ -64,6 +64,11 @@ class Site:
     settings, its data kept. ``have_services_take`` gives the services around the nodes (Prometheus, exporter,
     probe) what has changed of certificates and passwords.
 
+    ``among`` gives the site as if these were the topology's nodes, for the time in which a cluster has other
+    nodes than the topology says; ``laid_out`` are the nodes that it was last made of, in their order; and
+    ``lay_out`` makes the containers of nodes that are new (not started, nothing on their disks), removes
+    those that are named with their data, and has the services around know.
+
     ``whole`` waits at most so many seconds until every node and queue serves, or raises DeadlineError with
     what is missing. ``serial`` is the serial number of the certificate that is shown at (host, port) to a
     client that verifies it as that of a name by the authorities in a file; it raises NotReadyError where the
@@ -82,6 +87,9 @@ class Site:
     fill_data: Callable[[str, Path], None]
     make_anew: Callable[[str], None]
     have_services_take: Callable[[], None]
+    among: Callable[[Sequence[str]], Site]
+    laid_out: Callable[[], tuple[str, ...]]
+    lay_out: Callable[[Sequence[str]], None]
     whole: Callable[[float], None]
     serial: Callable[[Path, str, int, str], int]
     clock: Clock
@@ -107,12 +115,12 @@ class Site:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One thing that the user says. A ``node`` or ``user`` of the topology, ``nodes`` with commas between
-    them, a ``file``, or one of ``choices`` (the first, where nothing is said). Without a ``default`` it must
-    be said, as an argument; else it is an option."""
+    them, ``names`` that may be anybody's, a ``file``, or one of ``choices`` (the first, where nothing is
+    said). Without a ``default`` it must be said, as an argument; else it is an option."""
 
     name: str
     help: str
-    kind: Literal["node", "nodes", "user", "file", "choice"]
+    kind: Literal["node", "nodes", "names", "user", "file", "choice"]
     default: str | None = None
     choices: tuple[str, ...] = ()
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from warren import bundle, cluster, volume_writing
+from warren import bundle, cluster, layout, node_settings, volume_writing
 from warren.context import Context
 from warren.json_file import read_object
 from warren.operating.handshake import serial
 from warren.operating.model import Site
+from warren.topology import Node
 
 
 def site_of(context: Context) -> Site:
@@ -27,7 +30,10 @@ def site_of(context: Context) -> Site:
         empty_data=partial(_empty_data, context),
         copy_data=context.runtime.copy_data,
         fill_data=partial(_fill_data, context),
-        make_anew=partial(cluster.make_anew, context),
+        among=partial(_among, context),
+        laid_out=lambda: node_settings.nodes(context.state),
+        lay_out=partial(layout.lay_out, context),
+        make_anew=partial(layout.make_anew, context),
         have_services_take=lambda: _have_services_take(context),
         whole=lambda deadline_s: cluster.wait_ready(context, deadline_s=deadline_s),
         serial=serial,
@@ -45,6 +51,11 @@ def _have_services_take(context: Context) -> None:
     existing = context.runtime.volumes()
     present = [each for each in volumes if each.name in existing and not each.name.endswith("-data")]
     volume_writing.write(context, present, image=image, running=(), existing=existing)
+
+
+def _among(context: Context, names: Sequence[str]) -> Site:
+    nodes = tuple(Node(name=name) for name in names)
+    return site_of(replace(context, topology=replace(context.topology, nodes=nodes)))
 
 
 def _keeps_data(context: Context, node: str) -> bool:

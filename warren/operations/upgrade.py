@@ -42,33 +42,40 @@ class Upgrade:
         return {"versions_before": running}
 
     def steps(self, site: Site, args: Args, facts: Facts) -> Sequence[Step]:  # noqa: ARG002
-        """A node that was made anew and runs is done; one that is down comes first, as in a restart."""
-        left = [node for node in site.nodes if not _is_done(site, node, facts)]
-        stopped = [node for node in left if site.state_of(node) is not NodeState.RUNNING]
-        found = [step for node in left if node not in stopped for step in parts.if_drained(site, node)]
-        if not stopped:
-            found.append(parts.look_whole(site))
-        for node in (*stopped, *(node for node in left if node not in stopped)):
-            found += self._one(site, node, f"{node} ({site.nodes.index(node) + 1} of {len(site.nodes)})")
         look = Step(what="look whether every node runs the version of the topology", do=partial(_look, site))
-        return [*found, look, *enabling_all(site), parts.wait_whole(site), parts.spread_leaders(site)]
-
-    def _one(self, site: Site, node: str, named: str) -> list[Step]:
-        anew = Step(
-            what=f"{named}: making it anew from {site.topology.images['rabbitmq']}",
-            do=partial(_make_anew, site, node),
-            is_act=True,
-            left=f"{node} is down",
-        )
-        return [
-            *parts.down(site, node, named, grace_s=rolling.GRACE_S),
-            anew,
-            parts.starting(site, node, named),
-            parts.wait_whole(site, f"{named}: wait until the cluster is whole"),
-        ]
+        rolled = rolling_anew(site, site.nodes, facts)
+        return [*rolled, look, *enabling_all(site), parts.wait_whole(site), parts.spread_leaders(site)]
 
     def undo(self, site: Site, args: Args, facts: Facts) -> Sequence[Step]:  # noqa: ARG002
         return ()
+
+
+def rolling_anew(site: Site, nodes: Sequence[str], facts: Facts) -> list[Step]:
+    """``nodes`` made anew from the image and the settings of the topology, one after the other. A node that
+    was made anew and runs is done; one that is down comes first, as in a restart."""
+    left = [node for node in nodes if not _is_done(site, node, facts)]
+    stopped = [node for node in left if site.state_of(node) is not NodeState.RUNNING]
+    found = [step for node in left if node not in stopped for step in parts.if_drained(site, node)]
+    if left and not stopped:
+        found.append(parts.look_whole(site))
+    for node in (*stopped, *(node for node in left if node not in stopped)):
+        found += _one(site, node, f"{node} ({list(nodes).index(node) + 1} of {len(nodes)})")
+    return found
+
+
+def _one(site: Site, node: str, named: str) -> list[Step]:
+    anew = Step(
+        what=f"{named}: making it anew from {site.topology.images['rabbitmq']}",
+        do=partial(_make_anew, site, node),
+        is_act=True,
+        left=f"{node} is down",
+    )
+    return [
+        *parts.down(site, node, named, grace_s=rolling.GRACE_S),
+        anew,
+        parts.starting(site, node, named),
+        parts.wait_whole(site, f"{named}: wait until the cluster is whole"),
+    ]
 
 
 def refuse_step(running: str, wanted: str) -> None:

@@ -179,6 +179,17 @@ class ComposeRuntime(NodeFaults, NodeData, Helpers):
         self.unpin([node.name for node in self.topology.nodes])
         self._compose(environment, "up", "--detach", "--no-recreate", "--no-build", "--pull", "never")
 
+    def start_services(self, environment: Mapping[str, str], services: Collection[str]) -> None:
+        """Start those of ``services`` that do not run, and nothing else; `create` has made them."""
+        flags = ["--detach", "--no-deps", "--no-recreate", "--no-build", "--pull", "never"]
+        self._compose(environment, "up", *flags, *sorted(services))
+
+    def remove_data(self, nodes: Collection[str]) -> None:
+        """Remove the volumes of ``nodes``, whose containers are gone. Idempotent."""
+        theirs = {f"{node}-{part}" for node in nodes for part in ("config", "data")}
+        if gone := sorted(self.volumes() & theirs):
+            self._checked("volume", "rm", *(f"{self.topology.cluster}_{name}" for name in gone))
+
     def remove(self, *, volumes: bool) -> None:
         """Remove the cluster's containers and network, and with ``volumes`` its data too: all by label, so
         that it works without a Compose file. Nodes get time to stop in order."""

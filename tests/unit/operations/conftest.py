@@ -3,7 +3,9 @@ sleeps. All of it is kept in files, so that a driver that dies and the one that 
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,16 +24,18 @@ from warren.management_facts import HealthCheck, NodeInfo, QueueInfo
 from warren.operating.model import Site
 from warren.pki import Pki
 from warren.process import Completed
+from warren.runtime import fake_machine
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
 from warren.secrets import COOKIE, Secrets
 from warren.state import State, open_state
-from warren.topology import Topology
+from warren.topology import Node, Topology
 from warren.topology_reader import load
 from warren.wait import Clock
 
 _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NODES = ("rmq1", "rmq2", "rmq3")
+QUEUES = ("orders.work", "orders.priority", "orders.audit")
 
 
 @dataclass(slots=True)
@@ -57,25 +61,25 @@ LOST = "lost"
 class Nodes(FakeRuntime):
     """Nodes that know cookies, passwords, and the certificate on their inter-node port."""
 
+    #: Where not all of them are of the topology.
+    only: tuple[str, ...] | None = None
     lets_in: Callable[[str, str], bool]
     joins: Callable[[str], None]
     forgets: Callable[[str], None]
-    grows: Callable[[str], None]
+    grows: Callable[[str, str], None]
+    shrinks: Callable[[str], None]
     forced: Callable[[str, str], str]
 
     def execute(
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
     ) -> Completed:
         done = super().execute(node, argv, timeout_s=timeout_s, stdin=stdin)
+        self._members(argv)
         if argv[0] == "sh" and ".erlang.cookie" in argv[2]:
             self._cookie(node, laid=(stdin or b"").decode())
         elif list(argv[:2]) == ["rabbitmqctl", "eval"] and "set_cookie" in argv[2]:
             self._cookie(node, take=True)
             return replace(done, stdout="taken=true\nok\n")
-        elif list(argv[:2]) == ["rabbitmqctl", "forget_cluster_node"]:
-            self.forgets(argv[2])
-        elif list(argv[:2]) == ["rabbitmq-queues", "grow"]:
-            self.grows(argv[2])
         elif "force_standalone_khepri_boot" in argv or any(word in argv[-1] for word in FORCED):
             return replace(done, stdout=self.forced(node, argv[-1]) + "ok\n")
         elif list(argv[:2]) == ["rabbitmqctl", "-n"]:
@@ -88,6 +92,18 @@ class Nodes(FakeRuntime):
             said = f'Error: failed to authenticate user "{argv[2]}"'
             return replace(done, returncode=0 if right else 65, stderr=said)
         return done
+
+    def _members(self, argv: Sequence[str]) -> None:
+        """Of the cluster and of queues."""
+        command = list(argv[:2])
+        if command == ["rabbitmqctl", "forget_cluster_node"]:
+            self.forgets(argv[2])
+        elif command == ["rabbitmq-queues", "grow"]:
+            self.grows(argv[2], argv[argv.index("--queue-pattern") + 1] if len(argv) > 4 else ".*")
+        elif command == ["rabbitmq-queues", "add_member"]:
+            self.grows(argv[-1], f"^{re.escape(argv[-2])}$")
+        elif command == ["rabbitmq-queues", "shrink"]:
+            self.shrinks(argv[2])
 
     def in_network(
         self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
@@ -115,7 +131,34 @@ class Nodes(FakeRuntime):
 
     def states(self) -> Mapping[str, NodeState]:
         with self._lock:
-            return super().states()
+            found = super().states()
+        return {node: found.get(node, NodeState.ABSENT) for node in (self.only or found)}
+
+    def among(self, names: Sequence[str]) -> Nodes:
+        """The same machines, as who knows these alone sees them."""
+        found = copy.copy(self)
+        found.only = tuple(names)
+        return found
+
+    def make(self, node: str, cookie: str) -> None:
+        """A container with nothing on its disk but the cookie."""
+        with self._lock:
+            self._load()
+            self._states[node] = NodeState.STOPPED
+            self._process_ids[node] = 2000 + len(self._states)
+            self._machines[node] = {**fake_machine.fresh(), "joined": {"cookie": cookie, "data": ""}}
+            self._save()
+
+    def unmake(self, node: str) -> None:
+        with self._lock:
+            self._load()
+            assert self._states.get(node) is not NodeState.RUNNING
+            for kept in (self._states, self._process_ids, self._machines):
+                kept.pop(node, None)
+            self._save()
+
+    def network_address(self, node: str) -> str:
+        return f"10.0.0.{list(super().states()).index(node) + 2}"
 
     def cookie(self, node: str) -> str:
         return str(self.machine(node)["joined"]["cookie"])
@@ -158,8 +201,10 @@ class Api:
                 "led": "rmq2",
                 "closed": [],
                 "members": list(NODES),
-                "queue_members": {f"orders.{place}": list(NODES) for place in range(len(NODES))},
+                "queue_members": {queue: list(NODES) for queue in QUEUES},
                 "coordinator": list(NODES),
+                "laid_out": list(NODES),
+                "services_know": list(NODES),
                 "anew": [],
             }
         )
@@ -191,17 +236,21 @@ class Api:
         members = [each for each in known["members"] if f"rabbit@{each}" != name]
         self.change(members=members, queue_members=left)
 
-    def grows(self, name: str) -> None:
+    def shrinks(self, name: str) -> None:
+        node, queues = name.removeprefix("rabbit@"), self.load()["queue_members"]
+        left = {queue: [each for each in members if each != node] for queue, members in queues.items()}
+        assert all(left.values()), "the only member is not given up"
+        self.change(queue_members=left)
+
+    def grows(self, name: str, pattern: str) -> None:
         node, known = name.removeprefix("rabbit@"), self.load()
         assert node in known["members"]
-        self.change(
-            queue_members={
-                queue: sorted({*members, node}) for queue, members in known["queue_members"].items()
-            }
-        )
+        queues = known["queue_members"]
+        grown = {queue: sorted({*each, node}) for queue, each in queues.items() if re.search(pattern, queue)}
+        self.change(queue_members={**queues, **grown})
 
     def serves(self, node: str) -> bool:
-        running = self.runtime.states()[node] is NodeState.RUNNING
+        running = self.runtime.states().get(node) is NodeState.RUNNING
         return running and self.runtime.machine(node)["joined"]["data"] != LOST
 
     def has_majority(self) -> bool:
@@ -265,18 +314,18 @@ class Api:
             return
         self.change(closed=[*self.load()["closed"], path[-1]])
 
+
     def nodes(self, *, node: str | None = None) -> tuple[NodeInfo, ...]:
         states = self.runtime.states()
-        return tuple(_node(each, states[each] is NodeState.RUNNING) for each in self.load()["members"])
+        return tuple(_node(each, states.get(each) is NodeState.RUNNING) for each in self.load()["members"])
 
     def queues(self, vhost: str | None = None) -> tuple[QueueInfo, ...]:
         """Three, each with a member everywhere, led by ``led`` or each by another node."""
-        known = self.load()
-        found = []
+        known, found = self.load(), []
         for place, (queue, members) in enumerate(known["queue_members"].items()):
             online = [each for each in members if each in known["members"] and self.serves(each)]
             serving = [each for each in online if not self.runtime.machine(each)["drained"]]
-            wanted = NODES[place] if known["led"] == "all" else known["led"]
+            wanted = NODES[place % len(NODES)] if known["led"] == "all" else known["led"]
             leader = wanted if wanted in serving else serving[place % len(serving)] if serving else None
             found.append(_queue(queue, leader, members, online))
         return tuple(found)
@@ -331,11 +380,12 @@ class Ground:
     trouble: NotReadyError | None = None
     services_took: int = 0
 
-    def site(self) -> Site:
-        """The site of a fresh command on this cluster."""
+    def site(self, names: Sequence[str] = ()) -> Site:
+        """The site of a fresh command on this cluster, of the topology's nodes or of these."""
+        names = names or [node.name for node in self.topology.nodes]
         return Site(
-            runtime=self.runtime,
-            topology=self.topology,
+            runtime=self.runtime.among(names),
+            topology=replace(self.topology, nodes=tuple(Node(name=name) for name in names)),
             management=self.api,
             secrets=self.secrets,
             pki=self.pki,
@@ -344,9 +394,12 @@ class Ground:
             empty_data=lambda node: self.runtime.keep(node, data=""),
             copy_data=self._copied,
             fill_data=lambda node, archive: self.runtime.keep(node, data=archive.read_text()),
-            make_anew=self._make_anew,
+            make_anew=lambda node: self._make_anew(node, names),
             have_services_take=self.take,
-            whole=self.whole,
+            among=self.site,
+            laid_out=lambda: tuple(self.api.load()["laid_out"]),
+            lay_out=lambda gone: self._lay_out(names, gone),
+            whole=lambda deadline_s: self.whole(deadline_s, names),
             serial=self.serial,
             clock=Clock(now=self.time.now, sleep=self.time.sleep),
             now=self.time.wall,
@@ -360,34 +413,44 @@ class Ground:
         assert self.runtime.states()[node] is NodeState.STOPPED, "its data are in use"
         to.write_text(self.runtime.data(node))
 
-    def _make_anew(self, node: str) -> None:
+    def _lay_out(self, names: Sequence[str], gone: Sequence[str]) -> None:
+        states = self.runtime.states()
+        for node in [each for each in names if each not in states]:
+            self.runtime.make(node, self.secrets.read(COOKIE))
+            _give_certificates(self, node)
+        for node in gone:
+            self.runtime.unmake(node)
+        self.api.change(services_know=list(names))
+
+    def _make_anew(self, node: str, names: Sequence[str]) -> None:
         assert self.runtime.states()[node] in (NodeState.STOPPED, NodeState.ABSENT)
         self.runtime.put(node, NodeState.STOPPED)
         known = self.api.load()
         flags = {**known["flags"], **({} if known["anew"] else {"of the new version": "disabled"})}
-        self.api.change(anew=[*known["anew"], node], flags=flags)
+        self.api.change(anew=[*known["anew"], node], flags=flags, laid_out=list(names))
 
-    def whole(self, deadline_s: float) -> None:
+    def whole(self, deadline_s: float, names: Sequence[str]) -> None:
         """All nodes run, none is drained, and their cookies are alike."""
         if self.trouble is not None:
             raise self.trouble
-        if why := self.broken():
+        if why := self.broken(names):
             raise DeadlineError(
                 "cluster", f"waited {deadline_s:g} s for the cluster to be whole; last: {why}"
             )
 
-    def broken(self) -> str:
-        for node, state in self.runtime.states().items():
+    def broken(self, names: Sequence[str] = ()) -> str:
+        names = names or [node.name for node in self.topology.nodes]
+        for node, state in self.runtime.among(names).states().items():
             if state is not NodeState.RUNNING:
                 return f"{node} is {state.value}"
             if self.runtime.machine(node)["drained"]:
                 return f"{node} is drained"
-        if len({self.runtime.cookie(node) for node in NODES}) > 1:
+        if len({self.runtime.cookie(node) for node in names}) > 1:
             return "nodes differ in their cookies"
-        if len(self.api.load()["members"]) < len(NODES):
-            return "a node is no member"
+        if self.api.load()["members"] != sorted(names):
+            return "a node is no member, or is one still"
         for queue in self.api.queues():
-            if queue.leader is None or len(queue.online) < len(NODES):
+            if queue.leader is None or len(queue.online) < max(len(queue.members), len(names)):
                 return f"{queue.name} has {len(queue.online)} members online"
         return ""
 
@@ -403,12 +466,19 @@ class Ground:
         return {node: self.runtime.process_id(node) for node in NODES}
 
 
+
+
 def _issued(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
         leaf.verify_directly_issued_by(authority)
     except Exception:
         return False
     return True
+
+
+    def renamed(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(replace(row, user=new) if row.user == old else row for row in rows)
+
 
 
 @pytest.fixture(scope="session")
@@ -433,7 +503,7 @@ def _opened(folder: Path, lab: Topology) -> Ground:
     runtime = Nodes(NODES, store=folder / "nodes.json")
     api = Api(runtime, folder / "api.json")
     runtime.lets_in, runtime.joins, runtime.forgets = api.lets_in, api.joins, api.forgets
-    runtime.grows, runtime.forced = api.grows, api.forced
+    runtime.grows, runtime.shrinks, runtime.forced = api.grows, api.shrinks, api.forced
     return Ground(lab, runtime, api, state, Secrets(state.secrets), Pki(state.pki, _EPOCH), folder)
 
 

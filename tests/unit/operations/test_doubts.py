@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from warren.journal import Fault, Journal, Phase
 from warren.operating import record, running
 from warren.operations import backup_data
 from warren.runtime.protocol import NodeState
+from warren.topology import Node, Queue
 
 from .conftest import LOST, NODES, Ground
 
@@ -208,11 +210,11 @@ def test_node_that_runs_or_is_frozen_is_not_given_up(ground: Ground, state: Node
 
 def test_queue_that_had_no_member_on_the_node_left_is_given_up_by_name(ground: Ground) -> None:
     queues = ground.api.load()["queue_members"]
-    ground.api.change(queue_members={**queues, "orders.1": ["rmq2", "rmq3"]})
+    ground.api.change(queue_members={**queues, "orders.priority": ["rmq2", "rmq3"]})
     given_up(ground, "rmq2", "rmq3")
     done = carry_out(ground, "recover-majority", node="rmq1", lost="rmq2,rmq3")
-    assert (done.facts["queues_kept"], done.facts["queues_given_up"]) == (2, ["/orders orders.1"])
-    assert [queue.name for queue in ground.api.queues()] == ["orders.0", "orders.2"]
+    assert (done.facts["queues_kept"], done.facts["queues_given_up"]) == (2, ["/orders orders.priority"])
+    assert [queue.name for queue in ground.api.queues()] == ["orders.work", "orders.audit"]
 
 
 def test_node_whose_container_is_gone_is_made_anew(ground: Ground) -> None:
@@ -222,3 +224,95 @@ def test_node_whose_container_is_gone_is_made_anew(ground: Ground) -> None:
     assert done.facts["did_not_start"] == {"rmq3": "no such container to start"}
     assert "rmq3" in ground.api.load()["anew"]
     assert not ground.broken()
+
+
+def with_nodes(ground: Ground, *names: str) -> None:
+    ground.topology = replace(ground.topology, nodes=tuple(Node(name=name) for name in names))
+
+
+def test_only_nodes_that_are_new_in_the_topology_are_added(ground: Ground) -> None:
+    with pytest.raises(BadInputError, match="rmq4"):
+        plan(ground, "add-node", nodes="rmq4,rmq5")
+    with pytest.raises(RefusedError, match="that the cluster has not: none"):
+        plan(ground, "add-node", nodes="rmq3")
+    with_nodes(ground, *NODES, "rmq4", "rmq5")
+    with pytest.raises(RefusedError, match="has not: rmq4, rmq5"):
+        plan(ground, "add-node", nodes="rmq4")
+    with_nodes(ground, "rmq1", "rmq4", "rmq2", "rmq3", "rmq5")
+    with pytest.raises(RefusedError, match="a node's ports follow from its place"):
+        plan(ground, "add-node", nodes="rmq4,rmq5")
+
+
+def test_nodes_do_not_come_and_go_in_one(ground: Ground) -> None:
+    with_nodes(ground, "rmq1", "rmq2", "rmq4", "rmq5", "rmq6")
+    for name, nodes in (("add-node", "rmq4,rmq5,rmq6"), ("remove-node", "rmq3")):
+        with pytest.raises(RefusedError, match="both more and fewer"):
+            plan(ground, name, nodes=nodes)
+
+
+def test_only_nodes_that_the_topology_has_no_more_are_removed(ground: Ground) -> None:
+    with pytest.raises(RefusedError, match="has no more: none"):
+        plan(ground, "remove-node", nodes="rmq3")
+    with_nodes(ground, "rmq1")
+    with pytest.raises(RefusedError, match="would leave 1"):
+        plan(ground, "remove-node", nodes="rmq2,rmq3")
+
+
+def test_queue_that_asks_for_fewer_members_is_not_grown(ground: Ground) -> None:
+    with_nodes(ground, *NODES, "rmq4", "rmq5")
+    vhosts = [
+        replace(vhost, queues=tuple(_of_three(queue) for queue in vhost.queues))
+        for vhost in ground.topology.vhosts
+    ]
+    ground.topology = replace(ground.topology, vhosts=tuple(vhosts))
+    planned = plan(ground, "add-node", nodes="rmq4,rmq5")
+    grow = [step for step in planned.steps if "give it a member" in step.what]
+    for step in planned.steps[: planned.steps.index(grow[-1]) + 1]:
+        step.do()
+    members = {queue.name: len(queue.members) for queue in ground.api.queues()}
+    assert members == {"orders.work": 3, "orders.priority": 5, "orders.audit": 5}
+
+
+def _of_three(queue: Queue) -> Queue:
+    few = queue.name == "orders.work"
+    return replace(queue, arguments={"x-quorum-initial-group-size": 3}) if few else queue
+
+
+def of_five(ground: Ground) -> None:
+    with_nodes(ground, *NODES, "rmq4", "rmq5")
+    carry_out(ground, "add-node", nodes="rmq4,rmq5")
+    with_nodes(ground, *NODES)
+    ground.runtime.calls.clear()
+
+
+def test_queue_has_its_members_elsewhere_before_a_node_is_drained(ground: Ground) -> None:
+    of_five(ground)
+    queues = ground.api.load()["queue_members"]
+    ground.api.change(queue_members={**queues, "stray": ["rmq3", "rmq4", "rmq5"]})
+    planned = plan(ground, "remove-node", nodes="rmq4,rmq5")
+    grow = next(place for place, step in enumerate(planned.steps) if step.what.startswith("give queues"))
+    drain = next(place for place, step in enumerate(planned.steps) if "draining it" in step.what)
+    assert grow < drain
+    assert planned.steps[grow].do() == {"members_moved": 2}
+    assert ground.api.load()["queue_members"]["stray"] == ["rmq1", "rmq2", "rmq3", "rmq4", "rmq5"]
+
+
+def test_node_whose_loss_would_cost_a_majority_is_not_removed(ground: Ground) -> None:
+    of_five(ground)
+    ground.api.critical.add("rmq5")
+    with pytest.raises(RefusedError, match="would lose its majority"):
+        carry_out(ground, "remove-node", nodes="rmq4,rmq5")
+    assert stops(ground) == []
+    assert not ground.runtime.machine("rmq5")["drained"]
+
+
+def test_the_last_in_the_topology_goes_first_and_is_gone_before_the_next(ground: Ground) -> None:
+    of_five(ground)
+    carry_out(ground, "remove-node", nodes="rmq4,rmq5")
+    assert stops(ground)[:2] == ["rmq5", "rmq4"]
+    assert ground.api.load()["members"] == list(NODES)
+
+
+
+
+

@@ -19,6 +19,7 @@ from warren.operating.running import HaltedError
 from warren.operations import backup_data
 from warren.runtime.protocol import NodeState
 from warren.secrets import COOKIE
+from warren.topology import Node
 
 from .conftest import LOST, NODES, Ground
 
@@ -27,6 +28,8 @@ RUNNING = NodeState.RUNNING
 #: What the user says to each operation, by its name and, where it is tried in several ways, a word for it;
 #: FILE stands for a new path.
 SAID: dict[str, dict[str, str]] = {
+    "add-node": {"nodes": "rmq4,rmq5"},
+    "remove-node": {"nodes": "rmq4,rmq5"},
     "backup-data": {"folder": "BACKUP"},
     "forget-node": {"node": "rmq3"},
     "recover-majority": {"node": "rmq1", "lost": "rmq2,rmq3"},
@@ -93,7 +96,7 @@ def _with_newer_data(ground: Ground) -> None:
         ground.runtime.keep(node, data="since then")
 
 
-def _in_succession(ground: Ground, *phases: str) -> None:
+def _in_succession(ground: Ground, *phases: str, of: str = "servers") -> None:
     for phase in phases:
         carry_out(ground, f"rotate-authority {phase}")
 
@@ -159,6 +162,19 @@ class Goal:
         assert self.ground.runtime.data("rmq1") == "of old"
 
     replace_node_dead = replace_node_alive
+
+    def add_node(self) -> None:
+        self.rebalance()
+        names = [*NODES, "rmq4", "rmq5"]
+        assert self.ground.api.load()["members"] == self.ground.api.load()["services_know"] == names
+        assert self.ground.api.load()["laid_out"] == names
+        assert set(self.ground.api.load()["anew"]) == set(NODES), "they have the new settings"
+
+    def remove_node(self) -> None:
+        self.rebalance()
+        assert self.ground.api.load()["members"] == self.ground.api.load()["services_know"] == list(NODES)
+        assert list(self.ground.runtime.states()) == list(NODES)
+        assert self.ground.api.load()["laid_out"] == list(NODES)
 
     def recover_majority(self) -> None:
         self.rebalance()
@@ -267,7 +283,8 @@ class Goal:
             assert not ground.api.has_majority()
             assert not [node for node in ("rmq2", "rmq3") if ground.api.runtime.states()[node] is RUNNING]
         else:
-            assert not ground.broken()
+            assert not ground.broken(self.names)
+            assert ground.api.load()["services_know"] == self.names
         assert ground.secrets.read(COOKIE) == self.cookie
         assert {ground.runtime.cookie(node) for node in NODES} == {self.cookie}
         assert ground.secrets.read("orders-worker") == self.password
@@ -402,7 +419,7 @@ def test_step_that_fails_can_be_undone(
             if _is_over(ready, name, place, planned):
                 continue
             begun = record.read(ready.state)
-            if begun is not None and begun.facts.get("forced"):
+            if begun is not None and any(begun.facts.get(key) for key in ("forced", "settings", "leaving")):
                 with pytest.raises(RefusedError, match="cannot be undone"):
                     plan(ready, name, undo=True)
                 continue

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from warren import bundle, cluster, disk_faults
+from warren import bundle, cluster, disk_faults, layout, node_settings
 from warren.context import Context, open_context
 from warren.errors import DeadlineError, NotReadyError, RefusedError
 from warren.images import ImageRef
@@ -22,6 +22,7 @@ from warren.pki import Pki
 from warren.process import Completed
 from warren.reader import plain
 from warren.runtime.engine import Engine
+from warren.runtime.protocol import NodeState
 from warren.wait import Clock
 
 ENGINE = Engine(
@@ -131,12 +132,16 @@ class Docker:
                     "Name": f"/{name}", "Config": {"Labels": labels}, "State": {}, "spec": spec,
                 }  # fmt: skip
                 self._put(name, "created")
+        if "--remove-orphans" in words:
+            known = {f"{self.name}-{service}" for service in document["services"]}
+            self.containers = {name: each for name, each in self.containers.items() if name in known}
         return ""
 
     def _compose_up(self, words: list[str], env: Mapping[str, str]) -> str:
         assert "--no-recreate" in words
+        named = {f"{self.name}-{service}" for service in words[words.index("never") + 1 :]}
         for name, each in self.containers.items():
-            if each["State"]["Status"] in ("created", "exited"):
+            if (not named or name in named) and each["State"]["Status"] in ("created", "exited"):
                 self.log.append(f"start {name.removeprefix(self.name + '-')}")
                 self._put(name, "running")
         return ""
@@ -240,7 +245,7 @@ def world(tmp_path: Path, checkout_root: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(bundle, "bcrypt", hashing)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setattr(cluster, "ensure_engine", lambda **_: ENGINE)
-    monkeypatch.setattr(cluster, "ensure_images", images)
+    monkeypatch.setattr(layout, "ensure_images", images)
     monkeypatch.setattr(disk_faults, "add_library", lambda context, broker: replace(broker, reference="own"))
     monkeypatch.setattr(cluster, "read_actual", lambda management: None)
     monkeypatch.setattr(cluster, "plan", lambda *_: None)
@@ -662,3 +667,54 @@ def test_up_waits_for_a_fault_that_is_being_injected(world: World) -> None:
         with pytest.raises(DeadlineError, match="another chaos command"):
             world.up()
     assert len(journal.open_faults()) == 1
+
+
+MORE = "    - name: rmq3\n"
+
+
+def test_more_nodes_are_made_beside_those_that_run(world: World) -> None:
+    world.up()
+    world.edit(MORE, f"{MORE}    - name: rmq4\n    - name: rmq5\n")
+    assert node_settings.nodes(world.context().state) == NODES
+    world.docker.log.clear()
+    layout.lay_out(world.context(), ())
+    log = world.docker.log
+    assert {"create rmq4", "create rmq5"} <= set(log)
+    assert not {f"{verb} {node}" for verb in ("create", "restart") for node in NODES} & set(log)
+    (fill,) = [line for line in log if line.startswith("fill") and "rmq4-data" in line]
+    assert fill.endswith("emptied rmq4-config rmq4-data")
+    assert "start rmq4" not in log
+    assert world.context().runtime.states()["rmq4"] is NodeState.STOPPED
+    assert "start exporter" in log, "it was made anew, to ask the new nodes too"
+    pki = Pki(world.root / "pki", datetime.now(UTC))
+    assert pki.leaf("inter-node", "rmq5").key.exists()
+    compose = plain((world.context().state.compose_file).read_text())
+    assert "--node=rmq5" in compose["services"]["exporter"]["command"]
+
+
+def test_nodes_settings_are_those_of_the_last_start_until_one_is_made_anew(world: World) -> None:
+    world.up()
+    world.edit(MORE, f"{MORE}    - name: rmq4\n    - name: rmq5\n")
+    layout.lay_out(world.context(), ())
+    with pytest.raises(RefusedError, match=r"classic_config\.nodes\.5"):
+        world.up()
+    world.docker._put("warren-rmq1", "exited")
+    layout.make_anew(world.context(), "rmq1")
+    assert node_settings.nodes(world.context().state) == (*NODES, "rmq4", "rmq5")
+
+
+def test_nodes_that_are_gone_leave_nothing(world: World) -> None:
+    world.edit(MORE, f"{MORE}    - name: rmq4\n    - name: rmq5\n")
+    world.up()
+    world.edit("    - name: rmq4\n    - name: rmq5\n", "")
+    for node in ("rmq4", "rmq5"):
+        world.docker._put(f"warren-{node}", "exited")
+    world.docker.log.clear()
+    for _ in range(2):  # it may have broken off
+        layout.lay_out(world.context(), ("rmq4", "rmq5"))
+        assert not [name for name in (*world.docker.containers, *world.docker.volumes) if "rmq4" in name]
+    assert {name for name in world.docker.volumes if "-data" in name} >= {
+        f"warren_{node}-data" for node in NODES
+    }
+    assert "start exporter" in world.docker.log
+    assert not [line for line in world.docker.log if line.split()[-1] in NODES]
