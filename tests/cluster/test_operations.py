@@ -20,7 +20,7 @@ import pytest
 
 from chaos.wiring import ManagementBroker
 from warren.errors import NotReadyError
-from warren.operating import catalogue, certificates, record, wiring
+from warren.operating import accounts, catalogue, certificates, record, wiring
 from warren.operating.model import Site
 from warren.secrets import COOKIE
 from warren.state import write_atomically
@@ -84,8 +84,11 @@ def _publish_on(cluster: ClusterUnderTest, run: Any) -> None:
     )
 
 
-def under_load(cluster: ClusterUnderTest, folder: Path, *words: str, may_fail: bool = False) -> Outcome:
-    """Run an operation under load; nothing is lost, and unless it ``may_fail`` no publish fails."""
+def under_load(
+    cluster: ClusterUnderTest, folder: Path, *words: str, may_fail: bool = False, way: str = ""
+) -> Outcome:
+    """Run an operation under load; nothing is lost, and unless it ``may_fail`` no publish fails. ``way``
+    tells the figures of one operation from each other that is measured in several ways."""
     with load(cluster, folder) as result:
         operation = operate(cluster, folder, *words)
     ledger = result["ledger"]
@@ -206,7 +209,8 @@ def test_rotate_password(cluster: ClusterUnderTest, tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_rotate_password_of_a_service(cluster: ClusterUnderTest, tmp_path: Path) -> None:
-    under_load(cluster, tmp_path, "rotate-password", cluster.topology.account("monitoring").name)
+    user = cluster.topology.account("monitoring").name
+    under_load(cluster, tmp_path, "rotate-password", user, way="the account of a service")
     cluster.wait_for(
         lambda: all(
             each.health == "up" for each in cluster.context.prometheus.targets() if each.job != "load"
@@ -216,6 +220,30 @@ def test_rotate_password_of_a_service(cluster: ClusterUnderTest, tmp_path: Path)
     )
 
 
+@pytest.mark.full
+def test_replace_user(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
+    """The publishers' own account gets a second beside it, and nobody sees it; one that nobody is connected
+    as is replaced to the end, as the topology is changed for it. All of it put back afterwards."""
+    path = Path(cluster.env["WARREN_TOPOLOGY"])
+    text = path.read_text(encoding="utf-8")
+    idle, second = "orders-support", "orders-support-2"
+    found = under_load(cluster, tmp_path, "replace-user", _USER, f"{_USER}-2", way="add")
+    assert found.load["traffic"]["links_lost"] == 0
+    assert accounts.rights(site, _USER) == accounts.rights(site, f"{_USER}-2")
+    cluster.management.delete("users", f"{_USER}-2")
+    operate(cluster, tmp_path, "replace-user", idle, second)
+    try:
+        path.write_text(text.replace(f"{idle},", f"{second},"), encoding="utf-8")
+        found = under_load(cluster, tmp_path, "replace-user", idle, second, "--phase", "drop", way="drop")
+        assert found.load["traffic"]["links_lost"] == 0
+        assert not accounts.is_there(site, idle)
+        plan = cluster.warren(["topology", "plan"])
+        assert "the broker has what the topology asks for" in plan.stdout, plan.stdout
+    finally:
+        path.write_text(text, encoding="utf-8")
+    done = cluster.warren(["cluster", "up"], timeout_s=300)  # it has the first one again
+    assert done.returncode == 0, done.stderr
+    cluster.management.delete("users", second)
 
 
 @pytest.mark.full

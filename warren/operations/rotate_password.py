@@ -103,13 +103,13 @@ def _set(site: Site, user: str, suffix: str) -> None:
 
 def _prove(site: Site, user: str, *, new: str, old: str) -> None:
     for node in site.running():
-        if not _gets_in(site, node, user, site.secrets.read(user + new)):
+        if not gets_in(site, node, user, site.secrets.read(user + new)):
             raise NotReadyError(node, f"does not take the new password of {user}")
-        if _gets_in(site, node, user, site.secrets.read(user + old)):
+        if gets_in(site, node, user, site.secrets.read(user + old)):
             raise NotReadyError(node, f"still takes the former password of {user}")
 
 
-def _gets_in(site: Site, node: str, user: str, password: str) -> bool:
+def gets_in(site: Site, node: str, user: str, password: str) -> bool:
     """By a node's own tool, which reads the password from its standard input."""
     argv = ["rabbitmqctl", "authenticate_user", user]
     timeout_s = broker_tools.TOOL_S

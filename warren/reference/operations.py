@@ -15,7 +15,7 @@ _HEAD = (
     "|---|---|---|---|---|---|---|---|---|---|",
 )
 _NOT_YET = "not measured yet"
-#: By operation, what was measured.
+#: By operation, what was measured; one that was measured in several ways has words in brackets behind it.
 Figures = Mapping[str, Mapping[str, Any]]
 #: Name, summary and promise.
 Row = tuple[str, str, str]
@@ -27,12 +27,24 @@ def with_table(page: str, operations: Iterable[Row], figures: Figures) -> str:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise BadInputError("docs/operations.md", f"lacks '{BEGIN}' or '{END}'")
-    rows = [_row(*each, figures.get(each[0])) for each in operations]
+    rows = [row for each in operations for row in _rows(*each, figures)]
     return "\n".join([f"{before}{BEGIN}", *_HEAD, *rows, f"{END}{after}"])
 
 
-def _row(name: str, summary: str, promise: str, figure: Mapping[str, Any] | None) -> str:
-    cells = [f"`{name}`", summary, promise]
+def operation(key: str) -> str:
+    """The operation that a key of the figures is of."""
+    return key.partition(" (")[0]
+
+
+def _rows(name: str, summary: str, promise: str, figures: Figures) -> list[str]:
+    ways = sorted(key for key in figures if operation(key) == name and key != name)
+    rest = (summary, promise)
+    found = [] if ways and name not in figures else [_row(f"`{name}`", *rest, figures.get(name))]
+    return found + [_row(f"`{name}`{way.removeprefix(name)}", *rest, figures[way]) for way in ways]
+
+
+def _row(named: str, summary: str, promise: str, figure: Mapping[str, Any] | None) -> str:
+    cells = [named, summary, promise]
     if figure is None:
         return f"| {' | '.join([*cells, _NOT_YET, *['—'] * 6])} |"
     cells += [f"{figure['seconds']:.1f} s", str(figure["steps"])]

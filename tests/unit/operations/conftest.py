@@ -312,8 +312,17 @@ class Api:
             queues = self.load()["queue_members"]
             self.change(queue_members={queue: each for queue, each in queues.items() if queue != path[-1]})
             return
+        if path[0] == "users":
+            self._forget_user(path[1])
+            return
         self.change(closed=[*self.load()["closed"], path[-1]])
 
+    def _forget_user(self, user: str) -> None:
+        known = self.load()
+        for kind in ("permissions", "topic_permissions"):
+            known["export"][kind] = [each for each in known["export"][kind] if each["user"] != user]
+        known["export"]["users"] = [each for each in known["export"]["users"] if each["name"] != user]
+        self.save(known)
 
     def nodes(self, *, node: str | None = None) -> tuple[NodeInfo, ...]:
         states = self.runtime.states()
@@ -339,8 +348,8 @@ class Api:
         return HealthCheck(node=node, check="node-is-quorum-critical", passed=passed, reason=reason)
 
     def lets_in(self, user: str, password: str) -> bool:
-        (row,) = [each for each in self.load()["export"]["users"] if each["name"] == user]
-        return definitions.password_matches(row["password_hash"], password)
+        (row, *_) = [*(each for each in self.load()["export"]["users"] if each["name"] == user), None]
+        return row is not None and definitions.password_matches(row["password_hash"], password)
 
 
 def _name(row: dict[str, Any]) -> list[Any]:
@@ -476,9 +485,22 @@ def _issued(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
     return True
 
 
+def with_user_renamed(topology: Topology, old: str, new: str) -> Topology:
+    """With ``new`` wherever ``old`` stands."""
+
     def renamed(rows: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(replace(row, user=new) if row.user == old else row for row in rows)
 
+    vhosts = [
+        replace(
+            vhost,
+            permissions=renamed(vhost.permissions),
+            topic_permissions=renamed(vhost.topic_permissions),
+        )
+        for vhost in topology.vhosts
+    ]
+    users = [replace(user, name=new) if user.name == old else user for user in topology.users]
+    return replace(topology, users=tuple(users), vhosts=tuple(vhosts))
 
 
 @pytest.fixture(scope="session")

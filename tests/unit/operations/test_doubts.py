@@ -15,7 +15,7 @@ from warren.operations import backup_data
 from warren.runtime.protocol import NodeState
 from warren.topology import Node, Queue
 
-from .conftest import LOST, NODES, Ground
+from .conftest import LOST, NODES, Ground, with_user_renamed
 
 
 def plan(ground: Ground, name: str, **given: str) -> running.Planned:
@@ -313,6 +313,43 @@ def test_the_last_in_the_topology_goes_first_and_is_gone_before_the_next(ground:
     assert ground.api.load()["members"] == list(NODES)
 
 
+def test_account_that_cannot_be_replaced_is_refused(ground: Ground) -> None:
+    def replaced(user: str, second: str, phase: str = "add") -> None:
+        plan(ground, "replace-user", user=user, second=second, phase=phase)
+
+    with pytest.raises(RefusedError, match="rotate-password monitoring"):
+        replaced("monitoring", "monitoring-2")
+    with pytest.raises(RefusedError, match="is there already"):
+        replaced("orders-shop", "orders-worker")
+    with pytest.raises(BadInputError, match="has no account 'nobody'"):
+        replaced("nobody", "somebody")
+    for name in ("guest", "a b", "ends-\n", ""):
+        with pytest.raises(BadInputError, match="is no name for an account"):
+            replaced("orders-shop", name)
 
 
+def test_first_account_is_not_deleted_while_the_topology_would_bring_it_back(ground: Ground) -> None:
+    carry_out(ground, "replace-user", user="orders-worker", second="orders-worker-2")
+    with pytest.raises(RefusedError, match="must have orders-worker-2 in place of orders-worker"):
+        plan(ground, "replace-user", user="orders-worker", second="orders-worker-2", phase="drop")
 
+
+def test_first_account_is_not_deleted_while_a_client_uses_it(ground: Ground) -> None:
+    """The one connection that there is."""
+    carry_out(ground, "replace-user", user="orders-worker", second="orders-worker-2")
+    ground.topology = with_user_renamed(ground.topology, "orders-worker", "orders-worker-2")
+    with pytest.raises(RefusedError, match=r"is in use, by 10\.0\.0\.9:1 -> rmq1"):
+        plan(ground, "replace-user", user="orders-worker", second="orders-worker-2", phase="drop")
+
+
+def test_second_account_that_lacks_a_right_does_not_replace_the_first(ground: Ground) -> None:
+    said = {"user": "orders-shop", "second": "orders-shop-2"}
+    carry_out(ground, "replace-user", **said)
+    ground.topology = with_user_renamed(ground.topology, "orders-shop", "orders-shop-2")
+    export = ground.api.definitions()
+    ours = [each for each in export["topic_permissions"] if each["user"] != "orders-shop-2"]
+    ground.api.change(export={**export, "topic_permissions": ours})
+    with pytest.raises(NotReadyError, match="has other rights") as caught:
+        carry_out(ground, "replace-user", **said, phase="drop")
+    assert "nothing was changed" in caught.value.what
+    assert ground.api.lets_in("orders-shop", "secret-of-orders-shop")

@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 
 from warren.errors import BadInputError, NotReadyError, RefusedError, StoppedError, WarrenError
-from warren.operating import catalogue, exports, record, running
+from warren.operating import accounts, catalogue, exports, record, running
 from warren.operating.model import Step
 from warren.operating.running import HaltedError
 from warren.operations import backup_data
@@ -21,7 +21,7 @@ from warren.runtime.protocol import NodeState
 from warren.secrets import COOKIE
 from warren.topology import Node
 
-from .conftest import LOST, NODES, Ground
+from .conftest import LOST, NODES, Ground, with_user_renamed
 
 RUNNING = NodeState.RUNNING
 
@@ -35,6 +35,8 @@ SAID: dict[str, dict[str, str]] = {
     "recover-majority": {"node": "rmq1", "lost": "rmq2,rmq3"},
     "replace-node alive": {"node": "rmq3"},
     "replace-node dead": {"node": "rmq3"},
+    "replace-user add": {"user": "orders-shop", "second": "orders-shop-2"},
+    "replace-user drop": {"user": "orders-shop", "second": "orders-shop-2", "phase": "drop"},
     "restore-data": {"folder": "COPY"},
     "rotate-authority trust": {"phase": "trust"},
     "rotate-authority sign": {"phase": "sign"},
@@ -102,6 +104,9 @@ def _in_succession(ground: Ground, *phases: str, of: str = "servers") -> None:
 
 
 READY: dict[str, Callable[[Ground], None]] = {
+    "add-node": lambda ground: _with_topology_of(ground, *NODES, "rmq4", "rmq5"),
+    "remove-node": _of_five,
+    "replace-user drop": _with_a_second_user,
     "revive": lambda ground: ground.runtime.set("rmq2", "drained", True),
     "start-all": lambda ground: _stopped(ground, *NODES),
     "forget-node": lambda ground: _stopped(ground, "rmq3"),
@@ -175,6 +180,13 @@ class Goal:
         assert self.ground.api.load()["members"] == self.ground.api.load()["services_know"] == list(NODES)
         assert list(self.ground.runtime.states()) == list(NODES)
         assert self.ground.api.load()["laid_out"] == list(NODES)
+
+    def replace_user_drop(self) -> None:
+        site = self.ground.site()
+        assert accounts.rights(site, "orders-shop-2") == self.rights
+        assert not accounts.is_there(site, "orders-shop")
+        assert self.ground.api.lets_in("orders-shop-2", self.ground.secrets.read("orders-shop-2"))
+        assert not self.ground.secrets.path("orders-shop").exists()
 
     def recover_majority(self) -> None:
         self.rebalance()
@@ -291,6 +303,9 @@ class Goal:
         assert authorities(ground) == self.trusted
         assert {node: ground.runtime.data(node) for node in NODES} == self.data
         assert ground.api.lets_in("orders-worker", self.password)
+        assert sorted(each["name"] for each in ground.api.definitions()["users"]) == self.accounts
+        assert accounts.rights(ground.site(), "orders-shop") == self.rights
+        assert ground.api.lets_in("orders-shop", ground.secrets.read("orders-shop"))
         assert not list(ground.secrets.folder.glob("*.next"))
 
 
@@ -429,7 +444,8 @@ def test_step_that_fails_can_be_undone(
 
 def _is_over(ground: Ground, name: str, place: int, planned: running.Planned) -> bool:
     """After the last step of these the former secret is forgotten, and there is nothing to go back to."""
-    return name in ("rotate-password", "rotate-cookie") and place == len(planned.steps) - 1
+    forgetting = ("rotate-password", "rotate-cookie", "replace-user drop")
+    return name in forgetting and place == len(planned.steps) - 1
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
