@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from warren.errors import BadInputError
+from warren.topology_links import Links
 from warren.topology_shipping import Shipping
 
 #: Prefix of objects that canaries, benchmarks and profiles make for themselves: never drift, never judged.
@@ -226,7 +227,8 @@ class Waiver:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
     """Everything that ``deploy/topology.yml`` says. ``drift_user`` is the account of the process that watches
-    for drift, empty where none does; ``shipping`` says where samples go beside the cluster's Prometheus."""
+    for drift, empty where none does; ``shipping`` says where samples go beside the cluster's Prometheus, and
+    ``links`` which messages go to other clusters and come from there."""
 
     cluster: str
     nodes: tuple[Node, ...]
@@ -247,6 +249,13 @@ class Topology:
     waivers: tuple[Waiver, ...] = field(default=())
     drift_user: str = ""
     shipping: Shipping = field(default_factory=Shipping)
+    links: Links = field(default_factory=Links)
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """What a node is started with: the broker's plugins, and what links need beside them."""
+        extra = self.links.plugins(self.broker.series)
+        return (*self.broker.plugins, *(name for name in extra if name not in self.broker.plugins))
 
     def vhost(self, name: str) -> Vhost:
         """The virtual host called ``name``; raises BadInputError naming those there are."""

@@ -11,7 +11,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from warren import routing, topology_names, topology_queues, topology_settings, topology_shipping
+from warren import (
+    routing,
+    topology_link_checks,
+    topology_names,
+    topology_queues,
+    topology_settings,
+    topology_shipping,
+)
 from warren.topology import (
     CANARY_PREFIX,
     PUBLISHED_NODE_PORTS,
@@ -45,23 +52,27 @@ def faults(topology: Topology) -> Iterator[Fault]:
         yield "vhosts", "none is given, and the canary flies in each", "give one: - name: /"
     yield from _unique("vhosts", "vhost", (vhost.name for vhost in topology.vhosts))
     yield from _unique("waivers", "waiver", (waiver.assertion for waiver in topology.waivers))
-    for vhost in topology.vhosts:
-        path = f"vhosts[{vhost.name}]"
-        yield from _names(path, vhost)
-        yield from topology_settings.too_new(path, vhost, topology.broker.series)
-        slow = list(topology_settings.slow(path, vhost))
-        if slow:
-            yield from slow
-            continue  # what follows holds the patterns against the names again and again
-        if vhost.protected and not topology.broker.protects_vhosts:
-            yield f"{path}.protected", "protection from deletion came with RabbitMQ 4.1", "leave it out"
-        broken = list(topology_settings.faults(path, vhost))
-        yield from broken
-        yield from _bindings(path, vhost)
-        yield from _policies(path, vhost)
-        yield from _permissions(path, vhost, topology)
-        if broken:
-            continue  # what follows computes with these settings
+    broken = [each for vhost in topology.vhosts for each in _vhost(f"vhosts[{vhost.name}]", vhost, topology)]
+    yield from broken
+    if not broken:  # links are followed by the settings and bindings of vhosts
+        yield from topology_link_checks.faults(topology)
+
+
+def _vhost(path: str, vhost: Vhost, topology: Topology) -> Iterator[Fault]:
+    yield from _names(path, vhost)
+    yield from topology_settings.too_new(path, vhost, topology.broker.series)
+    slow = list(topology_settings.slow(path, vhost))
+    if slow:
+        yield from slow
+        return  # what follows holds the patterns against the names again and again
+    if vhost.protected and not topology.broker.protects_vhosts:
+        yield f"{path}.protected", "protection from deletion came with RabbitMQ 4.1", "leave it out"
+    broken = list(topology_settings.faults(path, vhost))
+    yield from broken
+    yield from _bindings(path, vhost)
+    yield from _policies(path, vhost)
+    yield from _permissions(path, vhost, topology)
+    if not broken:  # what follows computes with these settings
         yield from topology_queues.faults(path, vhost)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from warren import topology_checks, topology_shipping
+from warren import topology_checks, topology_links, topology_shipping
 from warren.reader import Document, Section, parse, parse_file
 from warren.topology import (
     Binding,
@@ -55,8 +55,14 @@ LATENCY_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 
 def load(path: Path) -> Topology:
-    """Read and check the topology file; raises BadInputsError with every fault found."""
-    return _checked(*parse_file(path))
+    """Read and check the topology file, and those of the clusters that it links to; raises BadInputsError
+    with every fault found."""
+    return _checked(*parse_file(path), beside=lambda name: _load_far(path.parent / name))
+
+
+def _load_far(path: Path) -> Topology:
+    """A remote's topology; its own remotes are not followed, so that two may name each other."""
+    return _checked(*parse_file(path), beside=lambda _: None)
 
 
 def loads(text: str, name: str = "topology.yml") -> Topology:
@@ -70,8 +76,8 @@ def from_data(data: dict[str, Any], name: str = "topology.yml") -> Topology:
     return _checked(document, Section(document, "", data))
 
 
-def _checked(document: Document, root: Section) -> Topology:
-    topology = _read(root)
+def _checked(document: Document, root: Section, beside: topology_links.Beside | None = None) -> Topology:
+    topology = _read(root, beside)
     document.finish()
     for path, what, remedy in topology_checks.faults(topology):
         document.fault(path, what, remedy)
@@ -79,7 +85,7 @@ def _checked(document: Document, root: Section) -> Topology:
     return topology
 
 
-def _read(root: Section) -> Topology:
+def _read(root: Section, beside: topology_links.Beside | None) -> Topology:
     schema = root.integer("schema")
     if schema != SCHEMA and "schema" in root.data:
         root.fault("schema", f"{schema} is not a form that this version reads", f"use schema: {SCHEMA}")
@@ -106,6 +112,7 @@ def _read(root: Section) -> Topology:
         waivers=root.sections("waivers", _read_waiver),
         drift_user=_read_drift(monitoring),
         shipping=shipping,
+        links=topology_links.read(root, beside),
     )
     for section in (published, monitoring, cluster, root):
         section.finish()

@@ -8,7 +8,7 @@ verify` asks the nodes themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -53,7 +53,7 @@ def settings(topology: Topology, answers: Answers) -> Iterator[Difference]:
         for what, key, read, wanted in _SETTINGS:
             if row.get(key) is not None:
                 yield from _setting(node.name, what, wanted(topology.broker), read(row[key]))
-        yield from _plugins(node.name, topology.broker, row)
+        yield from _plugins(node.name, topology.plugins, row)
     releases = {node.name: row["erlang_version"] for node, row in nodes.values() if row.get("erlang_version")}
     if len(set(releases.values())) > 1:
         told = ", ".join(f"{release} on {name}" for name, release in releases.items())
@@ -70,11 +70,11 @@ def _setting(where: str, what: str, wanted: object, found: object) -> Iterator[D
         yield Difference(kind=DriftKind.SETTING, where=where, what=what, wanted=str(wanted), found=str(found))
 
 
-def _plugins(node: str, broker: Broker, row: Row) -> Iterator[Difference]:
+def _plugins(node: str, plugins: Sequence[str], row: Row) -> Iterator[Difference]:
     """Plugins that are enabled by name, and whether those of the topology run."""
     if row.get("enabled_plugins") is None:
         return
-    enabled, wanted = set(row["enabled_plugins"]), set(broker.plugins)
+    enabled, wanted = set(row["enabled_plugins"]), set(plugins)
     applications = {each["name"] for each in row.get("applications") or ()} or wanted
     for name in sorted(wanted | enabled):
         where = f"plugin {name} on {node}"
