@@ -46,7 +46,17 @@ def faults(topology: Topology) -> Iterator[Fault]:
         yield from sound
         if not sound:
             yield from _federation(path, link, topology)
+    yield from _federated_twice(links)
     yield from topology_link_loops.faults(topology)
+
+
+def _federated_twice(links: Links) -> Iterator[Fault]:
+    """Each is federated by a policy of its own, and of those that match a thing the broker heeds one."""
+    for target, count in Counter(each.target for each in links.federations).items():
+        if count > 1:
+            last = [each for each in links.federations if each.target == target][-1]
+            what = f"{target.words} is federated {count} times, and the broker would heed one of them"
+            yield f"links.federation[{last.name}].to", what, "give each its own, and bind them together"
 
 
 def _names(links: Links, users: set[str]) -> Iterator[Fault]:

@@ -41,7 +41,8 @@ class Remote:
     """Another cluster. Either ``topology`` is given, the bare name of the file that describes it, or
     ``hosts`` with ``password_file`` and ``ca_file``; the others are empty then.
 
-    ``far`` is what that file says, so that what stands there can be checked.
+    ``far`` is what that file says, so that what stands there can be checked. Beside a topology ``hosts`` say
+    where its nodes are, which otherwise are containers on this machine.
     """
 
     name: str
@@ -55,6 +56,11 @@ class Remote:
     certificate_file: str
     key_file: str
     far: Topology | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def in_containers(self) -> bool:
+        """Whether its nodes are containers on the machine on which ours are."""
+        return bool(self.topology) and not self.hosts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,11 +220,12 @@ def _remote(section: Section, beside: Beside | None) -> Remote:
         far=_far(section, topology, beside),
     )
     if remote.topology:
-        for key in ("hosts", "port", "password_file", "ca_file", "certificate_file", "key_file"):
+        for key in ("password_file", "ca_file", "certificate_file", "key_file"):
             if key in section.data:
                 section.fault(key, "follows from the topology that is named", "leave it out")
     else:
-        _named(section, remote)
+        _unnamed(section, remote)
+    _hosts(section, remote)
     return remote
 
 
@@ -238,16 +245,19 @@ def _far(section: Section, name: str, beside: Beside | None) -> Topology | None:
     return None
 
 
-def _named(section: Section, remote: Remote) -> None:
-    """What a remote must have that no topology describes."""
-    if not remote.hosts:
-        section.fault("hosts", "neither hosts nor a topology", "give topology: two.yml, or hosts: [name, …]")
+def _hosts(section: Section, remote: Remote) -> None:
     for host in remote.hosts:
         if reason := _host_fault(host):
             # Not the host itself: what is wrong with it may be a password.
             section.fault("hosts", reason, "give bare host names, as the remote's certificates have them")
     if remote.port == _PLAIN_PORT:
         section.fault("port", "5672 is AMQP without TLS: messages and password in plain text", "give 5671")
+
+
+def _unnamed(section: Section, remote: Remote) -> None:
+    """What a remote must have that no topology describes."""
+    if not remote.hosts:
+        section.fault("hosts", "neither hosts nor a topology", "give topology: two.yml, or hosts: [name, …]")
     for key, what in (("password_file", "the user's password"), ("ca_file", "the remote's authority")):
         if not getattr(remote, key):
             section.fault(key, f"must be given: {what}", "name a file in the state's folder of secrets")

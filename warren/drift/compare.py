@@ -8,13 +8,14 @@ from dataclasses import replace
 from warren.drift import listeners, nodes
 from warren.drift.model import Difference, DriftKind, Report
 from warren.drift.reading import Answers
+from warren.links import objects as links
 from warren.objects.comparing import plan
 from warren.objects.found import from_tables
 from warren.objects.steps import Action, Step
 from warren.topology import RESERVED_PREFIX, Topology
 
 #: Runtime parameters that are objects of other kinds.
-_OTHER_KINDS = ("policy", "operator_policy", "vhost-limits")
+_OTHER_KINDS = ("policy", "operator_policy", "vhost-limits", *links.COMPONENTS)
 
 
 def compare(
@@ -58,7 +59,8 @@ def _of_step(step: Step) -> Iterator[Difference]:
 
 
 def _parameters(_topology: Topology, answers: Answers) -> Iterator[Difference]:
-    """Shovels, federation upstreams and the like; a topology has none. Their values hold passwords."""
+    """Parameters of plugins of which a topology says nothing. Their values may hold passwords. Shovels and
+    upstreams are objects of the plan."""
     for row in answers.tables["parameters"]:
         component, name, vhost = (str(row.get(key, "")) for key in ("component", "name", "vhost"))
         reserved = any(each.startswith(RESERVED_PREFIX) for each in (name, vhost.removeprefix("/")))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from warren.definitions import password_hash, password_matches, stable_salt
 from warren.errors import NotReadyError
+from warren.links import objects as links
 from warren.objects import wanted
 from warren.objects.found import Actual
 from warren.objects.model import FIXED, PLACE, BrokerObject, Key, Kind, depends_on
@@ -14,18 +16,26 @@ from warren.objects.steps import Action, Difference, Plan, Step
 from warren.topology import Topology
 
 
+def password_key(remote: str) -> str:
+    """Under which a remote's password is handed on beside those of users, no name of which has a colon."""
+    return f"link:{remote}"
+
+
 def plan(topology: Topology, actual: Actual, passwords: Mapping[str, str] | None) -> Plan:
     """Compare what ``topology`` wants with what the broker has.
 
-    ``passwords`` by user: each is checked against the broker's hash, and a hash is made where it must be
-    written. None for who knows none: passwords are not compared, and the plan may only be looked at.
-    Raises NotReadyError naming the users without a password.
+    ``passwords`` by user, and by `password_key` those of remotes: each is checked against what the broker has
+    (of users a hash, which is made where it must be written). None for who knows none: passwords are not
+    compared, and the plan may only be looked at. Raises NotReadyError naming who has no password.
     """
-    missing = [user.name for user in topology.users if passwords is not None and user.name not in passwords]
+    owners = [user.name for user in topology.users]
+    owners += [password_key(remote.name) for remote in topology.links.remotes]
+    missing = [owner for owner in owners if passwords is not None and owner not in passwords]
     if missing:
         raise NotReadyError("plan", f"no password for {', '.join(missing)}", "warren cluster up makes them")
     desired = {one.key: one for one in wanted.objects(topology)}
-    steps = [step for one in desired.values() if (step := _step(one, actual, passwords))]
+    known = _Passwords(topology, passwords) if passwords is not None else None
+    steps = [step for one in desired.values() if (step := _step(one, actual, known))]
     steps += _lost_with_recreated(steps, desired, actual)
     steps += _extras(desired, actual)
     return Plan(steps=tuple(sorted(steps, key=_order)))
@@ -37,34 +47,55 @@ def _order(step: Step) -> tuple[bool, int, str, tuple[str, ...]]:
     return not extra, -place if extra else place, step.target.vhost, step.target.name
 
 
-def _step(one: BrokerObject, actual: Actual, passwords: Mapping[str, str] | None) -> Step | None:
+@dataclass(frozen=True, slots=True)
+class _Passwords:
+    """What is known of passwords: ``known`` by user and by `password_key`."""
+
+    topology: Topology
+    known: Mapping[str, str] = field(repr=False)
+
+    def hash_of(self, one: BrokerObject) -> str:
+        """What is written of a user's password; empty for what is no user."""
+        if one.kind is not Kind.USER:
+            return ""
+        user = one.name[0]
+        return password_hash(self.known[user], stable_salt(user, self.known[user]))
+
+    def of_link(self, one: BrokerObject) -> str:
+        """The password that stands in a link's URIs; empty for what is no link."""
+        if one.kind is not Kind.PARAMETER:
+            return ""
+        return self.known[password_key(links.remote_of(self.topology, one.name[1]))]
+
+    def differences(self, one: BrokerObject, actual: Actual) -> tuple[Difference, ...]:
+        """Whether the broker has another password; neither is told."""
+        same = True
+        if one.kind is Kind.USER:
+            algorithm, stored = actual.password_hashes.get(one.name[0], ("", ""))
+            same = password_matches(stored, self.known[one.name[0]], algorithm)
+        elif one.kind is Kind.PARAMETER:
+            same = set(actual.link_passwords.get(one.key, ())) == {self.of_link(one)}
+        other = Difference(path="password", actual="another", desired="the one in the state folder")
+        return () if same else (other,)
+
+
+def _step(one: BrokerObject, actual: Actual, passwords: _Passwords | None) -> Step | None:
     there = actual.objects.get(one.key)
-    secret = _hash(one, passwords)
+    secret = passwords.hash_of(one) if passwords else ""
+    in_uris = passwords.of_link(one) if passwords else ""
     if there is None:
-        return Step(action=Action.ADD, target=one, password_hash=secret)
+        return Step(action=Action.ADD, target=one, password_hash=secret, password=in_uris)
     differences = tuple(_differences("", there.body, one.body))
-    if one.kind is Kind.USER and passwords is not None:
-        differences += _password_difference(one.name[0], actual, passwords)
+    if passwords is not None:
+        differences += passwords.differences(one, actual)
     if not differences:
         return None
     if one.kind in FIXED:
         note = _use(one, actual)
         return Step(action=Action.RECREATE, target=one, differences=differences, note=note)
-    return Step(action=Action.CHANGE, target=one, differences=differences, password_hash=secret)
-
-
-def _hash(one: BrokerObject, passwords: Mapping[str, str] | None) -> str:
-    if one.kind is not Kind.USER or passwords is None:
-        return ""
-    user = one.name[0]
-    return password_hash(passwords[user], stable_salt(user, passwords[user]))
-
-
-def _password_difference(user: str, actual: Actual, passwords: Mapping[str, str]) -> tuple[Difference, ...]:
-    algorithm, stored = actual.password_hashes.get(user, ("", ""))
-    if password_matches(stored, passwords[user], algorithm):
-        return ()
-    return (Difference(path="password", actual="another", desired="the one in the state folder"),)
+    return Step(
+        action=Action.CHANGE, target=one, differences=differences, password_hash=secret, password=in_uris
+    )
 
 
 def _differences(path: str, actual: Mapping[str, Any], desired: Mapping[str, Any]) -> Iterator[Difference]:

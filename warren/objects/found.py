@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from warren.links import addresses
+from warren.links import objects as links
 from warren.management import ManagementClient
 from warren.objects.model import BrokerObject, Key, Kind, binding_name, is_reserved
 
@@ -24,17 +26,19 @@ class QueueUse:
 class Actual:
     """What the broker has, without what is reserved and without clients' exclusive queues.
 
-    ``password_hashes`` are (algorithm, hash) by user. ``queue_use`` is keyed by vhost and queue, and is
-    empty where the source has no statistics.
+    ``password_hashes`` are (algorithm, hash) by user, ``link_passwords`` those that stand in the URIs of a
+    shovel or an upstream, by its key: they are in no object's body. ``queue_use`` is keyed by vhost and
+    queue, and is empty where the source has no statistics.
     """
 
     objects: Mapping[Key, BrokerObject]
     password_hashes: Mapping[str, tuple[str, str]] = field(repr=False)
     queue_use: Mapping[tuple[str, str], QueueUse]
+    link_passwords: Mapping[Key, tuple[str, ...]] = field(repr=False, default_factory=dict)
 
 
 def read_actual(client: ManagementClient) -> Actual:
-    """Read everything that can be planned: ten requests, all by one administrator.
+    """Read everything that can be planned: eleven requests, all by one administrator.
 
     Raises ApiError when the user may not see users and permissions (a monitoring user may not).
     """
@@ -73,6 +77,8 @@ def _actual(tables: Mapping[str, list[dict[str, Any]]], exclusive: set[tuple[str
     ]
     found = [one for name, read in _READERS.items() for row in tables[name] for one in read(row)]
     found += [_queue(row) for row in queues] + [_binding(row) for row in bindings]
+    linking = [_parameter(row) for row in tables["parameters"] if row.get("component") in links.COMPONENTS]
+    found += [one for one, _ in linking]
     return Actual(
         objects={one.key: one for one in found if not is_reserved(one)},
         password_hashes={
@@ -80,6 +86,7 @@ def _actual(tables: Mapping[str, list[dict[str, Any]]], exclusive: set[tuple[str
             for row in tables["users"]
         },
         queue_use={(row["vhost"], row["name"]): _use(row) for row in queues if "messages" in row},
+        link_passwords={one.key: secrets for one, secrets in linking},
     )
 
 
@@ -168,6 +175,15 @@ def _binding(row: Row) -> BrokerObject:
     )
 
 
+def _parameter(row: Row) -> tuple[BrokerObject, tuple[str, ...]]:
+    """A shovel, an upstream or a set of them, and the passwords that its URIs have. A set is a list."""
+    value = row.get("value")
+    whole = dict(value) if isinstance(value, Mapping) else {"upstreams": value}
+    body, secrets = addresses.without_passwords(whole)
+    name = (str(row["component"]), str(row["name"]))
+    return BrokerObject(kind=Kind.PARAMETER, vhost=row["vhost"], name=name, body=body), secrets
+
+
 #: Path below ``/api`` of each kind that is read row by row; definitions use the same names with underscores.
 _READERS: dict[str, Callable[[Row], Iterator[BrokerObject]]] = {
     "users": _user,
@@ -181,4 +197,4 @@ _READERS: dict[str, Callable[[Row], Iterator[BrokerObject]]] = {
 }
 
 #: Everything that can be planned, by path below ``/api``.
-TABLES = (*_READERS, "queues", "bindings")
+TABLES = (*_READERS, "queues", "bindings", "parameters")

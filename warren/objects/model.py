@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from warren.topology import RESERVED_PREFIX
+from warren.topology_link_checks import FEDERATION_PREFIX
 
 
 class Kind(StrEnum):
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     TOPIC_PERMISSION = "topic_permission"
     QUEUE = "queue"
     BINDING = "binding"
+    PARAMETER = "parameter"
 
 
 #: Place of each kind in the order of creation; removal goes the other way.
@@ -45,8 +47,8 @@ class BrokerObject:
     """One object. ``vhost`` is empty for users and their limits.
 
     ``name`` has as many parts as the API needs: one for most, user and exchange for a topic permission,
-    source, destination type, destination, routing key and arguments (as JSON) for a binding. ``handle``
-    is the broker's own name for a binding, which deleting it needs.
+    source, destination type, destination, routing key and arguments (as JSON) for a binding, component and
+    name for a runtime parameter. ``handle`` is the broker's own name for a binding, which deleting it needs.
     """
 
     kind: Kind
@@ -80,12 +82,18 @@ def _binding(one: BrokerObject) -> str:
     return f"binding {source} -> {kind} {destination}" + (f" ({by})" if by else "")
 
 
+def _parameter(one: BrokerObject) -> str:
+    component, name = one.name
+    return f"{component.replace('-', ' ')} {name}"
+
+
 _NAMED = {
     Kind.VHOST_LIMIT: lambda one: f"limit {one.name[0]}",
     Kind.USER_LIMIT: lambda one: f"limit {one.name[1]} of user {one.name[0]}",
     Kind.PERMISSION: lambda one: f"permission of {one.name[0]}",
     Kind.TOPIC_PERMISSION: lambda one: f"topic permission of {one.name[0]} on {one.name[1]}",
     Kind.BINDING: _binding,
+    Kind.PARAMETER: _parameter,
 }
 
 
@@ -119,8 +127,9 @@ _NAMED_BY_BROKER = frozenset({Kind.EXCHANGE, Kind.QUEUE, Kind.BINDING, Kind.TOPI
 def is_reserved(one: BrokerObject) -> bool:
     """Whether the broker or Warren's own runs made this for themselves: never drift, never touched.
 
-    That is every name that begins with ``warren.``, of exchanges and queues also ``amq.``, the default
-    exchange with its bindings, and whatever is bound to such an object or stands in such a vhost.
+    That is every name that begins with ``warren.``, of exchanges and queues also ``amq.`` and what another
+    cluster's federation made for itself, the default exchange with its bindings, and whatever is bound to
+    such an object or stands in such a vhost.
     """
     if one.vhost.removeprefix("/").startswith(RESERVED_PREFIX):
         return True
@@ -130,9 +139,10 @@ def is_reserved(one: BrokerObject) -> bool:
         return True
     if one.kind is Kind.BINDING:
         names: tuple[str, ...] = (one.name[0], one.name[2])
-    elif one.kind is Kind.TOPIC_PERMISSION:
+    elif one.kind is Kind.TOPIC_PERMISSION or one.kind is Kind.PARAMETER:
         names = (one.name[1],)
     else:
         names = (one.name[0],)
-    prefixes = (RESERVED_PREFIX, "amq.") if one.kind in _NAMED_BY_BROKER else (RESERVED_PREFIX,)
+    own = (RESERVED_PREFIX, "amq.", FEDERATION_PREFIX)
+    prefixes = own if one.kind in _NAMED_BY_BROKER else (RESERVED_PREFIX,)
     return any(name.startswith(prefixes) for name in names)

@@ -38,7 +38,8 @@ def _shown(value: Any) -> str:
 class Step:
     """One object to write or, when it is extra, to remove. ``note`` says what a person should know first.
 
-    ``password_hash`` is set where a user is written; it never shows in a representation or a result.
+    ``password_hash`` is set where a user is written, ``password`` where a link is; neither ever shows in a
+    representation or a result.
     """
 
     action: Action
@@ -46,6 +47,7 @@ class Step:
     differences: tuple[Difference, ...] = ()
     note: str = ""
     password_hash: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
 
     @property
     def line(self) -> str:

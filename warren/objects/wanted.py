@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from warren.links import objects as links
 from warren.objects.model import BrokerObject, Kind, binding_name
 from warren.topology import Policy, Queue, Topology, User, Vhost
 
 
 def objects(topology: Topology) -> tuple[BrokerObject, ...]:
-    """Every object that ``topology`` asks for; users come without their passwords."""
+    """Every object that ``topology`` asks for; users and links come without their passwords."""
     found = [*_users(topology)]
     for vhost in topology.vhosts:
         found += [*_vhost(vhost), *_rights(vhost), *_policies(vhost), *_messaging(vhost)]
+        found += _links(topology, vhost)
     return tuple(found)
 
 
@@ -80,6 +82,15 @@ def _policies(vhost: Vhost) -> Iterator[BrokerObject]:
     for kind, policies in ((Kind.POLICY, vhost.policies), (Kind.OPERATOR_POLICY, vhost.operator_policies)):
         for policy in policies:
             yield BrokerObject(kind=kind, vhost=vhost.name, name=(policy.name,), body=policy_body(policy))
+
+
+def _links(topology: Topology, vhost: Vhost) -> Iterator[BrokerObject]:
+    for policy in links.policies(topology, vhost):
+        body = policy_body(policy)
+        yield BrokerObject(kind=Kind.POLICY, vhost=vhost.name, name=(policy.name,), body=body)
+    for component, name, definition in links.parameters(topology, vhost):
+        key = (component, name)
+        yield BrokerObject(kind=Kind.PARAMETER, vhost=vhost.name, name=key, body=definition)
 
 
 def _messaging(vhost: Vhost) -> Iterator[BrokerObject]:

@@ -245,7 +245,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     ),
     "a shovel": (
         _added("parameters", component="shovel", name="away", vhost="/orders", value={"src-uri": "amqp://u:secret@h"}),
-        "parameter: parameter shovel away in /orders: there, and nobody asked for it",
+        "parameter: shovel away in /orders: there, and nobody asked for it",
     ),
     "an exchange": (
         _set("exchanges", {"type": "direct"}, name="orders.events"),

@@ -24,7 +24,7 @@ from warren.topology_checks import CANARY_RIGHT
 Reader = Callable[[dict[str, Any]], Topology]
 TABLES = (
     *("users", "vhosts", "vhost-limits", "permissions", "topic-permissions", "policies"),
-    *("operator-policies", "exchanges", "queues", "bindings", "consumers", "connections"),
+    *("operator-policies", "exchanges", "queues", "bindings", "parameters", "consumers", "connections"),
 )
 KEYS = {"q": "queue", "e": "exchange"}
 
@@ -47,6 +47,7 @@ class FakeBroker:
                 "exchanges",
                 "queues",
                 "bindings",
+                "parameters",
                 "consumers",
                 "connections",
             ]
@@ -137,6 +138,8 @@ class FakeBroker:
             if any(row["vhost"] == path[0] and row["name"] == path[1] for row in self.tables["queues"]):
                 raise RejectedError("queue", "inequivalent arg", status=400)
             self._queue(path[0], path[1], body)
+        elif kind == "parameters":
+            self._upsert(kind, dict(zip(("component", "vhost", "name"), path, strict=True)), body)
         elif kind == "topic-permissions":
             match = {"vhost": path[0], "user": path[1], "exchange": body["exchange"]}
             self._upsert(kind, match, body)
@@ -199,6 +202,8 @@ class FakeBroker:
                 self._drop_all(table, lambda row: row["user"] == path[0])
         elif kind in ("vhost-limits", "user-limits"):
             del self._limits(kind, path[0])[path[1]]
+        elif kind == "parameters":
+            self._drop(kind, **dict(zip(("component", "vhost", "name"), path, strict=True)))
         elif kind == "bindings":
             vhost, _, source, letter, destination, handle = path
             found = [

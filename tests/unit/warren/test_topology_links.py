@@ -12,6 +12,7 @@ import pytest
 
 from warren import render
 from warren.errors import BadInputsError
+from warren.links import addresses
 from warren.topology import Topology
 from warren.topology_links import Links
 from warren.topology_reader import load
@@ -175,8 +176,18 @@ def test_a_remote_of_hosts_is_read(data: Data, read: Reader) -> None:
 def test_what_follows_from_the_other_topology_is_not_given_twice(
     near: Data, far: Data, tmp_path: Path
 ) -> None:
-    near["links"]["remotes"][0]["port"] = 5671
+    near["links"]["remotes"][0]["ca_file"] = "far.pem"
     assert "follows from the topology that is named" in faults(lambda: linked.read(tmp_path, near, far))
+
+
+def test_beside_a_topology_hosts_say_where_its_nodes_are(near: Data, far: Data, tmp_path: Path) -> None:
+    assert linked.read(tmp_path, near, far).links.remote("far").in_containers
+    near["links"]["remotes"][0] |= {"hosts": ["far1.example"], "port": 5673}
+    remote = linked.read(tmp_path, near, far).links.remote("far")
+    assert not remote.in_containers
+    assert addresses.shown_hosts(addresses.there(remote)) == "far1.example:5673"
+    near["links"]["remotes"][0]["port"] = 5672
+    assert "5672 is AMQP without TLS" in faults(lambda: linked.read(tmp_path, near, far))
 
 
 def test_a_remote_that_is_not_there_or_faulty_is_told_at_the_link(
