@@ -16,6 +16,7 @@ import bcrypt
 
 from warren import checkout, definitions, receivers, render, rules, secrets, shipping
 from warren.errors import WarrenError
+from warren.links import material as links
 from warren.pki import Pki
 from warren.secrets import Secrets
 from warren.state import State, write_atomically
@@ -63,6 +64,7 @@ def prepare(material: Material) -> None:
     """
     topology, pki = material.topology, material.pki
     shipping.files(topology, material.state)
+    links.files(topology, material.state)
     for user in topology.users:
         material.secrets.ensure(user.name)
     for name in (*secrets.service_accounts(long_term=topology.shipping.long_term), secrets.COOKIE):
@@ -104,6 +106,9 @@ def node_volumes(material: Material, node: str) -> tuple[Volume, Volume]:
     pair = material.pki.leaf("inter-node", node)
     files["tls/inter-node.pem"] = (pair.certificate.read_bytes(), _PUBLIC)
     files["tls/inter-node.key"] = (pair.key.read_bytes(), _PRIVATE)
+    files |= {
+        f"tls/{name}": content for name, content in links.files(material.topology, material.state).items()
+    }
     cookie = (material.secrets.read(secrets.COOKIE).encode(), _PRIVATE)
     config = Volume(name=f"{node}-config", uid=999, gid=999, files=files)
     return config, Volume(name=f"{node}-data", uid=999, gid=999, files={".erlang.cookie": cookie})
@@ -228,6 +233,11 @@ def _drift(material: Material) -> Volume:
     files = {
         "drift.password": _secret(material, material.topology.drift_user),
         "topology.yml": (material.topology_path.read_bytes(), _PUBLIC),
+        **{
+            each.topology: (material.topology_path.with_name(each.topology).read_bytes(), _PUBLIC)
+            for each in material.topology.links.remotes
+            if each.topology
+        },
     }
     return _exporting(material, "drift", files)
 

@@ -12,7 +12,9 @@ from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
 from warren.images import ImageRef, Policy
 from warren.journal import Fault, Journal
+from warren.links import addresses
 from warren.objects.found import read_actual
+from warren.objects.planning import passwords
 from warren.objects.writing import apply
 from warren.plan import plan
 from warren.prometheus import Target
@@ -139,6 +141,17 @@ def _start(context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping
     everything = len(running) == len(context.topology.nodes)
     context.say("the nodes run already" if everything else "starting the nodes")
     runtime.up(environment)
+    join_links(context)
+
+
+def join_links(context: Context) -> None:
+    """Have a relay to the other clusters on this machine that the topology links to, and none without."""
+    routes = addresses.routes(context.topology.links)
+    if not routes and not context.runtime.has_relay():
+        return
+    for network in context.runtime.ensure_relay(routes):
+        remedy = "links to it wait; once it is up: make cluster-up"
+        context.say(f"cluster '{network}' is not up on this machine: {remedy}")
 
 
 def wait_ready(context: Context, *, deadline_s: float = _BOOT_DEADLINE_S, steady_s: float = 0.0) -> None:
@@ -224,8 +237,7 @@ def _is_over(fault: Fault, down: Collection[str]) -> bool:
 
 def _apply_additions(context: Context) -> None:
     """What the topology has and the broker has not; all else is refused with the command for it."""
-    passwords = {user.name: context.secrets.read(user.name) for user in context.topology.users}
-    found = plan(context.topology, read_actual(context.management), passwords)
+    found = plan(context.topology, read_actual(context.management), passwords(context, make=True))
     apply(found, context.management, additions_only=True, say=context.say)
 
 

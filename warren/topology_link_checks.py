@@ -26,6 +26,8 @@ DEFAULT_EXCHANGE_RIGHT = "amq.default"
 FEDERATION_PREFIX = "federation: "
 #: Begins the name of the policy that makes an exchange or queue a federated one.
 POLICY_PREFIX = "link-"
+#: A host of the cluster's network through which it reaches others on the same machine.
+RELAY = "links"
 
 
 def faults(topology: Topology) -> Iterator[Fault]:
@@ -47,6 +49,9 @@ def faults(topology: Topology) -> Iterator[Fault]:
         if not sound:
             yield from _federation(path, link, topology)
     yield from _federated_twice(links)
+    if any(each.in_containers for each in links.remotes) and RELAY in {node.name for node in topology.nodes}:
+        what = f"'{RELAY}' is taken: that is how nodes reach other clusters on this machine"
+        yield f"cluster.nodes[{RELAY}]", what, "choose another name, like rmq1"
     yield from topology_link_loops.faults(topology)
 
 

@@ -12,6 +12,8 @@ from warren.assertions.gather import Sources, gather
 from warren.assertions.model import Assertion, AssertionResult, Verdict
 from warren.context import Context
 from warren.errors import BadInputError, BadInputsError
+from warren.links import material
+from warren.objects.comparing import password_key
 from warren.secrets import COOKIE, service_accounts
 from warren.topology import Topology
 from warren.wait import Clock
@@ -56,8 +58,9 @@ def sources(context: Context) -> Sources:
     """Where the facts about the cluster of ``context`` come from."""
     topology, kept = context.topology, context.secrets
     passwords = {user.name: kept.read(user.name) for user in topology.users}
+    far = {password_key(each.name): material.password(each, context.state) for each in topology.links.remotes}
     services = service_accounts(long_term=topology.shipping.long_term)
-    secrets = {name: kept.read(name) for name in (*passwords, *services, COOKIE)}
+    secrets = {**{name: kept.read(name) for name in (*passwords, *services, COOKIE)}, **far}
     client = None
     if topology.tls.client_certificate == "required":
         pair = context.pki.leaf("clients", topology.account("operator").name)
@@ -69,7 +72,7 @@ def sources(context: Context) -> Sources:
         containers=context.runtime.containers(),
         ca=context.cluster_ca,
         client=client,
-        passwords=passwords,
+        passwords={**passwords, **far},
         secrets=secrets,
     )
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from warren.topology_links import Remote
+from warren.topology_link_checks import RELAY
+from warren.topology_links import Links, Remote
 
 #: Keys of a shovel's and of an upstream's definition that hold a URI, or several.
 URI_KEYS = ("src-uri", "dest-uri", "uri")
@@ -33,6 +34,11 @@ _QUERY_SECRET = re.compile(r"(?P<name>[?&]password=)[^&#]*", re.IGNORECASE)
 HIDDEN = "***"
 
 
+#: Where nodes reach remotes that run in containers on this machine: a relay on their own network, with a port
+#: for each of the others' nodes (`warren.links.relay`).
+RELAY_PORT = 5700
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A node of a remote: the host to connect to, its port, and the name that its certificate is held to."""
@@ -42,16 +48,51 @@ class Server:
     name: str
 
 
-def servers(remote: Remote) -> tuple[Server, ...]:
-    """Every node of ``remote``. Of a topology they are called by their containers' names, which are theirs on
-    a network that several clusters share; their certificates have the nodes' own names."""
-    if remote.far is None or remote.hosts:
-        return tuple(Server(host=each, port=remote.port, name=each) for each in remote.hosts)
-    port = remote.far.ports.amqps
-    return tuple(
-        Server(host=f"{remote.far.cluster}-{node.name}", port=port, name=node.name)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What the relay hands on: its own ``port`` to ``host``:``far_port`` on the other cluster's network."""
+
+    remote: str
+    node: str
+    port: int
+    network: str
+    host: str
+    far_port: int
+
+    def __str__(self) -> str:
+        return f"{self.port}={self.host}:{self.far_port}"
+
+
+def routes(links: Links) -> tuple[Route, ...]:
+    """A route to every node of every remote in containers, in the order of the file."""
+    nodes = [
+        (remote, remote.far, node.name)
+        for remote in links.remotes
+        if remote.in_containers and remote.far is not None
         for node in remote.far.nodes
+    ]
+    return tuple(
+        Route(
+            remote=remote.name,
+            node=node,
+            port=RELAY_PORT + place,
+            network=far.cluster,
+            host=f"{far.cluster}-{node}",
+            far_port=far.ports.amqps,
+        )
+        for place, (remote, far, node) in enumerate(nodes)
     )
+
+
+def servers(links: Links, remote: Remote) -> tuple[Server, ...]:
+    """Every node of ``remote``, as a node of ours connects to it."""
+    if remote.in_containers:
+        return tuple(
+            Server(host=RELAY, port=each.port, name=each.node)
+            for each in routes(links)
+            if each.remote == remote.name
+        )
+    return tuple(Server(host=each, port=remote.port, name=each) for each in remote.hosts)
 
 
 def here(vhost: str) -> str:
@@ -64,7 +105,7 @@ def file_name(remote: Remote, kind: str) -> str:
     return f"link-{remote.name}" + {"ca": "-ca.pem", "certificate": ".pem", "key": ".key"}[kind]
 
 
-def there(remote: Remote) -> list[str]:
+def there(links: Links, remote: Remote) -> list[str]:
     """A URI for each node of ``remote``, with the user and without the password. TLS verifies the remote by
     its own authority and name, and shows it a certificate where there is one to show."""
     files = {"cacertfile": "ca"}
@@ -75,7 +116,7 @@ def there(remote: Remote) -> list[str]:
         f"amqps://{quote(remote.user, safe='')}@{each.host}:{each.port}/{quote(remote.vhost, safe='')}"
         f"?{shared}&verify=verify_peer&server_name_indication={each.name}"
         f"&heartbeat={_HEARTBEAT_S}&connection_timeout={_CONNECT_MS}"
-        for each in servers(remote)
+        for each in servers(links, remote)
     ]
 
 

@@ -61,14 +61,16 @@ def _shovel(topology: Topology, shovel: Shovel) -> dict[str, Any]:
 
 
 def _uri(topology: Topology, end: End) -> str | list[str]:
-    return addresses.there(topology.links.remote(end.remote)) if end.remote else addresses.here(end.vhost)
+    if not end.remote:
+        return addresses.here(end.vhost)
+    return addresses.there(topology.links, topology.links.remote(end.remote))
 
 
 def _upstream(topology: Topology, link: Federation) -> dict[str, Any]:
     """As they come, an exchange's upstream queue is a classic one on one node, and is deleted with what it
     holds whenever the link closes in order (``terminate`` of rabbit_federation_exchange_link.erl)."""
     body: dict[str, Any] = {
-        "uri": addresses.there(topology.links.remote(link.remote)),
+        "uri": addresses.there(topology.links, topology.links.remote(link.remote)),
         "ack-mode": "on-confirm",
         "prefetch-count": link.prefetch,
         "reconnect-delay": link.reconnect_delay_s,

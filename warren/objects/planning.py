@@ -6,8 +6,9 @@ import secrets as random
 from collections.abc import Iterable
 
 from warren.context import Context
-from warren.errors import RefusedError
-from warren.objects.comparing import plan
+from warren.errors import NotReadyError, RefusedError
+from warren.links import material
+from warren.objects.comparing import password_key, plan
 from warren.objects.found import read_actual
 from warren.objects.steps import Action, Plan
 from warren.objects.writing import Applied, apply
@@ -52,15 +53,24 @@ def _refuse_unseen(found: Plan, agreed: Plan) -> None:
 
 
 def passwords(context: Context, *, make: bool) -> dict[str, str]:
-    """Passwords by user. One whose secret was not made yet gets it now, or for a mere look one that matches
-    nothing."""
+    """Passwords by user, and those of remotes by `password_key`. A user whose secret was not made yet gets it
+    now, or for a mere look one that matches nothing; a remote's is never made here, and raises NotReadyError
+    where it is wanted and is not there."""
     kept = context.secrets
-    return {
+    found = {
         user.name: kept.ensure(user.name)
         if make or kept.path(user.name).exists()
         else random.token_urlsafe(24)
         for user in context.topology.users
     }
+    for remote in context.topology.links.remotes:
+        try:
+            found[password_key(remote.name)] = material.password(remote, context.state)
+        except NotReadyError:
+            if make:
+                raise
+            found[password_key(remote.name)] = random.token_urlsafe(24)
+    return found
 
 
 def summary(topology: Topology) -> str:

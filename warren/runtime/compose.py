@@ -14,7 +14,7 @@ from warren.process import Completed
 from warren.runtime import ownership
 from warren.runtime.compose_data import NodeData
 from warren.runtime.compose_faults import NodeFaults
-from warren.runtime.compose_helpers import Helpers
+from warren.runtime.compose_links import LinkRelay
 from warren.runtime.containers import ACT_S
 from warren.runtime.protocol import NodeState
 from warren.runtime.reasons import UNFROZEN, engine_error
@@ -47,7 +47,7 @@ STOP_GRACE_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComposeRuntime(NodeFaults, NodeData, Helpers):
+class ComposeRuntime(NodeFaults, NodeData, LinkRelay):
     """The cluster's containers as nodes, and as a whole."""
 
     # The Runtime protocol
@@ -202,6 +202,8 @@ class ComposeRuntime(NodeFaults, NodeData, Helpers):
         self._remove_containers()
         for kind in ("network", *(["volume"] if volumes else [])):
             if names := self._labelled(kind):
+                if kind == "network":
+                    self.free_networks(names)
                 self._checked(kind, "rm", *names)
 
     def _remove_containers(self) -> None:

@@ -79,7 +79,7 @@ def test_what_the_broker_gets_has_the_password_in_each_uri(topology: Topology, b
     shovel = broker.row("parameters", component="shovel", name="audit-out")["value"]
     assert shovel["src-uri"] == "amqp:///%2Forders"
     assert shovel["dest-uri"] == [
-        "amqps://link:hunter2%40%2F%3A%3F%23%25%26%2B@far-rmq1:5671/%2Finbox"
+        "amqps://link:hunter2%40%2F%3A%3F%23%25%26%2B@links:5700/%2Finbox"
         "?cacertfile=/etc/rabbitmq/tls/link-far-ca.pem&certfile=/etc/rabbitmq/tls/link-far.pem"
         "&keyfile=/etc/rabbitmq/tls/link-far.key&verify=verify_peer&server_name_indication=rmq1"
         "&heartbeat=20&connection_timeout=10000"

@@ -183,9 +183,9 @@ def test_what_follows_from_the_other_topology_is_not_given_twice(
 def test_beside_a_topology_hosts_say_where_its_nodes_are(near: Data, far: Data, tmp_path: Path) -> None:
     assert linked.read(tmp_path, near, far).links.remote("far").in_containers
     near["links"]["remotes"][0] |= {"hosts": ["far1.example"], "port": 5673}
-    remote = linked.read(tmp_path, near, far).links.remote("far")
-    assert not remote.in_containers
-    assert addresses.shown_hosts(addresses.there(remote)) == "far1.example:5673"
+    links = linked.read(tmp_path, near, far).links
+    assert not links.remote("far").in_containers
+    assert addresses.shown_hosts(addresses.there(links, links.remote("far"))) == "far1.example:5673"
     near["links"]["remotes"][0]["port"] = 5672
     assert "5672 is AMQP without TLS" in faults(lambda: linked.read(tmp_path, near, far))
 
