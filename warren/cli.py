@@ -22,6 +22,7 @@ GROUPS = {
     "hosts": ("warren.hosts.cli:hosts", "Test hosts with systemd and sshd, to provision and to break."),
     "topology": ("warren.objects.cli:topology", "Check, render, plan and apply deploy/topology.yml."),
     "queue": ("warren.queues.cli:queue", "Look at queues; move dead letters back; purge."),
+    "links": ("warren.links.cli:links", "Shovels and federation to other clusters: state and proof."),
     "load": ("loadgen.cli:load", "Run load and prove that nothing confirmed was lost."),
     "chaos": ("chaos.cli:chaos", "Break nodes on purpose, and heal them."),
     "dashboards": ("dashboards.cli:dashboards", "Build, check and open the dashboards."),

@@ -39,10 +39,11 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A message in our hands: ``tag`` is how the channel knows it."""
+    """A message in our hands: ``tag`` is how the channel knows it; ``redelivered``: it was out before."""
 
     tag: int
     message: Message
+    redelivered: bool = False
 
 
 class Hands(Protocol):
@@ -170,7 +171,7 @@ class AmqpHands:
             message = read(method.exchange, method.routing_key, properties, body)
         except ValueError as error:
             raise NotReadyError(f"queue {self.queue}", f"its next message cannot be read: {error}") from error
-        return Taken(tag=int(method.delivery_tag), message=message)
+        return Taken(tag=int(method.delivery_tag), message=message, redelivered=bool(method.redelivered))
 
     def publish(
         self,
