@@ -16,6 +16,7 @@ import jinja2
 
 from warren import checkout, routing
 from warren.errors import WarrenError
+from warren.links.addresses import link_files
 from warren.topology import PUBLISHED_SERVICES, Topology
 
 #: Paths inside the containers, which are those of the official images.
@@ -68,6 +69,25 @@ def role_vars(topology: Topology) -> dict[str, Any]:
         "prometheus_monitoring_user": topology.account("monitoring").name,
         "warren_drift_user": topology.drift_user,
         "warren_canary_user": topology.account("canary").name,
+        **_links(topology),
+    }
+
+
+def _links(topology: Topology) -> dict[str, Any]:
+    """Of links: how many there are to be of each kind, and what files nodes are given for them. Without any
+    there is no such variable, so that nothing that is rendered changes."""
+    links = topology.links
+    if not links:
+        return {}
+    kinds = {"shovel": len(links.shovels), "federation": len(links.federations)}
+    return {
+        "warren_links": {kind: count for kind, count in kinds.items() if count},
+        "warren_link_topologies": [
+            {"src": f"hosts/{each.topology}", "dest": each.topology}
+            for each in links.remotes
+            if each.topology
+        ],
+        "rabbitmq_link_files": [{"name": name, "mode": mode} for name, mode in link_files(links)],
     }
 
 

@@ -13,6 +13,7 @@ from ansible.template import Templar, trust_as_template
 
 from warren import checkout, committed, inventory
 from warren.topology import STREAM_PLUGIN, Node, Shares, Topology
+from warren.topology_links import End, Federation, Links, Remote, Shovel
 from warren.topology_reader import load
 from warren.topology_shipping import RemoteWrite, Shipping
 
@@ -27,6 +28,43 @@ SHIPPED = Shipping(
     ),
     retention="90d",
 )  # fmt: skip
+#: To hosts that no topology describes, by a shovel and a federated exchange.
+LINKED = Links(
+    remotes=(
+        Remote(
+            name="site",
+            vhost="/inbox",
+            user="link",
+            topology="",
+            hosts=("b1.example", "b2.example"),
+            port=5671,
+            password_file="site.password",
+            ca_file="site.pem",
+            certificate_file="own.pem",
+            key_file="own.key",
+        ),
+    ),
+    shovels=(
+        Shovel(
+            name="audit-out",
+            source=End(remote="", vhost="/orders", queue="orders.audit", exchange="", routing_key=""),
+            target=End(remote="site", vhost="", queue="inbox", exchange="", routing_key=""),
+            ack_mode="on-confirm",
+            prefetch=1000,
+            reconnect_delay_s=5,
+        ),
+    ),
+    federations=(
+        Federation(
+            name="events-in",
+            source=End(remote="site", vhost="", queue="", exchange="events", routing_key=""),
+            target=End(remote="", vhost="/orders", queue="", exchange="orders.events", routing_key=""),
+            prefetch=1000,
+            reconnect_delay_s=5,
+            max_hops=1,
+        ),
+    ),
+)
 ROLE = checkout.ROOT / "ansible" / "roles" / "rabbitmq"
 
 
@@ -58,6 +96,7 @@ def topologies(deployed: Topology) -> Mapping[str, Topology]:
     }
     return {
         **sizes,
+        "with links": dataclasses.replace(deployed, links=LINKED),
         "drift watched": dataclasses.replace(watched, drift_user="drift"),
         "long term": dataclasses.replace(watched, shipping=Shipping(retention="1y")),
         "sent elsewhere": dataclasses.replace(watched, shipping=SHIPPED),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -21,10 +22,12 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 
-from tests.contract.conftest import ROLE, inventory_variables, role_defaults
+from tests.contract.conftest import LINKED, ROLE, inventory_variables, role_defaults
 from warren import bundle, checkout, inventory
 from warren.bundle import Material
+from warren.links import material as links
 from warren.pki import Pki
+from warren.provision import material as provision
 from warren.secrets import Secrets
 from warren.state import base_folder, open_state
 from warren.topology import Topology
@@ -324,3 +327,28 @@ def _play(
 
 def _templated(variables: Mapping[str, Any], name: str) -> Any:
     return Templar(loader=DataLoader(), variables=dict(variables)).template(variables[name])
+
+
+def test_a_host_gets_for_links_what_a_container_gets(deployed: Topology, tmp_path: Path) -> None:
+    """Same names, contents and rights, from where the role looks for them."""
+    topology = dataclasses.replace(deployed, links=LINKED)
+    env = {"WARREN_STATE": str(tmp_path)}
+    state = open_state(topology.cluster, env)
+    for name in ("site.password", "site.pem", "own.pem", "own.key"):
+        (state.secrets / name).write_text("-----BEGIN CERTIFICATE-----\n")
+        (state.secrets / name).chmod(0o600)
+    wanted = provision.Wanted(
+        topology=topology, topology_path=checkout.path("deploy", "topology.yml"), hosts=["rmq1"]
+    )
+    provision.ensure(wanted, env)
+    listed = inventory_variables(topology)["rabbitmq_link_files"]
+    found = {
+        each["name"]: ((state.root / "hosts" / "links" / each["name"]).read_bytes(), int(each["mode"], 8))
+        for each in listed
+    }
+    assert found == links.files(topology, state)
+    assert set(found) == {"link-site-ca.pem", "link-site.pem", "link-site.key"}
+    tasks = yaml.safe_load((ROLE / "tasks" / "configure.yml").read_text(encoding="utf-8"))
+    task = next(each for each in tasks if "rabbitmq_link_files" in str(each.get("loop")))
+    assert task["ansible.builtin.copy"]["src"] == "{{ rabbitmq_state_dir }}/hosts/links/{{ item.name }}"
+    assert role_defaults()["rabbitmq_link_files"] == []

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _MIRRORED = "classic queues are mirrored no more since 4.0: make it a quorum queue to have it replicated"
-_FEDERATED = "needs the federation plugin and its upstreams, of which a topology says nothing"
+_LINK = (
+    "write it below links: by hand, with the other cluster's password and authority in files (docs/links.md)"
+)
+_FEDERATED = f"comes with a link's own policy: {_LINK}"
 
 #: Key of a policy's definition, or of a queue's arguments without ``x-`` -> why it is left out.
 SETTINGS: Mapping[str, str] = {
@@ -30,9 +33,9 @@ SETTINGS: Mapping[str, str] = {
 }
 #: Component of a parameter -> why it is left out. Values may hold passwords: they are never shown.
 COMPONENTS: Mapping[str, str] = {
-    "shovel": "a topology says nothing of shovels: set it up again by hand, with its own credentials",
-    "federation-upstream": "a topology says nothing of federation: set it up again by hand",
-    "federation-upstream-set": "a topology says nothing of federation: set it up again by hand",
+    "shovel": _LINK,
+    "federation-upstream": _LINK,
+    "federation-upstream-set": _LINK,
 }
 GLOBAL: Mapping[str, str] = {
     "cluster_name": "the cluster's name is that of the topology",

@@ -94,6 +94,16 @@ def _inter_node_tls(place: Place) -> dict[str, Any]:
     }
 
 
+def _links(place: Place) -> Iterator[Note]:
+    """The operators have Shovel and Federation resources, which want the whole URI as a secret, in a form of
+    its own for each; and nodes there reach other hosts than here."""
+    for link in place.topology.links.all:
+        what = (
+            "is not rendered, nor are its plugins: make a Shovel or a Federation of the topology operator's"
+        )
+        yield Note(f"links[{link.name}]", what)
+
+
 def notes(place: Place) -> Iterator[Note]:
     administrator = place.secret("default-user")
     yield Note("users", f"the operators work as an administrator of their own, of the secret {administrator}")
@@ -102,3 +112,4 @@ def notes(place: Place) -> Iterator[Note]:
     size = f"{_STORAGE} of storage and {_CPU} processor a node"
     yield Note("disks and processors", f"the topology says no size: {size}")
     yield from configuration.notes(place)
+    yield from _links(place)

@@ -14,6 +14,7 @@ from typing import Any
 
 from warren.errors import BadInputError
 from warren.topology import Node, Topology
+from warren.topology_links import Links
 
 #: A resource as plain data, in the order in which its fields are to be read.
 Document = dict[str, Any]
@@ -89,7 +90,8 @@ class Place:
         """The topology with the nodes and ports that it has there, for templates that name them."""
         ports = dataclasses.replace(self.topology.ports, **PORTS)
         nodes = tuple(Node(name=host) for host in self.hosts)
-        return dataclasses.replace(self.topology, nodes=nodes, ports=ports)
+        # Links are not rendered, so that no rule may wait for them to run.
+        return dataclasses.replace(self.topology, nodes=nodes, ports=ports, links=Links())
 
     def named(self, *parts: str, suffix: str = "") -> str:
         """The name of the resource that ``parts`` tell apart from others of its kind.

@@ -9,7 +9,7 @@ compared; nothing here keeps both together for longer than a request takes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -103,6 +103,15 @@ def here(vhost: str) -> str:
 def file_name(remote: Remote, kind: str) -> str:
     """``link-far-ca.pem``, ``link-far.pem``, ``link-far.key`` by ``kind`` (ca, certificate, key)."""
     return f"link-{remote.name}" + {"ca": "-ca.pem", "certificate": ".pem", "key": ".key"}[kind]
+
+
+def link_files(links: Links) -> Iterator[tuple[str, str]]:
+    """Names and modes of all that a node is given for links, in its TLS folder."""
+    for remote in links.remotes:
+        yield file_name(remote, "ca"), "0444"
+        if remote.far is not None or remote.certificate_file:
+            yield file_name(remote, "certificate"), "0444"
+            yield file_name(remote, "key"), "0400"
 
 
 def there(links: Links, remote: Remote) -> list[str]:

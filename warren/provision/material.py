@@ -20,10 +20,12 @@ from cryptography import x509
 from warren import bundle, checkout, receivers, render, rules, shipping
 from warren.bundle import Material
 from warren.errors import BadInputError, NotReadyError, WarrenError
+from warren.links import material as links
 from warren.pki import Pki
 from warren.secrets import Secrets
 from warren.state import State, open_state, write_atomically
 from warren.topology import Topology
+from warren.topology_links import Remote
 
 #: What verifies every server of a cluster of hosts: our own authority, and that of given certificates.
 TRUST = Path("pki", "hosts-ca.pem")
@@ -64,12 +66,35 @@ def missing(wanted: Wanted, state: State) -> list[str]:
         for part in ("pki", "secrets", FOLDER):
             if (state.root / part).is_dir():
                 shutil.copytree(state.root / part, copy.root / part, dirs_exist_ok=True)
+        for remote in wanted.topology.links.remotes:
+            _copy_far(remote, state, copy)
         before = _digests(copy.root)
         _make(wanted, copy)
         return _changed(before, _digests(copy.root))
 
 
+def _copy_far(remote: Remote, state: State, copy: State) -> None:
+    """What is read of the cluster that is linked to, which lies beside the state and so beside its copy."""
+    if remote.far is None:
+        return
+    theirs, mine = links.far_state(remote, state), links.far_state(remote, copy)
+    for part in ("pki", "secrets"):
+        if (theirs.root / part).is_dir():
+            shutil.copytree(theirs.root / part, mine.root / part, dirs_exist_ok=True)
+
+
+def _refuse_containers(topology: Topology) -> None:
+    for remote in topology.links.remotes:
+        if remote.in_containers:
+            raise BadInputError(
+                f"links.remotes[{remote.name}]",
+                "names no hosts: its nodes would be containers, which hosts do not reach",
+                "add hosts: [name, …] beside topology:, as the certificates there have them",
+            )
+
+
 def _make(wanted: Wanted, state: State) -> None:
+    _refuse_containers(wanted.topology)
     material = Material(
         topology=wanted.topology,
         state=state,
@@ -117,6 +142,10 @@ def _files(material: Material) -> dict[str, bytes]:
     found["receivers.json"] = json.dumps(told, sort_keys=True).encode()
     if material.topology_path is not None:
         found["topology.yml"] = material.topology_path.read_bytes()
+        for name in {each.topology for each in material.topology.links.remotes if each.topology}:
+            found[name] = material.topology_path.with_name(name).read_bytes()
+    for name, (content, _) in links.files(material.topology, material.state).items():
+        found[f"links/{name}"] = content
     return found
 
 

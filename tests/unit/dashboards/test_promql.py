@@ -41,6 +41,7 @@ OWN = {
     "warren_objective_share",
     "warren_objective_end_to_end_seconds",
     "warren_failed_queue_info",
+    "warren_links",
     "ALERTS",
     "up",
 }
@@ -63,6 +64,7 @@ WITHOUT_JOB = (
     *MADE,
     "warren:",
     "warren_failed_queue_",
+    "warren_links",
     "warren_queue_",
     "warren_connections",
     "warren_vhost_",

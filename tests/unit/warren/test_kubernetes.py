@@ -41,6 +41,8 @@ from warren.pki import Pki
 from warren.secrets import Secrets
 from warren.topology import Exchange, Policy, Topology, User
 
+from . import linked
+
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 TOPOLOGY = checkout.ROOT / "deploy" / "topology.yml"
 Run = Callable[..., tuple[int, str, str]]
@@ -700,3 +702,14 @@ def test_prometheus_may_scrape_from_the_namespace_that_is_named(warren: Run, tmp
     assert warren("topology", "render", "--kubernetes", target, "--monitoring-namespace", "eyes")[0] == 0
     for path in ("cluster/network-policy.yaml", "monitoring/network-policies.yaml"):
         assert "kubernetes.io/metadata.name: eyes" in (tmp_path / "there" / path).read_text(encoding="utf-8")
+
+
+def test_links_are_not_rendered_and_that_is_told(data: dict[str, Any], tmp_path: Path) -> None:
+    data["links"] = linked.links(linked.SHOVEL, federation=(linked.EVENTS,))
+    topology = linked.read(tmp_path, data, linked.far(data))
+    rendered = folder.render(place_of(topology), folder.Sources(rules={}, dashboards={}, topology_text=""))
+    told = [str(note) for note in rendered.notes if note.where.startswith("links[")]
+    assert [each.partition(":")[0] for each in told] == ["links[audit-out]", "links[events-in]"]
+    text = "".join(folder.files(rendered).values())
+    for word in ("rabbitmq_shovel", "warren_links", "federation-upstream", "links:5700"):
+        assert word not in text

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 import pytest
@@ -21,6 +22,9 @@ from warren.process import Completed
 from warren.provision import hosts, material, objects, parcel
 from warren.state import State
 from warren.topology import Topology
+from warren.topology_reader import load
+
+from . import linked
 
 TOPOLOGY = checkout.path("deploy", "topology.yml")
 
@@ -228,3 +232,22 @@ def test_a_parcel_that_could_not_be_fetched_leaves_nothing(tmp_path: Path) -> No
 def test_a_host_with_an_old_python_is_refused(version: str, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"needs 3\.11 or newer"):
         parcel.make(_parcel(version), tmp_path, run=_Pip())
+
+
+def test_hosts_do_not_reach_containers_of_another_cluster(data: dict[str, Any], tmp_path: Path) -> None:
+    """Its nodes must be named, whatever else its topology says of it."""
+    data["links"] = linked.links(linked.SHOVEL)
+    env = {"WARREN_STATE": str(tmp_path / "states")}
+    near = linked.read(tmp_path, data, linked.far(data))
+    with pytest.raises(BadInputError, match="names no hosts"):
+        material.ensure(wanted(near), env)
+    data["links"]["remotes"][0]["hosts"] = ["far1.example"]
+    near = linked.read(tmp_path, data, linked.far(data))
+    far = load(tmp_path / linked.FILE)
+    path = tmp_path / linked.FILE
+    material.ensure(material.Wanted(topology=far, topology_path=path, hosts=["rmq1"]), env)
+    asked = dataclasses.replace(wanted(near), topology_path=tmp_path / "near.yml")
+    would = material.missing(asked, State(tmp_path / "states" / "lab"))
+    assert material.ensure(asked, env) == would
+    assert {"hosts/links/link-far-ca.pem", "hosts/links/link-far.key", f"hosts/{linked.FILE}"} <= set(would)
+    assert material.missing(asked, State(tmp_path / "states" / "lab")) == []
