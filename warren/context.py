@@ -87,6 +87,15 @@ class Context:
         ssh = Ssh(logins=self.inventory.logins, sockets=self.state.root / "ssh", run=self.run)
         return SshRuntime(ssh=ssh, topology=self.topology, clock=self.clock)
 
+    @cached_property
+    def ssh(self) -> Ssh:
+        """The hosts of the inventory, the nodes' and those with only services. Raises BadInputError where one
+        of the latter cannot be reached by what it says, RefusedError where the nodes are containers."""
+        if self.inventory is None:
+            raise RefusedError("this command", "needs hosts", "name their inventory: --hosts")
+        logins = {**self.inventory.logins, **host_inventory.beside(self.inventory.path)}
+        return Ssh(logins=logins, sockets=self.state.root / "ssh", run=self.run)
+
     def refuse_hosts(self) -> None:
         """Raise RefusedError where the nodes are services of hosts: for what needs containers."""
         if self.inventory is not None:

@@ -18,7 +18,12 @@ from typing import Any
 import pytest
 
 from tests.hosts.provisioning import NODES, PLACES, Fleet, Played, played
+from warren.assertions import verify
+from warren.assertions.facts import Facts
+from warren.console import silent
+from warren.context import open_context
 from warren.errors import NotReadyError
+from warren.gate import leader_spread
 from warren.wait import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.full, pytest.mark.timeout(2400)]
@@ -95,6 +100,31 @@ def test_a_rehearsal_sees_what_was_changed_by_hand_and_a_run_mends_it(fleet: Fle
         in fleet.inside("rmq1", "rabbitmqctl", "--silent", "list_queues", "-p", "/orders").stdout
     )
     assert sum(fleet.play().changed.values()) == 0
+
+
+@pytest.fixture(scope="module")
+def facts(fleet: Fleet) -> Facts:
+    """What the hosts say, read once, when leaders are spread as an operator would leave them."""
+    env = {**fleet.env, "WARREN_HOSTS": str(fleet.state / "inventory.yml")}
+    context = open_context(silent, topology_path=fleet.folder / "topology.yml", env=env)
+    context.management.post("rebalance", "queues")
+    nodes = [node.erlang_name for node in context.topology.nodes]
+
+    def even() -> None:
+        if not leader_spread(context.management.queues(), nodes).even:
+            raise NotReadyError("leaders", "are not spread yet")
+
+    until(even, what="leaders to spread", deadline_s=60, every_s=2)
+    return verify.look(context)
+
+
+@pytest.mark.parametrize("name", [each.id for each in verify.ASSERTIONS if each.on != "containers"])
+def test_hosts_hold(facts: Facts, name: str) -> None:
+    """The list that containers are judged by."""
+    (result,) = verify.judge(facts, [each for each in verify.ASSERTIONS if each.id == name])
+    if result.verdict == "waived":
+        pytest.skip(f"waived: {result.reason} ({result.evidence})")
+    assert result.verdict == "passed", f"{result.title}: {result.evidence}"
 
 
 def test_everything_is_scraped_and_nobody_comes_in_without_a_password(fleet: Fleet) -> None:

@@ -121,6 +121,7 @@ ASSERTIONS = (
         level="must",
         title="the image's own conf.d, which opens guest to everybody, is not read",
         reads=_FILE,
+        on="containers",
         check=_defaults_masked,
     ),
     _value(

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from warren.assertions.facts import Facts
+from warren.assertions import probes
+from warren.assertions.facts import Around, Facts
 from warren.assertions.model import Assertion, Outcome, everywhere
 
 _LOOPBACK = ("127.0.0.1", "::1")
-_SHOWN = 8
+_DATA = "/var/lib/rabbitmq"
+
+
+def around(containers: Sequence[Mapping[str, Any]]) -> Around:
+    """What the nodes stand in, by the engine's description of ``containers``. They share this machine's
+    clock, and the same path is in every one, on a volume of its own."""
+    places = {
+        str(each["Config"]["Labels"]["warren.node"]): next(
+            (str(m.get("Name") or m["Source"]) for m in each.get("Mounts", ()) if m["Destination"] == _DATA),
+            "",
+        )
+        for each in containers
+        if each["Config"]["Labels"].get("warren.node")
+    }
+    return Around(
+        kind="containers",
+        clocks={"this machine": probes.clock_synchronised()},
+        data_directories=places,
+        containers=tuple(containers),
+    )
 
 
 def _each(look: Callable[[Mapping[str, Any]], str], good: str) -> Callable[[Facts], Outcome]:
     """Checks every container of the cluster: ``look`` returns what is wrong, or nothing."""
 
     def check(facts: Facts) -> Outcome:
-        bad = {_name(each): look(each) for each in facts.containers if look(each)}
-        return everywhere(bad, f"{good}, {len(facts.containers)} containers")
+        bad = {_name(each): look(each) for each in facts.around.containers if look(each)}
+        return everywhere(bad, f"{good}, {len(facts.around.containers)} containers")
 
     return check
 
@@ -75,50 +95,15 @@ def _socket(container: Mapping[str, Any]) -> str:
     return f"mounts {', '.join(bad)}" if bad else ""
 
 
-def _memory_follows(facts: Facts) -> Outcome:
-    wanted = facts.topology.broker.memory_limit_mib * 1024**2
-    bad = {
-        _name(each): f"limit {each['HostConfig'].get('Memory', 0) / 1024**2:.0f} MiB"
-        for each in facts.containers
-        if each["Config"]["Labels"].get("warren.node") and each["HostConfig"].get("Memory") != wanted
-    }
-    return everywhere(bad, f"{facts.topology.broker.memory_limit_mib} MiB a node")
-
-
-def _node_user(facts: Facts) -> Outcome:
-    bad = {name: f"user id {node.user}" for name, node in facts.nodes.items() if node.user == 0}
-    return everywhere(bad, f"user ids {sorted({node.user for node in facts.nodes.values()})}")
-
-
-def _no_secret_shown(facts: Facts) -> Outcome:
-    """Names of secrets are told, never their values."""
-    places = {
-        _name(each): "\n".join(
-            [*(each["Config"].get("Env") or ()), each.get("Path") or "", *(each.get("Args") or ())]
-            + [f"{key}={value}" for key, value in (each["Config"].get("Labels") or {}).items()]
-        )
-        for each in facts.containers
-    }
-    places |= {f"processes of {name}": node.command_lines for name, node in facts.nodes.items()}
-    bad = {
-        place: f"shows the secret of {name}"
-        for place, text in places.items()
-        for name, value in facts.secret_values.items()
-        if len(value) >= _SHOWN and value in text
-    }
-    return everywhere(bad, f"{len(facts.secret_values)} secrets looked for in {len(places)} places")
-
-
 _ENGINE = "the container engine"
 
 
-def _must(name: str, title: str, check: Callable[[Facts], Outcome], reads: str = _ENGINE) -> Assertion:
-    return Assertion(id=name, level="must", title=title, reads=reads, check=check)
+def _must(name: str, title: str, check: Callable[[Facts], Outcome]) -> Assertion:
+    return Assertion(id=name, level="must", title=title, reads=_ENGINE, on="containers", check=check)
 
 
 ASSERTIONS = (
     _must("container-not-root", "no container runs as root", _each(_root, "none runs as root")),
-    _must("node-not-root", "the broker's processes do not run as root", _node_user, "the node itself"),
     _must("container-read-only", "root file systems are read-only", _each(_writable, "read-only")),
     _must("container-no-capabilities", "no container has a capability", _each(_capabilities, "none left")),
     _must("container-no-new-privileges", "no process may gain privileges", _each(_privileges, "none may")),
@@ -126,13 +111,6 @@ ASSERTIONS = (
     _must(
         "container-processes-limit", "every container's processes are limited", _each(_processes, "limited")
     ),
-    _must("node-memory-limit", "a node's limit is the topology's", _memory_follows),
     _must("ports-loopback", "ports are published on the loopback only", _each(_published, "loopback only")),
     _must("container-no-engine-socket", "no container reaches the engine", _each(_socket, "no such mount")),
-    _must(
-        "no-secret-shown",
-        "no secret stands in an environment, an argument or a label",
-        _no_secret_shown,
-        "the container engine and the nodes' process lists",
-    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from warren.management_facts import HealthCheck, NodeInfo, Overview, QueueInfo
 from warren.objects.steps import Plan
@@ -56,12 +56,50 @@ class ListenerFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFacts:
+    """A service of systemd that runs on a host: what the kernel says of its first process, and the limits
+    that systemd was given. ``user`` is a user id, ``capabilities`` are those that it has or could get, as a
+    bit set in hexadecimal digits (capabilities(7)), ``root`` how it sees ``/`` mounted, ``ro`` or ``rw``; a
+    limit of None is none. ``is_node`` marks the broker's own, ``shown`` is what every account of the host can
+    read of its settings."""
+
+    host: str
+    unit: str
+    is_node: bool
+    user: int
+    capabilities: str
+    no_new_privileges: bool
+    root: str
+    memory_bytes: int | None
+    processes: int | None
+    shown: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What the nodes stand in, which differs by ``kind``: ``containers`` as the engine describes them, nodes
+    and services alike, or ``services`` of hosts.
+
+    ``clocks`` say by machine whether its clock follows a source (None: it cannot be asked), and
+    ``data_directories`` by node where its data lie, so that equal ones are the same place; empty where there
+    is none. ``guarded`` are by host the ports that its packet filter keeps from strangers.
+    """
+
+    kind: Literal["containers", "hosts"]
+    clocks: Mapping[str, bool | None]
+    data_directories: Mapping[str, str]
+    containers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    services: tuple[ServiceFacts, ...] = ()
+    guarded: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that the assertions look at.
 
     ``nodes`` are by node name, ``members`` what the management API says of all nodes, ``listeners`` by
-    node and port name (`Topology.node_ports`), ``containers`` as the engine describes them, nodes
-    and services alike. ``secret_values`` are held only to be looked for where they must not be.
+    node and port name (`Topology.node_ports`). ``secret_values`` are held only to be looked for where they
+    must not be.
     """
 
     topology: Topology
@@ -77,8 +115,7 @@ class Facts:
     plan: Plan
     nodes: Mapping[str, NodeFacts]
     listeners: Mapping[tuple[str, str], ListenerFacts]
-    containers: tuple[Mapping[str, Any], ...] = field(repr=False)
-    clock_synchronised: bool | None
+    around: Around
     secret_values: Mapping[str, str] = field(repr=False)
 
     def environment(self, key: str) -> dict[str, str]:

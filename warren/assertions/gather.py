@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from warren.assertions import probes
-from warren.assertions.facts import Facts, FileFacts, ListenerFacts, NodeFacts
+from warren.assertions.facts import Around, Facts, FileFacts, ListenerFacts, NodeFacts
+from warren.assertions.hosts import sections
 from warren.errors import NotReadyError
 from warren.management import ManagementClient
 from warren.objects.comparing import plan
@@ -20,6 +20,7 @@ from warren.topology import Topology
 #: One call of a broker tool on a busy two-core machine.
 _TOOL_S = 60.0
 _PAGES = {"management": "/api/overview", "metrics": "/metrics"}
+_OWNER = 7
 _LISTENING, _LOOPBACK = "0A", ("0100007F", "00000000000000000000000001000000")
 
 _ERLANG = """
@@ -65,19 +66,24 @@ echo == files; find /etc/rabbitmq /var/lib/rabbitmq/.erlang.cookie -type f -exec
 echo == defaults; find /etc/rabbitmq/conf.d -type f 2>/dev/null || true
 echo == ports; cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true
 echo == processes; for each in /proc/[0-9]*; do tr '\0' ' ' <"$each/cmdline"; echo; done 2>/dev/null
-echo == configuration; cat /etc/rabbitmq/rabbitmq.conf
+echo == configuration; cat /etc/rabbitmq/rabbitmq.conf; cat /etc/rabbitmq/conf.d/*.conf 2>/dev/null || true
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Where the facts come from. ``passwords`` are those of the topology's users, ``secrets`` whatever must
-    show nowhere; ``ca`` signed every server, ``client`` (certificate, key) is shown where one is required."""
+    show nowhere; ``ca`` signed every server, ``client`` (certificate, key) is shown where one is required.
+
+    ``around`` looks at what the nodes stand in. ``relay`` gives the command whose standard streams are a
+    connection from a node's host to a port of its own, for ports that its packet filter keeps from this
+    machine; None where there is no such way."""
 
     topology: Topology
     management: ManagementClient
     runtime: Runtime
-    containers: Sequence[Mapping[str, Any]]
+    around: Callable[[], Around]
+    relay: Callable[[str, int], Sequence[str]] | None
     ca: Path
     client: tuple[Path, Path] | None
     passwords: Mapping[str, str] = field(repr=False)
@@ -88,6 +94,7 @@ def gather(sources: Sources) -> Facts:
     """Read everything once. Raises NotReadyError when a node or the API does not answer."""
     topology, api = sources.topology, sources.management
     names = [node.name for node in topology.nodes]
+    around = sources.around()
     return Facts(
         topology=topology,
         overview=api.overview(),
@@ -101,12 +108,11 @@ def gather(sources: Sources) -> Facts:
         certificates=tuple(api.certificates_valid_for(4, "weeks", name) for name in names),
         plan=plan(topology, read_actual(api), sources.passwords),
         nodes={
-            name: _node(sources, name, peer=names[(place + 1) % len(names)])
+            name: _node(sources, name, peer=names[(place + 1) % len(names)], kind=around.kind)
             for place, name in enumerate(names)
         },
         listeners=_listeners(sources),
-        containers=tuple(sources.containers),
-        clock_synchronised=probes.clock_synchronised(),
+        around=around,
         secret_values=sources.secrets,
     )
 
@@ -123,23 +129,27 @@ def _listeners(sources: Sources) -> dict[tuple[str, str], ListenerFacts]:
                 http_path=_PAGES.get(name, ""),
                 greeting=probes.GREETINGS.get(name, b""),
             )
+            if sources.relay and not probes.is_reached(port):
+                port = replace(port, relay=tuple(sources.relay(node.name, number)))
             found[node.name, name] = probes.probe(port, ca=sources.ca, client=sources.client)
     return found
 
 
-def _node(sources: Sources, node: str, *, peer: str) -> NodeFacts:
+def _node(sources: Sources, node: str, *, peer: str, kind: str) -> NodeFacts:
+    """A container's ports are all the node's, a host has others besides: there the broker's user tells."""
     port = sources.topology.ports.inter_node
     keys = f"[{', '.join(_KEYS.split())}]"
     expression = _ERLANG % {"rabbit": keys, "peer": peer, "port": port}
     erlang = json.loads(_output(sources.runtime, node, ["rabbitmqctl", "-q", "eval", expression], "{"))
-    parts = _sections(_output(sources.runtime, node, ["sh", "-c", _SHELL], ""))
+    parts = sections(_output(sources.runtime, node, ["sh", "-c", _SHELL], ""))
+    user = int(parts["user"])
     return NodeFacts(
         **erlang,
         configuration=parts["configuration"],
         default_files=tuple(parts["defaults"].split()),
         files=_files(parts["files"]),
-        ports=listening(parts["ports"]),
-        user=int(parts["user"]),
+        ports=listening(parts["ports"], user=user if kind == "hosts" else None),
+        user=user,
         command_lines=parts["processes"],
     )
 
@@ -157,11 +167,6 @@ def _output(runtime: Runtime, node: str, argv: Sequence[str], begins: str) -> st
     raise NotReadyError(node, f"{argv[0]} did not print what was asked: {done.reason()}")
 
 
-def _sections(text: str) -> dict[str, str]:
-    parts = (part.partition("\n") for part in f"\n{text}".split("\n== ")[1:])
-    return {name.strip(): body for name, _, body in parts}
-
-
 def _files(text: str) -> dict[str, FileFacts]:
     found: dict[str, FileFacts] = {}
     for line in text.splitlines():
@@ -170,12 +175,15 @@ def _files(text: str) -> dict[str, FileFacts]:
     return found
 
 
-def listening(table: str) -> tuple[int, ...]:
-    """Ports of /proc/net/tcp and tcp6 that are listened on at any but a loopback address (proc(5))."""
+def listening(table: str, *, user: int | None = None) -> tuple[int, ...]:
+    """Ports of /proc/net/tcp and tcp6 that are listened on at any but a loopback address (proc(5)), by
+    sockets of ``user`` only where one is given."""
     ports: set[int] = set()
     for line in table.splitlines():
         fields = line.split()
         if len(fields) < 4 or fields[3] != _LISTENING or ":" not in fields[1]:  # noqa: PLR2004 - its columns
+            continue
+        if user is not None and fields[_OWNER : _OWNER + 1] != [str(user)]:
             continue
         address, _, port = fields[1].rpartition(":")
         if address not in _LOOPBACK and not (len(address) == 8 and address.endswith("7F")):  # noqa: PLR2004

@@ -11,6 +11,8 @@ from warren.assertions.facts import Facts
 #: ``must`` holds on every cluster of Warren; ``production`` may be waived in a topology, with a reason.
 Level = Literal["must", "production"]
 Verdict = Literal["passed", "failed", "waived"]
+#: Where it can be asked: on every cluster, or only where the nodes are containers, or services of hosts.
+On = Literal["both", "containers", "hosts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,13 @@ class Outcome:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion:
     """One thing that must hold. ``title`` completes the sentence "it must hold that …"; ``reads`` says where
-    the facts come from; ``check`` is pure."""
+    the facts come from, ``on`` what kind of nodes it can be asked of; ``check`` is pure."""
 
     id: str
     level: Level
     title: str
     reads: str
+    on: On = "both"
     check: Callable[[Facts], Outcome]
 
 

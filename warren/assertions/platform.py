@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
 from warren.assertions.facts import Facts
 from warren.assertions.model import Assertion, Outcome, everywhere
@@ -69,26 +68,22 @@ def _memory(facts: Facts) -> Outcome:
 
 
 def _clock(facts: Facts) -> Outcome:
-    words = {True: "the kernel's clock is synchronised", False: "the kernel's clock is not synchronised"}
-    seen = facts.clock_synchronised
-    return Outcome(seen is True, words[seen] if seen is not None else "this machine does not tell")
+    words = {False: "is not synchronised", None: "cannot be asked for"}
+    bad = {
+        place: f"the clock {words[seen]}" for place, seen in facts.around.clocks.items() if seen is not True
+    }
+    return everywhere(bad, f"synchronised: {', '.join(facts.around.clocks)}")
 
 
 def _data_directories(facts: Facts) -> Outcome:
-    """By the engine's mounts: the same path is in every container, on a volume of its own."""
-    sources: dict[str, str] = {}
+    """Each node's at a place of its own: two nodes on one would destroy each other's data."""
+    seen: dict[str, str] = {}
     bad: dict[str, str] = {}
-    for container in facts.containers:
-        node = container["Config"]["Labels"].get("warren.node")
-        mounts = [m for m in container.get("Mounts", ()) if m["Destination"] == "/var/lib/rabbitmq"]
-        if node is None:
-            continue
-        source = str(mounts[0]["Source"]) if mounts else ""
-        if not source or source in sources:
-            bad[node] = f"shares {source} with {sources[source]}" if source else "has no data volume"
-        sources.setdefault(source, node)
-    names = ", ".join(PurePosixPath(source).parent.name for source in sources)
-    return everywhere(bad, names)
+    for node, place in facts.around.data_directories.items():
+        if not place or place in seen:
+            bad[node] = f"shares {place} with {seen[place]}" if place else "has no data directory of its own"
+        seen.setdefault(place, node)
+    return everywhere(bad, ", ".join(seen))
 
 
 def _memory_watermark(facts: Facts) -> Outcome:
@@ -114,7 +109,7 @@ def _disk_limit(facts: Facts) -> Outcome:
     return everywhere(bad, f"{(facts.members[0].disk_free_limit_bytes or 0) / 1024**2:.0f} MiB on each node")
 
 
-_API, _EVAL, _ENGINE = "management API", "the node's own runtime", "the container engine"
+_API, _EVAL = "management API", "the node's own runtime"
 
 ASSERTIONS = (
     Assertion(
@@ -167,20 +162,20 @@ ASSERTIONS = (
         id="clock-synchronised",
         level="production",
         title="the nodes' clock follows a time server",
-        reads="this machine's kernel",
+        reads="the kernel of this machine, or of each host",
         check=_clock,
     ),
     Assertion(
         id="data-directory-own",
         level="must",
         title="every node has a data directory of its own",
-        reads=_ENGINE,
+        reads="the container engine, or each host's file systems",
         check=_data_directories,
     ),
     Assertion(
         id="memory-watermark",
         level="must",
-        title="the memory alarm follows from the container's limit, at 0.4 to 0.7 of it",
+        title="the memory alarm follows from the node's limit, at 0.4 to 0.7 of it",
         reads=_API,
         check=_memory_watermark,
     ),

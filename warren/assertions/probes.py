@@ -6,18 +6,18 @@ import ctypes
 import socket
 import ssl
 import struct
+import subprocess
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import urllib3
-from urllib3.exceptions import HTTPError
-
 from warren.assertions.facts import ListenerFacts
-from warren.https import HttpEndpoint, node_pool
 
-_TIMEOUT_S = 5.0
+#: For a connection, and for an answer; by way of a host's own Python, which has to be started first; and to
+#: see whether there is a way at all.
+_TIMEOUT_S, _RELAYED_S, _REACHED_S = 5.0, 15.0, 2.0
 #: adjtimex(2): the state that means the clock is not synchronised, and room for its structure.
 _TIME_ERROR, _TIMEX_BYTES = 5, 512
 #: What a client says first, by port name, and is answered before the broker knows who it is: AMQP's header,
@@ -32,13 +32,48 @@ GREETINGS: Mapping[str, bytes] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
     """A published port: where it is, and whose name its certificate must have. ``http_path`` is a page that
-    needs credentials, empty where the port does not speak HTTP; ``greeting`` is said there instead."""
+    needs credentials, empty where the port does not speak HTTP; ``greeting`` is said there instead. With
+    ``relay``, a command, its standard streams are the connection."""
 
     host: str
     port: int
     server_name: str
     http_path: str
     greeting: bytes = b""
+    relay: tuple[str, ...] = ()
+
+
+def is_reached(port: Port) -> bool:
+    """Whether this machine may connect to it at all."""
+    try:
+        socket.create_connection((port.host, port.port), _REACHED_S).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _connected(port: Port) -> Iterator[socket.socket]:
+    if not port.relay:
+        with socket.create_connection((port.host, port.port), _TIMEOUT_S) as plain:
+            yield plain
+        return
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.settimeout(_RELAYED_S)
+        with theirs:
+            carrier = subprocess.Popen(
+                port.relay,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+            )
+        try:
+            yield ours
+        finally:
+            carrier.kill()
+            carrier.wait()
 
 
 def probe(port: Port, *, ca: Path, client: tuple[Path, Path] | None) -> ListenerFacts:
@@ -68,7 +103,7 @@ def _shake(port: Port, context: ssl.SSLContext, *, read: bool = False) -> str:
     certificate only after the handshake, so that ``read`` says the greeting and waits for the answer."""
     try:
         with (
-            socket.create_connection((port.host, port.port), _TIMEOUT_S) as plain,
+            _connected(port) as plain,
             context.wrap_socket(plain, server_hostname=port.server_name) as secure,
         ):
             if read:
@@ -97,14 +132,18 @@ def _old_versions(port: Port) -> str:
 
 
 def _status(port: Port, ca: Path) -> int | None:
-    place = HttpEndpoint(node=port.server_name, host=port.host, port=port.port, server_name=port.server_name)
-    pool = node_pool(place, ca=ca, timeout=urllib3.Timeout(connect=_TIMEOUT_S, read=_TIMEOUT_S))
+    """Of an answer only its first line is read: ``HTTP/1.1 401 Unauthorized``."""
+    asked = f"GET {port.http_path} HTTP/1.1\r\nHost: {port.server_name}\r\nConnection: close\r\n\r\n"
     try:
-        return int(pool.request("GET", port.http_path).status)
-    except HTTPError:
+        with (
+            _connected(port) as plain,
+            _context(ca, None).wrap_socket(plain, server_hostname=port.server_name) as secure,
+        ):
+            secure.sendall(asked.encode())
+            words = secure.recv(64).split()
+    except OSError:
         return None
-    finally:
-        pool.close()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
 
 
 def clock_synchronised() -> bool | None:

@@ -10,7 +10,6 @@ from warren.assertions.model import Assertion, Outcome, everywhere
 from warren.definitions import HASHING_ALGORITHM
 from warren.topology_checks import CANARY_RIGHT
 
-_BROKER_UID = 999
 _UNAUTHORISED = 401
 #: Ports that ask for a client's certificate as the topology says, and for credentials in a way of their own.
 _BROKER_PROTOCOLS = ("amqps", "streams")
@@ -63,7 +62,7 @@ def _cookie_private(facts: Facts) -> Outcome:
     bad: dict[str, str] = {}
     for name, node in facts.nodes.items():
         cookie = node.files.get("/var/lib/rabbitmq/.erlang.cookie")
-        if cookie is None or cookie.mode not in ("400", "600") or cookie.owner != _BROKER_UID:
+        if cookie is None or cookie.mode not in ("400", "600") or cookie.owner != node.user:
             bad[name] = f"mode {cookie.mode}, owner {cookie.owner}" if cookie else "no cookie file"
     return everywhere(bad, "mode 0400 or 0600, owned by the broker's user")
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from warren.assertions import configuration, containers, messaging, platform, security
-from warren.assertions.facts import Facts
+from warren.assertions import (
+    configuration,
+    confinement,
+    containers,
+    hosts,
+    messaging,
+    platform,
+    security,
+    services,
+)
+from warren.assertions.facts import Around, Facts
 from warren.assertions.gather import Sources, gather
 from warren.assertions.model import Assertion, AssertionResult, Verdict
 from warren.context import Context
@@ -15,7 +24,7 @@ from warren.errors import BadInputError, BadInputsError
 from warren.links import material
 from warren.objects.comparing import password_key
 from warren.secrets import COOKIE, service_accounts
-from warren.topology import Topology
+from warren.topology import Topology, Waiver
 from warren.wait import Clock
 
 #: The broker collects statistics each 5 s (https://www.rabbitmq.com/docs/management#statistics-interval).
@@ -27,7 +36,9 @@ ASSERTIONS: tuple[Assertion, ...] = (
     *configuration.ASSERTIONS,
     *security.ASSERTIONS,
     *messaging.ASSERTIONS,
+    *confinement.ASSERTIONS,
     *containers.ASSERTIONS,
+    *services.ASSERTIONS,
 )
 
 
@@ -41,7 +52,25 @@ def verify(context: Context) -> list[AssertionResult]:
     answer.
     """
     check_waivers(context.topology, name=str(context.topology_path))
-    return settled(lambda: judge(gather(sources(context))), context.clock)
+    return settled(lambda: judge(look(context)), context.clock)
+
+
+def look(context: Context) -> Facts:
+    """The facts of the running cluster. Raises as `verify` does.
+
+    The topology's waivers excuse the containers; hosts are excused by their inventory alone, as they are by
+    the role that provisions them.
+    """
+    facts = gather(sources(context))
+    if context.inventory is None:
+        return facts
+    levels = {assertion.id: assertion.level for assertion in ASSERTIONS}
+    waivers = tuple(
+        Waiver(assertion=name, reason=f"rabbitmq_waivers in {context.inventory.path}")
+        for name in context.inventory.waivers
+        if levels.get(name) == "production"
+    )
+    return replace(facts, topology=replace(facts.topology, waivers=waivers))
 
 
 def settled(look: Callable[[], list[AssertionResult]], clock: Clock) -> list[AssertionResult]:
@@ -59,8 +88,8 @@ def sources(context: Context) -> Sources:
     topology, kept = context.topology, context.secrets
     passwords = {user.name: kept.read(user.name) for user in topology.users}
     far = {password_key(each.name): material.password(each, context.state) for each in topology.links.remotes}
-    services = service_accounts(long_term=topology.shipping.long_term)
-    secrets = {**{name: kept.read(name) for name in (*passwords, *services, COOKIE)}, **far}
+    accounts = service_accounts(long_term=topology.shipping.long_term)
+    secrets = {**{name: kept.read(name) for name in (*passwords, *accounts, COOKIE)}, **far}
     client = None
     if topology.tls.client_certificate == "required":
         pair = context.pki.leaf("clients", topology.account("operator").name)
@@ -68,12 +97,24 @@ def sources(context: Context) -> Sources:
     return Sources(
         topology=topology,
         management=context.management,
-        runtime=context.runtime,
-        containers=context.runtime.containers(),
+        runtime=context.nodes,
+        around=lambda: _around(context),
+        relay=None if context.inventory is None else context.ssh.relay,
         ca=context.cluster_ca,
         client=client,
         passwords={**passwords, **far},
         secrets=secrets,
+    )
+
+
+def _around(context: Context) -> Around:
+    if context.inventory is None:
+        return containers.around(context.runtime.containers())
+    ssh = context.ssh
+    return hosts.around(
+        list(ssh.logins),
+        [node.name for node in context.topology.nodes],
+        lambda host, argv, timeout_s: ssh.checked(host, argv, timeout_s=timeout_s),
     )
 
 
@@ -102,10 +143,13 @@ def check_waivers(
 
 
 def judge(facts: Facts, assertions: Sequence[Assertion] = ASSERTIONS) -> list[AssertionResult]:
-    """Every assertion against the facts; pure. A waiver counts only where its assertion fails."""
+    """Every assertion that can be asked of such a cluster, against the facts; pure. A waiver counts only
+    where its assertion fails."""
     reasons = {waiver.assertion: waiver.reason for waiver in facts.topology.waivers}
     results = []
     for assertion in assertions:
+        if assertion.on not in ("both", facts.around.kind):
+            continue
         outcome = assertion.check(facts)
         waived = not outcome.passed and assertion.level == "production" and assertion.id in reasons
         verdict: Verdict = "passed" if outcome.passed else "waived" if waived else "failed"
@@ -138,7 +182,9 @@ def text(results: Sequence[AssertionResult]) -> str:
         if result.verdict == "failed":
             lines.append(f"{'':<{width + 10}}it must hold that {result.title}")
     counts = {verdict: sum(result.verdict == verdict for result in results) for verdict in order}
-    return "\n".join([*lines, ", ".join(f"{count} {verdict}" for verdict, count in counts.items())])
+    left = len(ASSERTIONS) - len(results)
+    tail = f"; {left} are for another kind of nodes" if left and len(results) > left else ""
+    return "\n".join([*lines, ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + tail])
 
 
 def as_result(results: Sequence[AssertionResult]) -> dict[str, Any]:

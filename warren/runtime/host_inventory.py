@@ -49,12 +49,14 @@ class Login:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """The nodes' hosts by name, and the name of the cluster that they are; empty where it is not said.
-    ``services`` are the addresses of other groups' first hosts, by the group's name."""
+    ``services`` are the addresses of other groups' first hosts, by the group's name, ``waivers`` the
+    production assertions that the hosts are known not to meet (``rabbitmq_waivers``)."""
 
     path: Path
     cluster: str
     logins: Mapping[str, Login]
     services: Mapping[str, str] = field(default_factory=dict)
+    waivers: tuple[str, ...] = ()
 
     def service(self, name: str) -> str:
         """The address of the first host of the group ``name``; raises NotReadyError where there is none."""
@@ -75,26 +77,80 @@ class Inventory:
 
 def read(path: Path) -> Inventory:
     """The inventory in ``path``. Raises BadInputError, naming file and host, for what is none or not safe."""
-    root = _mapping(_parsed(path), str(path))
-    top = _mapping(root.get("all") or {}, f"{path}: all")
-    children = _mapping(top.get("children") or {}, f"{path}: all.children")
-    group = _mapping(children.get(GROUP, root.get(GROUP)) or {}, f"{path}: {GROUP}")
-    hosts = _mapping(group.get("hosts") or {}, f"{path}: {GROUP}.hosts")
+    found = _Groups.of(path)
+    shared, hosts = found.shared(GROUP), found.hosts(GROUP)
     if not hosts:
         raise BadInputError(str(path), f"has no host in the group {GROUP}", _EXPORT)
-    shared = _mapping(top.get("vars") or {}, f"{path}: all.vars")
-    shared |= _mapping(group.get("vars") or {}, f"{path}: {GROUP}.vars")
-    general = _mapping(top.get("hosts") or {}, f"{path}: all.hosts")
-    logins = {}
-    for name, own in hosts.items():
-        where = f"{path}: {name}"
-        known = {**shared, **_mapping(general.get(name) or {}, where), **_mapping(own or {}, where)}
-        logins[str(name)] = _login(str(name), known, where)
-    cluster = shared.get("warren_cluster") or next(
-        (each["warren_cluster"] for each in hosts.values() if each and "warren_cluster" in each), ""
+    logins = {name: found.login(name, GROUP) for name in hosts}
+    known = [shared, *(found.known(name, GROUP) for name in hosts)]
+    cluster = next((each["warren_cluster"] for each in known if each.get("warren_cluster")), "")
+    waivers = [str(name) for each in known for name in each.get("rabbitmq_waivers") or ()]
+    services = dict(_services(found.children, logins, found.general))
+    return Inventory(
+        path=path,
+        cluster=str(cluster),
+        logins=logins,
+        services=services,
+        waivers=tuple(dict.fromkeys(waivers)),
     )
-    services = dict(_services(children, logins, general))
-    return Inventory(path=path, cluster=str(cluster), logins=logins, services=services)
+
+
+def beside(path: Path) -> Mapping[str, Login]:
+    """How those hosts of the inventory in ``path`` are reached that are no nodes, but in another group;
+    raises as `read` does."""
+    found = _Groups.of(path)
+    nodes = found.hosts(GROUP)
+    return {
+        name: found.login(name, group)
+        for group in found.children
+        if group != GROUP and isinstance(found.children[group], dict)
+        for name in found.hosts(group)
+        if name not in nodes
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Groups:
+    """An inventory's parts: ``top`` is what it says of all hosts, ``general`` of each, ``children`` by
+    group."""
+
+    path: Path
+    top: Mapping[str, Any]
+    general: Mapping[str, Any]
+    children: Mapping[str, Any]
+
+    @staticmethod
+    def of(path: Path) -> _Groups:
+        root = _mapping(_parsed(path), str(path))
+        top = _mapping(root.get("all") or {}, f"{path}: all")
+        children = _mapping(top.get("children") or {}, f"{path}: all.children")
+        if GROUP not in children and root.get(GROUP):
+            children[GROUP] = root[GROUP]
+        general = _mapping(top.get("hosts") or {}, f"{path}: all.hosts")
+        return _Groups(path=path, top=top, general=general, children=children)
+
+    def hosts(self, group: str) -> dict[str, Any]:
+        content = _mapping(self.children.get(group) or {}, f"{self.path}: {group}")
+        named = _mapping(content.get("hosts") or {}, f"{self.path}: {group}.hosts")
+        return {str(name): own for name, own in named.items()}
+
+    def shared(self, group: str) -> dict[str, Any]:
+        content = _mapping(self.children.get(group) or {}, f"{self.path}: {group}")
+        own = _mapping(content.get("vars") or {}, f"{self.path}: {group}.vars")
+        return _mapping(self.top.get("vars") or {}, f"{self.path}: all.vars") | own
+
+    def known(self, name: str, group: str) -> dict[str, Any]:
+        """What is said of a host, the more special the later; what stands beside its name may stand in any
+        group that it is in."""
+        where = f"{self.path}: {name}"
+        found = self.shared(group) | _mapping(self.general.get(name) or {}, where)
+        for each in (*self.children, group):
+            if isinstance(self.children.get(each), dict):
+                found |= _mapping(self.hosts(each).get(name) or {}, where)
+        return found
+
+    def login(self, name: str, group: str) -> Login:
+        return _login(name, self.known(name, group), f"{self.path}: {name}")
 
 
 def _services(

@@ -12,7 +12,7 @@ import pytest
 from warren import definitions
 from warren.assertions import verify
 from warren.assertions.configuration import keys
-from warren.assertions.facts import Facts, FileFacts, ListenerFacts, NodeFacts
+from warren.assertions.facts import Around, Facts, FileFacts, ListenerFacts, NodeFacts, ServiceFacts
 from warren.assertions.gather import listening
 from warren.assertions.model import AssertionResult
 from warren.errors import BadInputsError
@@ -20,6 +20,7 @@ from warren.management_facts import HealthCheck, Listener, NodeInfo, Overview, Q
 from warren.objects.found import from_definitions
 from warren.plan import plan
 from warren.routing import effective, matching_policies
+from warren.runtime.units import BROKER
 from warren.topology import Topology, Waiver
 from warren.wait import Clock
 
@@ -181,10 +182,43 @@ def good(deployed: Topology) -> Facts:
         plan=plan(topology, from_definitions(document), passwords),
         nodes={name: _node(topology) for name in names},
         listeners={(name, port): seen for name in names for port in topology.node_ports},
-        containers=tuple(_container(name, topology) for name in (*names, "prometheus")),
-        clock_synchronised=True,
+        around=Around(
+            kind="containers",
+            clocks={"this machine": True},
+            data_directories={name: f"{name}-data" for name in names},
+            containers=tuple(_container(name, topology) for name in (*names, "prometheus")),
+        ),
         secret_values=passwords,
     )
+
+
+@pytest.fixture
+def good_hosts(good: Facts) -> Facts:
+    """The same cluster as services of hosts, Prometheus beside the second node."""
+    names = [node.name for node in good.topology.nodes]
+    services = [(name, BROKER) for name in names] + [("rmq2", "prometheus.service")]
+    around = Around(
+        kind="hosts",
+        clocks=dict.fromkeys(names, True),
+        data_directories={name: f"65024:{place} since boot 1" for place, name in enumerate(names)},
+        services=tuple(
+            ServiceFacts(
+                host=host,
+                unit=unit,
+                is_node=unit == BROKER,
+                user=101,
+                capabilities="0000000000000000",
+                no_new_privileges=True,
+                root="ro",
+                memory_bytes=good.topology.broker.memory_limit_mib * 1024**2,
+                processes=100,
+                shown="Environment=LANG=C.UTF-8",
+            )
+            for host, unit in services
+        ),
+        guarded=dict.fromkeys(names, frozenset({4369, 15691, 25672})),
+    )
+    return replace(good, around=around)
 
 
 def _on_a_node(**changes: Any) -> Edit:
@@ -209,11 +243,24 @@ def _queue_has(**changes: Any) -> Edit:
     return lambda facts: replace(facts, queues=(replace(facts.queues[0], **changes), *facts.queues[1:]))
 
 
+def _around_has(**changes: Any) -> Edit:
+    return lambda facts: replace(facts, around=replace(facts.around, **changes))
+
+
 def _container_has(part: str, **changes: Any) -> Edit:
     def edit(facts: Facts) -> Facts:
-        changed = copy.deepcopy(facts.containers[1])
+        first, second, *others = facts.around.containers
+        changed = copy.deepcopy(second)
         changed[part].update(changes)  # type: ignore[index]
-        return replace(facts, containers=(facts.containers[0], changed, *facts.containers[2:]))
+        return _around_has(containers=(first, changed, *others))(facts)
+
+    return edit
+
+
+def _service_has(**changes: Any) -> Edit:
+    def edit(facts: Facts) -> Facts:
+        first, second, *others = facts.around.services
+        return _around_has(services=(first, replace(second, **changes), *others))(facts)
 
     return edit
 
@@ -295,11 +342,8 @@ BROKEN: dict[str, Edit] = {
     "open-files": _member_has(fd_total=1024),
     "cores": _member_has(processors=2),
     "memory": _on_a_node(total_memory_bytes=GIB),
-    "clock-synchronised": lambda facts: replace(facts, clock_synchronised=None),
-    "data-directory-own": lambda facts: replace(
-        facts,
-        containers=tuple({**each, "Mounts": facts.containers[0]["Mounts"]} for each in facts.containers),
-    ),
+    "clock-synchronised": _around_has(clocks={"this machine": None}),
+    "data-directory-own": _around_has(data_directories={"rmq1": "a", "rmq2": "b", "rmq3": "a"}),
     "memory-watermark": _member_has(mem_limit_bytes=15 * GIB),
     "disk-free-limit": _member_has(disk_free_limit_bytes=50_000_000),
     "no-dead-keys": _on_a_node(configuration="cluster_partition_handling = pause_minority\n"),
@@ -359,13 +403,28 @@ BROKEN: dict[str, Edit] = {
     "ports-loopback": _container_has(
         "HostConfig", PortBindings={"5671/tcp": [{"HostIp": "", "HostPort": "1"}]}
     ),
-    "container-no-engine-socket": lambda facts: replace(
-        facts,
+    "container-no-engine-socket": lambda facts: _around_has(
         containers=(
-            {**facts.containers[0], "Mounts": [{"Source": "/run/docker.sock", "Destination": "/s"}]},
+            {**facts.around.containers[0], "Mounts": [{"Source": "/run/docker.sock", "Destination": "/s"}]},
         ),
-    ),
+    )(facts),
     "no-secret-shown": _container_has("Config", Env=["PASSWORD=password-of-operator"]),
+}
+
+
+#: The same where nodes are services of hosts: what is asked of hosts alone, and what is read there otherwise.
+BROKEN_ON_HOSTS: dict[str, Edit] = {
+    "service-not-root": _service_has(user=0),
+    "service-read-only": _service_has(root="rw"),
+    "service-no-capabilities": _service_has(capabilities="000001ffffffffff"),
+    "service-no-new-privileges": _service_has(no_new_privileges=False),
+    "service-memory-limit": _service_has(memory_bytes=None),
+    "service-processes-limit": _service_has(processes=None),
+    "ports-guarded": _around_has(guarded={"rmq1": frozenset({4369, 25672}), "rmq2": frozenset({4369})}),
+    "node-memory-limit": _service_has(memory_bytes=GIB * 9),
+    "no-secret-shown": _service_has(shown="Environment=PASSWORD=password-of-operator"),
+    "clock-synchronised": _around_has(clocks={"rmq1": True, "rmq2": False, "rmq3": True}),
+    "data-directory-own": _around_has(data_directories={"rmq1": "nas:/x (nfs4)", "rmq2": "nas:/x (nfs4)"}),
 }
 
 
@@ -373,16 +432,40 @@ def _verdicts(facts: Facts) -> dict[str, str]:
     return {result.id: result.verdict for result in verify.judge(facts)}
 
 
-def test_everything_holds_on_a_good_cluster(good: Facts) -> None:
-    failed = [result for result in verify.judge(good) if result.verdict != "passed"]
-    assert failed == []
-    assert verify.passed(verify.judge(good))
+@pytest.mark.parametrize("place", ["good", "good_hosts"])
+def test_everything_holds_on_a_good_cluster(place: str, request: pytest.FixtureRequest) -> None:
+    results = verify.judge(request.getfixturevalue(place))
+    assert [result for result in results if result.verdict != "passed"] == []
+    assert verify.passed(results)
 
 
 def test_every_assertion_is_broken_once_below() -> None:
     ids = [assertion.id for assertion in verify.ASSERTIONS]
     assert len(ids) == len(set(ids))
-    assert set(BROKEN) == set(ids)
+    on_hosts = {each.id for each in verify.ASSERTIONS if each.on == "hosts"}
+    assert set(BROKEN) == set(ids) - on_hosts
+    assert set(BROKEN_ON_HOSTS) >= on_hosts
+
+
+def test_what_cannot_be_asked_of_such_nodes_is_left_out_and_counted(good: Facts, good_hosts: Facts) -> None:
+    for facts, other in ((good, "hosts"), (good_hosts, "containers")):
+        results = verify.judge(facts)
+        left = {each.id for each in verify.ASSERTIONS} - {result.id for result in results}
+        assert left == {each.id for each in verify.ASSERTIONS if each.on == other}
+        assert f"{len(left)} are for another kind of nodes" in verify.text(results)
+
+
+@pytest.mark.parametrize("name", BROKEN_ON_HOSTS)
+def test_broken_thing_is_caught_on_hosts_too(good_hosts: Facts, name: str) -> None:
+    results = {result.id: result for result in verify.judge(BROKEN_ON_HOSTS[name](good_hosts))}
+    assert results[name].verdict == "failed"
+    assert any(node in results[name].evidence for node in ("rmq1", "rmq2"))
+
+
+def test_a_host_whose_broker_has_no_service_does_not_pass(good_hosts: Facts) -> None:
+    without = _around_has(services=good_hosts.around.services[1:])(good_hosts)
+    failed = {result.id for result in verify.judge(without) if result.verdict == "failed"}
+    assert failed >= {"service-not-root", "service-no-capabilities", "node-memory-limit"}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -496,6 +579,16 @@ def test_listening_ports_leave_out_loopback_and_connections() -> None:
    4: 00000000000000000000000001000000:2222 00000000000000000000000000000000:0000 0A 0
 """
     assert listening(table) == (4369, 5671)
+
+
+def test_ports_of_one_user_are_told_from_those_of_a_hosts_other_services() -> None:
+    table = """
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
+   1: 00000000:1627 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 2 1
+"""
+    assert listening(table) == (22, 5671)
+    assert listening(table, user=101) == (5671,)
 
 
 def _looks(good: Facts, *, bad: int) -> tuple[list[float], Clock, Callable[[], list[AssertionResult]]]:
