@@ -82,8 +82,13 @@ class Context:
     @cached_property
     def nodes(self) -> Runtime:
         """Where the nodes run, containers or hosts. What is asked of it fits both."""
+        return self.runtime if self.inventory is None else self.hosts
+
+    @cached_property
+    def hosts(self) -> SshRuntime:
+        """The hosts whose services the nodes are; raises RefusedError where the nodes are containers."""
         if self.inventory is None:
-            return self.runtime
+            raise RefusedError("this command", "needs hosts, and the nodes are containers", "give --hosts")
         ssh = Ssh(logins=self.inventory.logins, sockets=self.state.root / "ssh", run=self.run)
         return SshRuntime(ssh=ssh, topology=self.topology, clock=self.clock)
 
@@ -95,6 +100,11 @@ class Context:
             raise RefusedError("this command", "needs hosts", "name their inventory: --hosts")
         logins = {**self.inventory.logins, **host_inventory.beside(self.inventory.path)}
         return Ssh(logins=logins, sockets=self.state.root / "ssh", run=self.run)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What a command must say to work with these nodes again."""
+        return () if self.inventory is None else ("--hosts", str(self.inventory.path))
 
     def refuse_hosts(self) -> None:
         """Raise RefusedError where the nodes are services of hosts: for what needs containers."""
@@ -174,7 +184,10 @@ class Context:
 
     @property
     def cluster_ca(self) -> Path:
-        """The certificate of the authority that signed every server of the cluster."""
+        """The certificate of the authority that signed every server of the cluster; for hosts that were given
+        certificates from elsewhere, the file in which theirs is too."""
+        if self.inventory is not None and self.inventory.given_authority:
+            return self.state.pki / "hosts-ca.pem"
         return self.pki.authority("cluster").certificate
 
     @cached_property

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import IO, Protocol
 
 from warren.errors import DeadlineError, NotReadyError
 
@@ -90,6 +93,59 @@ def run(
         stdout=done.stdout.decode(errors="replace"),
         stderr=done.stderr.decode(errors="replace"),
     )
+
+
+class Transfer(Protocol):
+    """Runs a program whose input or output is a file, however large."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        source: Path | None = None,
+        sink: Path | None = None,
+    ) -> Completed:
+        """As a `Runner` does, with ``source`` as standard input and standard output written to ``sink``,
+        a file for its owner only that is there already, or is made. It raises as a `Runner` does, and OSError
+        where a file cannot be opened; what is in ``sink`` is worth something only if the program succeeded.
+        """
+
+
+def transfer(
+    argv: Sequence[str], *, timeout_s: float, source: Path | None = None, sink: Path | None = None
+) -> Completed:
+    """The real `Transfer`."""
+    with ExitStack() as files:
+        given = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
+        taken = files.enter_context(_opened_for_owner(sink)) if sink else subprocess.PIPE
+        try:
+            done = subprocess.run(
+                list(argv),
+                stdin=given,
+                stdout=taken,
+                stderr=subprocess.PIPE,
+                timeout=timeout_s,
+                check=False,
+                process_group=0,
+            )
+        except FileNotFoundError as error:
+            raise NotReadyError(argv[0], "this program is not installed") from error
+        except subprocess.TimeoutExpired as error:
+            raise DeadlineError(" ".join(argv[:3]), f"did not end within {timeout_s:g} s") from error
+        if sink:
+            os.fsync(taken)
+    return Completed(
+        argv=tuple(argv),
+        returncode=done.returncode,
+        stdout=(done.stdout or b"").decode(errors="replace"),
+        stderr=done.stderr.decode(errors="replace"),
+    )
+
+
+def _opened_for_owner(path: Path) -> IO[bytes]:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
 def check(done: Completed, remedy: str = "") -> Completed:

@@ -62,5 +62,7 @@ class Secrets:
             return self.path(name).read_text(encoding="utf-8").strip()
         except FileNotFoundError as error:
             raise NotReadyError(
-                str(self.path(name)), "this secret is not there", "bring the cluster up once: make cluster-up"
+                str(self.path(name)),
+                "this secret is not there",
+                "bring the cluster up once: make cluster-up; one of hosts: ansible-playbook site.yml",
             ) from error

@@ -110,7 +110,7 @@ def _operation(context: Context) -> str:
     if begun is None:
         return ""
     stopped = f", stopped at '{begun.stopped}'" if begun.stopped else ""
-    command = catalogue.command(begun.name, begun.args)
+    command = catalogue.command(begun.name, begun.args, context.options)
     return f"{begun.name} began at {begun.began_at}{stopped} (go on: {command}; undo: {command} --undo)"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -42,12 +43,12 @@ def arguments(topology: Topology, operation: Operation, given: Mapping[str, str 
     return found
 
 
-def command(name: str, args: Args) -> str:
-    """What to type for ``name`` with ``args``."""
+def command(name: str, args: Args, options: Sequence[str] = ()) -> str:
+    """What to type for ``name`` with ``args`` where the place is said by ``options``."""
     words = ["warren", "cluster", name]
     for each in load(name).parameters:
         if each.default is None:
             words.append(args[each.name])
         elif args[each.name] != each.default:
             words += [f"--{each.name}", args[each.name]]
-    return " ".join(words)
+    return shlex.join([*words, *options])

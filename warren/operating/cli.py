@@ -66,7 +66,7 @@ def _operate(
             options.write_json(json_path, page.plan_dict(planned))
             return EXIT_OK
         if planned.steps and not yes:
-            confirm("Do this?", catalogue.command(name, planned.args))
+            confirm("Do this?", catalogue.command(name, planned.args, planned.options))
         done = running.carry_out(site, planned)
         click.echo(page.done_text(done))
         options.write_json(json_path, page.done_dict(done))

@@ -14,15 +14,20 @@ from warren.errors import NotReadyError
 _TIMEOUT_S = 5.0
 
 
+class NoAnswerError(NotReadyError):
+    """Nobody answered at all, which says nothing about a certificate."""
+
+
 def serial(ca: Path, host: str, port: int, name: str) -> int:
     """The serial number of what is shown at ``host:port`` as the certificate of ``name``.
 
-    Raises NotReadyError where nobody answers, or where a client that trusts ``ca`` alone refuses it.
+    Raises NotReadyError where a client that trusts ``ca`` alone refuses it, and NoAnswerError where nobody
+    answers.
     """
     context = tls_context(TlsMaterial(ca_path=ca))
     try:
         with (
-            socket.create_connection((host, port), _TIMEOUT_S) as plain,
+            _connected(host, port, name) as plain,
             context.wrap_socket(plain, server_hostname=name) as secured,
         ):
             shown = secured.getpeercert(binary_form=True)
@@ -33,4 +38,16 @@ def serial(ca: Path, host: str, port: int, name: str) -> int:
         raise NotReadyError(f"{name}, port {port}", f"no handshake: {error}") from error
     if shown is None:
         raise NotReadyError(f"{name}, port {port}", "shows no certificate")
-    return x509.load_der_x509_certificate(shown).serial_number
+    return serial_of(shown)
+
+
+def serial_of(der: bytes) -> int:
+    """The serial number of a certificate."""
+    return x509.load_der_x509_certificate(der).serial_number
+
+
+def _connected(host: str, port: int, name: str) -> socket.socket:
+    try:
+        return socket.create_connection((host, port), _TIMEOUT_S)
+    except OSError as error:
+        raise NoAnswerError(f"{name}, port {port}", f"no handshake: {error}") from error

@@ -54,6 +54,10 @@ class Management(Protocol):
     def not_quorum_critical(self, node: str) -> HealthCheck: ...
 
 
+def _refuses_nothing(name: str, args: Args) -> None:
+    """For a place where everything can be done."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Where operations act: the nodes' runtime, the management API as the operator, secrets and certificates.
@@ -68,6 +72,10 @@ class Site:
     nodes than the topology says; ``laid_out`` are the nodes that it was last made of, in their order; and
     ``lay_out`` makes the containers of nodes that are new (not started, nothing on their disks), removes
     those that are named with their data, and has the services around know.
+
+    ``refuse`` raises RefusedError, or NotReadyError, where this place cannot do the operation of that name
+    with these arguments; it changes nothing, and is asked before the operation is. ``anew_from`` is what a
+    node is made anew from, in words. ``options`` are what a command must say to act on this place again.
 
     ``whole`` waits at most so many seconds until every node and queue serves, or raises DeadlineError with
     what is missing. ``serial`` is the serial number of the certificate that is shown at (host, port) to a
@@ -95,6 +103,9 @@ class Site:
     clock: Clock
     now: Callable[[], datetime]
     say: Say
+    anew_from: str = "the image and the settings of the topology"
+    refuse: Callable[[str, Args], None] = _refuses_nothing
+    options: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ class HaltedError(NotReadyError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """What is going to be done. ``record`` is what will be written down before the first act, ``resumed``
-    whether the operation had been begun before, ``undoes`` whether this puts back what it did."""
+    whether the operation had been begun before, ``undoes`` whether this puts back what it did. ``options``
+    say where."""
 
     name: str
     args: Args
@@ -30,11 +31,12 @@ class Planned:
     record: Record
     resumed: bool = False
     undoes: bool = False
+    options: tuple[str, ...] = ()
 
     @property
     def go_on(self) -> str:
         """The command that goes on from wherever this stops."""
-        return f"{catalogue.command(self.name, self.args)}{' --undo' if self.undoes else ''} --yes"
+        return f"{self._command}{' --undo' if self.undoes else ''} --yes"
 
     @property
     def undo(self) -> str:
@@ -42,7 +44,11 @@ class Planned:
         undoing = catalogue.load(self.name).undoing
         if undoing.startswith("nothing"):
             return undoing
-        return f"{catalogue.command(self.name, self.args)} --undo ({undoing})"
+        return f"{self._command} --undo ({undoing})"
+
+    @property
+    def _command(self) -> str:
+        return catalogue.command(self.name, self.args, self.options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,33 +70,38 @@ def plan(site: Site, name: str, given: Mapping[str, str | None], *, undo: bool =
     args = catalogue.arguments(site.topology, operation, given)
     begun = record.read(site.state)
     if begun is not None and (begun.name, dict(begun.args)) != (name, dict(args)):
-        _refuse_another(begun)
+        _refuse_another(begun, site.options)
     if undo:
         if begun is None:
             raise RefusedError(name, "was not begun, or has ended: there is nothing to undo")
         if not (steps := operation.undo(site, args, begun.facts)):
-            raise RefusedError(name, f"cannot be undone: {operation.undoing}", f"go on: {_command(begun)}")
-        return Planned(name=name, args=args, steps=steps, record=begun, resumed=True, undoes=True)
+            remedy = f"go on: {_command(begun, site.options)}"
+            raise RefusedError(name, f"cannot be undone: {operation.undoing}", remedy)
+        return Planned(
+            name=name, args=args, steps=steps, record=begun, resumed=True, undoes=True, options=site.options
+        )
     _refuse_broken(site)
     if begun is None:
         begun, resumed = _fresh(site, name, args), False
     else:
         resumed = True
     steps = operation.steps(site, args, begun.facts)
-    return Planned(name=name, args=args, steps=steps, record=begun, resumed=resumed)
+    return Planned(name=name, args=args, steps=steps, record=begun, resumed=resumed, options=site.options)
 
 
 def _fresh(site: Site, name: str, args: Args) -> Record:
+    site.refuse(name, args)
     facts = catalogue.load(name).before(site, args)
     return Record(name=name, args=dict(args), began_at=iso(site.now()), facts=dict(facts))
 
 
-def _command(begun: Record) -> str:
-    return catalogue.command(begun.name, begun.args)
+def _command(begun: Record, options: Sequence[str]) -> str:
+    return catalogue.command(begun.name, begun.args, options)
 
 
-def _refuse_another(begun: Record) -> None:
-    remedy = f"go on with it: {_command(begun)}\nor undo it: {_command(begun)} --undo"
+def _refuse_another(begun: Record, options: Sequence[str]) -> None:
+    command = _command(begun, options)
+    remedy = f"go on with it: {command}\nor undo it: {command} --undo"
     raise RefusedError(begun.name, f"began at {begun.began_at} and has not ended", remedy)
 
 

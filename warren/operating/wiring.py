@@ -11,13 +11,17 @@ from pathlib import Path
 from warren import bundle, cluster, layout, node_settings, volume_writing
 from warren.context import Context
 from warren.json_file import read_object
+from warren.operating import on_hosts
 from warren.operating.handshake import serial
 from warren.operating.model import Site
 from warren.topology import Node
 
 
 def site_of(context: Context) -> Site:
-    """The parts of ``context`` that operations need; raises NotReadyError without an engine or a cluster."""
+    """The parts of ``context`` that operations need; raises NotReadyError without an engine or a cluster, and
+    as `on_hosts.site_of` does where the nodes are services of hosts."""
+    if context.inventory is not None:
+        return on_hosts.site_of(context, _now)
     context.runtime.refuse_foreign()
     return Site(
         runtime=context.runtime,
@@ -40,6 +44,7 @@ def site_of(context: Context) -> Site:
         clock=context.clock,
         now=_now,
         say=context.say,
+        anew_from=context.topology.images["rabbitmq"],
     )
 
 

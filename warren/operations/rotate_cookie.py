@@ -18,8 +18,12 @@ from warren.secrets import COOKIE
 
 _NEXT, _FORMER = f"{COOKIE}.next", f"{COOKIE}.former"
 _FILE = "/var/lib/rabbitmq/.erlang.cookie"
-#: On standard input, so that no list of processes shows it; in one step, so that nobody reads half of it.
-_LAY = f"umask 077 && cat > {_FILE}.laid && mv {_FILE}.laid {_FILE}.next"
+#: On standard input, so that no list of processes shows it; in one step, so that nobody reads half of it;
+#: with the mode of the file that it will replace.
+_LAY = (
+    f"umask 077 && rm -f {_FILE}.laid && cat > {_FILE}.laid && chmod 400 {_FILE}.laid"
+    f" && mv -f {_FILE}.laid {_FILE}.next"
+)
 #: The node itself takes what was laid beside its file: before, its tools know the former, and after, the new.
 #: It prints whether the node's cookie is what its file says.
 _TAKE = f"""

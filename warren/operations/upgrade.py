@@ -65,7 +65,7 @@ def rolling_anew(site: Site, nodes: Sequence[str], facts: Facts) -> list[Step]:
 
 def _one(site: Site, node: str, named: str) -> list[Step]:
     anew = Step(
-        what=f"{named}: making it anew from {site.topology.images['rabbitmq']}",
+        what=f"{named}: making it anew from {site.anew_from}",
         do=partial(_make_anew, site, node),
         is_act=True,
         left=f"{node} is down",
@@ -134,7 +134,7 @@ def _look(site: Site) -> Facts:
     for node, version in found.items():
         if version != wanted:
             what = f"runs {version}, and the topology says {wanted}"
-            raise NotReadyError(node, what, "see images: in the topology: is it of that version?")
+            raise NotReadyError(node, what, f"see {site.anew_from}: is it of that version?")
     return {"versions_after": found}
 
 

@@ -54,8 +54,14 @@ def ensure(wanted: Wanted, env: Mapping[str, str]) -> list[str]:
     state = open_state(wanted.topology.cluster, env)
     with state.lock("ansible"):
         before = _digests(state.root)
-        _make(wanted, state)
+        _make(wanted, state, datetime.now(UTC))
         return _changed(before, _digests(state.root))
+
+
+def renew(wanted: Wanted, state: State, now: datetime) -> None:
+    """`ensure` as of ``now``, for who holds the cluster's lock already."""
+    _authority(wanted)
+    _make(wanted, state, now)
 
 
 def missing(wanted: Wanted, state: State) -> list[str]:
@@ -69,7 +75,7 @@ def missing(wanted: Wanted, state: State) -> list[str]:
         for remote in wanted.topology.links.remotes:
             _copy_far(remote, state, copy)
         before = _digests(copy.root)
-        _make(wanted, copy)
+        _make(wanted, copy, datetime.now(UTC))
         return _changed(before, _digests(copy.root))
 
 
@@ -93,13 +99,13 @@ def _refuse_containers(topology: Topology) -> None:
             )
 
 
-def _make(wanted: Wanted, state: State) -> None:
+def _make(wanted: Wanted, state: State, now: datetime) -> None:
     _refuse_containers(wanted.topology)
     material = Material(
         topology=wanted.topology,
         state=state,
         secrets=Secrets(state.secrets),
-        pki=Pki(state.pki, datetime.now(UTC)),
+        pki=Pki(state.pki, now),
         topology_path=wanted.topology_path,
     )
     bundle.prepare(material)

@@ -50,13 +50,15 @@ class Login:
 class Inventory:
     """The nodes' hosts by name, and the name of the cluster that they are; empty where it is not said.
     ``services`` are the addresses of other groups' first hosts, by the group's name, ``waivers`` the
-    production assertions that the hosts are known not to meet (``rabbitmq_waivers``)."""
+    production assertions that the hosts are known not to meet (``rabbitmq_waivers``). ``given_authority`` is
+    what verifies the nodes where their certificates are not Warren's own."""
 
     path: Path
     cluster: str
     logins: Mapping[str, Login]
     services: Mapping[str, str] = field(default_factory=dict)
     waivers: tuple[str, ...] = ()
+    given_authority: str = ""
 
     def service(self, name: str) -> str:
         """The address of the first host of the group ``name``; raises NotReadyError where there is none."""
@@ -92,7 +94,13 @@ def read(path: Path) -> Inventory:
         logins=logins,
         services=services,
         waivers=tuple(dict.fromkeys(waivers)),
+        given_authority=str(shared.get("pki_given_authority") or ""),
     )
+
+
+def document(path: Path) -> dict[str, Any]:
+    """The whole inventory as data; raises BadInputError where it is no mapping in YAML."""
+    return _mapping(_parsed(path), str(path))
 
 
 def beside(path: Path) -> Mapping[str, Login]:
@@ -121,7 +129,7 @@ class _Groups:
 
     @staticmethod
     def of(path: Path) -> _Groups:
-        root = _mapping(_parsed(path), str(path))
+        root = document(path)
         top = _mapping(root.get("all") or {}, f"{path}: all")
         children = _mapping(top.get("children") or {}, f"{path}: all.children")
         if GROUP not in children and root.get(GROUP):
@@ -150,7 +158,7 @@ class _Groups:
         return found
 
     def login(self, name: str, group: str) -> Login:
-        return _login(name, self.known(name, group), f"{self.path}: {name}")
+        return login_of(name, self.known(name, group), f"{self.path}: {name}")
 
 
 def _services(
@@ -182,7 +190,9 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _login(name: str, known: Mapping[str, Any], where: str) -> Login:
+def login_of(name: str, known: Mapping[str, Any], where: str) -> Login:
+    """How the host called ``name`` is reached by what is ``known`` of it; raises BadInputError, beginning
+    with ``where``, for what is not safe."""
     for faulty in _faults(name, known):
         raise BadInputError(where, *faulty)
     return Login(

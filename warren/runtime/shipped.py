@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from warren.errors import NotReadyError
@@ -25,12 +26,12 @@ def archive(module: str) -> bytes:
     return tar(files, mode=0o444)
 
 
-def tar(files: dict[str, bytes], *, mode: int, owner: str = "root") -> bytes:
-    """``files`` by path, all with the same owner and mode, as a tar file."""
+def tar(files: Mapping[str, bytes], *, mode: int) -> bytes:
+    """``files`` by path, all root's and with the same mode, as a tar file."""
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w") as archived:
         for path, content in files.items():
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode, entry.uname, entry.gname = len(content), mode, owner, owner
+            entry.size, entry.mode, entry.uname, entry.gname = len(content), mode, "root", "root"
             archived.addfile(entry, io.BytesIO(content))
     return whole.getvalue()

@@ -14,20 +14,17 @@ from warren.errors import NotReadyError
 from warren.process import Completed
 from warren.runtime import units
 from warren.runtime.protocol import Ability, Helper, NodeState
-from warren.runtime.shipped import tar
+from warren.runtime.ssh_data import HostData
 from warren.runtime.ssh_faults import HostFaults
 from warren.runtime.ssh_host import ACT_S
 from warren.runtime.units import BROKER, BROKER_USER
 from warren.wait import until
 
 _STARTS_S = 60.0
-_CONFIG = "/etc/rabbitmq"
-#: Each file is made anew, with the present time: by that Erlang sees that a certificate is another.
-_UNPACK = ("tar", "--extract", "--touch", "--same-owner", "--same-permissions", f"--directory={_CONFIG}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SshRuntime(HostFaults):
+class SshRuntime(HostFaults, HostData):
     """The hosts of one cluster as nodes. A host that is not reached counts as absent, so that what was done
     to the others can be undone; where none is reached, the first one's reason is raised."""
 
@@ -85,10 +82,6 @@ class SshRuntime(HostFaults):
 
     def address(self, node: str, port: str) -> tuple[str, int]:
         return self.ssh.logins[node].address, int(getattr(self.topology.ports, port))
-
-    def put_files(self, node: str, files: Mapping[str, bytes]) -> None:
-        content = tar(dict(files), mode=0o400, owner=BROKER_USER)
-        self.ssh.checked(node, _UNPACK, timeout_s=ACT_S, stdin=content)
 
     def logs(self, node: str, *, lines: int) -> str:
         command = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={lines}"]

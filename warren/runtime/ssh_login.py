@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from warren.errors import DeadlineError, NotReadyError
-from warren.process import Completed, Runner
+from warren.process import Completed, Runner, Transfer, transfer
 from warren.runtime.host_inventory import Login
 
 #: ssh's own failure; a command that ends so is taken for one too.
@@ -65,11 +65,12 @@ _NO_SUDO = r"sudo: (a password is required|a terminal is required)|is not in the
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ssh:
     """``sockets`` is a folder of this user's alone, where connections are kept; one that lies too deep for
-    that is not used."""
+    that is not used. ``move`` is for what is too large for memory."""
 
     logins: Mapping[str, Login]
     sockets: Path
     run: Runner
+    move: Transfer = transfer
 
     def as_root(
         self, host: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
@@ -99,6 +100,24 @@ class Ssh:
         limits = ["timeout", "--kill-after=2", str(_KEPT_S)]
         return [*self._ssh(host), f"cd / && exec {shlex.join([*limits, 'python3', '-c', _RELAY, str(port)])}"]
 
+    def moved(
+        self,
+        host: str,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        source: Path | None = None,
+        sink: Path | None = None,
+    ) -> None:
+        """`checked`, with a file of this machine as the command's input, or as the place of its output."""
+
+        def move(command: Sequence[str], limit_s: float) -> Completed:
+            return self.move(command, timeout_s=limit_s, source=source, sink=sink)
+
+        done = self._done(host, ["sudo", "-n", "--"], argv, timeout_s, move)
+        if not done.ok:
+            raise NotReadyError(host, f"{argv[0]}: {done.reason()}")
+
     def _run(
         self,
         host: str,
@@ -108,13 +127,26 @@ class Ssh:
         timeout_s: float,
         stdin: bytes | None,
     ) -> Completed:
+        def run(command: Sequence[str], limit_s: float) -> Completed:
+            return self.run(command, timeout_s=limit_s, stdin=stdin)
+
+        return self._done(host, become, argv, timeout_s, run)
+
+    def _done(
+        self,
+        host: str,
+        become: Sequence[str],
+        argv: Sequence[str],
+        timeout_s: float,
+        run: Callable[[Sequence[str], float], Completed],
+    ) -> Completed:
         """Raises NotReadyError where the host is not reached or gives no right, DeadlineError where the
         command does not end in time."""
         # The account's own folder is closed to others, and a tool that begins in it may complain.
         limits = ["timeout", "--kill-after=2", str(math.ceil(timeout_s))]
         command = f"cd / && exec {shlex.join([*become, *limits, *argv])}"
         try:
-            done = self.run([*self._ssh(host), command], timeout_s=timeout_s + _SLACK_S, stdin=stdin)
+            done = run([*self._ssh(host), command], timeout_s + _SLACK_S)
         except DeadlineError as error:
             raise DeadlineError(host, f"ssh: no answer within {timeout_s + _SLACK_S:g} s") from error
         if done.returncode == _SSH_FAILED:

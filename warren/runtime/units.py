@@ -16,6 +16,8 @@ from warren.runtime.protocol import NodeState
 
 #: Debian's unit of the broker, and the account that it runs as.
 BROKER, BROKER_USER = "rabbitmq-server.service", "rabbitmq"
+#: Where its settings and certificates are.
+CONFIG = "/etc/rabbitmq"
 _STATES = {
     "active": NodeState.RUNNING,
     "activating": NodeState.RUNNING,
@@ -91,14 +93,15 @@ def read_look(text: str) -> Look:
         process_id=int(found.get("MainPID") or 0) or None,
         group=f"/sys/fs/cgroup{group}" if group else "",
         limits=frozenset(value for key, value in pairs if key == "Limits"),
-        cores=_cores(found.get("CPUQuotaPerSecUSec", "")),
+        cores=span_s(found.get("CPUQuotaPerSecUSec", "")),
         memory_bytes=_bytes(found.get("MemoryMax", "")),
         swap_bytes=int(swap) if swap.isdecimal() else None,
     )
 
 
-def _cores(text: str) -> float:
-    """Cores of systemd's time span (``500ms``, ``1s 500ms``, ``infinity``) of processor time a second."""
+def span_s(text: str) -> float:
+    """Seconds of systemd's time span (``500ms``, ``1min 30s``), 0 for ``infinity``. Of processor time a
+    second that is cores."""
     if not text or text == "infinity":
         return 0.0
     units = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}

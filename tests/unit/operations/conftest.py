@@ -15,23 +15,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from warren import checkout, definitions
+from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
 from warren.management_facts import HealthCheck, NodeInfo, QueueInfo
+from warren.operating import on_hosts
 from warren.operating.model import Site
 from warren.pki import Pki
 from warren.process import Completed
-from warren.runtime import fake_machine
+from warren.runtime import fake_machine, host_inventory
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
+from warren.runtime.ssh import SshRuntime
+from warren.runtime.ssh_login import Ssh
 from warren.secrets import COOKIE, Secrets
 from warren.state import State, open_state
 from warren.topology import Node, Topology
 from warren.topology_reader import load
 from warren.wait import Clock
+
+from .fake_hosts import INVENTORY, FakeSsh
 
 _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NODES = ("rmq1", "rmq2", "rmq3")
@@ -388,9 +395,37 @@ class Ground:
     said: list[str] = field(default_factory=list)
     trouble: NotReadyError | None = None
     services_took: int = 0
+    #: Where the nodes are services of hosts: how these are reached.
+    ssh: FakeSsh | None = None
 
     def site(self, names: Sequence[str] = ()) -> Site:
         """The site of a fresh command on this cluster, of the topology's nodes or of these."""
+        return self._on_hosts(self.ssh) if self.ssh else self._of_containers(names)
+
+    def _on_hosts(self, ssh: FakeSsh) -> Site:
+        """As `warren.operating.wiring` makes it, but for the gate and for handshakes, which need sockets."""
+        site = on_hosts.site_of(self.context(ssh), self.time.wall)
+        return replace(site, whole=self.whole, serial=self.serial)
+
+    def context(self, ssh: FakeSsh) -> Context:
+        """What a command with ``--hosts`` works with."""
+        path = self.folder / "hosts.yml"
+        context = Context(
+            topology=self.topology,
+            topology_path=checkout.path("deploy", "topology.yml"),
+            state=self.state,
+            say=self.said.append,
+            clock=Clock(now=self.time.now, sleep=self.time.sleep),
+            inventory=host_inventory.read(path),
+        )
+        logins = context.inventory.logins if context.inventory else {}
+        told = Ssh(logins=logins, sockets=self.folder, run=ssh.run, move=ssh.move)
+        hosts = SshRuntime(ssh=told, topology=self.topology, clock=context.clock)
+        known = {"hosts": hosts, "management": self.api, "secrets": self.secrets, "pki": self.pki}
+        context.__dict__.update(known)
+        return context
+
+    def _of_containers(self, names: Sequence[str]) -> Site:
         names = names or [node.name for node in self.topology.nodes]
         return Site(
             runtime=self.runtime.among(names),
@@ -434,11 +469,15 @@ class Ground:
     def _make_anew(self, node: str, names: Sequence[str]) -> None:
         assert self.runtime.states()[node] in (NodeState.STOPPED, NodeState.ABSENT)
         self.runtime.put(node, NodeState.STOPPED)
+        self.made_anew(node, names)
+
+    def made_anew(self, node: str, names: Sequence[str] = NODES) -> None:
+        """The node has the new version, which brings a feature flag."""
         known = self.api.load()
         flags = {**known["flags"], **({} if known["anew"] else {"of the new version": "disabled"})}
         self.api.change(anew=[*known["anew"], node], flags=flags, laid_out=list(names))
 
-    def whole(self, deadline_s: float, names: Sequence[str]) -> None:
+    def whole(self, deadline_s: float, names: Sequence[str] = ()) -> None:
         """All nodes run, none is drained, and their cookies are alike."""
         if self.trouble is not None:
             raise self.trouble
@@ -473,8 +512,6 @@ class Ground:
 
     def processes(self) -> dict[str, int | None]:
         return {node: self.runtime.process_id(node) for node in NODES}
-
-
 
 
 def _issued(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -557,6 +594,14 @@ def ground(tmp_path: Path, made_once: Path, lab: Topology) -> Ground:
     """Three nodes that run and serve, all led by rmq2."""
     shutil.copytree(made_once, tmp_path / "ground")
     return _opened(tmp_path / "ground", lab)
+
+
+@pytest.fixture
+def on_the_hosts(ground: Ground) -> Ground:
+    """The same cluster, its nodes services of hosts that are reached by ssh."""
+    (ground.folder / "hosts.yml").write_text(yaml.safe_dump(INVENTORY), encoding="utf-8")
+    ground.ssh = FakeSsh(ground)
+    return ground
 
 
 @contextmanager

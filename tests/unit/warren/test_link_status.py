@@ -22,7 +22,7 @@ NODE = "rabbit@rmq2"
 
 
 class Api:
-    """The part of the management API that is asked; a table that is None is a plugin's that is not enabled."""
+    """The part of the management API that is asked; None is the table of a plugin that is not enabled."""
 
     def __init__(self) -> None:
         self.shovels: list[Data] | None = [

@@ -1,0 +1,64 @@
+"""Values of an Ansible role's own variables, so that no path of a host is written down twice.
+
+Core Jinja only, as for the templates (`warren.render`); what only Ansible can work out is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jinja2
+import jinja2.meta
+import jinja2.nativetypes
+import yaml
+
+from warren import checkout, render
+from warren.errors import BadInputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleValues:
+    """``role``'s variables as Ansible would have them for a host of which the inventory says ``given``: those
+    in ``vars`` before the inventory's, and these before the defaults."""
+
+    role: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str) -> Any:
+        """The variable called ``name``, templates worked out; raises BadInputError where that takes what is
+        not known here."""
+        return self._worked_out(name, self._raw(name))
+
+    def text(self, template: str) -> str:
+        """The text of the role's template of that name; raises as `value` does."""
+        path = checkout.path("ansible", "roles", self.role, "templates", f"{template}.j2")
+        parsed = jinja2.Environment(autoescape=False).parse(path.read_text(encoding="utf-8"))  # noqa: S701
+        wanted = jinja2.meta.find_undeclared_variables(parsed)
+        return render.render_template(path, {name: self.value(name) for name in wanted})
+
+    def _raw(self, name: str) -> Any:
+        for known in (self._file("vars"), self.given, self._file("defaults")):
+            if name in known:
+                return known[name]
+        raise BadInputError(f"role {self.role}", f"{name} is not known", "name it in the inventory")
+
+    def _file(self, folder: str) -> Mapping[str, Any]:
+        path = checkout.ROOT / "ansible" / "roles" / self.role / folder / "main.yml"
+        return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+
+    def _worked_out(self, name: str, raw: Any) -> Any:
+        if isinstance(raw, Mapping):
+            return {key: self._worked_out(name, each) for key, each in raw.items()}
+        if isinstance(raw, list):
+            return [self._worked_out(name, each) for each in raw]
+        if not (isinstance(raw, str) and "{{" in raw):
+            return raw
+        environment = jinja2.nativetypes.NativeEnvironment(undefined=jinja2.StrictUndefined)
+        try:
+            wanted = jinja2.meta.find_undeclared_variables(environment.parse(raw))
+            return environment.from_string(raw).render({each: self.value(each) for each in wanted})
+        except jinja2.TemplateError as error:
+            what = f"{name} is a template that only Ansible can work out: {error}"
+            raise BadInputError(f"role {self.role}", what, f"say {name} in the inventory as it is") from error
