@@ -204,7 +204,7 @@ def test_package_of_the_same_version_is_installed_anew(upgradable: Ground) -> No
 def test_settings_are_the_inventorys(upgradable: Ground) -> None:
     inventory(upgradable, rabbitmq_channel_max=77)
     carry_out(upgradable, "upgrade")
-    assert "channel_max = 77" in upgradable.runtime.machine("rmq2")["files"]["rabbitmq.conf"]
+    assert "max_channels_per_connection = 77" in upgradable.runtime.machine("rmq2")["files"]["rabbitmq.conf"]
 
 
 @pytest.mark.parametrize(

@@ -225,18 +225,7 @@ def test_tools_of_the_network_are_roots(runtime: SshRuntime, hosts: Hosts) -> No
 
 def test_secret_goes_by_standard_input_and_is_in_no_argument(runtime: SshRuntime, hosts: Hosts) -> None:
     runtime.execute("rmq1", ["cat"], timeout_s=5, stdin=SECRET.encode())
-    runtime.put_files("rmq1", {"tls/server.key": SECRET.encode()})
-    assert SECRET in hosts.file("rmq1", "tar.content").read_bytes().decode()
     assert SECRET not in "\n".join(hosts.calls)
-
-
-def test_files_belong_to_the_broker_and_nobody_else_reads_them(runtime: SshRuntime, hosts: Hosts) -> None:
-    runtime.put_files("rmq1", {"tls/server.key": b"key", "rabbitmq.conf": b"conf"})
-    with tarfile.open(hosts.file("rmq1", "tar.content")) as archive:
-        found = {each.name: (each.mode, each.uname, each.gname) for each in archive}
-    assert found == dict.fromkeys(("tls/server.key", "rabbitmq.conf"), (0o400, "rabbitmq", "rabbitmq"))
-    (arguments,) = hosts.said("rmq1", "tar.arguments")
-    assert {"--same-owner", "--touch", "--directory=/etc/rabbitmq"} <= set(arguments.split())
 
 
 def test_command_that_does_not_end_is_ended_on_the_host(runtime: SshRuntime, tmp_path: Path) -> None:
