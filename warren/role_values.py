@@ -5,6 +5,7 @@ Core Jinja only, as for the templates (`warren.render`); what only Ansible can w
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +47,7 @@ class RoleValues:
 
     def _file(self, folder: str) -> Mapping[str, Any]:
         path = checkout.ROOT / "ansible" / "roles" / self.role / folder / "main.yml"
-        return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+        return _parsed(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def _worked_out(self, name: str, raw: Any) -> Any:
         if isinstance(raw, Mapping):
@@ -62,3 +63,9 @@ class RoleValues:
         except jinja2.TemplateError as error:
             what = f"{name} is a template that only Ansible can work out: {error}"
             raise BadInputError(f"role {self.role}", what, f"say {name} in the inventory as it is") from error
+
+
+@functools.cache
+def _parsed(text: str) -> Mapping[str, Any]:
+    """A file is asked for each of its variables."""
+    return yaml.safe_load(text) or {}

@@ -58,13 +58,13 @@ def read(path: Path) -> Any:
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 def test_a_role_says_what_it_wants(role: Path, deployed: Topology) -> None:
-    """Options with a default have it in defaults too; what is required follows from the topology, but for the
-    unit's name, which its callers give."""
+    """Options with a default have it in defaults too; what is required follows from the topology, but for a
+    unit's and an operation's name, which callers give."""
     options = read(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
     defaults = read(role / "defaults" / "main.yml")
     assert {name for name, option in options.items() if not option.get("required")} == set(defaults)
     required = {name for name, option in options.items() if option.get("required")}
-    assert required <= {*render.role_vars(deployed), "unit_name"}
+    assert required <= {*render.role_vars(deployed), "unit_name", "operation_name"}
     for name, option in options.items():
         if "default" in option and "{{" not in str(defaults[name]):
             assert defaults[name] == option["default"], name
@@ -109,7 +109,7 @@ def test_each_group_of_the_inventory_has_a_play_and_a_role_for_it() -> None:
             *(task["ansible.builtin.include_role"]["name"] for task in play.get("tasks", [])),
         ]
     }
-    helpers = {"warren.hosts.unit", "warren.hosts.python", "warren.hosts.packages"}
+    helpers = {f"warren.hosts.{name}" for name in ("unit", "python", "packages", "operation")}
     assert {f"warren.hosts.{role.name}" for role in ROLES} == used | helpers
 
 
@@ -198,7 +198,7 @@ def test_the_tarball_installs_and_its_playbook_runs_by_name(
     assert installed.returncode == 0, installed.stderr
     root = tmp_path / "there" / "ansible_collections" / "warren" / "hosts"
     assert not (root / "inventory" / "generated.yml").exists()
-    for path in ("plugins/inventory/topology.py", "playbooks/site.yml", "roles/unit/tasks/main.yml"):
+    for path in ("plugins/module_utils/controller.py", "playbooks/restart.yml", "roles/unit/tasks/main.yml"):
         assert (root / path).is_file()
     assert not (root / ".collections").exists()
     (tmp_path / "generated.yml").write_text(inventory_file(deployed), encoding="utf-8")

@@ -13,14 +13,14 @@ from warren import cluster
 from warren.context import Context
 from warren.errors import NotReadyError, RefusedError
 from warren.inventory import SERVICE_GROUPS
-from warren.operating import handshake, host_services
+from warren.operating import handshake
 from warren.operating.host_package import Package
 from warren.operating.host_refusals import OTHER_NODES, Refusals, refuse_other_places
 from warren.operating.host_services import Services
 from warren.operating.model import Site
-from warren.runtime import host_scripts
+from warren.runtime import host_scripts, host_variables
 from warren.runtime.host_inventory import GROUP
-from warren.runtime.host_variables import Member, members
+from warren.runtime.host_variables import Member
 from warren.runtime.units import BROKER_USER
 from warren.secrets import COOKIE
 
@@ -137,7 +137,6 @@ def _refuse_other_nodes() -> NoReturn:
 def _place(context: Context) -> Place:
     _ = context.hosts  # raises where the nodes are containers
     assert context.inventory is not None  # noqa: S101
-    path = context.inventory.path
-    groups = {group: members(path, group) for group in SERVICE_GROUPS}
-    services = host_services.Services(context=context, groups=groups)
-    return Place(context=context, nodes=members(path, GROUP), services=services)
+    found = host_variables.read(context.inventory.path)
+    services = Services(context=context, groups={group: found.members(group) for group in SERVICE_GROUPS})
+    return Place(context=context, nodes=found.members(GROUP), services=services)

@@ -13,7 +13,7 @@ import yaml
 from warren import checkout
 from warren.json_file import read_object
 from warren.operating import catalogue
-from warren.reference import commands, healing, monitoring, operations
+from warren.reference import commands, healing, monitoring, operations, playbooks
 
 Row = tuple[str, str, tuple[str, ...], str]
 
@@ -29,6 +29,12 @@ def pages() -> dict[Path, str]:
         docs / "alerts.md": _alerts(checkout.ROOT / docs / "figures"),
         docs / "chaos.md": _chaos(checkout.ROOT / docs),
         docs / "operations.md": _operations(checkout.ROOT / docs),
+        **{
+            Path("ansible", "playbooks", playbooks.file_name(name)): playbooks.playbook(
+                name, catalogue.load(name)
+            )
+            for name in catalogue.names()
+        },
     }
 
 

@@ -32,15 +32,36 @@ class _Group:
     hosts: frozenset[str]
 
 
-def members(path: Path, group: str) -> dict[str, Member]:
-    """The hosts of ``group`` by name, in order; none where there is no such group.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """All groups of the inventory at ``path``."""
 
-    Raises BadInputError, naming file and host, for what is no inventory or not safe.
-    """
-    groups = _groups(path)
-    named = [each for each in groups if each.name == group]
-    hosts = sorted({host for each in named for host in each.hosts})
-    return {host: _member(path, host, groups) for host in hosts}
+    path: Path
+    found: tuple[_Group, ...]
+
+    def members(self, name: str) -> dict[str, Member]:
+        """The hosts of the group ``name``, in order; none where there is no such group. Raises BadInputError,
+        naming the host, for what is not safe."""
+        hosts = {host for each in self.found if each.name == name for host in each.hosts}
+        return {host: self._member(host) for host in sorted(hosts)}
+
+    def _member(self, host: str) -> Member:
+        known: dict[str, Any] = {}
+        of_host = [each for each in self.found if host in each.hosts]
+        for each in sorted(of_host, key=lambda each: (each.depth, each.name)):
+            known |= each.variables
+        for each in of_host:
+            known |= each.own.get(host, {})
+        login = host_inventory.login_of(host, known, f"{self.path}: {host}")
+        return Member(login=login, variables=known)
+
+
+def read(path: Path) -> Groups:
+    """The groups in ``path``; raises BadInputError, naming file and group, for what is no inventory."""
+    document = host_inventory.document(path)
+    roots = {"all": document["all"]} if "all" in document else document
+    found = (each for name, content in roots.items() for each in _walk(path, str(name), content or {}, 0))
+    return Groups(path=path, found=tuple(found))
 
 
 def plain(known: Mapping[str, Any], name: str, default: str, where: str) -> str:
@@ -51,22 +72,6 @@ def plain(known: Mapping[str, Any], name: str, default: str, where: str) -> str:
         what = f"{name} is a template that only Ansible can work out: {value}"
         raise BadInputError(where, what, f"say {name} as it is")
     return value
-
-
-def _member(path: Path, host: str, groups: list[_Group]) -> Member:
-    known: dict[str, Any] = {}
-    of_host = [each for each in groups if host in each.hosts]
-    for each in sorted(of_host, key=lambda each: (each.depth, each.name)):
-        known |= each.variables
-    for each in of_host:
-        known |= each.own.get(host, {})
-    return Member(login=host_inventory.login_of(host, known, f"{path}: {host}"), variables=known)
-
-
-def _groups(path: Path) -> list[_Group]:
-    document = host_inventory.document(path)
-    roots = {"all": document["all"]} if "all" in document else document
-    return [each for name, content in roots.items() for each in _walk(path, str(name), content or {}, 0)]
 
 
 def _walk(path: Path, name: str, content: Any, depth: int) -> Iterator[_Group]:

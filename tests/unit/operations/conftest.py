@@ -597,8 +597,10 @@ def ground(tmp_path: Path, made_once: Path, lab: Topology) -> Ground:
 
 
 @pytest.fixture
-def on_the_hosts(ground: Ground) -> Ground:
-    """The same cluster, its nodes services of hosts that are reached by ssh."""
+def on_the_hosts(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """The same cluster, its nodes services of hosts that are reached by ssh. Rules and boards, which take
+    seconds to make, are left out."""
+    monkeypatch.setattr("warren.provision.material._files", lambda material: {"topology.yml": b"{}"})
     (ground.folder / "hosts.yml").write_text(yaml.safe_dump(INVENTORY), encoding="utf-8")
     ground.ssh = FakeSsh(ground)
     return ground

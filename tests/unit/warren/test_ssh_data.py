@@ -1,5 +1,7 @@
-"""What a host is told about files, data and packages, in a real shell with real tar and hashes: the ssh on PATH
-runs it here, with the host's places below a folder."""
+"""What a host is told about files, data and packages, in a real shell with real tar and hashes.
+
+The ssh on PATH runs it here, with the host's places below a folder.
+"""
 
 from __future__ import annotations
 
