@@ -85,6 +85,15 @@ class Pki:
         self._make_leaf(self.authority(authority), pair, name, [str(each.value) for each in names], purpose)
         return pair
 
+    def leaf_of(
+        self, signer: Pair, authority: str, name: str, *, hosts: Sequence[str], purpose: Purpose
+    ) -> Pair:
+        """A certificate called ``name`` among those of ``authority``, of whichever ``signer`` there is."""
+        pair = self.leaf(authority, name)
+        pair.certificate.parent.mkdir(mode=0o700, exist_ok=True)
+        self._make_leaf(signer, pair, name, hosts, purpose)
+        return pair
+
     def is_signed_by_first(self, authority: str, name: str) -> bool:
         """Whether the certificate called ``name`` is of the authority that signs now."""
         leaf = x509.load_pem_x509_certificate(self.leaf(authority, name).certificate.read_bytes())

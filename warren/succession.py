@@ -18,6 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from warren.pki import Pair, Pki, belong_together
 from warren.state import write_atomically
 
+#: The name of a certificate of the authority that does not sign, to see whether somebody trusts it. No user
+#: or node may be called so.
+WITNESS = ".witness"
 #: ``none``: there is one authority; ``trusted``: another is trusted and does not sign; ``signing``: the other
 #: one signs, and the former is trusted still.
 Stage = Literal["none", "trusted", "signing"]
@@ -64,6 +67,16 @@ class Succession:
             _copy(self._used, self._next)
         self._put_to_use(self._former, beside=self._next)
         _remove(self._former)
+
+    def make_witness(self) -> None:
+        """A certificate of the next authority, or of the former; where there is neither, one that was made
+        before stays."""
+        other = next((pair for pair in (self._next, self._former) if pair.key.exists()), None)
+        if other is not None:
+            self.pki.leaf_of(other, self.name, WITNESS, hosts=("witness",), purpose="both")
+
+    def remove_witness(self) -> None:
+        _remove(self.pki.leaf(self.name, WITNESS))
 
     def drop(self) -> None:
         """Have the one that signs trusted alone; the former's key is gone then."""

@@ -22,6 +22,7 @@ from chaos.wiring import ManagementBroker
 from warren.errors import NotReadyError
 from warren.operating import accounts, catalogue, certificates, record, wiring
 from warren.operating.model import Site
+from warren.pki import Pair
 from warren.secrets import COOKIE
 from warren.state import write_atomically
 
@@ -415,7 +416,7 @@ def test_rotate_authority(cluster: ClusterUnderTest, site: Site, tmp_path: Path)
     former.write_bytes(path.read_bytes())
     running = processes(site)
     operate(cluster, tmp_path, "rotate-authority")
-    found = under_load(cluster, tmp_path, "rotate-authority", "--phase", "sign")
+    found = under_load(cluster, tmp_path, "rotate-authority", "--phase", "sign", way="servers, sign")
     assert found.load["traffic"]["links_lost"] == 0
     both = certificates.shown(site, "rmq1", "amqps")
     operate(cluster, tmp_path, "rotate-authority", "--phase", "drop")
@@ -430,6 +431,47 @@ def test_rotate_authority(cluster: ClusterUnderTest, site: Site, tmp_path: Path)
         "every scrape to trust the new authority",
         90,
     )
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("of", ["clients", "inter-node"])
+def test_rotate_authority_that_nodes_trust(
+    cluster: ClusterUnderTest, site: Site, tmp_path: Path, of: str
+) -> None:
+    """Each phase under load, none with a restart; the operation shows each node a certificate of the other
+    authority and waits until it is taken, and refused. Nodes link anew afterwards, by the new one."""
+    running = processes(site)
+    former = tmp_path / "former"
+    former.mkdir()
+    names = [_USER] if of == "clients" else list(site.nodes)
+    before = {name: site.pki.serial(of, name) for name in names}
+    old = Pair(former / "leaf.pem", former / "leaf.key")
+    for kept, now in zip((old.certificate, old.key), _files(site.pki.leaf(of, names[0])), strict=True):
+        kept.write_bytes(now.read_bytes())
+    for phase in ("trust", "sign", "drop"):
+        words = ("rotate-authority", "--phase", phase, "--of", of)
+        found = under_load(cluster, tmp_path, *words, way=f"{of}, {phase}")
+        assert found.load["traffic"]["links_lost"] == 0
+        if phase == "sign":
+            assert _is_taken(site, of, old), "both are trusted"
+    assert all(site.pki.serial(of, name) != before[name] for name in names)
+    assert not _is_taken(site, of, old)
+    assert _is_taken(site, of, site.pki.leaf(of, names[0]))
+    assert processes(site) == running, "no node was restarted"
+    if of == "inter-node":
+        operate(cluster, tmp_path, "restart", "--node", "rmq3")  # it links anew, by the new one
+
+
+def _files(pair: Pair) -> tuple[Path, Path]:
+    return pair.certificate, pair.key
+
+
+def _is_taken(site: Site, of: str, pair: Pair) -> bool:
+    if of == "inter-node":
+        return certificates.takes_inside(site, "rmq2", pair)
+    ca = site.pki.authority("cluster").certificate
+    return site.takes(ca, *site.runtime.address("rmq2", "amqps"), "rmq2", pair)
 
 
 @pytest.mark.full

@@ -12,6 +12,7 @@ from cryptography import x509
 from warren import broker_tools
 from warren.errors import NotReadyError
 from warren.operating.model import Facts, Site, Step
+from warren.pki import Pair
 from warren.runtime.protocol import NodeState
 from warren.wait import until
 
@@ -31,6 +32,33 @@ context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as plain:
     with context.wrap_socket(plain) as secured:
         print(secured.getpeercert(True).hex())
+"""
+
+
+#: Shows a certificate at a port (with its key on standard input) and prints whether it is taken. With TLS 1.3
+#: it is refused after the handshake; Erlang's distribution waits seven seconds for what is said next, and an
+#: alert comes at once. Python takes certificates from files only.
+_TAKES = """
+import os, socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+file = os.memfd_create("witness")
+os.write(file, sys.stdin.buffer.read())
+context.load_cert_chain(f"/proc/self/fd/{file}")
+taken = "no"
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as plain:
+        with context.wrap_socket(plain) as secured:
+            secured.settimeout(3)
+            taken = "yes" if secured.recv(1) else "no"
+except (TimeoutError, socket.timeout):
+    taken = "yes"
+except ConnectionResetError:
+    pass
+except ssl.SSLError as error:
+    if "ALERT" not in str(error.reason):
+        raise
+print(f"taken={taken}")
 """
 
 
@@ -106,6 +134,18 @@ def shown_inside(site: Site, node: str) -> int:
     if not done.ok:
         raise NotReadyError(node, f"no handshake on its inter-node port: {done.reason()}")
     return x509.load_der_x509_certificate(bytes.fromhex(done.stdout.strip())).serial_number
+
+
+def takes_inside(site: Site, node: str, pair: Pair) -> bool:
+    """Whether ``node`` takes this certificate on its inter-node port; raises NotReadyError where nobody
+    answers there."""
+    port = str(site.topology.ports.inter_node)
+    pem = pair.certificate.read_bytes() + pair.key.read_bytes()
+    argv = ["python3", "-c", _TAKES, site.runtime.network_address(node), port]
+    done = site.runtime.in_network(node, argv, timeout_s=60.0, stdin=pem)
+    if not done.ok or "taken=" not in done.stdout:
+        raise NotReadyError(node, f"no handshake on its inter-node port: {done.reason()}")
+    return "taken=yes" in done.stdout
 
 
 def _issue(site: Site, authority: str, node: str, before: str) -> None:

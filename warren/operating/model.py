@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 from warren.console import Say
 from warren.errors import NotReadyError
 from warren.management_facts import HealthCheck, NodeInfo, QueueInfo
-from warren.pki import Pki
+from warren.pki import Pair, Pki
 from warren.runtime.protocol import NodeState, Runtime
 from warren.secrets import Secrets
 from warren.state import State
@@ -80,7 +80,8 @@ class Site:
     ``whole`` waits at most so many seconds until every node and queue serves, or raises DeadlineError with
     what is missing. ``serial`` is the serial number of the certificate that is shown at (host, port) to a
     client that verifies it as that of a name by the authorities in a file; it raises NotReadyError where the
-    handshake fails. ``now`` is wall time.
+    handshake fails; ``takes`` is whether the broker there takes a client's certificate, and raises it where
+    nobody answers. ``now`` is wall time.
     """
 
     runtime: Runtime
@@ -100,6 +101,7 @@ class Site:
     lay_out: Callable[[Sequence[str]], None]
     whole: Callable[[float], None]
     serial: Callable[[Path, str, int, str], int]
+    takes: Callable[[Path, str, int, str, Pair], bool]
     clock: Clock
     now: Callable[[], datetime]
     say: Say

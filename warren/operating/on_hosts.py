@@ -121,6 +121,7 @@ def site_of(context: Context, now: Callable[[], datetime]) -> Site:
         lay_out=lambda _gone: _refuse_other_nodes(),
         whole=lambda deadline_s: cluster.wait_ready(context, deadline_s=deadline_s),
         serial=place.serial,
+        takes=handshake.takes,
         clock=context.clock,
         now=now,
         say=context.say,

@@ -12,7 +12,7 @@ from warren import bundle, cluster, layout, node_settings, volume_writing
 from warren.context import Context
 from warren.json_file import read_object
 from warren.operating import on_hosts
-from warren.operating.handshake import serial
+from warren.operating.handshake import serial, takes
 from warren.operating.model import Site
 from warren.topology import Node
 
@@ -41,6 +41,7 @@ def site_of(context: Context) -> Site:
         have_services_take=lambda: _have_services_take(context),
         whole=lambda deadline_s: cluster.wait_ready(context, deadline_s=deadline_s),
         serial=serial,
+        takes=takes,
         clock=context.clock,
         now=_now,
         say=context.say,

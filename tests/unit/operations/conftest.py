@@ -25,7 +25,7 @@ from warren.errors import DeadlineError, NotReadyError
 from warren.management_facts import HealthCheck, NodeInfo, QueueInfo
 from warren.operating import on_hosts
 from warren.operating.model import Site
-from warren.pki import Pki
+from warren.pki import Pair, Pki
 from warren.process import Completed
 from warren.runtime import fake_machine, host_inventory
 from warren.runtime.fake import FakeRuntime
@@ -117,6 +117,10 @@ class Nodes(FakeRuntime):
     ) -> Completed:
         if argv[0] != "python3":
             return super().in_network(node, argv, timeout_s=timeout_s, stdin=stdin)
+        if stdin is not None:
+            taken = _trusts(self.machine(node)["files"]["tls/inter-node-ca.pem"], stdin)
+            said = f"taken={'yes' if taken else 'no'}\n"
+            return Completed(argv=tuple(argv), returncode=0, stdout=said, stderr="")
         pem = self.machine(node)["files"]["tls/inter-node.pem"]
         der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
         return Completed(argv=tuple(argv), returncode=0, stdout=der.hex() + "\n", stderr="")
@@ -405,7 +409,7 @@ class Ground:
     def _on_hosts(self, ssh: FakeSsh) -> Site:
         """As `warren.operating.wiring` makes it, but for the gate and for handshakes, which need sockets."""
         site = on_hosts.site_of(self.context(ssh), self.time.wall)
-        return replace(site, whole=self.whole, serial=self.serial)
+        return replace(site, whole=self.whole, serial=self.serial, takes=self.takes)
 
     def context(self, ssh: FakeSsh) -> Context:
         """What a command with ``--hosts`` works with."""
@@ -445,6 +449,7 @@ class Ground:
             lay_out=lambda gone: self._lay_out(names, gone),
             whole=lambda deadline_s: self.whole(deadline_s, names),
             serial=self.serial,
+            takes=self.takes,
             clock=Clock(now=self.time.now, sleep=self.time.sleep),
             now=self.time.wall,
             say=self.said.append,
@@ -510,8 +515,18 @@ class Ground:
             raise NotReadyError(name, "its certificate is refused: unable to get local issuer certificate")
         return leaf.serial_number
 
+    def takes(self, ca: Path, host: str, port: int, name: str, pair: Pair) -> bool:
+        return _trusts(
+            self.runtime.machine(name)["files"]["tls/clients-ca.pem"], pair.certificate.read_bytes()
+        )
+
     def processes(self) -> dict[str, int | None]:
         return {node: self.runtime.process_id(node) for node in NODES}
+
+
+def _trusts(authorities: str, pem: bytes) -> bool:
+    leaf = x509.load_pem_x509_certificate(pem)
+    return any(_issued(leaf, each) for each in x509.load_pem_x509_certificates(authorities.encode()))
 
 
 def _issued(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -575,6 +590,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, lab: Topology, export: d
         ground.secrets.keep(user.name, f"secret-of-{user.name}")
     ground.secrets.keep(COOKIE, "the-first-cookie")
     ground.pki.ensure_authorities()
+    for user in lab.users:
+        ground.pki.ensure_leaf("clients", user.name, hosts=(user.name,), purpose="client")
     for node in NODES:
         _give_certificates(ground, node)
         ground.runtime.set(node, "joined", {"cookie": "the-first-cookie", "data": "of old"})
@@ -586,6 +603,7 @@ def _give_certificates(ground: Ground, node: str) -> None:
     shown = ground.pki.ensure_leaf("cluster", node, hosts=hosts, purpose="server")
     inside = ground.pki.ensure_leaf("inter-node", node, hosts=hosts, purpose="both")
     files = {"tls/server.pem": shown, "tls/inter-node.pem": inside}
+    files |= {f"tls/{name}-ca.pem": ground.pki.authority(name) for name in ("clients", "inter-node")}
     ground.runtime.put_files(node, {path: pair.certificate.read_bytes() for path, pair in files.items()})
 
 

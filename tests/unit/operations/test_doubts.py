@@ -353,3 +353,34 @@ def test_second_account_that_lacks_a_right_does_not_replace_the_first(ground: Gr
         carry_out(ground, "replace-user", **said, phase="drop")
     assert "nothing was changed" in caught.value.what
     assert ground.api.lets_in("orders-shop", "secret-of-orders-shop")
+
+
+@pytest.mark.parametrize("of", ["clients", "inter-node"])
+def test_authority_does_not_sign_before_every_node_trusts_it(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """rmq2 does not read the file that it was given."""
+    real = type(ground.runtime).put_files
+
+    def deaf(self: object, node: str, files: dict[str, bytes]) -> None:
+        if node != "rmq2":
+            real(self, node, files)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(ground.runtime), "put_files", deaf)
+    with pytest.raises(NotReadyError, match="does not take it yet") as caught:
+        carry_out(ground, "rotate-authority", phase="trust", of=of)
+    assert caught.value.where == "rmq2"
+    assert "warren cluster restart --node rmq2" in caught.value.remedy
+    with pytest.raises(RefusedError, match="has not ended"):
+        plan(ground, "rotate-authority", phase="sign", of=of)
+
+
+@pytest.mark.parametrize("of", ["clients", "inter-node"])
+def test_authority_that_a_node_trusts_still_is_not_gone(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    for phase in ("trust", "sign"):
+        carry_out(ground, "rotate-authority", phase=phase, of=of)
+    monkeypatch.setattr(type(ground.runtime), "put_files", lambda self, node, files: None)
+    with pytest.raises(NotReadyError, match="takes it still"):
+        carry_out(ground, "rotate-authority", phase="drop", of=of)

@@ -41,6 +41,11 @@ SAID: dict[str, dict[str, str]] = {
     "rotate-authority trust": {"phase": "trust"},
     "rotate-authority sign": {"phase": "sign"},
     "rotate-authority drop": {"phase": "drop"},
+    **{
+        f"rotate-authority {phase} {of}": {"phase": phase, "of": of}
+        for of in ("clients", "inter-node")
+        for phase in ("trust", "sign", "drop")
+    },
     "upgrade": {},
     "backup-definitions": {"file": "FILE"},
     "drain": {"node": "rmq2"},
@@ -100,7 +105,24 @@ def _with_newer_data(ground: Ground) -> None:
 
 def _in_succession(ground: Ground, *phases: str, of: str = "servers") -> None:
     for phase in phases:
-        carry_out(ground, f"rotate-authority {phase}")
+        carry_out(ground, f"rotate-authority {phase}", of=of)
+
+
+def _with_topology_of(ground: Ground, *names: str) -> None:
+    ground.topology = replace(ground.topology, nodes=tuple(Node(name=name) for name in names))
+
+
+def _of_five(ground: Ground) -> None:
+    """A cluster of five, and a topology of three."""
+    _with_topology_of(ground, *NODES, "rmq4", "rmq5")
+    carry_out(ground, "add-node")
+    _with_topology_of(ground, *NODES)
+
+
+def _with_a_second_user(ground: Ground) -> None:
+    """And a topology that has it in place of the first."""
+    carry_out(ground, "replace-user add")
+    ground.topology = with_user_renamed(ground.topology, "orders-shop", "orders-shop-2")
 
 
 READY: dict[str, Callable[[Ground], None]] = {
@@ -116,6 +138,12 @@ READY: dict[str, Callable[[Ground], None]] = {
     "restore-data": _with_newer_data,
     "rotate-authority sign": lambda ground: _in_succession(ground, "trust"),
     "rotate-authority drop": lambda ground: _in_succession(ground, "trust", "sign"),
+    "rotate-authority sign clients": lambda ground: _in_succession(ground, "trust", of="clients"),
+    "rotate-authority drop clients": lambda ground: _in_succession(ground, "trust", "sign", of="clients"),
+    "rotate-authority sign inter-node": lambda ground: _in_succession(ground, "trust", of="inter-node"),
+    "rotate-authority drop inter-node": lambda ground: _in_succession(
+        ground, "trust", "sign", of="inter-node"
+    ),
     "upgrade": lambda ground: ground.api.change(flags={"old": "enabled", "new": "enabled"}),
 }
 
@@ -139,7 +167,10 @@ class Goal:
         self.serials = {(a, n): ground.pki.serial(a, n) for a in ("cluster", "inter-node") for n in NODES}
         self.cookie = ground.secrets.read(COOKIE)
         self.password = ground.secrets.read("orders-worker")
-        self.trusted = authorities(ground)
+        self.trusted = {of: authorities(ground, of) for of in ("cluster", "clients", "inter-node")}
+        self.rights = accounts.rights(ground.site(), "orders-shop")
+        self.accounts = sorted(each["name"] for each in ground.api.definitions()["users"])
+        self.names = ground.api.load()["laid_out"]
         self.data = {node: ground.runtime.data(node) for node in NODES}
 
     def check(self, name: str) -> None:
@@ -181,6 +212,14 @@ class Goal:
         assert list(self.ground.runtime.states()) == list(NODES)
         assert self.ground.api.load()["laid_out"] == list(NODES)
 
+    def replace_user_add(self) -> None:
+        site = self.ground.site()
+        assert accounts.rights(site, "orders-shop") == accounts.rights(site, "orders-shop-2") == self.rights
+        for name in ("orders-shop", "orders-shop-2"):
+            assert self.ground.api.lets_in(name, self.ground.secrets.read(name))
+        assert self.ground.secrets.read("orders-shop-2") != self.ground.secrets.read("orders-shop")
+        assert self.ground.pki.leaf("clients", "orders-shop-2").key.exists()
+
     def replace_user_drop(self) -> None:
         site = self.ground.site()
         assert accounts.rights(site, "orders-shop-2") == self.rights
@@ -204,26 +243,48 @@ class Goal:
         self.rebalance()
         assert {self.ground.runtime.data(node) for node in NODES} == {"of old"}
 
-    def rotate_authority_trust(self) -> None:
-        now = authorities(self.ground)
-        assert now[0] == self.trusted[0]
+    def rotate_authority_trust(self, of: str = "cluster") -> None:
+        now = authorities(self.ground, of)
+        assert now[0] == self.trusted[of][0]
         assert len(now) == 2
-        self._authorities_on_nodes()
+        self._authorities_on_nodes(of)
 
-    def rotate_authority_sign(self) -> None:
-        assert authorities(self.ground) == self.trusted[::-1]
-        assert all(self.ground.pki.is_signed_by_first("cluster", node) for node in NODES)
-        self._shown("cluster", "server")
+    def rotate_authority_sign(self, of: str = "cluster") -> None:
+        assert authorities(self.ground, of) == self.trusted[of][::-1]
+        for name in [user.name for user in self.ground.topology.users] if of == "clients" else NODES:
+            assert self.ground.pki.is_signed_by_first(of, name)
+        if of != "clients":
+            self._shown(of, {"cluster": "server"}.get(of, of))
 
-    def rotate_authority_drop(self) -> None:
-        assert authorities(self.ground) == self.trusted[:1]
-        self._authorities_on_nodes()
+    def rotate_authority_drop(self, of: str = "cluster") -> None:
+        assert authorities(self.ground, of) == self.trusted[of][:1]
+        self._authorities_on_nodes(of)
 
-    def _authorities_on_nodes(self) -> None:
+    def rotate_authority_trust_clients(self) -> None:
+        self.rotate_authority_trust("clients")
+
+    def rotate_authority_sign_clients(self) -> None:
+        self.rotate_authority_sign("clients")
+
+    def rotate_authority_drop_clients(self) -> None:
+        self.rotate_authority_drop("clients")
+
+    def rotate_authority_trust_inter_node(self) -> None:
+        self.rotate_authority_trust("inter-node")
+
+    def rotate_authority_sign_inter_node(self) -> None:
+        self.rotate_authority_sign("inter-node")
+
+    def rotate_authority_drop_inter_node(self) -> None:
+        self.rotate_authority_drop("inter-node")
+
+    def _authorities_on_nodes(self, of: str) -> None:
         assert self.ground.services_took
-        pem = self.ground.pki.authority("cluster").certificate.read_text()
+        pem = self.ground.pki.authority(of).certificate.read_text()
+        file = "tls/ca.pem" if of == "cluster" else f"tls/{of}-ca.pem"
         for node in NODES:
-            assert self.ground.runtime.machine(node)["files"]["tls/ca.pem"] == pem
+            assert self.ground.runtime.machine(node)["files"][file] == pem
+        assert not list(self.ground.pki.folder.rglob(".witness*"))
 
     def rebalance(self) -> None:
         assert not self.ground.broken()
@@ -300,7 +361,9 @@ class Goal:
         assert ground.secrets.read(COOKIE) == self.cookie
         assert {ground.runtime.cookie(node) for node in NODES} == {self.cookie}
         assert ground.secrets.read("orders-worker") == self.password
-        assert authorities(ground) == self.trusted
+        for of, trusted in self.trusted.items():
+            assert authorities(ground, of) == trusted
+        assert not list(ground.pki.folder.rglob(".witness*"))
         assert {node: ground.runtime.data(node) for node in NODES} == self.data
         assert ground.api.lets_in("orders-worker", self.password)
         assert sorted(each["name"] for each in ground.api.definitions()["users"]) == self.accounts
@@ -309,9 +372,9 @@ class Goal:
         assert not list(ground.secrets.folder.glob("*.next"))
 
 
-def authorities(ground: Ground) -> list[int]:
+def authorities(ground: Ground, of: str) -> list[int]:
     """The serial numbers of those that are trusted, the one that signs first."""
-    pem = ground.pki.authority("cluster").certificate.read_bytes()
+    pem = ground.pki.authority(of).certificate.read_bytes()
     return [each.serial_number for each in x509.load_pem_x509_certificates(pem)]
 
 
@@ -421,7 +484,7 @@ def test_step_that_fails_can_be_undone(
 ) -> None:
     if catalogue.load(name.split(maxsplit=1)[0]).undoing.startswith("nothing"):
         pytest.skip("nothing is to be undone, and it says so")
-    if name == "rotate-authority drop":
+    if name.startswith("rotate-authority drop"):
         pytest.skip("it cannot be undone, which a test of its own shows")
     goal = Goal(ready)
     for place, _ in [each for each in places(ready, name) if each[1] == moment]:
@@ -528,8 +591,9 @@ def test_authority_that_was_dropped_is_not_brought_back(ground: Ground) -> None:
 
 @pytest.mark.parametrize("phase", ["sign", "drop"])
 def test_phase_of_a_succession_is_refused_before_its_time(ground: Ground, phase: str) -> None:
-    with pytest.raises(RefusedError, match="succession is at 'none'"):
-        plan(ground, f"rotate-authority {phase}")
+    for of in ("servers", "clients", "inter-node"):
+        with pytest.raises(RefusedError, match=f"succession of {of} is at 'none'"):
+            plan(ground, f"rotate-authority {phase}", of=of)
 
 
 def test_unknown_node_user_and_operation_are_refused_by_name(ground: Ground) -> None:
