@@ -8,9 +8,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -62,19 +63,26 @@ class Fleet:
             "ANSIBLE_NOCOLOR": "1",
         }
 
-    def warren(self, *argv: str) -> str:
+    def warren(self, *argv: str, timeout_s: float = 500.0) -> str:
         """Run a command of Warren on the hosts' topology; fails with what it printed."""
-        command = [sys.executable, "-m", "warren", *argv, "--topology", str(self.folder / "topology.yml")]
-        done = subprocess.run(
-            command, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=500
-        )
+        done = self.try_warren(*argv, timeout_s=timeout_s)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def prepare(self) -> None:
-        """Write the topology and the operator's own part of the inventory, and bring the hosts up."""
+    def try_warren(self, *argv: str, timeout_s: float = 500.0) -> subprocess.CompletedProcess[str]:
+        """The same, whatever comes of it."""
+        command = [sys.executable, "-m", "warren", *argv, "--topology", str(self.folder / "topology.yml")]
+        return subprocess.run(
+            command, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout_s
+        )
+
+    def prepare(self, change: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """Write the topology, with a ``change`` of the test's own, and the operator's own part of the
+        inventory, and bring the hosts up."""
         data = yaml.safe_load((ROOT / "deploy" / "topology.yml").read_text("utf-8"))
         data["cluster"]["name"] = NAME
+        if change is not None:
+            change(data)
         (self.folder / "topology.yml").write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
         self.warren("hosts", "up")
         mine = {
@@ -88,11 +96,11 @@ class Fleet:
         }
         (self.folder / "mine.yml").write_text(yaml.safe_dump(mine), encoding="utf-8")
 
-    def command(self, *argv: str) -> list[str]:
+    def command(self, *argv: str, playbook: str = "site.yml") -> list[str]:
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         return [
             program,
-            "site.yml",
+            playbook,
             "-i",
             str(self.state / "inventory.yml"),
             "-i",
@@ -100,12 +108,12 @@ class Fleet:
             *argv,
         ]
 
-    def play(self, *argv: str) -> Played:
-        """Play site.yml on all of them."""
+    def play(self, *argv: str, playbook: str = "site.yml") -> Played:
+        """Play site.yml, or another playbook, on all of them."""
         begun = time.monotonic()
         done = subprocess.run(
-            self.command(*argv), env=self.env, cwd=ROOT / "ansible", capture_output=True, text=True,
-            timeout=1800, check=False,
+            self.command(*argv, playbook=playbook), env=self.env, cwd=ROOT / "ansible",
+            capture_output=True, text=True, timeout=1800, check=False,
         )  # fmt: skip
         return played(done.stdout + done.stderr, time.monotonic() - begun, done.returncode)
 
