@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from warren import management_facts as facts
 from warren import routing
 from warren.context import Context, open_context
-from warren.errors import BadInputError, NotReadyError, RefusedError
+from warren.errors import BadInputError, DeadlineError, NotReadyError, RefusedError
 from warren.links import addresses, status
 from warren.links.proving import Ends, Order, Proof
 from warren.links.status import LinkStatus
@@ -19,6 +19,10 @@ from warren.queues import work
 from warren.queues.wire import AmqpHands
 from warren.topology_link_checks import FEDERATION_PREFIX, place_of
 from warren.topology_links import End, Federation, Shovel
+from warren.wait import Clock, until
+
+#: More than two of the broker's intervals of statistics.
+_SETTLE_S = 12.0
 
 
 def statuses(context: Context) -> tuple[LinkStatus, ...]:
@@ -73,7 +77,7 @@ def proof(context: Context, name: str, *, rate: float, duration_s: float, drain_
     link = context.topology.links.link(name)
     far = far_context(context, link)
     found = _ends(context, far, link, key)
-    _refuse_busy(found, link)
+    _refuse_busy(found, link, context.clock)
 
     def look() -> LinkStatus:
         told = status.judge(context.topology, status.ask(context.management, context.topology))
@@ -134,25 +138,35 @@ def _upstream_queue(context: Context, link: Shovel | Federation, vhost: str) -> 
     return f"{FEDERATION_PREFIX}{link.source.name} -> {context.topology.cluster}{part}"
 
 
-def _refuse_busy(ends: Ends, link: Shovel | Federation) -> None:
-    """Raise RefusedError where others would get our messages, or we theirs."""
-    reasons: list[str] = []
+def _refuse_busy(ends: Ends, link: Shovel | Federation, clock: Clock) -> None:
+    """Raise RefusedError where others would get our messages, or we theirs. What the broker says of a queue
+    may be some seconds old, so that it is asked again before it is believed."""
+
+    def unused() -> None:
+        if reasons := _used(ends, link):
+            raise NotReadyError(f"link {link.name}", "".join(f"\n    {reason}" for reason in reasons))
+
+    try:
+        until(unused, what="its queues to be unused", deadline_s=_SETTLE_S, every_s=1.0, clock=clock)
+    except DeadlineError:
+        reasons = "".join(f"\n    {reason}" for reason in _used(ends, link))
+        raise RefusedError(
+            f"link {link.name}",
+            f"is in use, and its messages would mix with those of the proof:{reasons}",
+            "stop who uses these queues and empty them, then try again",
+        ) from None
+
+
+def _used(ends: Ends, link: Shovel | Federation) -> list[str]:
+    """Queues that hold messages, and those with consumers other than the link itself."""
+    found: list[str] = []
     own = [ends.source] if link.source.queue else []
-    for desk, consumers_allowed in [
-        *((each, False) for each in ends.targets),
-        *((each, False) for each in ends.beside),
-        *((each, True) for each in own),
-    ]:
-        assert isinstance(desk, Desk)  # noqa: S101 - made above
+    for desk in (*ends.targets, *ends.beside, *own):
+        assert isinstance(desk, Desk)  # noqa: S101 - `_ends` made them
         info = desk.info()
         where = f"queue {desk.queue} in {desk.vhost} of {desk.context.topology.cluster}"
         if info.messages:
-            reasons.append(f"\n    {where}: holds {info.messages} messages")
-        if info.consumers and not consumers_allowed:
-            reasons.append(f"\n    {where}: has {info.consumers} consumers")
-    if reasons:
-        raise RefusedError(
-            f"link {link.name}",
-            f"is in use, and its messages would mix with those of the proof:{''.join(reasons)}",
-            "stop who uses these queues and empty them, then try again",
-        )
+            found.append(f"{where}: holds {info.messages} messages")
+        if info.consumers and desk not in own:
+            found.append(f"{where}: has {info.consumers} consumers")
+    return found
