@@ -2,7 +2,7 @@
 
 Nodes themselves join no other network. Since version 25 of the engine a container is known on each of its
 networks by its host name too (``buildEndpointDNSNames`` in moby), and nodes of two clusters are called alike:
-a node that looks for its peer would find the other cluster's. See docs/adr/0018-links-through-a-relay.md.
+a node that looks for its peer would find the other cluster's. See docs/adr/0021-links-through-a-relay.md.
 """
 
 from __future__ import annotations
