@@ -81,8 +81,8 @@ def test_intervals_follow_the_timers() -> None:
     """What the two settings of the first exhibit expect of a frozen leader."""
     pause = next(e for e in TABLE.templates["pause"].expected if e.figure == "confirm_gap_s")
     slow, fast = (pause.interval(Timers(poll_s=poll, tick_s=60)) for poll in (5.0, 1.0))
-    assert (slow["low"], slow["high"]) == (4.0, 21.0)
-    assert (fast["low"], fast["high"]) == (0.8, 13.0)
+    assert (slow["low"], slow["high"]) == (4.0, 31.0)
+    assert (fast["low"], fast["high"]) == (0.8, 23.0)
 
 
 def test_timers_add_up() -> None:
