@@ -20,6 +20,13 @@ from warren.wait import until
 _FILES = {"cluster": "server", "inter-node": "inter-node"}
 #: Listeners read their files anew once this is empty.
 _CLEAR = "ssl:clear_pem_cache()."
+#: The same of the distribution, for which there is no function (``ssl_pem_cache`` of Erlang's ssl 11 has it
+#: as a call to its process). Where it has no effect the two minutes below remain.
+_CLEAR_INSIDE = """
+try gen_server:call(ssl_pem_cache:name(dist), {unconditionally_clear_pem_cache, self()}) of
+  _ -> ok
+catch _:_ -> not_cleared end.
+"""
 _SHOWN_S = 30.0
 #: Of what the distribution shows, Erlang looks every two minutes whether a file is newer than it knows it
 #: (``ssl_pem_cache``); emptying the cache does not reach it. Measured on Erlang 29.
@@ -85,7 +92,7 @@ def give_leaf(site: Site, authority: str, node: str) -> None:
     pair, name = site.pki.leaf(authority, node), _FILES[authority]
     files = {f"tls/{name}.pem": pair.certificate.read_bytes(), f"tls/{name}.key": pair.key.read_bytes()}
     site.runtime.put_files(node, files)
-    have_read(site, node)
+    have_read(site, node, inside=authority == "inter-node")
 
 
 def give_authorities(site: Site, authority: str, node: str) -> None:
@@ -101,10 +108,11 @@ def sign_anew(site: Site, authority: str, node: str) -> None:
         site.pki.renew_leaf(authority, node)
 
 
-def have_read(site: Site, node: str) -> None:
-    """Have the listeners of ``node`` read their files anew, if it runs."""
+def have_read(site: Site, node: str, *, inside: bool = False) -> None:
+    """Have the listeners of ``node`` read their files anew, or (``inside``) that of the links between nodes,
+    if it runs."""
     if site.state_of(node) is NodeState.RUNNING:
-        broker_tools.evaluate(site.runtime, node, _CLEAR, tries=3)
+        broker_tools.evaluate(site.runtime, node, _CLEAR_INSIDE if inside else _CLEAR, tries=3)
 
 
 def looking(site: Site, node: str) -> Step:

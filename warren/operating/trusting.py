@@ -20,7 +20,7 @@ from warren.pki import Pair
 from warren.succession import WITNESS, Succession
 from warren.wait import until
 
-#: Erlang looks every two minutes whether a file is newer, as for certificates (`certificates`).
+#: Erlang looks every two minutes whether a file is newer, where emptying its cache has no effect.
 _TAKEN_S = 300.0
 
 
@@ -127,7 +127,7 @@ def _give(site: Site, authority: str, node: str) -> None:
     """To a node that runs, or reads it when it starts."""
     pem = site.pki.authority(authority).certificate.read_bytes()
     site.runtime.put_files(node, {f"tls/{authority}-ca.pem": pem})
-    certificates.have_read(site, node)
+    certificates.have_read(site, node, inside=authority == "inter-node")
 
 
 def _see(site: Site, authority: str, node: str, taken: bool) -> None:

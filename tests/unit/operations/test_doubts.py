@@ -384,3 +384,23 @@ def test_authority_that_a_node_trusts_still_is_not_gone(
     monkeypatch.setattr(type(ground.runtime), "put_files", lambda self, node, files: None)
     with pytest.raises(NotReadyError, match="takes it still"):
         carry_out(ground, "rotate-authority", phase="drop", of=of)
+
+
+def test_links_between_nodes_have_a_cache_of_their_own_to_be_emptied(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: list[str] = []
+    real = type(ground.runtime).execute
+
+    def execute(self: object, node: str, argv: list[str], **more: object) -> object:
+        if argv[:2] == ["rabbitmqctl", "eval"] and "clear_pem_cache" in argv[2]:
+            evaluated.append(argv[2])
+        return real(self, node, argv, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(ground.runtime), "execute", execute)
+    carry_out(ground, "rotate-inter-node-certificates")
+    assert len(evaluated) == len(NODES)
+    assert all("name(dist)" in each for each in evaluated)
+    evaluated.clear()
+    carry_out(ground, "rotate-certificates")
+    assert evaluated == ["ssl:clear_pem_cache()."] * len(NODES)
