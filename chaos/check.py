@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import Any
 
 import chaos.checks
 from chaos.evidence import Evidence
 from chaos.record import Check
+from warren import siblings
 
 
 def names() -> tuple[str, ...]:
     """Every check there is, by the names of their files."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(chaos.checks.__path__)))
+    return siblings.files(chaos.checks)
 
 
 def run(evidence: Evidence) -> tuple[Check, ...]:
@@ -22,6 +21,6 @@ def run(evidence: Evidence) -> tuple[Check, ...]:
 
 
 def _run(name: str, evidence: Evidence) -> Check:
-    module: Any = importlib.import_module(f"chaos.checks.{name}")
+    module: Any = siblings.module(chaos.checks, name)
     passed, why, figures = module.check(evidence)
     return Check(name=name.replace("_", "-"), passed=passed, why=why, figures=figures)

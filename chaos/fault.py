@@ -6,9 +6,7 @@ into the journal as facts, so that another process can heal after this one died.
 
 from __future__ import annotations
 
-import importlib
 import math
-import pkgutil
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import chaos.faults
 from chaos.access import Access
+from warren import siblings
 from warren.console import Say
 from warren.errors import BadInputError, NotReadyError, RefusedError
 from warren.journal import Fault as Journaled
@@ -221,16 +220,12 @@ def missing(site: Site, fault: Fault) -> str:
 @cache
 def names() -> tuple[str, ...]:
     """Every fault there is, by the names of their files."""
-    found = pkgutil.iter_modules(chaos.faults.__path__)
-    return tuple(sorted(module.name.replace("_", "-") for module in found))
+    return siblings.names(chaos.faults)
 
 
 def load(name: str) -> Fault:
     """The fault called ``name``; raises BadInputError naming those there are."""
-    if name not in names():
-        raise BadInputError("fault", f"there is no '{name}'", f"one of: {', '.join(names())}")
-    module = importlib.import_module(f"chaos.faults.{name.replace('-', '_')}")
-    fault: Fault = module.FAULT
+    fault: Fault = siblings.named(chaos.faults, "fault", name).FAULT
     return fault
 
 

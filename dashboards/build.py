@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import json
-import pkgutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import dashboards.boards as boards_package
 from dashboards import marks, mend
 from dashboards.drawn import Table
 from dashboards.house import DATASOURCE, Board, Panel, Section, Variable, reference
+from warren import siblings
 from warren.errors import WarrenError
 
 #: Where the committed JSON lies, below the checkout.
@@ -26,8 +25,7 @@ _COLUMNS = 24
 
 def boards() -> tuple[Board, ...]:
     """Every board: each module of ``dashboards/boards`` has a function ``board()``."""
-    names = sorted(module.name for module in pkgutil.iter_modules(boards_package.__path__))
-    modules = [importlib.import_module(f"{boards_package.__name__}.{name}") for name in names]
+    modules = (siblings.module(boards_package, name) for name in siblings.files(boards_package))
     return tuple(module.board() for module in modules)
 
 

@@ -10,8 +10,6 @@ collector with ``every_s`` above 0 is called by a thread of its own, and scrapes
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ import exporters.collectors as collectors_package
 from exporters.broker import Broker, Node
 from exporters.names import MetricName
 from exporters.snapshot import Snapshot
+from warren import siblings
 from warren.connection import Credentials
 from warren.errors import BadInputError
 
@@ -115,7 +114,7 @@ class Collector(Protocol):
 
 def available() -> tuple[str, ...]:
     """Names of the collectors there are."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(collectors_package.__path__)))
+    return siblings.files(collectors_package)
 
 
 def refuse_unknown(names: Sequence[str]) -> None:
@@ -133,8 +132,7 @@ def make(name: str, reach: Reach) -> Collector:
     Raises BadInputError when there is none, or when ``reach`` lacks what it needs.
     """
     refuse_unknown([name])
-    module = importlib.import_module(f"{collectors_package.__name__}.{name}")
-    made: Collector = module.collector(reach)
+    made: Collector = siblings.module(collectors_package, name).collector(reach)
     return made
 
 

@@ -7,8 +7,7 @@ evidence it wants beyond the ledger's own (`EVIDENCE`).
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import sys
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -17,6 +16,7 @@ from loadgen.collect import Totals
 from loadgen.evidence import Evidence
 from loadgen.expectation import Expectation
 from loadgen.spec import LoadSpec
+from warren import siblings
 from warren.errors import BadInputError
 
 Checks = Mapping[str, Mapping[str, Any]]
@@ -34,7 +34,7 @@ EVIDENCE: Mapping[str, str] = {
 
 def known() -> tuple[str, ...]:
     """The oracles that there are."""
-    return tuple(sorted(each.name for each in pkgutil.iter_modules(__path__)))
+    return siblings.files(sys.modules[__name__])
 
 
 def default(profile: str) -> tuple[str, ...]:
@@ -69,4 +69,4 @@ def check(spec: LoadSpec, evidence: Evidence, expected: Expectation, totals: Tot
 def _module(name: str) -> ModuleType:
     if name not in known():
         raise BadInputError(f"oracle '{name}'", "is not known", f"oracles: {', '.join(known())}")
-    return importlib.import_module(f"{__name__}.{name}")
+    return siblings.module(sys.modules[__name__], name)

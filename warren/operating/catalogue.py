@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import warren.operations
-from warren.errors import BadInputError
+from warren import siblings
 from warren.operating.model import Args, Operation
 from warren.topology import Topology
 
@@ -18,16 +16,12 @@ from warren.topology import Topology
 @cache
 def names() -> tuple[str, ...]:
     """The operations' names, as their commands are called."""
-    found = pkgutil.iter_modules(warren.operations.__path__)
-    return tuple(sorted(module.name.replace("_", "-") for module in found))
+    return siblings.names(warren.operations)
 
 
 def load(name: str) -> Operation:
     """The operation called ``name``; raises BadInputError naming those there are."""
-    if name not in names():
-        raise BadInputError("operation", f"there is no '{name}'", f"one of: {', '.join(names())}")
-    module = importlib.import_module(f"warren.operations.{name.replace('-', '_')}")
-    operation: Operation = module.OPERATION
+    operation: Operation = siblings.named(warren.operations, "operation", name).OPERATION
     return operation
 
 

@@ -65,61 +65,51 @@ left: {description: A line for each difference that nobody allowed to mend., typ
 answered: {description: Whether any node answered; false only in check mode., type: bool, returned: always}
 """
 
+from contextlib import suppress
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.warren.hosts.plugins.module_utils.controller import Answer, answer
 
-try:
-    from warren.errors import WarrenError
+with suppress(ImportError):
     from warren.management_errors import UnreachableError
     from warren.provision import hosts, objects
-except ImportError as error:
-    MISSING: ImportError | None = error
-else:
-    MISSING = None
+
+OPTIONS = {
+    "topology": {"type": "path"},
+    "cluster": {"type": "str", "required": True},
+    "state_dir": {"type": "path", "required": True},
+    "addresses": {"type": "dict", "default": {}},
+    "authorities": {"type": "path"},
+    "prune": {"type": "bool", "default": False},
+    "recreate": {"type": "bool", "default": False},
+}
 
 
-def main() -> None:
-    """Parse, call one engine function, answer."""
-    module = AnsibleModule(
-        argument_spec={
-            "topology": {"type": "path"},
-            "cluster": {"type": "str", "required": True},
-            "state_dir": {"type": "path", "required": True},
-            "addresses": {"type": "dict", "default": {}},
-            "authorities": {"type": "path"},
-            "prune": {"type": "bool", "default": False},
-            "recreate": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    if MISSING is not None:
-        module.fail_json(msg=missing_required_lib("warren", reason="on the controller (make setup-dev)"))
+def act(module: AnsibleModule, said: list[str]) -> Answer:
+    """Bring the objects to the topology, or look what that would do."""
     given = module.params
-    said: list[str] = []
+    context = hosts.open_hosts(
+        hosts.topology_file(given["topology"]),
+        Path(given["state_dir"]),
+        cluster=given["cluster"],
+        say=said.append,
+        addresses={str(name): str(where) for name, where in given["addresses"].items() if where},
+        authorities=Path(given["authorities"]) if given["authorities"] else None,
+    )
     try:
-        context = hosts.open_hosts(
-            hosts.topology_file(given["topology"]),
-            Path(given["state_dir"]),
-            cluster=given["cluster"],
-            say=said.append,
-            addresses={str(name): str(where) for name, where in given["addresses"].items() if where},
-            authorities=Path(given["authorities"]) if given["authorities"] else None,
-        )
         found = objects.bring(
             context, only_look=module.check_mode, prune=given["prune"], recreate=given["recreate"]
         )
-    except UnreachableError as error:
+    except UnreachableError:
         if not module.check_mode:
-            module.fail_json(msg=str(error), said=said)
+            raise
         summary = "no node answers yet; the first boot imports the topology's objects"
-        module.exit_json(changed=False, answered=False, summary=summary, done=[], left=[])
-    except WarrenError as error:
-        module.fail_json(msg=str(error), said=said)
+        return {"changed": False, "answered": False, "summary": summary, "done": [], "left": []}
     if found.left:
         module.warn(found.left_text)
-    module.exit_json(answered=True, diff={"before": found.before, "after": found.after}, **found.as_result())
+    return {"answered": True, "diff": {"before": found.before, "after": found.after}, **found.as_result()}
 
 
 if __name__ == "__main__":
-    main()
+    answer(OPTIONS, act)

@@ -54,57 +54,47 @@ files: {description: Files that were written, or would be, below the state folde
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.warren.hosts.plugins.module_utils.controller import Answer, answer
 
-try:
-    from warren.errors import WarrenError
+with suppress(ImportError):
+    from warren.errors import BadInputError
     from warren.provision import hosts, material
     from warren.state import State
-except ImportError as error:
-    MISSING: ImportError | None = error
-else:
-    MISSING = None
+
+OPTIONS = {
+    "topology": {"type": "path"},
+    "cluster": {"type": "str", "required": True},
+    "state_dir": {"type": "path", "required": True},
+    "hosts": {"type": "list", "elements": "str", "default": []},
+    "given_authority": {"type": "path"},
+}
 
 
-def main() -> None:
-    """Parse, call one engine function, answer."""
-    module = AnsibleModule(
-        argument_spec={
-            "topology": {"type": "path"},
-            "cluster": {"type": "str", "required": True},
-            "state_dir": {"type": "path", "required": True},
-            "hosts": {"type": "list", "elements": "str", "default": []},
-            "given_authority": {"type": "path"},
-        },
-        supports_check_mode=True,
-    )
-    if MISSING is not None:
-        module.fail_json(msg=missing_required_lib("warren", reason="on the controller (make setup-dev)"))
+def act(module: AnsibleModule, said: list[str]) -> Answer:  # noqa: ARG001 - nothing is said
+    """Make what is missing or no longer good, or look what that is."""
     given = module.params
-    root = Path(given["state_dir"])
-    authority = Path(given["given_authority"]) if given["given_authority"] else None
-    try:
-        path = hosts.topology_file(given["topology"])
-        topology = hosts.named(path, given["cluster"])
-        if root.name != topology.cluster:
-            msg = (
-                f"{root}: the state folder of cluster {topology.cluster} has to be called {topology.cluster}"
-            )
-            module.fail_json(msg=msg)
-        wanted = material.Wanted(
-            topology=topology, topology_path=path, hosts=given["hosts"], given_authority=authority
-        )
-        if module.check_mode:
-            files = material.missing(wanted, State(root))
-        else:
-            files = material.ensure(wanted, {**os.environ, "WARREN_STATE": str(root.parent)})
-    except WarrenError as error:
-        module.fail_json(msg=str(error))
+    root, path = Path(given["state_dir"]), hosts.topology_file(given["topology"])
+    topology = hosts.named(path, given["cluster"])
+    if root.name != topology.cluster:
+        what = f"the state folder of cluster {topology.cluster} has to be called {topology.cluster}"
+        raise BadInputError(str(root), what)
+    wanted = material.Wanted(
+        topology=topology,
+        topology_path=path,
+        hosts=given["hosts"],
+        given_authority=Path(given["given_authority"]) if given["given_authority"] else None,
+    )
+    if module.check_mode:
+        files = material.missing(wanted, State(root))
+    else:
+        files = material.ensure(wanted, {**os.environ, "WARREN_STATE": str(root.parent)})
     diff = {"before": "", "after": "".join(f"{name}\n" for name in files)}
-    module.exit_json(changed=bool(files), files=files, diff=diff)
+    return {"changed": bool(files), "files": files, "diff": diff}
 
 
 if __name__ == "__main__":
-    main()
+    answer(OPTIONS, act)

@@ -42,48 +42,38 @@ digest: {description: The parcel's name., type: str, returned: always}
 path: {description: Its folder on the controller., type: str, returned: always}
 """
 
+from contextlib import suppress
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.warren.hosts.plugins.module_utils.controller import Answer, answer
 
-try:
+with suppress(ImportError):
     from warren import checkout, process
-    from warren.errors import WarrenError
     from warren.provision import parcel
-except ImportError as error:
-    MISSING: ImportError | None = error
-else:
-    MISSING = None
+
+OPTIONS = {
+    "folder": {"type": "path", "required": True},
+    "python_version": {"type": "str", "required": True},
+    "machine": {"type": "str", "required": True},
+}
 
 
-def main() -> None:
-    """Parse, call one engine function, answer."""
-    module = AnsibleModule(
-        argument_spec={
-            "folder": {"type": "path", "required": True},
-            "python_version": {"type": "str", "required": True},
-            "machine": {"type": "str", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    if MISSING is not None:
-        module.fail_json(msg=missing_required_lib("warren", reason="on the controller (make setup-dev)"))
+def act(module: AnsibleModule, said: list[str]) -> Answer:  # noqa: ARG001 - nothing is said
+    """Have the parcel, or say which it would be."""
     given = module.params
     folder = Path(given["folder"])
-    try:
-        checkout.path("requirements", "runtime.lock")
-        wanted = parcel.Parcel(
-            root=checkout.ROOT, python_version=given["python_version"], machine=given["machine"]
-        )
-        parcel.check_target(wanted)
-        path = folder / wanted.digest
-        there = path.is_dir()
-        if not there and not module.check_mode:
-            parcel.make(wanted, folder, run=process.run)
-    except WarrenError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=not there, digest=wanted.digest, path=str(path))
+    checkout.path("requirements", "runtime.lock")
+    wanted = parcel.Parcel(
+        root=checkout.ROOT, python_version=given["python_version"], machine=given["machine"]
+    )
+    parcel.check_target(wanted)
+    path = folder / wanted.digest
+    there = path.is_dir()
+    if not there and not module.check_mode:
+        parcel.make(wanted, folder, run=process.run)
+    return {"changed": not there, "digest": wanted.digest, "path": str(path)}
 
 
 if __name__ == "__main__":
-    main()
+    answer(OPTIONS, act)
