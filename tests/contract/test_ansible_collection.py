@@ -290,6 +290,29 @@ def test_ports_are_open_to_whom_they_are_for(clients: list[str], deployed: Topol
     assert "policy accept" in text
 
 
+@pytest.mark.parametrize(("source", "file"), [("", ""), ("file", ""), ("file", "/nowhere/grafana.deb")])
+def test_grafana_is_refused_until_it_is_said_where_its_package_is(
+    source: str,
+    file: str,
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    deployed: Topology,
+) -> None:
+    """In no suite of Debian's; a guess would be somebody else's package."""
+    (tmp_path / "generated.yml").write_text(inventory_file(deployed), encoding="utf-8")
+    role = {"role": "warren.hosts.grafana", "grafana_install_source": source, "grafana_package_file": file}
+    # Its argument specs take no empty source: the defaults do, which are what an operator begins with.
+    role = {key: value for key, value in role.items() if value}
+    play = {"hosts": "rmq1", "connection": "local", "gather_facts": False, "roles": [role]}
+    play["vars"] = {"ansible_python_interpreter": sys.executable}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    done = run("ansible-playbook", "--inventory", "generated.yml", "play.yml")
+    said = " ".join(done.stdout.split())
+    assert done.returncode != 0
+    assert "Grafana is in no Debian suite" in said
+    assert f"('{file}' is none)" in said
+
+
 def test_names_of_every_size_make_units(deployed: Topology) -> None:
     """A virtual host may be called what it likes; systemd expands per cents."""
     topology = variant(deployed, names=["a"], version="4.3.6", certificate="optional")

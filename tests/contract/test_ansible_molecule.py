@@ -100,7 +100,9 @@ def test_tags_of_a_scenario_are_those_of_the_site() -> None:
     for name in SCENARIOS:
         found = re.search(r"--tags=(\S+)", (MOLECULE / name / "molecule.yml").read_text("utf-8"))
         assert set(found[1].split(",") if found else known) <= known
-    groups = yaml.safe_load((MOLECULE / "shared" / "inventory.yml").read_text("utf-8"))["all"]["children"]
+    groups = yaml.safe_load((MOLECULE / "shared" / "inventory" / "services.yml").read_text("utf-8"))["all"][
+        "children"
+    ]
     # Grafana is in no suite of Debian's: its role wants to be told where the package is.
     assert set(groups) == set(SERVICE_GROUPS) - {"grafana"}
 
@@ -129,15 +131,13 @@ def test_molecule_takes_a_scenario_and_runs_its_steps_in_order(name: str, run: R
             assert (MOLECULE / name / step.split()[1]).resolve().is_file()
 
 
-@pytest.mark.parametrize(
-    "playbook", [each for each in PLAYBOOKS if not each.endswith(("molecule.yml", "inventory.yml"))]
-)
+@pytest.mark.parametrize("playbook", [each for each in PLAYBOOKS if not each.endswith("molecule.yml")])
 def test_a_playbook_is_good_ansible(playbook: str, run: Run) -> None:
     done = run(
         "ansible-playbook",
         "--syntax-check",
         "-i",
-        f"{MOLECULE}/shared/inventory.yml",
+        f"{MOLECULE}/shared/inventory/services.yml",
         str(MOLECULE / playbook),
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -167,7 +167,7 @@ def test_a_cluster_is_verified_by_the_list_of_assertions(code: int, run: Run, tm
         # Leaders are spread before; only the judgement fails.
         failing = FAKE + "sys.exit('verify' in sys.argv)\n"
         (tmp_path / "fake" / "warren" / "__main__.py").write_text(failing, encoding="utf-8")
-    inventory = MOLECULE / "shared" / "inventory.yml"
+    inventory = MOLECULE / "shared" / "inventory" / "services.yml"
     done = run("ansible-playbook", "-i", str(inventory), str(MOLECULE / "shared" / "verify_cluster.yml"))
     assert bool(done.returncode) is bool(code), done.stdout + done.stderr
     assert "rabbit@rmq1: 2 cores" in done.stdout

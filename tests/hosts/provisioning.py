@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import yaml
 
@@ -33,6 +35,8 @@ class Played:
     lost: frozenset[str]
     text: str
     returncode: int
+    #: The tasks that took longest on one host, with their seconds, the longest first.
+    slowest: tuple[tuple[str, float], ...] = ()
 
     @property
     def figures(self) -> dict[str, object]:
@@ -40,6 +44,7 @@ class Played:
             "seconds": round(self.seconds, 1),
             "changed": sum(self.changed.values()),
             "lost": sorted(self.lost),
+            "slowest": [[name, round(seconds, 1)] for name, seconds in self.slowest],
         }
 
 
@@ -81,6 +86,7 @@ class Fleet:
         inventory, and bring the hosts up."""
         data = yaml.safe_load((ROOT / "deploy" / "topology.yml").read_text("utf-8"))
         data["cluster"]["name"] = NAME
+        watch_for_drift(data)
         if change is not None:
             change(data)
         (self.folder / "topology.yml").write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
@@ -111,11 +117,18 @@ class Fleet:
     def play(self, *argv: str, playbook: str = "site.yml") -> Played:
         """Play site.yml, or another playbook, on all of them."""
         begun = time.monotonic()
-        done = subprocess.run(
-            self.command(*argv, playbook=playbook), env=self.env, cwd=ROOT / "ansible",
-            capture_output=True, text=True, timeout=1800, check=False,
-        )  # fmt: skip
-        return played(done.stdout + done.stderr, time.monotonic() - begun, done.returncode)
+        with tempfile.TemporaryDirectory(dir=self.folder) as times:
+            env = {
+                **self.env,
+                "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit",
+                "JUNIT_OUTPUT_DIR": times,
+            }
+            done = subprocess.run(
+                self.command(*argv, playbook=playbook), env=env, cwd=ROOT / "ansible", capture_output=True, text=True,
+                timeout=1800, check=False,
+            )  # fmt: skip
+            run = played(done.stdout + done.stderr, time.monotonic() - begun, done.returncode)
+            return replace(run, slowest=slowest(Path(times)))
 
     def inside(self, host: str, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run a command on a host, as root, past its sshd."""
@@ -135,6 +148,25 @@ class Fleet:
         yield from (user["password_hash"] for user in boot["users"])
         for path in (self.state / "pki").rglob("*.key"):
             yield path.read_text("utf-8").splitlines()[1]
+
+
+def watch_for_drift(data: dict[str, Any]) -> None:
+    """Have the service that watches for drift, as docs/drift.md says: a user that may look at everything."""
+    data["monitoring"]["drift"] = {"user": "drift"}
+    data["users"].append({"name": "drift", "tags": ["administrator"]})
+    for vhost in data["vhosts"]:
+        vhost.setdefault("permissions", []).append({"user": "drift"})
+
+
+def slowest(folder: Path, most: int = 8) -> tuple[tuple[str, float], ...]:
+    """The tasks that took longest, by what Ansible's own callback ``junit`` left in ``folder``."""
+    found: dict[str, float] = {}
+    for path in folder.glob("*.xml"):
+        for case in ElementTree.parse(path).iter("testcase"):  # noqa: S314 - written here
+            # What a task was given stands behind its name, and is nobody's to read.
+            name = re.sub(r"^\[[^]]*\] | \w+=.*", "", case.get("name", ""), flags=re.DOTALL)
+            found[name] = max(found.get(name, 0.0), float(case.get("time") or 0))
+    return tuple(sorted(found.items(), key=lambda each: -each[1])[:most])
 
 
 def played(text: str, seconds: float, returncode: int) -> Played:

@@ -1,7 +1,9 @@
 """Three empty Debian hosts become the cluster by the collection alone; then what may go wrong with it.
 
-The tests of this file go on from each other, in their order. Times and counts go into provision.json, in
-the folder that WARREN_TEST_RECORDS names, if it does.
+The tests of this file go on from each other, in their order: one provision is shared by all. A run that asks
+about the broker alone is given its tags; that a whole second run changes nothing is seen once. Times and
+counts go into provision.json, in the folder that WARREN_TEST_RECORDS names, if it does (docs/figures; then
+``make docs`` puts them into docs/hosts.md), and are printed as a table in the end.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from warren.console import silent
 from warren.context import open_context
 from warren.errors import NotReadyError
 from warren.gate import leader_spread
+from warren.reference import provisioning
 from warren.wait import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.full, pytest.mark.timeout(2400)]
@@ -39,8 +42,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield made
     finally:
         made.warren("hosts", "down")
+        print("\n".join(["", *provisioning.rows_of_runs(RECORDED)]))  # noqa: T201 - shown by pytest -rA
         if folder := os.environ.get("WARREN_TEST_RECORDS"):
-            Path(folder, "provision.json").write_text(json.dumps(RECORDED, indent=1) + "\n", encoding="utf-8")
+            text = json.dumps({"schema": 1, "runs": RECORDED}, indent=1)
+            Path(folder, "provision.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def _record(name: str, run: Played) -> Played:
@@ -92,14 +97,14 @@ def test_a_rehearsal_sees_what_was_changed_by_hand_and_a_run_mends_it(fleet: Fle
     assert "-net_ticktime = 61" in shown.text
     assert "+queue orders.audit in /orders:" in shown.text
     assert "net_ticktime = 61" in fleet.inside("rmq2", "cat", conf).stdout
-    mended = _record("run that mends a file and a queue", fleet.play())
+    mended = _record("run that mends a file and a queue", fleet.play("--tags", "rabbitmq,topology"))
     assert mended.returncode == 0, mended.text[-6000:]
     assert "net_ticktime = 60" in fleet.inside("rmq2", "cat", conf).stdout
     assert (
         "orders.audit"
         in fleet.inside("rmq1", "rabbitmqctl", "--silent", "list_queues", "-p", "/orders").stdout
     )
-    assert sum(fleet.play().changed.values()) == 0
+    assert sum(fleet.play("--tags", "rabbitmq,topology").changed.values()) == 0
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +139,8 @@ def test_everything_is_scraped_and_nobody_comes_in_without_a_password(fleet: Fle
         answer = _ask(fleet, host, f"https://{host}:{port}/api/v1/targets?state=active", "prometheus-web")
         targets = json.loads(answer)["data"]["activeTargets"]
         down = [f"{each['labels']['job']}: {each['lastError']}" for each in targets if each["health"] != "up"]
-        if down or len(targets) < 20:
+        jobs = {each["labels"]["job"] for each in targets}
+        if down or len(targets) < 20 or not jobs >= {"exporter", "probe", "drift"}:
             raise NotReadyError("prometheus", f"{len(targets)} targets; {down}")
 
     until(all_up, what="every target", deadline_s=120, every_s=3)
@@ -175,6 +181,7 @@ def test_a_run_whose_host_died_is_finished_by_the_next(fleet: Fleet) -> None:
     """A change that wants restarts; the second node's host is killed while the first is restarted."""
     argv = fleet.command("--extra-vars", "rabbitmq_channel_max=255", "--tags", "rabbitmq")
     log = fleet.folder / "died.log"
+    begun = time.monotonic()
     with log.open("w") as out:
         child = subprocess.Popen(
             argv, env=fleet.env, cwd=Path(__file__).parents[2] / "ansible", stdout=out, stderr=out
@@ -188,11 +195,12 @@ def test_a_run_whose_host_died_is_finished_by_the_next(fleet: Fleet) -> None:
             until(restarting, what="the first restart", deadline_s=600, every_s=0.5)
             fleet.engine("kill", "rmq2")
             code = child.wait(timeout=900)
+            seconds = time.monotonic() - begun
         finally:
             if child.poll() is None:
                 child.send_signal(signal.SIGINT)
                 child.wait(timeout=60)
-    broken = _record("run whose second host died", played(log.read_text("utf-8"), 0.0, code))
+    broken = _record("run whose second host died", played(log.read_text("utf-8"), seconds, code))
     assert code != 0
     assert broken.lost
     fleet.engine("start", "rmq2")
@@ -204,7 +212,7 @@ def test_a_run_whose_host_died_is_finished_by_the_next(fleet: Fleet) -> None:
             node, "rabbitmqctl", "--silent", "eval", "application:get_env(rabbit, channel_max)."
         )
         assert "255" in eff.stdout
-    again = fleet.play("--extra-vars", "rabbitmq_channel_max=255")
+    again = fleet.play("--extra-vars", "rabbitmq_channel_max=255", "--tags", "rabbitmq")
     assert sum(again.changed.values()) == 0, _changes(again)
 
 

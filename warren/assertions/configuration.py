@@ -13,7 +13,7 @@ from warren.assertions.model import Assertion, Outcome, everywhere
 _NO_MNESIA = (4, 3)
 _OF_MNESIA = r"cluster_partition_handling|mnesia_table_loading_retry_"
 #: Pattern of a key -> what 4.3 does with it.
-_DEAD_KEYS = {
+DEAD_KEYS = {
     r"cluster_formation\.randomized_startup_delay_range\.": "stops the boot since 4.0",
     r"classic_queue\.default_version": "stops the boot since 4.0 when it is 1",
     r"(ssl_options|management\.ssl|prometheus\.ssl)\.cacerts": "is gone since 4.2",
@@ -39,7 +39,7 @@ def _no_dead_keys(facts: Facts) -> Outcome:
         for key in keys(node.configuration):
             if facts.topology.broker.series < _NO_MNESIA and re.match(_OF_MNESIA, key):
                 continue
-            for pattern, why in _DEAD_KEYS.items():
+            for pattern, why in DEAD_KEYS.items():
                 if re.match(pattern, key):
                     bad[f"{name} {key}"] = why
     count = min(len(keys(node.configuration)) for node in facts.nodes.values())

@@ -13,7 +13,7 @@ import yaml
 from warren import checkout
 from warren.json_file import read_object
 from warren.operating import catalogue
-from warren.reference import commands, healing, monitoring, operations, playbooks
+from warren.reference import commands, healing, monitoring, operations, playbooks, provisioning
 
 Row = tuple[str, str, tuple[str, ...], str]
 
@@ -29,6 +29,7 @@ def pages() -> dict[Path, str]:
         docs / "alerts.md": _alerts(checkout.ROOT / docs / "figures"),
         docs / "chaos.md": _chaos(checkout.ROOT / docs),
         docs / "operations.md": _operations(checkout.ROOT / docs),
+        docs / "hosts.md": _hosts(checkout.ROOT / docs),
         **{
             Path("ansible", "playbooks", playbooks.file_name(name)): playbooks.playbook(
                 name, catalogue.load(name)
@@ -51,6 +52,14 @@ def _operations(docs: Path) -> str:
     rows = [(name, each.summary, each.promise) for name, each in kinds]
     page = (docs / "operations.md").read_text(encoding="utf-8")
     return operations.with_table(page, rows, measured["operations"])
+
+
+def _hosts(docs: Path) -> str:
+    """Written by hand, but for what the role prints and how long it took."""
+    refusals = read_object(docs / "figures" / "refusals.json")
+    runs = read_object(docs / "figures" / "provision.json")
+    page = (docs / "hosts.md").read_text(encoding="utf-8")
+    return provisioning.with_tables(page, refusals["refusals"], runs["runs"])
 
 
 def _alerts(figures: Path) -> str:

@@ -491,6 +491,15 @@ def test_the_port_of_streams_is_judged_like_the_others(good: Facts, name: str, e
     ] == ("passed")
 
 
+def test_who_watches_for_drift_is_no_application(good: Facts) -> None:
+    watching = replace(good.topology.users[-1], name="drift", role="application", tags=("administrator",))
+    users = (*good.topology.users, watching)
+    facts = replace(good, topology=replace(good.topology, users=users))
+    assert _verdicts(facts)["account-per-application"] == "failed"
+    told = replace(facts, topology=replace(facts.topology, drift_user="drift"))
+    assert _verdicts(told)["account-per-application"] == "passed"
+
+
 def _without_streams(topology: Topology) -> Topology:
     return replace(topology, broker=replace(topology.broker, plugins=("rabbitmq_management",)))
 
