@@ -124,8 +124,8 @@ class Fleet:
                 "JUNIT_OUTPUT_DIR": times,
             }
             done = subprocess.run(
-                self.command(*argv, playbook=playbook), env=env, cwd=ROOT / "ansible", capture_output=True, text=True,
-                timeout=1800, check=False,
+                self.command(*argv, playbook=playbook), env=env, cwd=ROOT / "ansible",
+                capture_output=True, text=True, timeout=1800, check=False,
             )  # fmt: skip
             run = played(done.stdout + done.stderr, time.monotonic() - begun, done.returncode)
             return replace(run, slowest=slowest(Path(times)))
