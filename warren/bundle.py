@@ -56,8 +56,10 @@ class Material:
     topology_path: Path | None = None
 
 
-def prepare(material: Material) -> None:
-    """Make every secret and certificate that is not there yet; idempotent.
+def prepare(material: Material, *, nodes: bool = True) -> None:
+    """Make every secret and certificate that is not there yet, or no longer good; idempotent. Without
+    ``nodes`` their certificates are left alone: who only has services take something must not make anew what
+    a running node then does not show.
 
     Raises NotReadyError, before anything is made, for a file of the owner's that cannot be used: later there
     would be containers already that wait for it.
@@ -70,7 +72,7 @@ def prepare(material: Material) -> None:
     for name in (*secrets.service_accounts(long_term=topology.shipping.long_term), secrets.COOKIE):
         material.secrets.ensure(name)
     pki.ensure_authorities()
-    for node in topology.nodes:
+    for node in topology.nodes if nodes else ():
         pki.ensure_leaf("cluster", node.name, hosts=(node.name, *_LOCALHOST), purpose="server")
         pki.ensure_leaf("inter-node", node.name, hosts=(node.name,), purpose="both")
     for service in ("prometheus", "alertmanager", "grafana", "exporter", "probe", "view", "load"):

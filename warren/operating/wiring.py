@@ -51,7 +51,7 @@ def site_of(context: Context) -> Site:
 
 def _have_services_take(context: Context) -> None:
     """Write what has changed of their volumes, and restart those whose it is."""
-    bundle.prepare(context.material)
+    bundle.prepare(context.material, nodes=False)
     volumes = bundle.service_volumes(context.material, grafana=context.runtime.runs("grafana"))
     image = _image(context)
     existing = context.runtime.volumes()

@@ -59,9 +59,10 @@ def ensure(wanted: Wanted, env: Mapping[str, str]) -> list[str]:
 
 
 def renew(wanted: Wanted, state: State, now: datetime) -> None:
-    """`ensure` as of ``now``, for who holds the cluster's lock already."""
+    """`ensure` as of ``now``, for who holds the cluster's lock already; certificates of nodes, on whose hosts
+    services may stand too, are left alone."""
     _authority(wanted)
-    _make(wanted, state, now)
+    _make(wanted, state, now, nodes=False)
 
 
 def missing(wanted: Wanted, state: State) -> list[str]:
@@ -99,7 +100,7 @@ def _refuse_containers(topology: Topology) -> None:
             )
 
 
-def _make(wanted: Wanted, state: State, now: datetime) -> None:
+def _make(wanted: Wanted, state: State, now: datetime, *, nodes: bool = True) -> None:
     _refuse_containers(wanted.topology)
     material = Material(
         topology=wanted.topology,
@@ -108,9 +109,10 @@ def _make(wanted: Wanted, state: State, now: datetime) -> None:
         pki=Pki(state.pki, now),
         topology_path=wanted.topology_path,
     )
-    bundle.prepare(material)
+    bundle.prepare(material, nodes=nodes)
     bundle.web_users(material)
-    for host in wanted.hosts:
+    apart = () if nodes else tuple(node.name for node in wanted.topology.nodes)
+    for host in [each for each in wanted.hosts if each not in apart]:
         material.pki.ensure_leaf("cluster", host, hosts=(host, *_LOCALHOST), purpose="server")
     authorities = [material.pki.authority("cluster").certificate.read_bytes().strip(), _authority(wanted)]
     _write(state.root / TRUST, b"\n".join(each for each in authorities if each) + b"\n")

@@ -280,6 +280,14 @@ def test_services_are_given_what_their_roles_say(on_the_hosts: Ground) -> None:
     assert given["mon", "etc/prometheus/tls/server.pem"] == leaf
 
 
+def test_certificates_of_nodes_are_left_alone_by_what_services_are_given(on_the_hosts: Ground) -> None:
+    """Those of the fake cluster would be made anew, being for other names than Warren's: a node that was not
+    given them would be waited for in vain."""
+    before = {node: on_the_hosts.pki.serial("cluster", node) for node in NODES}
+    carry_out(on_the_hosts, "rotate-password", user="monitoring")
+    assert {node: on_the_hosts.pki.serial("cluster", node) for node in NODES} == before
+
+
 def test_services_trust_both_authorities_and_then_the_new_one(on_the_hosts: Ground) -> None:
     def trusted() -> int:
         return ssh_of(on_the_hosts).services["mon", "etc/prometheus/tls/ca.pem"].count(b"BEGIN CERTIFICATE")
