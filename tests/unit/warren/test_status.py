@@ -48,6 +48,7 @@ class Lab:
             states=lambda: self.node_states, refuse_foreign=self._refuse, runs=lambda service: self.grafana
         )
         self.nodes, self.inventory = self.runtime, None
+        self.options: tuple[str, ...] = ()
         self.management = SimpleNamespace(nodes=self._nodes, queues=self._queues)
         self.prometheus = SimpleNamespace(targets=self._targets)
         self.gate = SimpleNamespace(check=self._check)
@@ -218,5 +219,7 @@ def test_operation_that_has_not_ended_is_told_with_what_to_do(lab: Lab) -> None:
     assert (
         "go on: warren cluster restart --node rmq2; undo: warren cluster restart --node rmq2 --undo" in shown
     )
+    lab.options = ("--hosts", "/my inventory.yml")
+    assert "restart --node rmq2 --hosts '/my inventory.yml' --undo" in status.text(status.read(lab))  # type: ignore[arg-type]
     record.path(lab.state).write_text("{}")
     assert "is no record of an operation" in status.text(status.read(lab))  # type: ignore[arg-type]
