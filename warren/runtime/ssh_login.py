@@ -177,7 +177,8 @@ class Ssh:
         return [*command, "--", login.address]
 
     def _unreached(self, host: str, done: Completed) -> NotReadyError:
+        said = done.reason().removeprefix("ssh: ")
         for pattern, what, remedy in _MEANINGS:
             if re.search(pattern, done.stderr, re.IGNORECASE):
-                return NotReadyError(host, f"ssh: {what or done.reason()}", remedy)
-        return NotReadyError(host, f"ssh: {done.reason()}")
+                return NotReadyError(host, f"ssh: {what or said}", remedy)
+        return NotReadyError(host, f"ssh: {said}")

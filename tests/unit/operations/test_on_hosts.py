@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from warren import cli
+from warren.context import open_context
 from warren.errors import BadInputError, NotReadyError, RefusedError
-from warren.operating import record
+from warren.operating import handshake, on_hosts, record
 from warren.runtime import host_scripts, units
 from warren.runtime.protocol import NodeState
 from warren.secrets import COOKIE
@@ -303,8 +305,6 @@ def test_services_trust_both_authorities_and_then_the_new_one(on_the_hosts: Grou
 def test_certificate_is_asked_for_on_the_host_where_the_way_is_shut(
     on_the_hosts: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from warren.operating import handshake, on_hosts  # noqa: PLC0415
-
     def shut(*_: Any) -> int:
         raise handshake.NoAnswerError("rmq1, port 15691", "no handshake: timed out")
 
@@ -318,3 +318,48 @@ def test_certificate_is_asked_for_on_the_host_where_the_way_is_shut(
 def test_stop_is_by_systemd_with_the_grace(on_the_hosts: Ground) -> None:
     carry_out(on_the_hosts, "stop-all")
     assert sum(units.stop(60.0).splitlines()[0] in each for each in ssh_of(on_the_hosts).commands) == 3
+
+
+# From the command line, with all that lies between.
+
+
+@pytest.fixture
+def typed(on_the_hosts: Ground, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """A machine on which nothing but an ssh is put in our place: it says what a test has written."""
+    inventory(on_the_hosts, warren_cluster="fake")
+    programs = on_the_hosts.folder / "programs"
+    programs.mkdir()
+    (programs / "ssh").write_text('#!/bin/sh\ncat "$(dirname "$0")/says" >&2\nexit 255\n')
+    (programs / "ssh").chmod(0o755)
+    (programs / "says").write_text("ssh: connect to host 192.0.2.1 port 22: No route to host\n")
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("WARREN_STATE", str(on_the_hosts.state.root.parent))
+    monkeypatch.setenv("WARREN_HOSTS", "")  # so that what the command sets is taken back
+    return on_the_hosts
+
+
+@pytest.mark.parametrize("words", [("stop-all", "--yes"), ("restart", "--dry-run"), ("upgrade", "--dry-run")])
+def test_command_is_told_the_hosts_and_refuses_those_that_are_not_reached(
+    typed: Ground, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli._run(["cluster", *words, "--hosts", str(typed.folder / "hosts.yml")]) == 3
+    assert "rmq1: ssh: connect to host 192.0.2.1 port 22: No route to host" in capsys.readouterr().err
+    assert record.read(typed.state) is None
+
+
+def test_command_on_hosts_asks_for_no_container_engine(
+    typed: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What stands in the inventory is refused before anybody is reached."""
+    inventory(typed, rabbitmq_data_dir="/data")
+    assert cli._run(["cluster", "drain", "rmq1", "--hosts", str(typed.folder / "hosts.yml")]) == 2
+    assert "rabbitmq_data_dir is /data" in capsys.readouterr().err
+
+
+def test_nodes_with_certificates_from_elsewhere_are_verified_by_their_authority(typed: Ground) -> None:
+    path = typed.folder / "hosts.yml"
+    env = {"WARREN_STATE": str(typed.state.root.parent), "WARREN_HOSTS": str(path)}
+    own = open_context(typed.said.append, env=env).cluster_ca
+    inventory(typed, pki_given_authority="/etc/pki/ca.pem")
+    assert own.name == "cluster-ca.pem"
+    assert open_context(typed.said.append, env=env).cluster_ca.name == "hosts-ca.pem"
