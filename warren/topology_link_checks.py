@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from warren import routing, topology_link_loops
+from warren import bounded, routing, topology_link_loops
 from warren.topology import Permission, Queue, Topology, Vhost
 from warren.topology_links import End, Federation, Links, Remote, Shovel
 from warren.topology_queues import those_known
@@ -226,7 +226,12 @@ def _rights(path: str, link: Shovel | Federation, topology: Topology) -> Iterato
         return  # told of the remote
     for verb, resource in needs(link):
         pattern = str(getattr(permission, verb))
-        if not compile_fault(pattern) and re.search(pattern, resource) is None:
+        if compile_fault(pattern):
+            continue  # told by the remote's own check
+        if bounded.is_slow(pattern, [resource]):
+            what = f"{bounded.short(pattern)} takes seconds to be held against '{resource}'"
+            yield path, what, f"write it without a repetition inside a repetition in {remote.topology}"
+        elif re.search(pattern, resource) is None:
             shown = resource.removesuffix("x") + "…" if resource.startswith(FEDERATION_PREFIX) else resource
             what = f"'{remote.user}' has no {verb} right on '{shown}' in {remote.vhost} of {remote.topology}"
             yield path, what, f"give it there: {verb}: '^{re.escape(resource.removesuffix('x'))}'"

@@ -54,13 +54,20 @@ async def _through(
         writer.close()
         return
     say(f"relay: {route}: open")
+    pumps = [
+        asyncio.ensure_future(_pump(reader, far_writer)),
+        asyncio.ensure_future(_pump(far_reader, writer)),
+    ]
     try:
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-    except OSError as error:
-        say(f"relay: {route}: {error}")
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_EXCEPTION)
     finally:
+        for pump in pumps:
+            pump.cancel()
         writer.close()
         far_writer.close()
+        for ended in await asyncio.gather(*pumps, return_exceptions=True):
+            if isinstance(ended, OSError):
+                say(f"relay: {route}: {ended}")
         say(f"relay: {route}: closed")
 
 

@@ -72,8 +72,9 @@ def proof(context: Context, name: str, *, rate: float, duration_s: float, drain_
     """A proof of the link called ``name``, ready to run. ``key`` is published with where an exchange is.
 
     Raises BadInputError for a link that is not there or a key that leads nowhere, RefusedError where somebody
-    else uses one of the queues, NotReadyError when one of the clusters does not answer.
+    else uses one of the queues or nodes are services of hosts, NotReadyError when a cluster does not answer.
     """
+    context.refuse_hosts()
     link = context.topology.links.link(name)
     far = far_context(context, link)
     found = _ends(context, far, link, key)

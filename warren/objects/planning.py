@@ -85,6 +85,7 @@ def summary(topology: Topology) -> str:
         "bindings": sum(len(vhost.bindings) for vhost in vhosts),
         "policies": sum(len(vhost.policies) + len(vhost.operator_policies) for vhost in vhosts),
         "waivers": len(topology.waivers),
+        **({"links": len(topology.links.all)} if topology.links else {}),
     }
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 

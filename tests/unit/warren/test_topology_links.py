@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from warren import render
+from warren import render, topology_link_checks, topology_links
 from warren.errors import BadInputsError
 from warren.links import addresses
+from warren.reader import Document, Section
 from warren.topology import Topology
 from warren.topology_links import Links
 from warren.topology_reader import load
@@ -355,3 +358,73 @@ def test_names_are_given_once_and_to_what_is_used(near: Data, far: Data, tmp_pat
     text = faults(lambda: linked.read(tmp_path, near, far))
     assert "as the link's own is" in text
     assert "leave federation-upstream and federation-upstream-set to links" in text
+
+
+def test_a_right_that_takes_seconds_to_look_at_is_refused(near: Data, far: Data, tmp_path: Path) -> None:
+    far["vhosts"][0]["permissions"][-1]["write"] = "^((a|.)+)+!$"
+    assert "takes seconds to be held against" in faults(lambda: linked.read(tmp_path, near, far))
+
+
+WORDS = st.sampled_from(
+    [
+        "",
+        "far",
+        "site",
+        "/orders",
+        "/inbox",
+        "orders.audit",
+        "orders.events",
+        "inbox.audit",
+        "on-confirm",
+        "x y",
+        "amq.topic",
+        "\0",
+    ]
+)
+KEYS = st.sampled_from(
+    [
+        *(
+            "name",
+            "from",
+            "to",
+            "remote",
+            "vhost",
+            "queue",
+            "exchange",
+            "routing_key",
+            "ack_mode",
+            "may_lose",
+        ),
+        *(
+            "prefetch",
+            "topology",
+            "hosts",
+            "port",
+            "user",
+            "password_file",
+            "ca_file",
+            "max_hops",
+            "nonsense",
+        ),
+    ]
+)
+LEAVES = WORDS | st.integers(-5, 70000) | st.booleans() | st.none() | st.lists(WORDS, max_size=3)
+ROWS = st.lists(
+    st.dictionaries(KEYS, LEAVES | st.dictionaries(KEYS, LEAVES, max_size=4), max_size=8), max_size=3
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(remotes=ROWS, shovels=ROWS, federation=ROWS)
+def test_whatever_links_say_is_read_or_refused_with_its_place(
+    remotes: list[Data], shovels: list[Data], federation: list[Data], deployed: Topology
+) -> None:
+    """Half of the examples begin with what is right, so that the checks between the parts are reached."""
+    remotes = [{**linked.SITE, **each} for each in remotes]
+    shovels = [{**linked.SHOVEL, "to": {"remote": "site", "queue": "q"}, **each} for each in shovels]
+    document = Document("topology.yml")
+    value = {"remotes": remotes, "shovels": shovels, "federation": federation}
+    found = topology_links.read(Section(document, "", {"links": value}), None)
+    told = list(topology_link_checks.faults(replace(deployed, links=found)))
+    assert all(path.startswith(("links", "cluster.nodes")) and what for path, what, _ in told)
+    assert all(":links" in str(each) for each in document.faults)
