@@ -188,7 +188,8 @@ def test_nothing_is_lost_while_the_node_that_runs_the_link_is_dead(
 
 
 def test_a_way_that_is_gone_is_told_and_had_again(links: Linked, tmp_path: Path) -> None:
-    links.near.runtime.run(["docker", "kill", links.near.runtime.container(RELAY)], timeout_s=60)
+    runtime = links.near.runtime
+    assert runtime.run([runtime.engine.docker, "kill", runtime.container(RELAY)], timeout_s=60).ok
     links.near.wait_for(lambda: not links.all_run(), "a link to be down", _BACK_S)
     down = links.state("audit-out", tmp_path)
     assert "make cluster-up" in down["remedy"], down
@@ -250,10 +251,10 @@ def test_the_password_stands_nowhere_but_in_its_files_and_the_broker(links: Link
     told += [json.dumps(each) for each in links.near.runtime.containers()]
     relay = links.near.runtime.container(RELAY)
     for word in (["logs", relay], ["top", relay]):
-        done = links.near.runtime.run(["docker", *word], timeout_s=60)
+        done = links.near.runtime.run([links.near.runtime.engine.docker, *word], timeout_s=60)
         told.append(done.stdout + done.stderr)
     told += [links.near.runtime.logs(node.name, lines=5000) for node in links.near.topology.nodes]
-    told += [path.read_text() for path in links.near.state.rendered.iterdir()]
+    told += [path.read_text() for path in links.near.state.rendered.rglob("*") if path.is_file()]
     assert not [text[:200] for text in told if secret in text]
 
 

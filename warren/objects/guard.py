@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from warren.errors import BadInputError, RefusedError
+from warren.links import objects as links
 from warren.management import ApiError, ManagementClient, NotFoundError
 from warren.objects.model import BrokerObject, Kind
 from warren.objects.steps import Action, Step
 
+#: Where the plugin of a link tells of its state; without the plugin nothing answers there.
+_STATE_OF = {links.SHOVEL: "shovels", links.UPSTREAM: "federation-links"}
 _LOOK = {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 1}
 
 
@@ -33,6 +36,25 @@ def refuse_losses(client: ManagementClient, steps: Iterable[Step]) -> None:
             f"deleting would lose what is in use:{lines}",
             "drain the queues and stop who uses them, or keep the objects in the topology",
         )
+
+
+def refuse_without_plugins(client: ManagementClient, steps: Iterable[Step]) -> None:
+    """Raise RefusedError, before anything is written, where ``steps`` need a plugin that nodes run without:
+    the broker would take some of them and refuse the others."""
+    needed = {
+        _STATE_OF[step.target.name[0]]
+        for step in steps
+        if step.action is not Action.EXTRA
+        and step.target.kind is Kind.PARAMETER
+        and step.target.name[0] in _STATE_OF
+    }
+    for path in sorted(needed):
+        try:
+            client.rows(path)
+        except NotFoundError:
+            what = f"nodes run without the plugins that {path.replace('-', ' ')} need; nothing was changed"
+            remedy = "stop and start with them, messages are kept: make cluster-down cluster-up"
+            raise RefusedError("the running cluster", what, remedy) from None
 
 
 def refuse_loss(client: ManagementClient, step: Step) -> None:

@@ -45,6 +45,7 @@ def apply(
     what is extra with ``prune``, and deleting and declaring anew with ``recreate``. What is extra and would
     go with a queue or exchange that is declared anew needs both.
 
+    Links are refused where nodes run without the plugins that they need, before anything is written.
     Whatever would be deleted is looked at first, and all of it, before anything is written: a queue that
     holds messages or has consumers is never deleted. Raises RefusedError naming what stands in the way
     (nothing was changed then); after the additions with ``additions_only`` when other steps are left.
@@ -55,6 +56,7 @@ def apply(
     if recreate and not prune:
         _refuse_to_take_along(plan)
     guard.refuse_losses(client, chosen)
+    guard.refuse_without_plugins(client, chosen)
     for step in chosen:
         say(step.line)
         try:

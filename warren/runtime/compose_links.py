@@ -19,7 +19,7 @@ from warren.runtime.reasons import engine_error
 from warren.topology_link_checks import RELAY
 
 _IMAGE_USER = "10001:10001"
-_LIMITS = ("--memory", "96m", "--memory-swap", "96m", "--pids-limit", "32", "--cpus", "1")
+_LIMITS = ("--memory", "96m", "--memory-swap", "96m", "--pids-limit", "64", "--cpus", "1")
 _TMPFS = "/tmp:rw,noexec,nosuid,nodev,size=1m,mode=1777"  # noqa: S108 - inside the container
 
 

@@ -14,9 +14,9 @@ from warren import definitions
 from warren.drift.compare import compare
 from warren.drift.model import DriftKind
 from warren.drift.reading import Answers
-from warren.errors import NotReadyError
+from warren.errors import NotReadyError, RefusedError
 from warren.links import addresses
-from warren.management import RejectedError
+from warren.management import NotFoundError, RejectedError
 from warren.objects.comparing import password_key
 from warren.objects.found import from_definitions
 from warren.plan import Action, Kind, Plan, apply, plan, read_actual
@@ -202,6 +202,24 @@ def test_a_refusal_of_the_broker_is_told_without_the_password(topology: Topology
     assert "hunter2" not in str(caught.value)
     assert "not a valid URI" in str(caught.value)
     assert "warren topology diff" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["shovels", "federation-links"])
+def test_without_its_plugin_nothing_at_all_is_written(
+    path: str, topology: Topology, broker: FakeBroker
+) -> None:
+    rows = broker.rows
+
+    def without(*asked: str) -> list[Data]:
+        if asked == (path,):
+            raise NotFoundError(path, "not found", status=404)
+        return rows(*asked)
+
+    broker.rows = without  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match="run without the plugins") as caught:
+        applied(topology, broker)
+    assert broker.writes == []
+    assert "make cluster-down cluster-up" in str(caught.value)
 
 
 def test_drift_tells_a_strange_shovel_and_a_changed_one_as_parameters(

@@ -48,6 +48,8 @@ class FakeBroker:
                 "queues",
                 "bindings",
                 "parameters",
+                "shovels",
+                "federation-links",
                 "consumers",
                 "connections",
             ]
