@@ -104,7 +104,9 @@ def lay(place: Place, case: Case) -> dict[str, Any]:
 
 
 def _setting(line: str) -> Callable[[Place], None]:
-    return lambda place: void(place.write("etc/conf.d/90-mine.conf", f"{line}\n"))
+    """Among others that do no harm, one of them out of use."""
+    text = f"# mine\nheartbeat = 30\n  {line}\n# queue_master_locator = client-local\nlog.console = true\n"
+    return lambda place: void(place.write("etc/conf.d/90-mine.conf", text))
 
 
 def void(_: object) -> None:
