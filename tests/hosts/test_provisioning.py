@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.hosts import standing_in
 from tests.hosts.provisioning import NODES, PLACES, Fleet, Played, played
 from warren.assertions import verify
 from warren.assertions.facts import Facts
@@ -27,6 +29,7 @@ from warren.context import open_context
 from warren.errors import NotReadyError
 from warren.gate import leader_spread
 from warren.reference import provisioning
+from warren.topology_reader import load
 from warren.wait import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.full, pytest.mark.timeout(2400)]
@@ -213,6 +216,29 @@ def test_a_run_whose_host_died_is_finished_by_the_next(fleet: Fleet) -> None:
         )
         assert "255" in eff.stdout
     again = fleet.play("--extra-vars", "rabbitmq_channel_max=255", "--tags", "rabbitmq")
+    assert sum(again.changed.values()) == 0, _changes(again)
+
+
+def test_grafanas_role_brings_up_a_package_that_stands_in_for_it(fleet: Fleet) -> None:
+    """With the very tasks; the package is ours, since Debian has none."""
+    groups = {"grafana": {"hosts": {"rmq1": None}}}
+    package = {
+        "grafana_install_source": "file",
+        "grafana_package_file": str(standing_in.grafana(fleet.folder)),
+    }
+    place = fleet.folder / "grafana.yml"
+    place.write_text(yaml.safe_dump({"all": {"vars": package, "children": groups}}), encoding="utf-8")
+    first = fleet.play("-i", str(place), "--tags", "pki,grafana")
+    assert first.returncode == 0, first.text[-6000:]
+    port = load(fleet.folder / "topology.yml").ports.grafana
+    asked = fleet.inside(
+        PLACES["prometheus"], "python3", "-c", _GET, f"https://rmq1:{port}/api/health", "", ""
+    )
+    health = json.loads(asked.stdout)
+    assert health["home"] == "warren-cluster"
+    assert health["boards"] > 1
+    assert (health["provisioned"], health["secrets"]) == (2, 3)
+    again = fleet.play("-i", str(place), "--tags", "pki,grafana")
     assert sum(again.changed.values()) == 0, _changes(again)
 
 
