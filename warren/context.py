@@ -184,10 +184,11 @@ class Context:
 
     @property
     def cluster_ca(self) -> Path:
-        """The certificate of the authority that signed every server of the cluster; for hosts that were given
-        certificates from elsewhere, the file in which theirs is too."""
-        if self.inventory is not None and self.inventory.given_authority:
-            return self.state.pki / "hosts-ca.pem"
+        """The certificate of the authority that signed every server of the cluster; of hosts that were given
+        certificates from elsewhere, the file with both authorities (`warren.provision.material.TRUST`)."""
+        of_hosts = self.state.pki / "hosts-ca.pem"
+        if self.inventory is not None and of_hosts.is_file():
+            return of_hosts
         return self.pki.authority("cluster").certificate
 
     @cached_property

@@ -19,8 +19,11 @@ import yaml
 from warren import checkout, process
 from warren.assertions import hosts, probes, verify
 from warren.assertions.facts import Around
+from warren.console import silent
+from warren.context import open_context
 from warren.pki import Pki
 from warren.process import Completed
+from warren.provision.material import TRUST
 from warren.runtime import host_inventory
 from warren.runtime.host_inventory import Login
 from warren.runtime.ssh_login import Ssh
@@ -206,6 +209,22 @@ def test_hosts_are_excused_by_their_inventory(tmp_path: Path) -> None:
     known = yaml.safe_load((checkout.ROOT / "ansible/roles/rabbitmq/vars/main.yml").read_text("utf-8"))
     production = {each.id for each in verify.ASSERTIONS if each.level == "production"}
     assert set(known["__rabbitmq_waivable"]) - production == {"clock-skew"}
+
+
+def test_certificates_from_elsewhere_are_verified_by_their_own_authority(tmp_path: Path) -> None:
+    """Of hosts only: containers have none but ours."""
+    groups = {"rabbitmq": {"hosts": dict.fromkeys(("rmq1", "rmq2", "rmq3"))}}
+    path = tmp_path / "hosts.yml"
+    path.write_text(yaml.safe_dump({"all": {"children": groups}}), encoding="utf-8")
+    env = {"WARREN_STATE": str(tmp_path / "state")}
+    context = open_context(silent, env={**env, "WARREN_HOSTS": str(path)})
+    ours = context.cluster_ca
+    both = context.state.root / TRUST
+    both.parent.mkdir(parents=True, exist_ok=True)
+    both.write_text("both", encoding="utf-8")
+    assert ours.name == "cluster-ca.pem"
+    assert context.cluster_ca == both
+    assert open_context(silent, env=env).cluster_ca == ours
 
 
 def test_hosts_beside_the_nodes_are_found_in_whatever_group_says_how(tmp_path: Path) -> None:
