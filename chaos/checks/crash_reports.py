@@ -11,6 +11,7 @@ from collections import Counter
 
 from chaos.evidence import Evidence
 from chaos.finding import Finding, judged, unjudged
+from warren.console import shorten
 
 #: What dies, of what, and what it is then: these are explained and no reason against a game day.
 _EXPLAINED = (
@@ -38,6 +39,9 @@ _EXPLAINED = (
 _CRASH = re.compile(r"CRASH REPORT|\bcrasher:")
 #: What dies, and of what: the words that tell one crash from another.
 _INITIAL = re.compile(r"initial call: (\S+)")
+_REASON = re.compile(r"exception (?:error|exit|throw): (.+)")
+_WHERE = re.compile(r"in (?:function|call from)\s+(\S+)")
+_REASON_WIDTH = 120
 _MOST = 5
 
 
@@ -52,8 +56,7 @@ def check(evidence: Evidence) -> Finding:
             if (known := _explanation(entry)) is not None:
                 explained[known] += 1
                 continue
-            call = _INITIAL.search(entry)
-            found[f"{call[1] if call else entry.splitlines()[0][-80:]} on {node}"] += 1
+            found[_told(entry, node)] += 1
     figures = {"crash_reports": found.total(), "explained": explained.total()}
     if not found:
         told = " and ".join(f"{count} {what}" for what, count in explained.most_common())
@@ -61,6 +64,16 @@ def check(evidence: Evidence) -> Finding:
         return judged(True, f"no process of the broker crashed{more}", **figures)
     named = "; ".join(f"{name} ({count})" for name, count in found.most_common(_MOST))
     return judged(False, f"{found.total()} crash reports: {named}", **figures)
+
+
+def _told(entry: str, node: str) -> str:
+    """What died where, of what and in which function, as far as the report says: nodes' logs go with the
+    nodes, and the record is what is left to find out by."""
+    call, reason, where = (pattern.search(entry) for pattern in (_INITIAL, _REASON, _WHERE))
+    named = f"{call[1] if call else entry.splitlines()[0][-80:]} on {node}"
+    words = [shorten(reason[1], _REASON_WIDTH)] if reason else []
+    words += [f"in {where[1]}"] if where else []
+    return f"{named}: {' '.join(words)}" if words else named
 
 
 def _explanation(entry: str) -> str | None:

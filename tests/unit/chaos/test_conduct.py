@@ -179,7 +179,7 @@ def test_crash_report_fails_unless_the_experiment_tolerates_it(day: FakeDay) -> 
     assert len(day.eyes.log) == 1
     found = day.play()
     assert found.verdict is Verdict.FAILED
-    assert "1 crash reports: ra_server_proc:init/1 on rmq1" in reasons(found)
+    assert "1 crash reports: ra_server_proc:init/1 on rmq1: badmatch (1)" in reasons(found)
     (day.folder / "load.json").unlink()
     day.text = TEXT + "tolerates: [crash-reports]\n"
     assert day.play().verdict is Verdict.PASSED
@@ -217,6 +217,16 @@ def test_crash_that_is_explained_is_told_and_does_not_fail(
 def test_other_crash_of_the_same_process_is_not_explained(day: FakeDay) -> None:
     day.eyes.log = [crash("cowboy_stream_h:request_process/3", "badmatch")]
     assert day.play().verdict is Verdict.FAILED
+
+
+def test_crash_is_told_with_what_it_died_of_and_where(day: FakeDay) -> None:
+    """The nodes' logs end with the nodes."""
+    why = "{no_match, " + "x" * 300 + "}\n      in function  rabbit_mgmt_x:y/2 (rabbit_mgmt_x.erl:52)"
+    day.eyes.log = [crash("cowboy_stream_h:request_process/3", why)]
+    found = day.play()
+    (check,) = [each for each in found.checks if each.name == "crash-reports"]
+    assert "cowboy_stream_h:request_process/3 on rmq1: {no_match, xxx" in check.why
+    assert check.why.endswith("x… in rabbit_mgmt_x:y/2 (1)")
 
 
 def test_entries_of_a_log_are_told_apart_and_old_ones_left_out() -> None:
