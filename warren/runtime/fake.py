@@ -375,6 +375,7 @@ class FakeRuntime:
                 if script.times is not None:
                     script.times -= 1
                 script.act()
+                self._load()  # it may have changed a node by another object of the same store
 
     def _load(self) -> None:
         if self.store is not None and self.store.exists():

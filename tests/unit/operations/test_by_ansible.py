@@ -14,7 +14,8 @@ from warren.errors import BadInputError, NotReadyError
 from warren.operating import record, wiring
 from warren.provision import operation
 
-from .conftest import NODES, Ground
+from .conftest import Ground
+from .fakes import NODES
 
 
 @pytest.fixture

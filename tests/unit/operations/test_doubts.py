@@ -15,7 +15,8 @@ from warren.operations import backup_data
 from warren.runtime.protocol import NodeState
 from warren.topology import Node, Queue
 
-from .conftest import LOST, NODES, Ground, with_user_renamed
+from .conftest import Ground, with_user_renamed
+from .fakes import LOST, NODES
 
 
 def plan(ground: Ground, name: str, **given: str) -> running.Planned:

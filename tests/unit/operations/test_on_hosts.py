@@ -18,7 +18,8 @@ from warren.runtime import host_scripts, units
 from warren.runtime.protocol import NodeState
 from warren.secrets import COOKIE
 
-from .conftest import NODES, FakeSsh, Ground
+from .conftest import FakeSsh, Ground
+from .fakes import NODES
 from .test_operations import (  # noqa: F401 - collected here a second time, on hosts
     SAID,
     Goal,

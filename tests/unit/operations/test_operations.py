@@ -21,7 +21,8 @@ from warren.runtime.protocol import NodeState
 from warren.secrets import COOKIE
 from warren.topology import Node
 
-from .conftest import LOST, NODES, Ground, with_user_renamed
+from .conftest import Ground, with_user_renamed
+from .fakes import LOST, NODES
 
 RUNNING = NodeState.RUNNING
 
