@@ -302,7 +302,7 @@ def test_packages_of_the_controller_are_brought_and_judged(site: Site, deployed:
 
 
 def test_an_erlang_that_is_on_the_host_counts_where_none_is_brought(site: Site, deployed: Topology) -> None:
-    """And one that it would get counts after that: without either, nothing is installed."""
+    """For packages and for repositories: apt leaves alone what is there."""
     (site.root / "var" / "status").write_text(
         f"Package: erlang-base\nStatus: install ok installed\nVersion: 1:25.2.3\nArchitecture: all\n{_ABOUT}",
         encoding="utf-8",
@@ -310,7 +310,11 @@ def test_an_erlang_that_is_on_the_host_counts_where_none_is_brought(site: Site, 
     try:
         files = [str(site.root / "repository" / "rabbitmq-server_4.3.6-1_all.deb")]
         done = _play(site, deployed, "install_file.yml", rabbitmq_package_files=files)
+        offered = _play(
+            site, deployed, "install_repository.yml", "install_offered.yml", rabbitmq_erlang_series="27"
+        )
     finally:
         (site.root / "var" / "status").write_text("", encoding="utf-8")
-    assert done.returncode != 0
-    assert "this host would run it on 25.2.3" in _words(done)
+    for each in (done, offered):
+        assert each.returncode != 0
+        assert "this host would run it on 25.2.3" in _words(each)
