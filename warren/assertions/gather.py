@@ -108,7 +108,7 @@ def gather(sources: Sources) -> Facts:
         certificates=tuple(api.certificates_valid_for(4, "weeks", name) for name in names),
         plan=plan(topology, read_actual(api), sources.passwords),
         nodes={
-            name: _node(sources, name, peer=names[(place + 1) % len(names)], kind=around.kind)
+            name: read_node(sources, name, peer=names[(place + 1) % len(names)], kind=around.kind)
             for place, name in enumerate(names)
         },
         listeners=_listeners(sources),
@@ -135,8 +135,10 @@ def _listeners(sources: Sources) -> dict[tuple[str, str], ListenerFacts]:
     return found
 
 
-def _node(sources: Sources, node: str, *, peer: str, kind: str) -> NodeFacts:
-    """A container's ports are all the node's, a host has others besides: there the broker's user tells."""
+def read_node(sources: Sources, node: str, *, peer: str, kind: str) -> NodeFacts:
+    """What a node says of itself, and of the port between nodes of its ``peer``. A container's ports are all
+    the node's; a host has others besides: there (``kind`` is ``hosts``) the broker's user tells. Raises
+    NotReadyError where a tool fails."""
     port = sources.topology.ports.inter_node
     keys = f"[{', '.join(_KEYS.split())}]"
     expression = _ERLANG % {"rabbit": keys, "peer": peer, "port": port}

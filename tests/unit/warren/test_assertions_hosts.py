@@ -3,6 +3,7 @@ host's; and ports that are reached by way of a host."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -12,12 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from warren import checkout, process
-from warren.assertions import hosts, probes, verify
+from warren.assertions import gather, hosts, probes, verify
 from warren.assertions.facts import Around
 from warren.console import silent
 from warren.context import open_context
@@ -28,6 +30,7 @@ from warren.runtime import host_inventory
 from warren.runtime.host_inventory import Login
 from warren.runtime.ssh_login import Ssh
 from warren.runtime.units import BROKER
+from warren.topology import Topology
 
 PROGRAMS = Path(__file__).parent / "host_programs"
 RULES = """\
@@ -121,6 +124,45 @@ def test_what_a_host_cannot_say_is_not_taken_for_good(look: Look) -> None:
     assert around.clocks == {"rmq1": None, "rmq2": None}
     assert around.data_directories == {"rmq1": ""}
     assert (around.services, around.guarded["rmq1"]) == ((), frozenset())
+
+
+class _Node:
+    """A runtime whose node answers as a host's does, sshd and all."""
+
+    def execute(
+        self, node: str, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None
+    ) -> Completed:
+        tables = "".join(
+            f"   {place}: 00000000:{port:04X} 00000000:0000 0A 0:0 00:0 0 {user:>5} 0 {place} 1\n"
+            for place, (port, user) in enumerate(((22, 0), (5671, 101), (9090, 102)))
+        )
+        probes_of_peer = ("inter_node_without_certificate", "inter_node_with_certificate")
+        words = ("otp_release", "cookie_hash", "proto_dist", "inter_node_options", *probes_of_peer)
+        erlang = dict.fromkeys(words, "x")
+        said = {
+            "rabbitmqctl": json.dumps({**erlang, "total_memory_bytes": 1, "environment": {}}),
+            "sh": (
+                "== user\n101\n== files\n400 101 /var/lib/rabbitmq/.erlang.cookie\n== defaults\n"
+                f"/etc/rabbitmq/conf.d/90-mine.conf\n== ports\n{tables}== processes\nbeam.smp\n"
+                "== configuration\nlisteners.tcp = none\nheartbeat = 30\n"
+            ),
+        }
+        return Completed(argv=tuple(argv), returncode=0, stdout=said[argv[0]], stderr="")
+
+
+@pytest.mark.parametrize(("kind", "ports"), [("hosts", (5671,)), ("containers", (22, 5671, 9090))])
+def test_a_node_on_a_host_answers_for_its_own_ports_only(
+    kind: str, ports: tuple[int, ...], deployed: Topology, tmp_path: Path
+) -> None:
+    runtime: Any = _Node()
+    none: Any = None
+    sources = gather.Sources(
+        topology=deployed, management=none, runtime=runtime, around=none, relay=None, ca=tmp_path,
+        client=None, passwords={}, secrets={},
+    )  # fmt: skip
+    found = gather.read_node(sources, "rmq1", peer="rmq2", kind=kind)
+    assert (found.ports, found.user) == (ports, 101)
+    assert "heartbeat" in found.configuration
 
 
 def test_every_unit_that_a_role_starts_is_looked_at() -> None:
