@@ -35,7 +35,7 @@ def test_plan_of_a_matrix_says_every_cell(state: Path) -> None:
     done = warren("matrix", "--plan", "--faults", "kill, pause", "--profiles", "work", "--repeats", "2")
     assert done.exit_code == 0, done.output
     assert "kill-work" in done.output
-    assert "confirm gap 4 to 21 s" in done.output
+    assert "confirm gap 4 to 31 s" in done.output
     assert "4 runs" in done.output
     assert not list(state.glob("*"))
 
