@@ -26,8 +26,6 @@ _EVERY_NODE = frozenset(
 )  # fmt: skip
 #: Why a cluster of hosts is not made larger or smaller here.
 OTHER_NODES = "are made and taken away by Ansible, which has them join"
-#: Those after which services may have something new to take.
-_SERVICES = frozenset({"replace-user", "rotate-authority", "rotate-password"})
 #: Those that issue certificates for the nodes' listeners.
 _CERTIFICATES = frozenset({"rotate-authority", "rotate-certificates"})
 #: Where operations look for things, by the variable that says otherwise.
@@ -60,7 +58,9 @@ class Refusals:
         if name in ("replace-node", "recover-majority"):
             wanted = (args["node"],)
         parts.at_once(self._refuse_absent, wanted)
-        if name in _SERVICES:
+        if name == "rotate-authority" or (
+            name in ("replace-user", "rotate-password") and self._is_services(args["user"])
+        ):
             self.services.refuse_unreached()
         if name in _CERTIFICATES:
             self._refuse_given_certificates()
@@ -70,6 +70,10 @@ class Refusals:
             self._refuse_seen(args["node"])
         if name == "upgrade":
             parts.at_once(lambda node: self.package(node).refuse(), self.nodes)
+
+    def _is_services(self, user: str) -> bool:
+        """Whether services around the nodes work by this account."""
+        return self.topology.user(user).role != "application" or user == self.topology.drift_user
 
     def _refuse_absent(self, node: str) -> None:
         """What `Hosts.look` raises where the host is not reached tells why."""

@@ -134,7 +134,8 @@ class _Groups:
         children = _mapping(top.get("children") or {}, f"{path}: all.children")
         if GROUP not in children and root.get(GROUP):
             children[GROUP] = root[GROUP]
-        general = _mapping(top.get("hosts") or {}, f"{path}: all.hosts")
+        general = _mentioned({"hosts": _mapping(top.get("hosts") or {}, f"{path}: all.hosts")})
+        _mentioned({"children": children or root}, general)
         return _Groups(path=path, top=top, general=general, children=children)
 
     def hosts(self, group: str) -> dict[str, Any]:
@@ -159,6 +160,20 @@ class _Groups:
 
     def login(self, name: str, group: str) -> Login:
         return login_of(name, self.known(name, group), f"{self.path}: {name}")
+
+
+def _mentioned(group: Any, known: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The variables of every host below ``group``, wherever they stand: an export has them only where the
+    host is named first. What is no mapping is for others to refuse."""
+    known = {} if known is None else known
+    if isinstance(group, Mapping):
+        hosts, children = group.get("hosts"), group.get("children")
+        for name, own in hosts.items() if isinstance(hosts, Mapping) else ():
+            if isinstance(own, Mapping):
+                known[name] = {**known.get(name, {}), **own}
+        for child in children.values() if isinstance(children, Mapping) else ():
+            _mentioned(child, known)
+    return known
 
 
 def _services(

@@ -182,9 +182,10 @@ def test_host_of_a_service_that_is_not_reached_is_told_before_the_nodes_are_chan
     on_the_hosts: Ground,
 ) -> None:
     ssh_of(on_the_hosts).unreached.add("mon")
-    for operation in ("rotate-authority trust", "rotate-password"):
+    for operation, said in (("rotate-authority trust", {}), ("rotate-password", {"user": "monitoring"})):
         with pytest.raises(NotReadyError, match=r"mon: ssh: .*No route"):
-            plan(on_the_hosts, operation)
+            plan(on_the_hosts, operation, **said)
+    carry_out(on_the_hosts, "rotate-password")  # of an application, which no service works by
 
 
 # The package.

@@ -125,3 +125,18 @@ def test_hosts_have_to_be_the_topologys_nodes(tmp_path: Path, nodes: tuple[str, 
     found.refuse_unless_of(("rmq1",))
     with pytest.raises(BadInputError, match=what):
         found.refuse_unless_of(nodes)
+
+
+def test_host_that_is_described_in_another_group_is_reached_by_that(tmp_path: Path) -> None:
+    """``ansible-inventory --export`` has a host's variables only where it is named first."""
+    own = {"ansible_host": "192.0.2.7", "ansible_port": 2222}
+    groups = {
+        "exporters": {"hosts": {"rmq1": own}},
+        "rabbitmq": {"hosts": {"rmq1": {}}},
+        "zones": {"children": {"prometheus": {"hosts": {"mon": {"ansible_host": "192.0.2.9"}}}}},
+        "grafana": {"hosts": {"mon": {}}},
+    }
+    found = read(tmp_path, {"all": {"children": groups}})
+    assert found.logins["rmq1"] == Login(name="rmq1", address="192.0.2.7", port=2222)
+    assert found.service("exporters") == "192.0.2.7"
+    assert found.service("grafana") == "192.0.2.9"
