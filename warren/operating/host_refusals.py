@@ -73,7 +73,8 @@ class Refusals:
 
     def _is_services(self, user: str) -> bool:
         """Whether services around the nodes work by this account."""
-        return self.topology.user(user).role != "application" or user == self.topology.drift_user
+        roles = {each.name: each.role for each in self.topology.users}
+        return roles.get(user, "application") != "application" or user == self.topology.drift_user
 
     def _refuse_absent(self, node: str) -> None:
         """What `Hosts.look` raises where the host is not reached tells why."""

@@ -76,7 +76,7 @@ class FakeSsh:
                 return self.ground.runtime.execute(host, told, timeout_s=timeout_s, stdin=stdin)
             if told[:2] == ["sh", "-c"]:
                 return self._script(host, told[2], told[4:], stdin or b"")
-            return self._program(host, told)
+            return self._program(host, told, stdin)
 
     def move(
         self, argv: Sequence[str], *, timeout_s: float, source: Path | None = None, sink: Path | None = None
@@ -109,6 +109,7 @@ class FakeSsh:
             host_scripts.WANTED: lambda: self._wanted(args[0]),
             host_scripts.SIMULATE: lambda: self._said((), stdout=self.simulated),
             host_scripts.STOPS: lambda: self._said((), stdout=self.stops + "\n"),
+            host_scripts.KEEPS: lambda: self._said((), stdout=nodes.data(host) and "coordination/x\n"),
         }
         acts: dict[str, Callable[[], object]] = {
             units.START: lambda: nodes.start(host),
@@ -134,11 +135,11 @@ class FakeSsh:
         act()
         self.at_act("after")
 
-    def _program(self, host: str, told: list[str]) -> Completed:
+    def _program(self, host: str, told: list[str], stdin: bytes | None) -> Completed:
         if told[:2] == ["systemctl", "show"]:
             return self._said(told, stdout="loaded\n")
         if told[0] == "python3":
-            return self.ground.runtime.in_network(host, told, timeout_s=5.0)
+            return self.ground.runtime.in_network(host, told, timeout_s=5.0, stdin=stdin)
         if told[0] == "getent":
             return self._said(told, stdout=f"10.0.0.{told[2][-1]} STREAM {told[2]}\n")
         if told[0] == "dpkg-query":

@@ -38,7 +38,11 @@ from .test_operations import (  # noqa: F401 - collected here a second time, on 
 )
 
 
-@pytest.fixture(params=sorted(SAID))
+#: A cluster of hosts is made larger and smaller by Ansible.
+REFUSED = ("add-node", "remove-node")
+
+
+@pytest.fixture(params=sorted(set(SAID) - set(REFUSED)))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -89,6 +93,13 @@ def test_driver_that_dies_around_any_act_of_ssh_is_gone_on_with(
             ready.runtime._load()
             carry_out(ready, name)
             goal.check(name)
+
+
+@pytest.mark.parametrize("operation", REFUSED)
+def test_nodes_are_added_and_removed_by_ansible(on_the_hosts: Ground, operation: str) -> None:
+    with pytest.raises(RefusedError, match="made and taken away by Ansible"):
+        plan(on_the_hosts, operation, nodes="rmq2,rmq3")
+    assert record.read(on_the_hosts.state) is None
 
 
 def test_commands_that_go_on_say_which_hosts(on_the_hosts: Ground) -> None:
