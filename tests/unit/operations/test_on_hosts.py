@@ -37,7 +37,6 @@ from .test_operations import (  # noqa: F401 - collected here a second time, on 
     test_step_that_fails_says_how_to_go_on_and_going_on_ends_it,
 )
 
-
 #: A cluster of hosts is made larger and smaller by Ansible.
 REFUSED = ("add-node", "remove-node")
 
