@@ -85,7 +85,7 @@ check: setup-dev ## linters, types, generated files, the wheel
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(RUN) pytest -q tests/contract -n auto
+	$(RUN) pytest -q tests/contract -m "not full" -n auto
 	$(WARREN) topology render --check
 	$(RUN) warren.reference --check
 	$(RUN) warren.audit

@@ -40,10 +40,13 @@ class RoleValues:
         return render.render_template(path, {name: self.value(name) for name in wanted})
 
     def _raw(self, name: str) -> Any:
-        for known in (self._file("vars"), self.given, self._file("defaults")):
+        for known in self._known():
             if name in known:
                 return known[name]
         raise BadInputError(f"role {self.role}", f"{name} is not known", "name it in the inventory")
+
+    def _known(self) -> tuple[Mapping[str, Any], ...]:
+        return self._file("vars"), self.given, self._file("defaults")
 
     def _file(self, folder: str) -> Mapping[str, Any]:
         path = checkout.ROOT / "ansible" / "roles" / self.role / folder / "main.yml"
@@ -57,9 +60,15 @@ class RoleValues:
         if not (isinstance(raw, str) and "{{" in raw):
             return raw
         environment = jinja2.nativetypes.NativeEnvironment(undefined=jinja2.StrictUndefined)
+        wanted: set[str] = set()
         try:
             wanted = jinja2.meta.find_undeclared_variables(environment.parse(raw))
-            return environment.from_string(raw).render({each: self.value(each) for each in wanted})
+            there = {each for each in wanted if any(each in known for known in self._known())}
+            return environment.from_string(raw).render({each: self.value(each) for each in there})
+        except jinja2.UndefinedError as error:  # and nothing stands in for it, as `default` would
+            for each in sorted(wanted):
+                self._raw(each)
+            raise BadInputError(f"role {self.role}", f"{name}: {error.message}") from error
         except jinja2.TemplateError as error:
             what = f"{name} is a template that only Ansible can work out: {error}"
             raise BadInputError(f"role {self.role}", what, f"say {name} in the inventory as it is") from error

@@ -107,6 +107,7 @@ def test_tags_of_a_scenario_are_those_of_the_site() -> None:
     assert set(groups) == set(SERVICE_GROUPS) - {"grafana"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_molecule_takes_a_scenario_and_runs_its_steps_in_order(name: str, run: Run) -> None:
     """Reading it, Molecule holds it against its schema."""
@@ -131,6 +132,7 @@ def test_molecule_takes_a_scenario_and_runs_its_steps_in_order(name: str, run: R
             assert (MOLECULE / name / step.split()[1]).resolve().is_file()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("playbook", [each for each in PLAYBOOKS if not each.endswith("molecule.yml")])
 def test_a_playbook_is_good_ansible(playbook: str, run: Run) -> None:
     done = run(
@@ -143,6 +145,7 @@ def test_a_playbook_is_good_ansible(playbook: str, run: Run) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.full
 def test_hosts_are_made_under_a_name_of_their_own_and_all_is_gone_after(run: Run, tmp_path: Path) -> None:
     made = run("molecule", "create", "--scenario-name", "broker")
     assert made.returncode == 0, made.stdout + made.stderr
@@ -160,6 +163,7 @@ def test_hosts_are_made_under_a_name_of_their_own_and_all_is_gone_after(run: Run
     assert len(_calls(tmp_path)) == 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("code", [0, 1])
 def test_a_cluster_is_verified_by_the_list_of_assertions(code: int, run: Run, tmp_path: Path) -> None:
     (tmp_path / "says").write_text("failed  cores  rabbit@rmq1: 2 cores", encoding="utf-8")

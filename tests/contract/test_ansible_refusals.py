@@ -142,6 +142,7 @@ def _said(how: Mapping[str, Any]) -> str:
     return re.sub(r"clock is [\d.]+ s", "clock is 600.0 s", text)
 
 
+@pytest.mark.full
 @pytest.mark.timeout(1000)
 @pytest.mark.parametrize("name", CASES)
 def test_what_would_not_work_is_refused_and_told(name: str, refused: Mapping[str, dict[str, Any]]) -> None:
@@ -152,6 +153,7 @@ def test_what_would_not_work_is_refused_and_told(name: str, refused: Mapping[str
         assert "F4B6DA08FA92BC47A49674471B241C3B11629704" in said
 
 
+@pytest.mark.full
 def test_the_documented_words_are_the_roles(refused: Mapping[str, dict[str, Any]]) -> None:
     now = _record(refused)
     recorded = json.loads(RECORD.read_text("utf-8"))["refusals"]

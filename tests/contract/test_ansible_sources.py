@@ -224,6 +224,7 @@ def _words(done: subprocess.CompletedProcess[str]) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
+@pytest.mark.full
 def test_a_repository_is_named_pinned_and_its_signature_checked_by_apt(
     site: Site, deployed: Topology
 ) -> None:
@@ -247,12 +248,14 @@ def test_a_repository_is_named_pinned_and_its_signature_checked_by_apt(
     assert "changed=0" in _words(again)
 
 
+@pytest.mark.full
 def test_the_erlang_that_apt_would_take_is_the_one_that_is_judged(site: Site, deployed: Topology) -> None:
     done = _play(site, deployed, "install_repository.yml", "install_offered.yml")
     assert done.returncode != 0
     assert "supports Erlang 27, 28, this host would run it on 29.0-1" in _words(done)
 
 
+@pytest.mark.full
 def test_a_repository_signed_by_another_key_is_not_read(site: Site, deployed: Topology) -> None:
     """The key is the one whose fingerprint is named, but it did not sign."""
     repository = {
@@ -264,6 +267,7 @@ def test_a_repository_signed_by_another_key_is_not_read(site: Site, deployed: To
     assert "not signed" in _words(done) or "NO_PUBKEY" in _words(done)
 
 
+@pytest.mark.full
 def test_a_file_with_one_more_key_is_refused_and_nothing_is_brought(site: Site, deployed: Topology) -> None:
     """The known one first, so that who looks at it sees nothing."""
     (site.root / "both.gpg").write_bytes(site.key.read_bytes() + _binary(KEY, site))
@@ -284,6 +288,7 @@ def _binary(key: Path, site: Site) -> bytes:
     return done.stdout
 
 
+@pytest.mark.full
 def test_packages_of_the_controller_are_brought_and_judged(site: Site, deployed: Topology) -> None:
     """Up to what would install them: apt is told of an Erlang that this broker does not run on."""
     built = site.root / "repository"
@@ -301,6 +306,7 @@ def test_packages_of_the_controller_are_brought_and_judged(site: Site, deployed:
     )
 
 
+@pytest.mark.full
 def test_an_erlang_that_is_on_the_host_counts_where_none_is_brought(site: Site, deployed: Topology) -> None:
     """For packages and for repositories: apt leaves alone what is there."""
     (site.root / "var" / "status").write_text(

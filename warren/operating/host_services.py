@@ -24,8 +24,6 @@ _UNITS: Mapping[str, tuple[str, str]] = {
     "loadgen": ("", "warren"),
 }
 _EXPORTERS, _EXPORTERS_OWNER = "exporters", "warren"
-#: What an inventory has where clusters are linked to (`warren.render`), and none otherwise.
-_NO_LINKS = "warren_link_topologies"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +82,7 @@ class Services:
         )
 
     def _variables(self, host: str, member: Member) -> dict[str, Any]:
-        known = {_NO_LINKS: [], **render.role_vars(self.context.topology), **member.variables}
+        known = {**render.role_vars(self.context.topology), **member.variables}
         return {**known, "inventory_hostname": host}
 
     def _logins(self) -> dict[str, Any]:
