@@ -73,7 +73,7 @@ chaos-soak: cluster-up ## every fault by every profile, again and again, for TIM
 test: test-unit test-cluster ## unit tests, then the tests on a real cluster
 
 test-unit: setup-dev ## the tests that need no engine
-	$(RUN) pytest tests/unit -m "not full" -n auto
+	$(RUN) pytest tests/unit -m "not full" -n auto --dist worksteal
 
 test-cluster: setup-dev ## the tests on a real cluster
 	$(RUN) pytest tests/cluster -m "not full" --durations=15
@@ -85,7 +85,7 @@ check: setup-dev ## linters, types, generated files, the wheel
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(RUN) pytest -q tests/contract -m "not full" -n auto
+	$(RUN) pytest -q tests/contract -m "not full" -n auto --dist worksteal
 	$(WARREN) topology render --check
 	$(RUN) warren.reference --check
 	$(RUN) warren.audit
