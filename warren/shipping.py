@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from warren import owners_file
 from warren.errors import NotReadyError
 from warren.state import State
 from warren.topology import Topology
 from warren.topology_shipping import RemoteWrite
 
 _PUBLIC, _PRIVATE = 0o444, 0o400
-_OTHERS_MAY_READ = 0o077
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -35,24 +35,13 @@ def files(topology: Topology, state: State) -> dict[str, tuple[bytes, int]]:
 def _of(store: RemoteWrite, folder: Path) -> Iterator[tuple[str, tuple[bytes, int]]]:
     place = f"monitoring.remote_write[{store.name}]"
     # A line's end is no part of a password, though Prometheus would take one within for it.
-    secret = _read(folder / store.secret_file, place, private=True).strip()
+    secret = owners_file.read(folder / store.secret_file, place, private=True).strip()
     yield f"secrets/remote-write-{store.name}.secret", (secret, _PRIVATE)
     if store.ca_file:
         path = folder / store.ca_file
-        authority = _read(path, place, private=False)
+        authority = owners_file.read(path, place, private=False)
         if _CERTIFICATE not in authority:
             raise NotReadyError(
                 str(path), "holds no certificate", f"put the store's authority there, for {place}"
             )
         yield f"tls/remote-write-{store.name}-ca.pem", (authority, _PUBLIC)
-
-
-def _read(path: Path, place: str, *, private: bool) -> bytes:
-    if not path.is_file():
-        raise NotReadyError(str(path), f"is not there, and {place} names it", "write it, or take it out")
-    if private and path.stat().st_mode & _OTHERS_MAY_READ:
-        raise NotReadyError(str(path), "others than its owner may read it", f"chmod 600 {path}")
-    content = path.read_bytes()
-    if not content.strip():
-        raise NotReadyError(str(path), "is empty", f"put into it what {place} needs")
-    return content

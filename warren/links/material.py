@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from warren import owners_file
 from warren.errors import NotReadyError
 from warren.links.addresses import file_name
 from warren.pki import Pki
@@ -17,7 +18,6 @@ from warren.topology import Topology
 from warren.topology_links import Remote
 
 _PUBLIC, _PRIVATE = 0o444, 0o400
-_OTHERS_MAY_READ = 0o077
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -88,12 +88,4 @@ def _of_cluster(remote: Remote, path: Path) -> bytes:
 
 
 def _of_owner(remote: Remote, path: Path, *, private: bool) -> bytes:
-    place = f"links.remotes[{remote.name}]"
-    if not path.is_file():
-        raise NotReadyError(str(path), f"is not there, and {place} names it", "write it, or take it out")
-    if private and path.stat().st_mode & _OTHERS_MAY_READ:
-        raise NotReadyError(str(path), "others than its owner may read it", f"chmod 600 {path}")
-    content = path.read_bytes()
-    if not content.strip():
-        raise NotReadyError(str(path), "is empty", f"put into it what {place} needs")
-    return content
+    return owners_file.read(path, f"links.remotes[{remote.name}]", private=private)
