@@ -61,13 +61,14 @@ def _connected(host: str, port: int, name: str) -> socket.socket:
 
 def takes(ca: Path, host: str, port: int, name: str, pair: Pair) -> bool:
     """Whether the broker at ``host:port``, verified as ``name`` by ``ca``, goes on with a client that shows
-    ``pair``; raises NotReadyError where nobody answers, or its own certificate is refused."""
+    ``pair``; raises NotReadyError where its own certificate is refused, and NoAnswerError where nobody
+    answers."""
     context = tls_context(
         TlsMaterial(ca_path=ca, client_cert_path=pair.certificate, client_key_path=pair.key)
     )
     try:
         with (
-            socket.create_connection((host, port), _TIMEOUT_S) as plain,
+            _connected(host, port, name) as plain,
             context.wrap_socket(plain, server_hostname=name) as secured,
         ):
             return _goes_on(secured)
