@@ -300,6 +300,10 @@ class Topology:
         known = ", ".join(user.name for user in self.users)
         raise BadInputError("topology", f"has no user '{name}'", f"users: {known}")
 
+    def is_own(self, name: str) -> bool:
+        """Whether the cluster's own services work by the account ``name``; raises as `user` does."""
+        return self.user(name).role != "application" or name == self.drift_user
+
     def account(self, role: Literal["operator", "monitoring", "canary"]) -> User:
         """The user whom Warren itself uses in ``role``; the checks see to it that there is exactly one."""
         return next(user for user in self.users if user.role == role)

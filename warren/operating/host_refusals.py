@@ -58,9 +58,7 @@ class Refusals:
         if name in ("replace-node", "recover-majority"):
             wanted = (args["node"],)
         parts.at_once(self._refuse_absent, wanted)
-        if name == "rotate-authority" or (
-            name in ("replace-user", "rotate-password") and self._is_services(args["user"])
-        ):
+        if name == "rotate-authority" or (name == "rotate-password" and self.topology.is_own(args["user"])):
             self.services.refuse_unreached()
         if name in _CERTIFICATES:
             self._refuse_given_certificates()
@@ -70,11 +68,6 @@ class Refusals:
             self._refuse_seen(args["node"])
         if name == "upgrade":
             parts.at_once(lambda node: self.package(node).refuse(), self.nodes)
-
-    def _is_services(self, user: str) -> bool:
-        """Whether services around the nodes work by this account."""
-        roles = {each.name: each.role for each in self.topology.users}
-        return roles.get(user, "application") != "application" or user == self.topology.drift_user
 
     def _refuse_absent(self, node: str) -> None:
         """What `Hosts.look` raises where the host is not reached tells why."""

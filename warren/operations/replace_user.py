@@ -68,8 +68,7 @@ class ReplaceUser:
 
 
 def _refuse_add(site: Site, user: str, second: str) -> None:
-    found = site.topology.user(user)
-    if found.role != "application" or user == site.topology.drift_user:
+    if site.topology.is_own(user):
         what = "is used by the cluster's own services, which know one account"
         raise RefusedError(user, what, f"warren cluster rotate-password {user}")
     if accounts.is_there(site, second):

@@ -57,7 +57,7 @@ class RotatePassword:
         found.append(
             Step(what="keep the new one as the account's", do=partial(_adopt, site, user), is_act=True)
         )
-        if site.topology.user(user).role != "application" or user == site.topology.drift_user:
+        if site.topology.is_own(user):
             found.append(
                 Step(what="give it to the services that use it", do=site.have_services_take, is_act=True)
             )
