@@ -58,7 +58,7 @@ class GateManagement(Protocol):
 
     def alarms(self) -> HealthCheck: ...
 
-    def quorum_queues_have_leaders(self, pattern: str = ".*") -> HealthCheck: ...
+    def quorum_queues_have_leaders(self, pattern: str = ".*", *, node: str) -> HealthCheck: ...
 
     def ready_to_serve_clients(self, node: str) -> HealthCheck: ...
 
@@ -103,11 +103,26 @@ class Gate:
 
     def leaders_elected(self) -> None:
         if self.topology.broker.series >= _HAS_CHECKS:
-            _passed(self.management.quorum_queues_have_leaders())
+            self._leaders_known()
             return
         for queue in self.management.queues():
             if queue.type == "quorum" and queue.leader is None:
                 raise NotReadyError(f"queue {queue.name} in {queue.vhost}", "has no leader")
+
+    def _leaders_known(self) -> None:
+        """The check of a node says of each queue without a member on it that it has no leader: so such a
+        queue is without one that all nodes miss it of."""
+        missed: frozenset[tuple[str, str]] | None = None
+        for node in self.topology.nodes:
+            check = self.management.quorum_queues_have_leaders(node=node.name)
+            if not check.passed and not check.queues:
+                _passed(check)
+            missed = check.queues if missed is None else missed & check.queues
+            if not missed:
+                return
+        vhost, name = min(missed or ())
+        others = f", nor have {len(missed) - 1} more" if missed and len(missed) > 1 else ""
+        raise NotReadyError(f"queue {name} in {vhost}", f"has no leader{others}")
 
     def serves_clients(self) -> None:
         """A node under maintenance listens no more, so that in old series its listener tells."""

@@ -153,18 +153,20 @@ class ManagementClient:
         except ApiError as error:
             if error.status != _UNAVAILABLE:
                 raise
-            return HealthCheck(node=chosen, check="/".join(check), passed=False, reason=error.what)
-        passed = isinstance(body, dict) and body.get("status") == "ok"
-        reason = str(body.get("reason", "")) if isinstance(body, dict) else ""
-        return HealthCheck(node=chosen, check="/".join(check), passed=passed, reason=reason)
+            body = {"reason": error.what, "queues": error.answer.get("queues")}
+        return facts.health_check(chosen, "/".join(check), body)
 
     def alarms(self) -> HealthCheck:
         """No memory, disk or other resource alarm anywhere in the cluster."""
         return self.health("alarms")
 
-    def quorum_queues_have_leaders(self, pattern: str = ".*") -> HealthCheck:
-        """Every quorum queue of every vhost whose name matches has an elected leader."""
-        return self.health("quorum-queues-without-elected-leaders", "all-vhosts", "pattern", pattern)
+    def quorum_queues_have_leaders(self, pattern: str = ".*", *, node: str) -> HealthCheck:
+        """``node`` knows a leader of every quorum queue of every vhost whose name matches. It knows that of
+        those only that it has a member of: `rabbit_quorum_queue:leader_health_check` of 4.3.6 looks into the
+        node's own ``ra_leaderboard``, which members write, and takes what is not there for leaderless.
+        """
+        check = ("quorum-queues-without-elected-leaders", "all-vhosts", "pattern", pattern)
+        return self.health(*check, node=node)
 
     def not_quorum_critical(self, node: str) -> HealthCheck:
         """``node`` can stop and every queue with a member on it keeps its majority. Ask before a drain:

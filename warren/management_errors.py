@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as AnswerTimeoutError
@@ -28,11 +31,21 @@ class UnreachableError(NotReadyError):
 
 
 class ApiError(NotReadyError):
-    """The broker answered with an error: ``status`` is HTTP's, ``what`` the broker's own reason."""
+    """The broker answered with an error: ``status`` is HTTP's, ``what`` the broker's own reason, ``answer``
+    all that it said, where that was an object."""
 
-    def __init__(self, where: str, what: str, remedy: str = "", *, status: int) -> None:
+    def __init__(
+        self,
+        where: str,
+        what: str,
+        remedy: str = "",
+        *,
+        status: int,
+        answer: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         super().__init__(where, what, remedy)
         self.status = status
+        self.answer = answer
 
 
 class NotFoundError(ApiError):
@@ -84,7 +97,15 @@ def refusal(where: str, status: int, body: bytes, user: str) -> WarrenError:
         return NotFoundError(where, f"not found ({reason})", status=status)
     if status in _REJECTED:
         return RejectedError(where, f"the broker refuses this: {reason}", status=status)
-    return ApiError(where, reason, status=status)
+    return ApiError(where, reason, status=status, answer=_object(body))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _reason(body: bytes) -> str:

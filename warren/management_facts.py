@@ -97,12 +97,28 @@ class QueueInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """The outcome of one ``/api/health/checks/…``: ``reason`` is the broker's own when it failed."""
+    """The outcome of one ``/api/health/checks/…``: ``reason`` is the broker's own when it failed, ``queues``
+    the queues that it names, each as virtual host and name."""
 
     node: str
     check: str
     passed: bool
     reason: str
+    queues: frozenset[tuple[str, str]] = frozenset()
+
+
+def health_check(node: str, check: str, body: Any) -> HealthCheck:
+    """Read the answer of a health check."""
+    data = body if isinstance(body, Mapping) else {}
+    rows = data.get("queues")
+    named = [each for each in rows if isinstance(each, Mapping)] if isinstance(rows, list) else []
+    return HealthCheck(
+        node=node,
+        check=check,
+        passed=data.get("status") == "ok",
+        reason=str(data.get("reason", "")),
+        queues=frozenset((str(each.get("virtual_host")), str(each.get("name"))) for each in named),
+    )
 
 
 def overview(data: Mapping[str, Any]) -> Overview:

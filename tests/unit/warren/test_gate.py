@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +45,7 @@ class Management:
         }
         self.queue_list = [queue("orders.work"), queue("orders.failed")]
         self.failed: set[str] = set()
+        self.leaderless: dict[str, set[tuple[str, str]]] = {}
 
     def nodes(self, *, node: str | None = None) -> Any:
         return tuple(self.seen[node or "rmq1"])
@@ -54,8 +56,10 @@ class Management:
     def alarms(self) -> HealthCheck:
         return health("rmq1", "alarms", passed="alarms" not in self.failed)
 
-    def quorum_queues_have_leaders(self, pattern: str = ".*") -> HealthCheck:
-        return health("rmq1", "leaders", passed="leaders" not in self.failed)
+    def quorum_queues_have_leaders(self, pattern: str = ".*", *, node: str) -> HealthCheck:
+        queues = frozenset(self.leaderless.get(node, ()))
+        found = health(node, "leaders", passed="leaders" not in self.failed and not queues)
+        return replace(found, queues=queues)
 
     def ready_to_serve_clients(self, node: str) -> HealthCheck:
         return health(node, "ready", passed=node not in self.failed)
@@ -122,6 +126,11 @@ def _member(name: str = "orders.audit", **changes: Any) -> Callable[[Management,
     return lambda management, _: management.queue_list.append(queue(name, **changes))
 
 
+def _leaderless(*names: str, nodes: Sequence[str] = NODES) -> Callable[[Management, Tools], None]:
+    found = {("/orders", name) for name in names}
+    return lambda management, _: management.leaderless.update(dict.fromkeys(nodes, found))
+
+
 def _facts(change: Callable[[dict[str, Any]], object]) -> Callable[[Management, Tools], None]:
     def act(_: Management, tools: Tools) -> None:
         change(tools.facts)
@@ -136,6 +145,21 @@ def _printed(text: str, returncode: int = 0) -> Callable[[Management, Tools], No
     return act
 
 
+def test_queue_is_not_leaderless_that_some_nodes_have_no_member_of(
+    gate: Gate, management: Management, tools: Tools
+) -> None:
+    """RabbitMQ 4.3.6, five nodes: the check of each node names every queue without a member on that node."""
+    management.leaderless = {
+        "rmq1": {("/orders", "on-2-and-3"), ("/orders", "on-3"), ("/orders", "on-2")},
+        "rmq2": {("/orders", "on-1-and-3"), ("/orders", "on-3")},
+        "rmq3": {("/orders", "on-2")},
+    }
+    gate.check()
+    management.leaderless["rmq3"].add(("/orders", "on-3"))
+    with pytest.raises(NotReadyError, match="has no leader"):
+        gate.check()
+
+
 @pytest.mark.parametrize(
     ("breakage", "where", "what"),
     [
@@ -144,6 +168,8 @@ def _printed(text: str, returncode: int = 0) -> Callable[[Management, Tools], No
         (_part, "rmq2", "sees a partition around rabbit@rmq1"),
         (_fail("alarms"), "rmq1", "alarms is bad"),
         (_fail("leaders"), "rmq1", "leaders is bad"),
+        (_leaderless("orders.work"), "queue orders.work in /orders", "has no leader"),
+        (_leaderless("b", "a", "c"), "queue a in /orders", "has no leader, nor have 2 more"),
         (_fail("rmq3"), "rmq3", "ready is bad"),
         (_member(online=ERLANG[:2]), "queue orders.audit in /orders", "has 2 of 3 members online"),
         (

@@ -361,7 +361,16 @@ def test_failed_health_check_is_an_answer_and_not_an_error(
 def test_leader_check_quotes_its_pattern_once(client: ManagementClient, broker: Broker) -> None:
     path = "/api/health/checks/quorum-queues-without-elected-leaders/all-vhosts/pattern/.%2A"
     broker.answers[path] = (200, {"status": "ok"})
-    assert client.quorum_queues_have_leaders().passed
+    assert client.quorum_queues_have_leaders(node="rmq1").passed
+
+
+def test_leader_check_names_the_queues(client: ManagementClient, broker: Broker) -> None:
+    path = "/api/health/checks/quorum-queues-without-elected-leaders/all-vhosts/pattern/.%2A"
+    row = {"name": "q", "readable_name": "queue 'q' in vhost '/x'", "type": "rabbit_quorum_queue"}
+    rows = [{**row, "virtual_host": "/x"}]
+    broker.answers[path] = (503, {"status": "failed", "reason": "without an elected leader", "queues": rows})
+    check = client.quorum_queues_have_leaders(node="rmq1")
+    assert (check.passed, check.queues) == (False, {("/x", "q")})
 
 
 # -- shapes recorded from RabbitMQ 4.3.6 ---------------------------------------------------------------
