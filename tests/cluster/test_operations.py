@@ -227,7 +227,7 @@ def test_replace_user(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> 
     as is replaced to the end, as the topology is changed for it. All of it put back afterwards."""
     path = Path(cluster.env["WARREN_TOPOLOGY"])
     text = path.read_text(encoding="utf-8")
-    idle, second = "orders-support", "orders-support-2"
+    idle, second = "users-billing", "users-billing-2"
     found = under_load(cluster, tmp_path, "replace-user", _USER, f"{_USER}-2", way="add")
     assert found.load["traffic"]["links_lost"] == 0
     assert accounts.rights(site, _USER) == accounts.rights(site, f"{_USER}-2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import signal
 import subprocess
@@ -124,6 +125,16 @@ def test_file_without_a_plan_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(BadInputError, match=r"records.jsonl"):
         Store(path).read()
+
+
+def test_packed_records_are_read_as_they_are(store: Store, make_day: MakeDay, turn: MakeTurn) -> None:
+    store.keep(turn(0), make_day())
+    packed = store.path.with_suffix(".jsonl.xz")
+    packed.write_bytes(lzma.compress(store.path.read_bytes()))
+    assert Store(packed).read() == store.read()
+    packed.write_bytes(b"not packed")
+    with pytest.raises(BadInputError, match="cannot be unpacked"):
+        Store(packed).read()
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
