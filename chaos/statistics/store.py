@@ -23,7 +23,7 @@ from warren.console import Say
 from warren.errors import BadInputError, NotReadyError
 
 SCHEMA = 1
-#: Records that are kept for good are packed by xz to a twentieth; they are read as they are, and never added to.
+#: Records that are kept for good are packed, to a twentieth; they are read as they are, and never added to.
 PACKED = ".xz"
 _ANEW = "begin anew without --resume, or name other records"
 #: What of an experiment may change while its days are collected: words, and what `anew.hold` judges them by.
