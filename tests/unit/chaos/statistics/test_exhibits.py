@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from chaos.statistics import compare, compared
+from chaos.statistics import compare, compared, gathered, matrix, page, templates
 from chaos.statistics.store import Store
+from warren.topology_reader import load
 
 FOLDER = Path("docs", "figures", "chaos-comparisons")
 PAIRS = (("poll-5s", "poll-1s"), ("poll-5s", "rabbitmq-4.0"))
@@ -23,9 +24,9 @@ def side(root: Path, name: str) -> compare.Side:
 
 @pytest.mark.parametrize(("a", "b"), PAIRS)
 def test_page_shows_what_the_records_come_to(checkout_root: Path, a: str, b: str) -> None:
-    page = (checkout_root / "docs" / "chaos-comparisons.md").read_text(encoding="utf-8")
+    text = (checkout_root / "docs" / "chaos-comparisons.md").read_text(encoding="utf-8")
     found = compare.compare(side(checkout_root, a), side(checkout_root, b))
-    assert compared.markdown(found).strip() in page
+    assert compared.markdown(found).strip() in text
 
 
 @pytest.mark.parametrize(("a", "b"), PAIRS)
@@ -53,13 +54,33 @@ def row_of(cell: dict[str, Any]) -> list[str]:
     return [cell["fault"], cell["profile"], verdicts, lost]
 
 
+def test_grid_shows_what_its_records_come_to(checkout_root: Path) -> None:
+    files = sorted((checkout_root / "docs" / "figures" / "chaos-grid").glob("*.jsonl.xz"))
+    now = matrix.cells(
+        templates.read(),
+        matrix.Wanted(),
+        templates.timers(load(checkout_root / "deploy" / "topology.yml")),
+        missing=matrix.absent,
+    )
+    found = gathered.gather([(path.name, Store(path).read()) for path in files], now)
+    shown = [line for line in page.matrix_markdown(found).splitlines() if line.startswith("|")]
+    text = (checkout_root / "docs" / "chaos-grid.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- from figures/chaos-grid/*.jsonl.xz -->")[2].partition("<!-- end -->")[0]
+    assert table.strip().splitlines() == shown
+    verdicts = ", ".join(f"{count} {name}" for name, count in found.verdicts.items())
+    assert f"{found.made} days with {found.loss.confirmed:,} confirmed messages" in text, verdicts
+    assert not found.damage
+    assert sum(path.stat().st_size for path in files) < 1_000_000
+
+
 def test_grid_shows_what_its_figures_say(checkout_root: Path) -> None:
     found = json.loads((checkout_root / "docs" / "figures" / "chaos-grid.json").read_text(encoding="utf-8"))
-    page = (checkout_root / "docs" / "chaos-grid.md").read_text(encoding="utf-8")
-    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    text = (checkout_root / "docs" / "chaos-grid.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- from figures/chaos-grid.json -->")[2].partition("<!-- end -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
     assert [row[:4] for row in rows] == [row_of(cell) for cell in found["cells"]]
     for row, cell in zip(rows, found["cells"], strict=True):
         gap = next(each for each in cell["figures"] if each["name"] == "confirm_gap_s")
         assert row[5] == f"{gap['median']:.2f} / {gap['maximum']:.2f} s"
     assert len({run["run_id"] for cell in found["cells"] for run in cell["runs"]}) == found["made"]
-    assert f"{found['loss']['confirmed']:,} confirmed messages" in page
+    assert f"{found['loss']['confirmed']:,} confirmed messages" in text
