@@ -242,9 +242,9 @@ def test_replace_user(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> 
         assert "the broker has what the topology asks for" in plan.stdout, plan.stdout
     finally:
         path.write_text(text, encoding="utf-8")
+    cluster.management.delete("users", second)
     done = cluster.warren(["cluster", "up"], timeout_s=300)  # it has the first one again
     assert done.returncode == 0, done.stderr
-    cluster.management.delete("users", second)
 
 
 @pytest.mark.full
@@ -313,7 +313,9 @@ def test_forget_a_dead_node_and_make_it_anew(cluster: ClusterUnderTest, tmp_path
 @pytest.mark.full
 @pytest.mark.timeout(3600)
 def test_add_node_and_remove_node(cluster: ClusterUnderTest, tmp_path: Path) -> None:
-    """From three nodes to five and back, as the topology is changed; the services around follow."""
+    """From three nodes to five and back, as the topology is changed; the services around follow, and a
+    password that was rotated since the first boot stays rotated."""
+    operate(cluster, tmp_path, "rotate-password", "users-billing")
     path = Path(cluster.env["WARREN_TOPOLOGY"])
     three = path.read_text(encoding="utf-8")
     last = "    - name: rmq3\n"
@@ -324,6 +326,8 @@ def test_add_node_and_remove_node(cluster: ClusterUnderTest, tmp_path: Path) -> 
         under_load(cluster, tmp_path, "add-node", "rmq4,rmq5")
         names = {f"rabbit@rmq{number}" for number in range(1, 6)}
         _nodes_are(cluster, names)
+        plan = cluster.warren(["topology", "plan"])
+        assert "the broker has what the topology asks for" in plan.stdout, plan.stdout
         for queue in cluster.management.queues():
             assert not queue.name.startswith(("orders.", "users.")) or set(queue.online) == names
         path.write_text(three, encoding="utf-8")

@@ -160,10 +160,13 @@ def act(what: str, do: Callable[[], None], facts: Facts, left: str = "") -> Step
     return _noting(Step(what=what, do=do, is_act=True, left=left), facts)
 
 
-def taking_settings(site: Site, nodes: Sequence[str], facts: Facts) -> list[Step]:
-    """``nodes``, which ran before, made anew with the settings of the topology: each names all others."""
+def taking_settings(
+    site: Site, nodes: Sequence[str], facts: Facts, *, started: Sequence[str] = ()
+) -> list[Step]:
+    """``nodes`` made anew with the settings of the topology: each names all others. They ran before, or steps
+    before these have ``started`` them."""
     begin = act("have the others take the new settings from here on", _nothing, {"settings": True})
-    return [begin, *rolling_anew(site, nodes, facts)]
+    return [begin, *rolling_anew(site, nodes, facts, started=started)]
 
 
 def _nothing() -> None:

@@ -35,36 +35,43 @@ class AddNode:
         if site.nodes[: len(change.former)] != change.former:
             what = f"must stand behind {', '.join(change.former)}: a node's ports follow from its place"
             raise RefusedError(args["nodes"], what, "put them last in cluster.nodes")
-        return {"former": list(change.former), "laid_out": False, "settings": False}
+        return {"former": list(change.former), "laid_out": [], "settings": False}
 
     def steps(self, site: Site, args: Args, facts: Facts) -> Sequence[Step]:
+        """All but the last of the new ones were made when there were fewer, and take the settings too."""
         joined = [] if facts["settings"] else self._joined(site, args, facts)
-        settings = resizing.taking_settings(site, facts["former"], facts)
+        started = () if facts["settings"] else _new(args)[:-1]
+        older = (*facts["former"], *_new(args)[:-1])
+        settings = resizing.taking_settings(site, older, facts, started=started)
         return [*joined, *settings, parts.spread_leaders(site)]
 
     def _joined(self, site: Site, args: Args, facts: Facts) -> list[Step]:
-        new = args["nodes"].split(",")
-        found = [] if facts["laid_out"] else self._laid_out(site, args, facts)
-        for node in new:
-            found += [parts.starting(site, node, node), joining(site, node)]
+        """One after the other, each told of as many nodes as there are with it. A node that joins while there
+        are fewer than `cluster_formation.target_cluster_size_hint` applies the definitions of the first boot,
+        changed or not (RabbitMQ 4.3.6; docs/surprises.md): passwords that were rotated since would be back.
+        """
+        new = _new(args)
+        found: list[Step] = []
+        for place, node in enumerate(new, start=1):
+            here = site.among((*facts["former"], *new[:place]))
+            if node not in facts["laid_out"]:
+                found += self._laid_out(site, here, new[:place], facts)
+            found += [parts.starting(here, node, node), joining(here, node)]
         found += [resizing.growing_where_asked(site, node) for node in new]
         whole = parts.wait_whole(site, "wait until every member is in step", deadline_s=GROW_S)
         return [*found, whole]
 
-    def _laid_out(self, site: Site, args: Args, facts: Facts) -> list[Step]:
-        what = f"{args['nodes']}: make certificates and containers, and have the services around know them"
-        left = "the cluster is as it was; containers of new nodes may be there, stopped"
-        made = partial(site.lay_out, ())
-        return [
-            parts.look_whole(site.among(facts["former"])),
-            resizing.act(what, made, {"laid_out": True}, left),
-        ]
+    def _laid_out(self, site: Site, here: Site, new: Sequence[str], facts: Facts) -> list[Step]:
+        what = f"{new[-1]}: make certificates and a container, and have the services around know it"
+        left = "the nodes that were there are as they were; containers of new ones may be there, stopped"
+        made = resizing.act(what, partial(here.lay_out, ()), {"laid_out": list(new)}, left)
+        return [made] if new[:-1] else [parts.look_whole(site.among(facts["former"])), made]
 
     def undo(self, site: Site, args: Args, facts: Facts) -> Sequence[Step]:
         if facts["settings"]:
             return ()
         found: list[Step] = []
-        new, former = args["nodes"].split(","), facts["former"]
+        new, former = _new(args), facts["former"]
         out: list[str] = []
         for node in reversed(new):
             here = site.among(resizing.without(site.nodes, out))
@@ -74,7 +81,7 @@ class AddNode:
         away = resizing.act(
             f"{args['nodes']}: remove their containers, and have the services around forget them",
             partial(small.lay_out, new),
-            {"laid_out": False},
+            {"laid_out": []},
         )
         return [*found, away, parts.wait_whole(small), parts.spread_leaders(small)]
 
@@ -85,6 +92,10 @@ class AddNode:
         if here.state_of(node) is NodeState.RUNNING:
             return [parts.stopping(here, node, node, grace_s=rolling.GRACE_S)]
         return []
+
+
+def _new(args: Args) -> list[str]:
+    return args["nodes"].split(",")
 
 
 OPERATION = AddNode()

@@ -50,28 +50,34 @@ class Upgrade:
         return ()
 
 
-def rolling_anew(site: Site, nodes: Sequence[str], facts: Facts) -> list[Step]:
+def rolling_anew(
+    site: Site, nodes: Sequence[str], facts: Facts, *, started: Sequence[str] = ()
+) -> list[Step]:
     """``nodes`` made anew from the image and the settings of the topology, one after the other. A node that
-    was made anew and runs is done; one that is down comes first, as in a restart."""
+    was made anew and runs is done; one that is down comes first, as in a restart, but for those that steps
+    before these have ``started``."""
     left = [node for node in nodes if not _is_done(site, node, facts)]
-    stopped = [node for node in left if site.state_of(node) is not NodeState.RUNNING]
-    found = [step for node in left if node not in stopped for step in parts.if_drained(site, node)]
+    stopped = [node for node in left if node not in started and site.state_of(node) is not NodeState.RUNNING]
+    ran = [node for node in left if node not in (*stopped, *started)]
+    found = [step for node in ran for step in parts.if_drained(site, node)]
     if left and not stopped:
         found.append(parts.look_whole(site))
     for node in (*stopped, *(node for node in left if node not in stopped)):
-        found += _one(site, node, f"{node} ({list(nodes).index(node) + 1} of {len(nodes)})")
+        named = f"{node} ({list(nodes).index(node) + 1} of {len(nodes)})"
+        found += _one(site, node, named, runs=node not in stopped)
     return found
 
 
-def _one(site: Site, node: str, named: str) -> list[Step]:
+def _one(site: Site, node: str, named: str, *, runs: bool) -> list[Step]:
     anew = Step(
         what=f"{named}: making it anew from {site.anew_from}",
         do=partial(_make_anew, site, node),
         is_act=True,
         left=f"{node} is down",
     )
+    down = [*parts.drained(site, node, named), parts.stopping(site, node, named, grace_s=rolling.GRACE_S)]
     return [
-        *parts.down(site, node, named, grace_s=rolling.GRACE_S),
+        *(down if runs else ()),
         anew,
         parts.starting(site, node, named),
         parts.wait_whole(site, f"{named}: wait until the cluster is whole"),

@@ -244,6 +244,22 @@ def test_only_nodes_that_are_new_in_the_topology_are_added(ground: Ground) -> No
         plan(ground, "add-node", nodes="rmq4,rmq5")
 
 
+def test_new_node_is_told_of_no_more_nodes_than_there_are_with_it(ground: Ground) -> None:
+    """One that waits for more applies the definitions of the first boot: rotated passwords would be back."""
+    with_nodes(ground, *NODES, "rmq4", "rmq5")
+    told = {}
+    planned = plan(ground, "add-node", nodes="rmq4,rmq5")
+    for step in planned.steps:
+        if step.what.startswith(("rmq4: starting", "rmq5: starting")):
+            told[step.what[:4]] = ground.api.load()["services_know"]
+        if "in step" in step.what:
+            break
+        step.do()
+    assert told == {"rmq4": [*NODES, "rmq4"], "rmq5": [*NODES, "rmq4", "rmq5"]}
+    anew = [step.what for step in planned.steps if "making it anew" in step.what]
+    assert [what[:4] for what in anew] == [*NODES, "rmq4"]
+
+
 def test_nodes_do_not_come_and_go_in_one(ground: Ground) -> None:
     with_nodes(ground, "rmq1", "rmq2", "rmq4", "rmq5", "rmq6")
     for name, nodes in (("add-node", "rmq4,rmq5,rmq6"), ("remove-node", "rmq3")):
