@@ -112,17 +112,23 @@ class Gate:
     def _leaders_known(self) -> None:
         """The check of a node says of each queue without a member on it that it has no leader: so such a
         queue is without one that all nodes miss it of."""
-        missed: frozenset[tuple[str, str]] | None = None
-        for node in self.topology.nodes:
-            check = self.management.quorum_queues_have_leaders(node=node.name)
-            if not check.passed and not check.queues:
-                _passed(check)
-            missed = check.queues if missed is None else missed & check.queues
+        first, *others = self.topology.nodes
+        missed = self._missed(first.name)
+        for node in others:
             if not missed:
                 return
-        vhost, name = min(missed or ())
-        others = f", nor have {len(missed) - 1} more" if missed and len(missed) > 1 else ""
-        raise NotReadyError(f"queue {name} in {vhost}", f"has no leader{others}")
+            missed &= self._missed(node.name)
+        if missed:
+            vhost, name = min(missed)
+            more = f", nor have {len(missed) - 1} more" if len(missed) > 1 else ""
+            raise NotReadyError(f"queue {name} in {vhost}", f"has no leader{more}")
+
+    def _missed(self, node: str) -> frozenset[tuple[str, str]]:
+        """The queues, as virtual host and name, whose leader ``node`` does not know."""
+        check = self.management.quorum_queues_have_leaders(node=node)
+        if not check.queues:
+            _passed(check)
+        return check.queues
 
     def serves_clients(self) -> None:
         """A node under maintenance listens no more, so that in old series its listener tells."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as AnswerTimeoutError
 
+from warren.answers import json_object
 from warren.console import shorten
 from warren.errors import BadInputError, NotReadyError, WarrenError
 
@@ -83,7 +83,9 @@ def _innermost(error: BaseException) -> str:
 
 def refusal(where: str, status: int, body: bytes, user: str) -> WarrenError:
     """The error of an answer with an HTTP ``status`` of 400 or more."""
-    reason = _reason(body) or f"HTTP status {status}"
+    text = body.decode(errors="replace")
+    answer = json_object(text)
+    reason = _reason(text, answer) or f"HTTP status {status}"
     if status == _UNAUTHORISED:
         return ApiError(
             where,
@@ -97,24 +99,11 @@ def refusal(where: str, status: int, body: bytes, user: str) -> WarrenError:
         return NotFoundError(where, f"not found ({reason})", status=status)
     if status in _REJECTED:
         return RejectedError(where, f"the broker refuses this: {reason}", status=status)
-    return ApiError(where, reason, status=status, answer=_object(body))
+    return ApiError(where, reason, status=status, answer=answer)
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _reason(body: bytes) -> str:
+def _reason(text: str, answer: Mapping[str, Any]) -> str:
     """The broker's own reason in an error's body: JSON with ``reason``, or whatever text it is."""
-    text = body.decode(errors="replace")
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return shorten(text, _REASON_WIDTH)
-    if isinstance(data, dict):
-        text = str(data.get("reason") or data.get("error") or data)
+    if answer:
+        text = str(answer.get("reason") or answer.get("error") or answer)
     return shorten(text, _REASON_WIDTH)

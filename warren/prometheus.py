@@ -5,7 +5,6 @@ https://prometheus.io/docs/prometheus/latest/querying/api/
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import urllib3
 
+from warren.answers import json_object
 from warren.errors import BadInputError, NotReadyError
 
 _OK, _BAD_REQUEST, _UNPROCESSABLE = 200, 400, 422
@@ -105,18 +105,9 @@ class PrometheusClient:
             )
         except urllib3.exceptions.HTTPError as error:
             raise NotReadyError("Prometheus", f"does not answer: {error}", "make cluster-status") from error
-        body = _body(answer.data)
+        body = json_object(answer.data)
         if answer.status in (_BAD_REQUEST, _UNPROCESSABLE) and "error" in body:
             raise BadInputError("Prometheus", str(body["error"]))
         if answer.status != _OK or "data" not in body:
             raise NotReadyError("Prometheus", f"answers {answer.status} to {path}", "make cluster-status")
         return body["data"]
-
-
-def _body(data: bytes) -> dict[str, Any]:
-    """The answer's JSON object; empty where it is none, as from a proxy or another program on the port."""
-    try:
-        body = json.loads(data)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}

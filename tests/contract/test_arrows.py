@@ -29,7 +29,7 @@ NOT_FOR_EXPORTERS = ("warren.topology", "warren.state", "warren.secrets", "warre
 #: lives as high as what it imports: it may be anywhere, and what imports it may not be lower.
 STOREYS: tuple[tuple[str, ...], ...] = (
     ("warren.errors",),
-    ("warren.console", "warren.process", "warren.wait", "warren.checkout", "warren.reader"),
+    ("warren.console", "warren.process", "warren.wait", "warren.checkout", "warren.reader", "warren.answers"),
     ("warren.topology*", "warren.routing", "warren.state", "warren.pki", "warren.secrets"),
     (
         "warren.render",

@@ -39,8 +39,11 @@ def wait_whole(
 
 def down(site: Site, node: str, named: str, *, grace_s: float) -> list[Step]:
     """``node`` out of service and stopped, from wherever it is; nothing where it is stopped."""
-    if site.state_of(node) is not NodeState.RUNNING:
-        return []
+    return taken_down(site, node, named, grace_s=grace_s) if site.state_of(node) is NodeState.RUNNING else []
+
+
+def taken_down(site: Site, node: str, named: str, *, grace_s: float) -> list[Step]:
+    """``node``, which runs or will when its turn comes, out of service and stopped."""
     return [*drained(site, node, named), stopping(site, node, named, grace_s=grace_s)]
 
 

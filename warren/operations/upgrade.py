@@ -58,13 +58,13 @@ def rolling_anew(
     before these have ``started``."""
     left = [node for node in nodes if not _is_done(site, node, facts)]
     stopped = [node for node in left if node not in started and site.state_of(node) is not NodeState.RUNNING]
-    ran = [node for node in left if node not in (*stopped, *started)]
-    found = [step for node in ran for step in parts.if_drained(site, node)]
+    running = [node for node in left if node not in stopped]
+    found = [step for node in running if node not in started for step in parts.if_drained(site, node)]
     if left and not stopped:
         found.append(parts.look_whole(site))
-    for node in (*stopped, *(node for node in left if node not in stopped)):
+    for node in (*stopped, *running):
         named = f"{node} ({list(nodes).index(node) + 1} of {len(nodes)})"
-        found += _one(site, node, named, runs=node not in stopped)
+        found += _one(site, node, named, runs=node in running)
     return found
 
 
@@ -75,9 +75,8 @@ def _one(site: Site, node: str, named: str, *, runs: bool) -> list[Step]:
         is_act=True,
         left=f"{node} is down",
     )
-    down = [*parts.drained(site, node, named), parts.stopping(site, node, named, grace_s=rolling.GRACE_S)]
     return [
-        *(down if runs else ()),
+        *(parts.taken_down(site, node, named, grace_s=rolling.GRACE_S) if runs else ()),
         anew,
         parts.starting(site, node, named),
         parts.wait_whole(site, f"{named}: wait until the cluster is whole"),
