@@ -3,6 +3,7 @@ together have several under the same faults, each with its own ledger, figures a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +18,14 @@ class LoadRun(Protocol):
     """The load under way: `loadgen.child.Child`, or a test's own."""
 
     last: Mapping[str, Any]
+    ready: threading.Event
 
     @property
     def ended(self) -> bool: ...
     @property
     def words(self) -> str: ...
     def wait(self, timeout_s: float) -> int: ...
+    def release(self) -> None: ...
     def interrupt(self) -> None: ...
     def kill(self) -> None: ...
 

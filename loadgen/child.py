@@ -30,8 +30,8 @@ _KILL_S = 10.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """The load that is wanted. ``rate`` and ``duration`` as on the command line, None: the profile's own;
-    ``settings`` are key paths of the profile; ``beside``: other loads run meanwhile. Clients ``attach`` to
-    these nodes first; none: to all."""
+    ``settings`` are key paths of the profile; ``beside``: other loads run meanwhile; ``held``: it
+    publishes only when it is released. Clients ``attach`` to these nodes first; none: to all."""
 
     profile: str
     rate: str | None = None
@@ -39,6 +39,7 @@ class Wish:
     settings: Mapping[str, str] = field(default_factory=dict)
     seed: int = 1
     beside: bool = False
+    held: bool = False
     attach: tuple[str, ...] = ()
 
     def arguments(self, out: Path) -> list[str]:
@@ -47,6 +48,7 @@ class Wish:
         found += ["--rate", self.rate] if self.rate is not None else []
         found += ["--duration", self.duration] if self.duration is not None else []
         found += ["--beside"] if self.beside else []
+        found += ["--held"] if self.held else []
         found += ["--attach", ",".join(self.attach)] if self.attach else []
         for key, value in self.settings.items():
             found += ["--set", f"{key}={value}"]
@@ -101,17 +103,18 @@ def refuse_clash(wishes: Sequence[Wish], topology: Topology) -> None:
 
 
 class Child:
-    """A run under way. ``last`` is its last progress; all but `wait` return at once."""
+    """A run under way. ``last`` is its last progress, ``ready`` is set when one that is held only waits to be
+    released; all but `wait` return at once."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], hear: Callable[[str], None]) -> None:
         self.last: Mapping[str, Any] = {}
-        self.publishing = threading.Event()
+        self.ready, self.publishing = threading.Event(), threading.Event()
         self._words: list[str] = []
         self._hear = hear
         try:
             self._process = subprocess.Popen(
                 list(argv),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=dict(env),
@@ -146,6 +149,11 @@ class Child:
             reader.join(timeout=5)
         return status if status >= 0 else 128 - status
 
+    def release(self) -> None:
+        """Let one that is held begin to publish: its input ends."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe, see above
+        self._process.stdin.close()
+
     def interrupt(self) -> None:
         """What ^C would do: stop publishing, drain, judge; a second one skips the drain."""
         if not self.ended:
@@ -170,6 +178,8 @@ class Child:
             if event.get("type") == "progress":
                 self.last = event
                 self.publishing.set()
+            elif event.get("type") == "ready":
+                self.ready.set()
             elif event.get("type") == "note":
                 self._hear(str(event.get("text", "")))
 
@@ -184,7 +194,10 @@ def start(wish: Wish, out: Path, *, env: Mapping[str, str], hear: Callable[[str]
 
     Raises NotReadyError when there can be no process.
     """
-    return Child([sys.executable, "-m", "warren", *wish.arguments(out)], env, hear)
+    child = Child([sys.executable, "-m", "warren", *wish.arguments(out)], env, hear)
+    if not wish.held:
+        child.release()
+    return child
 
 
 def _event(line: str) -> Mapping[str, Any] | None:

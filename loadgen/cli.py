@@ -80,6 +80,11 @@ def list_profiles(profile: str | None) -> None:
     is_flag=True,
     help="Other runs last meanwhile: do not hold the broker's own counts, which are of all, against it.",
 )
+@click.option(
+    "--held",
+    is_flag=True,
+    help="Connect, and begin to publish only when standard input ends: several runs can so begin at once.",
+)
 @click.option("--attach", metavar="NODE,…", help="Connect to these nodes, to others when these are lost.")
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
@@ -112,10 +117,13 @@ def run(profile: str, **given: Any) -> int:
         seed=given["seed"],
         part=parts.parse(given["part"], given["run_name"], given["start_at"]),
         beside=given["beside"],
+        held=given["held"],
         attach=tuple(given["attach"].split(",")) if given["attach"] else (),
     )
     if given["url"] and order.attach:
         raise BadInputError("--attach", "names nodes of the topology", "with --url name the hosts there")
+    if given["url"] and order.held:
+        raise BadInputError("--held", "is for Warren's own cluster", "with --url say --part and --start-at")
     if given["url"]:
         resolved = resolve.resolve(order.scenario, context.topology, foreign=True)
         result, folder = launch.run_here(
@@ -137,7 +145,7 @@ def _tell(result: LoadResult, folder: Path, given: dict[str, Any]) -> int:
 def _asked(name: str, given: dict[str, Any]) -> together.Asked:
     """The options that fit several profiles at once. Raises BadInputError for the others."""
     alone = ("size", "processes", "publishers", "consumers", "prefetch", "window", "part", "url")
-    for option in (*alone, "beside", "attach"):
+    for option in (*alone, "beside", "held", "attach"):
         if given[option] not in (None, False):
             what = f"does not fit {name}, which is several profiles at once"
             raise BadInputError(f"--{option}", what, "say --set PART.KEY=VALUE for one of them")

@@ -7,16 +7,18 @@ and no traffic passes a proxy; against others it runs here.
 from __future__ import annotations
 
 import dataclasses
+import os
 import secrets as random
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from loadgen import container, engine, leftovers, ownvhost, preflight, resolve
 from loadgen.acting import Acting, MemoryAlarm
 from loadgen.announcing import announced
-from loadgen.container import Place, Starter
+from loadgen.container import Container, Place, Starter
 from loadgen.counting import Counting
 from loadgen.following import follow, left_by
 from loadgen.interrupts import Interrupts, on_interrupt
@@ -50,8 +52,10 @@ def run_in_lab(
     view: View,
     report: WriteReport | None = None,
     starter: Starter = container.start,
+    standard_input: Callable[[], bytes] = lambda: os.read(0, 1 << 16),
 ) -> tuple[LoadResult, Path]:
-    """Run ``order`` in a container on the cluster's network; returns the result and the run's folder.
+    """Run ``order`` in a container on the cluster's network; returns the result and the run's folder. A held
+    one publishes when ``standard_input``, which waits for the next bytes, has no more.
 
     Raises BadInputsError when the profile does not fit the topology, NotReadyError when the cluster, the
     engine or the queues are not ready, or when what the profile did to the cluster could not be undone.
@@ -70,6 +74,8 @@ def run_in_lab(
         began = datetime.now(UTC)
         counting = _counting(context, order)
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
+        if order.held:
+            _release_after(standard_input, box)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
         with watching(view.show, context.management, scenario.vhost, queues, journal, kinds=view.watched):
             follow(box, acting or view, acting.stop if acting else None)
@@ -85,6 +91,19 @@ def run_in_lab(
     if acting is not None and acting.error is not None:
         raise acting.error
     return result, folder
+
+
+def _release_after(read: Callable[[], bytes], box: Container) -> None:
+    """Release ``box`` when there is no more to read; who waits here keeps nobody from ending."""
+
+    def wait() -> None:
+        with suppress(OSError):  # no input at all, or a container that is gone
+            while read():
+                pass
+        with suppress(OSError):
+            box.release()
+
+    threading.Thread(target=wait, name="release", daemon=True).start()
 
 
 def free_queues(context: Context, order: Order, scenario: Scenario) -> tuple[str, ...]:

@@ -55,10 +55,10 @@ def test_user_has_no_more_connections_than_it_may(target: Target) -> None:
             with pytest.raises(AMQPError):
                 trying.connect(target, port, user.name, vhost)
         opened.pop().close()
-        opened.append(_soon(lambda: trying.connect(target, ports[-1], user.name, vhost)))
+        opened.append(_connected(lambda: trying.connect(target, ports[-1], user.name, vhost)))
 
 
-def _soon(connect: Callable[[], pika.BlockingConnection]) -> pika.BlockingConnection:
+def _connected(connect: Callable[[], pika.BlockingConnection]) -> pika.BlockingConnection:
     """The connection, asked for again for some seconds: the count follows the end of another later."""
     end_s = time.monotonic() + attack.PATIENCE_S
     while True:

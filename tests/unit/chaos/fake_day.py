@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -69,6 +70,8 @@ class FakeLoad:
     interrupted: int = 0
     killed: bool = False
     words: str = "its last words"
+    ready: threading.Event = field(default_factory=threading.Event)
+    released_s: float | None = None
 
     @property
     def duration_s(self) -> float:
@@ -76,7 +79,17 @@ class FakeLoad:
 
     @property
     def at_s(self) -> float:
-        return self.day.ground.time.seconds - self.began_s - self.day.starts_after_s
+        """Seconds of publishing so far: a held one comes to it only when it is released."""
+        now_s = self.day.ground.time.seconds
+        if now_s - self.began_s >= self.starts_after_s:
+            self.ready.set()
+        if not self.wish.held:
+            return now_s - self.began_s - self.starts_after_s
+        return -1.0 if self.released_s is None else now_s - self.released_s
+
+    @property
+    def starts_after_s(self) -> float:
+        return self.day.starts_after_s
 
     @property
     def last(self) -> Mapping[str, Any]:
@@ -101,6 +114,10 @@ class FakeLoad:
         if not self.ended:
             raise DeadlineError("load", f"still ran after {timeout_s:g} s")
         return 0
+
+    def release(self) -> None:
+        assert self.ready.is_set()
+        self.released_s = self.day.ground.time.seconds
 
     def interrupt(self) -> None:
         self.interrupted += 1
@@ -208,6 +225,7 @@ class FakeDay:
     loads: list[FakeLoad] = field(default_factory=list)
     lookouts: list[Lookout] = field(default_factory=list)
     on_sleep: Callable[[], None] = lambda: None
+    kind: type[FakeLoad] = FakeLoad
     _was_down: bool = False
 
     def __post_init__(self) -> None:
@@ -230,8 +248,7 @@ class FakeDay:
         return frozenset({"WarrenNodeDown"})
 
     def result(self, run: FakeLoad) -> LoadResult:
-        start = self.ground.time.wall() - timedelta(seconds=self.ground.time.seconds - run.began_s)
-        start += timedelta(seconds=self.starts_after_s)
+        start = self.ground.time.wall() - timedelta(seconds=run.at_s)
         gap = Silence(kind="confirm", t_s=self.gap_at_s, length_s=self.gap_s)
         series = [
             Second(t_s=float(at), confirmed_per_s=0 if self.silent else 300, consumed_per_s=300)
@@ -254,7 +271,7 @@ class FakeDay:
     def stage(self) -> Stage:
         def start(wish: Wish, out: Path, hear: Callable[[str], None]) -> FakeLoad:
             del hear
-            self.loads.append(FakeLoad(self, wish, out, self.ground.time.seconds))
+            self.loads.append(self.kind(self, wish, out, self.ground.time.seconds))
             return self.loads[-1]
 
         @contextmanager

@@ -113,33 +113,30 @@ def test_load_whose_queue_was_led_elsewhere_was_a_bystander_and_counts_for_nothi
     assert not struck(retry)
 
 
-def test_method_waits_for_the_last_load_to_begin(day: Together) -> None:
-    late = day.loads
-    day.live = lambda at_s: {"suspected": 0}
+def test_no_load_publishes_before_the_last_is_ready(day: Together) -> None:
+    """Each publishes for its own time: where one had begun 7 s before another, a short day had no time left
+    for its fault."""
 
     class Late(FakeLoad):
         @property
-        def at_s(self) -> float:
-            return FakeLoad.at_s.fget(self) - (7.0 if self.wish.profile == "retry" else 0.0)  # type: ignore[attr-defined]
+        def starts_after_s(self) -> float:
+            return day.starts_after_s + (7.0 if self.wish.profile == "retry" else 0.0)
 
-    stage = day.stage()
-
-    def start(wish: Any, out: Path, hear: Any) -> FakeLoad:
-        del hear
-        late.append(Late(day, wish, out, day.ground.time.seconds))
-        return late[-1]
-
-    wanted = [
-        Wanted(experiment=each, seed=7, run_id=f"{each.name}-1", folder=day.folder / each.name)
-        for each in day.experiments()
-    ]
-    for each in wanted:
-        each.folder.mkdir()
-    (work, _), _ = conduct(replace(stage, start_load=start), *wanted)
+    day.live = lambda at_s: {"suspected": 0}
+    day.kind = Late
+    work, _ = day.both()
     began = {event.what: event.t_s for event in work.events if event.kind == "load"}
     struck_s = next(event.t_s for event in work.events if event.kind == "fault")
-    assert began["retry publishes"] - began["work publishes"] >= 6.8
+    assert began["retry is ready"] - began["work is ready"] >= 6.8
+    assert began["work publishes"] == began["retry publishes"]
     assert struck_s - began["retry publishes"] == pytest.approx(20, abs=1)
+
+
+def test_load_that_is_never_ready_hangs_the_day(day: Together) -> None:
+    day.starts_after_s = 1e6
+    work, _ = day.both()
+    assert work.verdict == Verdict.HANG
+    assert any("was not ready within 240 s" in why for why in work.reasons), work.reasons
 
 
 def test_load_that_dies_ends_the_day_for_both_and_is_named(day: Together) -> None:

@@ -49,6 +49,16 @@ def test_interrupt_ends_it_in_order() -> None:
     assert run.wait(20) == 130
 
 
+def test_held_one_says_that_it_is_ready_and_goes_on_when_it_is_released() -> None:
+    held = 'print(json.dumps({"type": "ready"}), flush=True); sys.stdin.read()'
+    run = child(0, says=SAYS.replace('print("this is for people")', held))
+    assert run.ready.wait(20)
+    assert not run.publishing.wait(0.3)
+    run.release()
+    assert run.publishing.wait(20)
+    assert run.wait(20) == 4
+
+
 def test_one_that_is_deaf_is_killed() -> None:
     run = child(60, says=SAYS.replace("lambda *_: sys.exit(130)", "signal.SIG_IGN"))
     assert run.publishing.wait(20)
@@ -69,6 +79,11 @@ def test_wish_is_said_as_a_user_would_type_it(tmp_path: Path) -> None:
         "load run work --purge --events --seed 7 --rate 50 --duration 9s --set consumers.worker.count=1"
         f" --json {tmp_path / 'out.json'}"
     )
+
+
+def test_held_wish_says_so(tmp_path: Path) -> None:
+    assert "--held" in Wish(profile="work", held=True).arguments(tmp_path / "out.json")
+    assert "--held" not in Wish(profile="work").arguments(tmp_path / "out.json")
 
 
 def test_wish_says_where_clients_attach(tmp_path: Path) -> None:
