@@ -23,6 +23,8 @@ from warren.state import State, write_atomically
 from warren.topology import Topology
 
 _PUBLIC, _PRIVATE = 0o444, 0o400
+#: Definitions that a node imports without effect.
+_NOTHING = b"{}"
 _LOCALHOST = ("localhost", "127.0.0.1", "::1")
 
 
@@ -88,12 +90,23 @@ def prepare(material: Material, *, nodes: bool = True) -> None:
 
 def _ensure_boot_definitions(material: Material) -> None:
     """Written once: the broker imports definitions again whenever they changed, which would revert
-    passwords that were rotated since."""
+    passwords that were rotated since. Never in place of those that were put away."""
     path = material.state.boot_definitions
     if not path.exists():
         passwords = {user.name: material.secrets.read(user.name) for user in material.topology.users}
         document = definitions.document(material.topology, definitions.password_hashes(passwords))
         write_atomically(path, json.dumps(document, indent=1).encode(), mode=0o600)
+
+
+def put_definitions_away(state: State) -> bool:
+    """Once a cluster is formed: have its nodes import nothing any more, those that are made later too. Says
+    whether that is new. All nodes must then be given the same: the cluster keeps one hash of what was
+    imported last, and a node with another file imports its own
+    (`rabbit_definitions_import_local_filesystem`, 4.3.6)."""
+    if state.boot_definitions.read_bytes() == _NOTHING:
+        return False
+    write_atomically(state.boot_definitions, _NOTHING, mode=0o600)
+    return True
 
 
 def node_volumes(material: Material, node: str) -> tuple[Volume, Volume]:

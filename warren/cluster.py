@@ -95,6 +95,7 @@ def up(context: Context, *, images_policy: Policy = "auto", with_disk_faults: bo
         _close(context, faults, down)
         watch.lap("cluster formed")
         _apply_additions(context)
+        _put_definitions_away(context, images)
         balance_leaders(context)
         watch.lap("broker objects")
         _wait_for_targets(context)
@@ -142,6 +143,22 @@ def _start(context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping
     context.say("the nodes run already" if everything else "starting the nodes")
     runtime.up(environment)
     join_links(context)
+
+
+def _put_definitions_away(context: Context, images: Mapping[str, ImageRef]) -> None:
+    """What the first boot imported has done its work. A node that joins while there are fewer than
+    `cluster_formation.target_cluster_size_hint`, or one in place of a lost majority, would import it again:
+    passwords that were rotated since would be the first ones (docs/surprises.md)."""
+    if bundle.put_definitions_away(context.state):
+        nodes = [node.name for node in context.topology.nodes]
+        volume_writing.write(
+            context,
+            [bundle.node_volumes(context.material, node)[0] for node in nodes],
+            image=images["rabbitmq"].reference,
+            running=nodes,
+            existing=context.runtime.volumes(),
+            read=False,
+        )
 
 
 def join_links(context: Context) -> None:

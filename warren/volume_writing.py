@@ -20,12 +20,14 @@ def write(
     image: str,
     running: Collection[str],
     existing: Collection[str],
+    read: bool = True,
 ) -> None:
     """Write every volume that is not among those ``existing``, or whose content is not what was written last.
 
     The files of a ``running`` node can only differ by renewed certificates, for its settings are the same;
     those it takes without a restart, and they are replaced one by one. A service is restarted, and what a
-    stopped container's configuration held before is removed. ``image`` is one with a shell and tar.
+    stopped container's configuration held before is removed. Without ``read`` what runs is not told: what
+    changed is for a later start. ``image`` is one with a shell and tar.
     """
     applied = _applied(context) if existing else {}
     live = {f"{node}-config" for node in running}
@@ -39,7 +41,7 @@ def write(
         return
     emptied = [each.name for each in stale if each.name.endswith("-config") and each.name not in live]
     context.runtime.fill(stale, image=image, emptied=emptied)
-    for volume in stale:
+    for volume in stale if read else ():
         _have_read(context, volume.name.removesuffix("-config"), running)
     _save_applied(context, {**applied, **{volume.name: volume.digest() for volume in stale}})
 

@@ -366,6 +366,8 @@ def test_recover_majority(cluster: ClusterUnderTest, site: Site, tmp_path: Path)
     was confirmed in the moment of their death some may be lost, which is why it is asked for by name."""
     quiet = ("/orders", "orders.audit")
     cluster.purge()
+    before = cluster.context.secrets.read(_USER)
+    operate(cluster, tmp_path, "rotate-password", _USER)
     publish(cluster, *quiet, count=7)
     cluster.wait_for(lambda: cluster.management.queue(*quiet).messages == 7, "the quiet queue's messages", 60)
     with load(cluster, tmp_path) as result:
@@ -379,7 +381,8 @@ def test_recover_majority(cluster: ClusterUnderTest, site: Site, tmp_path: Path)
     cluster.wait_ready()
     assert cluster.management.queue(*quiet).messages == 7
     plan = cluster.warren(["topology", "plan"])
-    assert "the broker has what the topology asks for" in plan.stdout
+    assert "the broker has what the topology asks for" in plan.stdout, "the password of before is back"
+    assert cluster.context.secrets.read(_USER) != before
 
 
 @pytest.mark.full

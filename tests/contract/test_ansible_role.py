@@ -249,6 +249,41 @@ def test_a_node_that_an_earlier_run_left_under_maintenance_is_brought_back_first
         assert acted.read_text().startswith("--silent revive\n") is revived
 
 
+@pytest.mark.parametrize(
+    ("service", "lies_there", "brings"),
+    [
+        ({}, {}, "Bring the definitions of the first boot"),
+        ({"rmq1": "activating"}, {"rmq1": '{"users": []}'}, "Bring the definitions of the first boot"),
+        ({"rmq1": "active"}, {"rmq1": '{"users": []}'}, "Have nothing imported at a later start"),
+        ({}, {"rmq2": "{}"}, "Have nothing imported at a later start"),
+    ],
+    ids=["first boot", "broken off at it", "formed by an older release", "all stopped"],
+)
+def test_definitions_are_brought_for_the_first_formation_only(
+    material: Material,
+    tmp_path: Path,
+    service: Mapping[str, str],
+    lies_there: Mapping[str, str],
+    brings: str,
+) -> None:
+    """Also to a node that is new, where any other has been in the cluster before."""
+    for node, text in lies_there.items():
+        (tmp_path / node).mkdir()
+        (tmp_path / node / "definitions.json").write_text(text)
+    played = _play(
+        tmp_path,
+        material,
+        "definitions.yml",
+        check=True,
+        rabbitmq_definitions_path=f"{tmp_path}/{{{{ inventory_hostname }}}}/definitions.json",
+        __rabbitmq_service={"stdout": f"{{{{ {dict(service)}[inventory_hostname] | default('inactive') }}}}"},
+    )
+    _, _, after = played.text.partition(f"TASK [rabbitmq : {brings}]")
+    task, _, _ = after.partition("TASK [")
+    here = [node.name for node in material.topology.nodes if not lies_there.get(node.name)]
+    assert all(f"changed: [{node}]" in task for node in here), played.text
+
+
 def test_a_certificate_from_elsewhere_is_judged_by_its_own_authority(
     material: Material, tmp_path: Path
 ) -> None:
@@ -282,10 +317,12 @@ def _play(
     tasks: str,
     hosts: str = "rabbitmq",
     programs: Mapping[str, str] = MappingProxyType({}),
+    *,
+    check: bool = False,
     **variables: Any,
 ) -> _Played:
     """Run one task file of the role for ``hosts``, all of them this machine; ``programs`` are shell scripts
-    that the hosts find before their own, by name."""
+    that the hosts find before their own, by name. With ``check`` it is only told."""
     (folder / "bin").mkdir(exist_ok=True)
     for name, script in programs.items():
         (folder / "bin" / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
@@ -306,7 +343,13 @@ def _play(
     }
     (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", "generated.yml", "play.yml"],
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "-i",
+            "generated.yml",
+            "play.yml",
+            *(["--check"] if check else []),
+        ],
         cwd=folder,
         env={
             **os.environ,

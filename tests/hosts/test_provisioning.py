@@ -82,6 +82,12 @@ def test_the_first_run_makes_the_cluster(fleet: Fleet) -> None:
     assert sorted(json.loads(status.stdout)["running_nodes"]) == [f"rabbit@{node}" for node in NODES]
 
 
+def test_nothing_is_imported_at_a_later_start(fleet: Fleet) -> None:
+    """By no node, whether it was there first or joins in place of another."""
+    for host in ("rmq1", "rmq2", "rmq3"):
+        assert fleet.inside(host, "cat", "/etc/rabbitmq/definitions.json").stdout == "{}"
+
+
 def test_the_second_run_changes_nothing(fleet: Fleet) -> None:
     run = _record("second run", fleet.play())
     assert (run.returncode, sum(run.changed.values())) == (0, 0), _changes(run)

@@ -48,7 +48,8 @@ class AddNode:
     def _joined(self, site: Site, args: Args, facts: Facts) -> list[Step]:
         """One after the other, each told of as many nodes as there are with it. A node that joins while there
         are fewer than `cluster_formation.target_cluster_size_hint` applies the definitions of the first boot,
-        changed or not (RabbitMQ 4.3.6; docs/surprises.md): passwords that were rotated since would be back.
+        changed or not (RabbitMQ 4.3.6; docs/surprises.md): where an older release formed the cluster and did
+        not put them away, passwords that were rotated since would be back.
         """
         new = _new(args)
         found: list[Step] = []

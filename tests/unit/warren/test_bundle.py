@@ -186,6 +186,14 @@ def test_boot_definitions_stay_as_they_were_imported(material: Material) -> None
     assert material.state.boot_definitions.read_bytes() == before
 
 
+def test_definitions_that_were_put_away_stay_so_for_every_node(material: Material) -> None:
+    assert bundle.put_definitions_away(material.state)
+    assert not bundle.put_definitions_away(material.state)
+    bundle.prepare(material)
+    for node in material.topology.nodes:
+        assert bundle.node_volumes(material, node.name)[0].files["definitions.json"] == (b"{}", 0o400)
+
+
 def test_archive_holds_every_file_with_owner_mode_and_folders_before_files(material: Material) -> None:
     wanted = list(bundle.node_volumes(material, "rmq1"))
     with tarfile.open(fileobj=io.BytesIO(archive(wanted))) as tar:

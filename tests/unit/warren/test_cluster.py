@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -39,6 +41,7 @@ class Docker:
     containers: dict[str, dict[str, Any]] = field(default_factory=dict)
     volumes: dict[str, dict[str, str]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    definitions: dict[str, list[Any]] = field(default_factory=dict)
     fail: dict[str, str] = field(default_factory=dict)
     interrupt: str = ""
 
@@ -58,10 +61,19 @@ class Docker:
         if kind in self.fail:
             return Completed(argv=tuple(argv), returncode=1, stdout="", stderr=self.fail[kind])
         method = getattr(self, f"_{kind.replace(' ', '_')}")
+        if stdin is not None:
+            self._keep_definitions(stdin)
         stdout = method(words, env or {})
         if isinstance(stdout, Completed):
             return stdout
         return Completed(argv=tuple(argv), returncode=0, stdout=stdout or "", stderr="")
+
+    def _keep_definitions(self, archive: bytes) -> None:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            for name in [each for each in tar.getnames() if each.endswith("/definitions.json")]:
+                found = tar.extractfile(name)
+                assert found is not None
+                self.definitions.setdefault(name.partition("-")[0], []).append(json.loads(found.read()))
 
     def _container(self, words: list[str], env: Mapping[str, str]) -> str | Completed:
         if words[1] == "ls":
@@ -260,7 +272,7 @@ def test_first_up_makes_fills_and_starts_everything(world: World) -> None:
     log = world.up()
     assert {f"create {node}" for node in NODES} <= set(log)
     assert {f"start {node}" for node in NODES} <= set(log)
-    (fill,) = [line for line in log if line.startswith("fill")]
+    fill = next(line for line in log if line.startswith("fill"))
     for name in ("rmq1-config", "rmq3-data", "prometheus-config", "prometheus-data", "view-config"):
         assert name in fill
     assert log.index(fill) < log.index("start rmq1"), "a node must not start before its files are there"
@@ -463,18 +475,42 @@ def test_changed_settings_and_an_interrupt_after_the_start_do_not_end_in_a_refus
     assert world.up() == []
 
 
+def test_definitions_of_the_first_boot_are_put_away_once_the_cluster_is_formed(world: World) -> None:
+    """A node that joins later would import them again, and with them passwords that were rotated since."""
+    world.up()
+    for node in NODES:
+        first, later = world.docker.definitions[node]
+        assert len(first["users"]) == len(world.context().topology.users)
+        assert later == {}
+    fills = [line for line in world.docker.log if line.startswith("fill")]
+    assert fills[1:] == ["fill rmq1-config rmq2-config rmq3-config; emptied "], (
+        "a node reads its certificates"
+    )
+    assert not any("clear_pem_cache" in line for line in world.docker.log)
+    (world.root / "applied.json").unlink()
+    cluster.down(world.context())
+    world.up()
+    assert all(found[2:] == [{}] for found in world.docker.definitions.values())
+
+
+def test_definitions_stay_until_the_cluster_is_formed(world: World) -> None:
+    world.problem = "does not see rabbit@rmq3 running"
+    with pytest.raises(DeadlineError):
+        world.up()
+    world.problem = ""
+    world.up()
+    assert [bool(each) for each in world.docker.definitions["rmq2"]] == [True, False]
+
+
 def test_definitions_of_the_first_boot_are_made_anew_once_all_data_are_gone(world: World) -> None:
     world.up()
-    boot = world.root / "secrets" / "boot-definitions.json"
-    first = boot.read_bytes()
     cluster.down(world.context())
     world.edit("description: Orders, payments", "description: Payments, orders")
-    world.up()
-    assert boot.read_bytes() == first, "a changed file would be imported again"
-    cluster.down(world.context())
     world.docker.volumes.clear()
     world.up()
-    assert boot.read_bytes() != first
+    once, _, anew, away = world.docker.definitions["rmq1"]
+    assert away == {}
+    assert anew != once
 
 
 def test_node_that_ends_while_it_boots_is_told_at_once_with_its_last_lines(world: World) -> None:
