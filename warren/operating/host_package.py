@@ -12,7 +12,7 @@ from warren import render
 from warren.errors import BadInputError, RefusedError
 from warren.role_values import RoleValues
 from warren.runtime import units
-from warren.runtime.host_variables import plain
+from warren.runtime.host_groups import plain
 from warren.runtime.ssh import SshRuntime
 from warren.topology import Topology
 

@@ -12,7 +12,7 @@ from warren.operating.host_package import Package
 from warren.operating.host_services import Services
 from warren.operating.model import Args, Management
 from warren.runtime import host_scripts, units
-from warren.runtime.host_variables import Member, plain
+from warren.runtime.host_groups import Member, plain
 from warren.runtime.protocol import NodeState
 from warren.runtime.ssh import SshRuntime
 from warren.topology import Topology

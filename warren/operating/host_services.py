@@ -12,7 +12,7 @@ from warren import render
 from warren.context import Context
 from warren.provision import material
 from warren.role_values import RoleValues
-from warren.runtime.host_variables import Member
+from warren.runtime.host_groups import Member
 from warren.runtime.ssh import SshRuntime
 from warren.runtime.ssh_login import Ssh
 

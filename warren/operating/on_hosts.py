@@ -18,9 +18,9 @@ from warren.operating.host_package import Package
 from warren.operating.host_refusals import OTHER_NODES, Refusals, refuse_other_places
 from warren.operating.host_services import Services
 from warren.operating.model import Site
-from warren.runtime import host_scripts, host_variables
+from warren.runtime import host_groups, host_scripts
+from warren.runtime.host_groups import Member
 from warren.runtime.host_inventory import GROUP
-from warren.runtime.host_variables import Member
 from warren.runtime.units import BROKER_USER
 from warren.secrets import COOKIE
 
@@ -138,6 +138,6 @@ def _refuse_other_nodes() -> NoReturn:
 def _place(context: Context) -> Place:
     _ = context.hosts  # raises where the nodes are containers
     assert context.inventory is not None  # noqa: S101
-    found = host_variables.read(context.inventory.path)
+    found = host_groups.read(context.inventory.path)
     services = Services(context=context, groups={group: found.members(group) for group in SERVICE_GROUPS})
     return Place(context=context, nodes=found.members(GROUP), services=services)

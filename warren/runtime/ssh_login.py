@@ -16,7 +16,7 @@ from pathlib import Path
 
 from warren.errors import DeadlineError, NotReadyError
 from warren.process import Completed, Runner, Transfer, transfer
-from warren.runtime.host_inventory import Login
+from warren.runtime.host_login import Login
 
 #: ssh's own failure; a command that ends so is taken for one too.
 _SSH_FAILED = 255

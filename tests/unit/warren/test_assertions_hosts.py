@@ -27,7 +27,7 @@ from warren.pki import Pki
 from warren.process import Completed
 from warren.provision.material import TRUST
 from warren.runtime import host_inventory
-from warren.runtime.host_inventory import Login
+from warren.runtime.host_login import Login
 from warren.runtime.ssh_login import Ssh
 from warren.runtime.units import BROKER
 from warren.topology import Topology
@@ -239,15 +239,17 @@ def test_a_port_that_nobody_listens_on_is_told_and_not_waited_for(tmp_path: Path
 
 
 def test_hosts_are_excused_by_their_inventory(tmp_path: Path) -> None:
-    """By names that the role knows too, so that one list excuses both."""
+    """By names that the role knows too, so that one list excuses both; each host by the nearest."""
     data = {
         "all": {
             "vars": {"rabbitmq_waivers": ["cores", "clock-skew"]},
-            "children": {"rabbitmq": {"hosts": {"rmq1": {"rabbitmq_waivers": ["memory", "cores"]}}}},
+            "children": {
+                "rabbitmq": {"hosts": {"rmq1": {"rabbitmq_waivers": ["memory", "cores"]}, "rmq2": None}}
+            },
         }
     }
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(data), encoding="utf-8")
-    assert host_inventory.read(tmp_path / "hosts.yml").waivers == ("cores", "clock-skew", "memory")
+    assert host_inventory.read(tmp_path / "hosts.yml").waivers == ("memory", "cores", "clock-skew")
     known = yaml.safe_load((checkout.ROOT / "ansible/roles/rabbitmq/vars/main.yml").read_text("utf-8"))
     production = {each.id for each in verify.ASSERTIONS if each.level == "production"}
     assert set(known["__rabbitmq_waivable"]) - production == {"clock-skew"}

@@ -10,7 +10,8 @@ import yaml
 
 from warren.errors import BadInputError, NotReadyError
 from warren.runtime import host_inventory
-from warren.runtime.host_inventory import Inventory, Login
+from warren.runtime.host_inventory import Inventory
+from warren.runtime.host_login import Login
 
 
 def written(tmp_path: Path, data: Any) -> Path:

@@ -19,7 +19,7 @@ import pytest
 from warren import process
 from warren.errors import DeadlineError, NotReadyError
 from warren.runtime import host_scripts, ssh_data
-from warren.runtime.host_inventory import Login
+from warren.runtime.host_login import Login
 from warren.runtime.ssh import SshRuntime
 from warren.runtime.ssh_login import Ssh
 from warren.topology import Topology

@@ -14,7 +14,7 @@ import pytest
 from warren import process
 from warren.errors import DeadlineError, NotReadyError
 from warren.runtime import shipped, ssh, ssh_login, units
-from warren.runtime.host_inventory import Login
+from warren.runtime.host_login import Login
 from warren.runtime.protocol import Ability, Joined, MemoryLimit, NodeState
 from warren.runtime.ssh import SshRuntime
 from warren.runtime.ssh_login import Ssh

@@ -13,7 +13,7 @@ import yaml
 from warren.errors import BadInputError, NotReadyError
 from warren.process import Completed
 from warren.provision import one_inventory
-from warren.runtime import host_inventory, host_variables
+from warren.runtime import host_groups, host_inventory
 
 TREE: dict[str, Any] = {
     "all": {
@@ -34,10 +34,10 @@ TREE: dict[str, Any] = {
 }
 
 
-def read(tmp_path: Path, data: Any) -> host_variables.Groups:
+def read(tmp_path: Path, data: Any) -> host_groups.Groups:
     path = tmp_path / "hosts.yml"
     path.write_text(yaml.safe_dump(data, sort_keys=False))
-    return host_variables.read(path)
+    return host_groups.read(path)
 
 
 def test_variables_of_nearer_groups_and_of_the_host_itself_count(tmp_path: Path) -> None:
@@ -55,19 +55,41 @@ def test_host_is_the_same_in_every_group_wherever_it_is_described(tmp_path: Path
     assert groups.members("grafana") == {}
 
 
+def test_group_that_an_export_names_again_without_its_content_is_the_same(tmp_path: Path) -> None:
+    """Its hosts are those of every group above it, and a group at the top is one of all."""
+    groups = read(
+        tmp_path,
+        {
+            "all": {
+                "vars": {"a": "all"},
+                "children": {
+                    "rabbitmq": {"vars": {"b": "near"}, "hosts": {"rmq1": {"c": "own"}}},
+                    "eu": {"vars": {"b": "far", "d": "eu"}, "children": {"rabbitmq": {}}},
+                },
+            },
+            "grafana": {"hosts": {"mon": None}},
+        },
+    )
+    assert groups.hosts("eu") == ("rmq1",)
+    assert groups.variables("rmq1") == {"a": "all", "b": "near", "c": "own", "d": "eu"}
+    assert groups.variables("mon") == {"a": "all"}
+    assert groups.hosts("all") == ("rmq1", "mon")
+
+
 def test_group_that_is_none_is_told_by_its_place(tmp_path: Path) -> None:
     for data, what in (
-        ({"all": {"children": {"rabbitmq": ["rmq1"]}}}, "rabbitmq: is no group"),
+        ({"all": {"children": {"rabbitmq": ["rmq1"]}}}, "rabbitmq: is no mapping"),
         ({"all": {"hosts": ["rmq1"]}}, r"all\.hosts: is no mapping"),
+        ({"all": {"hosts": {"rmq1": "192.0.2.1"}}}, "rmq1: is no mapping"),
     ):
         with pytest.raises(BadInputError, match=what):
             read(tmp_path, data)
 
 
 def test_template_is_refused_where_its_value_is_wanted(tmp_path: Path) -> None:
-    assert host_variables.plain({}, "x", "usual", "rmq1") == "usual"
+    assert host_groups.plain({}, "x", "usual", "rmq1") == "usual"
     with pytest.raises(BadInputError, match="rmq1: x is a template that only Ansible can work out"):
-        host_variables.plain({"x": "{{ y }}"}, "x", "usual", "rmq1")
+        host_groups.plain({"x": "{{ y }}"}, "x", "usual", "rmq1")
 
 
 # One file of many.
@@ -131,7 +153,7 @@ def test_all_else_is_exported_without_what_nobody_reads(tmp_path: Path, kind: st
     assert "s3cret" not in written.read_text()
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert host_inventory.read(written).cluster == "lab"
-    assert host_variables.read(written).members("rabbitmq")["rmq1"].variables["rabbitmq_channel_max"] == 77
+    assert host_groups.read(written).members("rabbitmq")["rmq1"].variables["rabbitmq_channel_max"] == 77
 
 
 def test_export_that_fails_is_told(tmp_path: Path) -> None:
