@@ -13,7 +13,7 @@ from pathlib import Path
 from chaos.access import Access
 from chaos.context import ChaosContext
 from chaos.watchdog import Watchdog
-from warren import alarms, cluster, process
+from warren import alarms, cluster, process, queue_leaders
 from warren.context import Context
 from warren.errors import NotReadyError
 from warren.journal import Journal
@@ -30,13 +30,6 @@ _LEADER = """
 {{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>)),
 {{_, Leader}} = amqqueue:get_pid(Queue),
 io:format("leader=~s~n", [Leader]).
-"""
-#: Before a load, on a machine that may be busy with something else.
-_LEAD_S = 30.0
-#: What `rabbitmq-queues rebalance` does to each queue that it moves, for one queue and one node.
-_LEAD = """
-{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>)),
-rabbit_quorum_queue:transfer_leadership(Queue, list_to_atom("{node}")).
 """
 
 
@@ -59,8 +52,7 @@ class ManagementBroker:
         return _node_of(found[1] if found else None, vhost, queue)
 
     def lead(self, vhost: str, queue: str, node: str) -> None:
-        expression = _LEAD.format(vhost=vhost, queue=queue, node=f"rabbit@{node}")
-        process.check(self.runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_LEAD_S))
+        queue_leaders.transfer(self.runtime, vhost, queue, node=node, name=f"rabbit@{node}")
 
     def queue_followers(self, vhost: str, queue: str) -> tuple[str, ...]:
         found = self.management.queue(vhost, queue)

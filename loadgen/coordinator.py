@@ -165,10 +165,12 @@ class Run:
         """Have the consumers connect anew before anything is called lost, and wait once more.
 
         A broker may never take what a consumer has said of a message (docs/surprises.md): then it keeps the
-        message for a consumer that is done with it, for as long as that one stays connected.
+        message for a consumer that is done with it, for as long as that one stays connected. In the lab the
+        host does something too: `unsticking`.
         """
         spec = self.spec
         self._note("the consumers connect anew, for what the broker may still keep for them")
+        self._telling.anew()
         self._fleet.command(self._consumers, "anew")
         left = self._await_all(expected, min(spec.drain_silence_s, _ANEW_S) + spec.hold_back_s)
         if left is not None:

@@ -9,13 +9,19 @@ from typing import Any
 from loadgen.container import Container
 from loadgen.interrupts import on_interrupt
 from loadgen.progress import View
+from loadgen.unsticking import Unsticking
 from warren.errors import BadInputError, NotReadyError, StoppedError, WarrenError
 from warren.results import LoadResult, read_result
 
 
-def follow(box: Container, view: View, interrupted: Callable[[], None] | None = None) -> None:
-    """Show what happens until the run ends, and call ``interrupted`` at each ^C too; raises what the
-    coordinator reported as an error."""
+def follow(
+    box: Container,
+    view: View,
+    interrupted: Callable[[], None] | None = None,
+    unsticking: Unsticking | None = None,
+) -> None:
+    """Show what happens until the run ends, and call ``interrupted`` at each ^C too; ``unsticking`` hears of
+    it as well. Raises what the coordinator reported as an error."""
     problem: Mapping[str, Any] | None = None
 
     def interrupt(count: int) -> None:
@@ -33,6 +39,8 @@ def follow(box: Container, view: View, interrupted: Callable[[], None] | None = 
                     problem = event
                 else:
                     view.show(event)
+                    if unsticking is not None:
+                        unsticking.hear(event, view.show)
             code = box.wait()
     finally:
         box.remove()

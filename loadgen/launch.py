@@ -10,7 +10,7 @@ import dataclasses
 import os
 import secrets as random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from loadgen.progress import View
 from loadgen.scenario import Scenario
 from loadgen.spec import LoadSpec
 from loadgen.specify import Foreign, Order, foreign_spec, lab_spec, users_of
+from loadgen.unsticking import Unsticking
 from loadgen.watch import watching
 from loadgen.whereshown import where_shown
 from warren import checkout
@@ -73,13 +74,14 @@ def run_in_lab(
     with prepared(context, order, scenario, run_id, where) as spec:
         began = datetime.now(UTC)
         counting = _counting(context, order)
+        unsticking = unsticking_of(context, scenario, queues)
         box = container.launch(spec, folder, place=where, run=context.run, starter=starter)
         if order.held:
             _release_after(standard_input, box)
         journal = Journal(context.state.journal, lambda: datetime.now(UTC))
         with watching(view.show, context.management, scenario.vhost, queues, journal, kinds=view.watched):
-            follow(box, acting or view, acting.stop if acting else None)
-    result = with_faults(context, left_by(box, folder), began)
+            follow(box, acting or view, acting.stop if acting else None, unsticking)
+    result = with_faults(context, unsticking.told(left_by(box, folder)), began)
     if acting is not None and acting.record is not None:
         result = dataclasses.replace(result, faults=(*result.faults, acting.record))
     if counting is not None:
@@ -119,6 +121,17 @@ def free_queues(context: Context, order: Order, scenario: Scenario) -> tuple[str
             context.management, scenario.vhost, theirs, purge=order.purge, alone=order.part is None
         )
     return queues
+
+
+def unsticking_of(context: Context, scenario: Scenario, queues: Sequence[str]) -> Unsticking:
+    """What can be done about ``queues`` that keep what they should pass on."""
+    return Unsticking(
+        management=context.management,
+        runtime=context.nodes,
+        topology=context.topology,
+        vhost=scenario.vhost,
+        queues=queues,
+    )
 
 
 def keep(result: LoadResult, folder: Path, report: WriteReport | None) -> None:

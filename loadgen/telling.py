@@ -16,6 +16,8 @@ Emit = Callable[[Mapping[str, Any]], None]
 
 #: Workers tell of a second when it is over; what is shown waits this much longer for the slowest.
 _AFTER_TICK_NS = 250_000_000
+#: The type of the event that says that the drain has waited in vain.
+ANEW = "anew"
 
 
 class Telling:
@@ -39,11 +41,18 @@ class Telling:
         """A run that is held waits to be released."""
         self._emit({"type": "ready"})
 
+    def anew(self) -> None:
+        """The drain has waited in vain: whoever can do something about it is to do it now."""
+        self._emit({"type": ANEW, "t_s": self._at_s()})
+
     def note(self, text: str) -> None:
         """Tell of something that happened, and keep it for the result."""
-        at_s = round((time.monotonic_ns() - self._t0_ns) / SECOND_NS, 3) if self._t0_ns else 0.0
+        at_s = self._at_s()
         self.notes.append(f"{at_s:.1f} s: {text}")
         self._emit({"type": "note", "t_s": at_s, "text": text})
+
+    def _at_s(self) -> float:
+        return round((time.monotonic_ns() - self._t0_ns) / SECOND_NS, 3) if self._t0_ns else 0.0
 
     def tick(self) -> None:
         """Tell how far it has come, where a second is over since that was told."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from loadgen.progress import View
 from loadgen.scenario import Scenario
 from loadgen.spec import LoadSpec
 from loadgen.specify import Order
+from loadgen.unsticking import Unsticking
 from loadgen.watch import watching
 from loadgen.whereshown import where_shown
 from warren.context import Context
@@ -50,6 +52,7 @@ class Going:
     part: CompositePart
     folder: Path
     box: Container
+    unsticking: Unsticking
     ready: bool = False
     over: bool = False
     released: bool = False
@@ -104,8 +107,9 @@ def run_together(
         stack.callback(going.remove)
         stack.enter_context(on_interrupt(going.interrupt))
         stack.enter_context(view)
-        for part, spec in zip(day.parts, specs, strict=True):
-            going.start(part, _patient(spec, len(specs)), where, starter)
+        for part, spec, found, touched in zip(day.parts, specs, resolved, queues, strict=True):
+            unsticking = launch.unsticking_of(context, found, touched)
+            going.start(part, _patient(spec, len(specs)), where, starter, unsticking)
         with _looking(context, shown, resolved, queues):
             going.go()
     parts = [
@@ -183,12 +187,14 @@ class Ensemble:
         self._stopped = threading.Event()
         self._changed = threading.Event()
 
-    def start(self, part: CompositePart, spec: LoadSpec, where: Place, starter: Starter) -> None:
+    def start(
+        self, part: CompositePart, spec: LoadSpec, where: Place, starter: Starter, unsticking: Unsticking
+    ) -> None:
         """Start one part, and hear what it says."""
         folder = self._runs / spec.run_id
         folder.mkdir(mode=0o700, parents=True)
         box = container.launch(spec, folder, place=where, run=self._run, starter=starter)
-        going = Going(part, folder, box)
+        going = Going(part, folder, box, unsticking)
         going.thread = threading.Thread(target=self._follow, args=(going,), name=part.name, daemon=True)
         self.parts.append(going)
         going.thread.start()
@@ -250,7 +256,9 @@ class Ensemble:
                 elif event["type"] == "error":
                     going.problem = {**event, "where": f"part {going.part.name}: {event['where']}"}
                 else:
-                    self._shown.hear(going.part.name, event)
+                    show = partial(self._shown.hear, going.part.name)
+                    show(event)
+                    going.unsticking.hear(event, show)
                 self._changed.set()
             going.box.wait()
         finally:
@@ -263,7 +271,8 @@ def _finished(
     context: Context, going: Going, found: Scenario, began: datetime, report: WriteReport | None
 ) -> summing.Part:
     """A part's result with the faults of its time, written beside its evidence."""
-    result = launch.with_faults(context, left_by(going.box, going.folder), began)
+    left = going.unsticking.told(left_by(going.box, going.folder))
+    result = launch.with_faults(context, left, began)
     if found.renews:
         result = leftovers.check(result, context.management, context.clock)
     result = dataclasses.replace(result, dashboards=where_shown(context, found))

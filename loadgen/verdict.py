@@ -226,8 +226,8 @@ def _failures(
         found.append(f"{ledger.lost} confirmed messages are lost, e.g. {'; '.join(ledger.lost_examples[:3])}")
     if ledger.stuck:
         found.append(
-            f"{ledger.stuck} confirmed messages were stuck: they came only when the consumers connected anew,"
-            " since the broker had not taken what was said of them"
+            f"{ledger.stuck} confirmed messages were stuck: they came only when consumers had connected anew"
+            " or a queue had another leader (see the notes): the broker waited for what nobody owed it"
         )
     if ledger.unexpected:
         found.append(f"{ledger.unexpected} messages were received that nobody published there")

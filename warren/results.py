@@ -50,7 +50,8 @@ class Ledger:
 
     ``published = confirmed + nacked + in_doubt``. ``reordered`` is None where order was not judged.
     ``deliveries`` counts every delivery, repeated ones included; ``received`` each pair once. ``stuck``: came
-    only when the consumers had connected anew at the end of a drain that waited in vain.
+    only when the consumers had connected anew, or a queue had another leader, at the end of a drain that
+    waited in vain.
     """
 
     published: int = 0

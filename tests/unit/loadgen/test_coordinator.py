@@ -218,6 +218,7 @@ def test_message_that_comes_only_when_consumers_connect_anew_was_stuck_and_not_l
     assert found.reasons[0].startswith("1 confirmed messages were stuck")
     assert "nothing came for 0.5 s, 1 still missing" in rig.notes()
     assert "the consumers connect anew" in rig.notes()
+    assert [event["type"] for event in rig.events].count("anew") == 1
 
 
 def test_consumers_that_do_not_come_back_from_connecting_anew_lose_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -63,6 +64,8 @@ class Ground:
         shown = DayView(Quiet(), planned_s=1, start_after_s={})
         self.ensemble = Ensemble(runs, self._docker, shown)
         self.error: list[BaseException] = []
+        self.unsticking: Any = SimpleNamespace(hear=lambda event, show: self.heard.append(event["type"]))
+        self.heard: list[str] = []
 
     def start(self, name: str, **about: Any) -> Child:
         child = self.children[name] = Child()
@@ -71,7 +74,7 @@ class Ground:
             users=(), publishers=(), consumers=(), folder="", held=True,
         )  # fmt: skip
         part = CompositePart(name=name, profile=name, **about)
-        self.ensemble.start(part, spec, PLACE, lambda _argv: child)
+        self.ensemble.start(part, spec, PLACE, lambda _argv: child, self.unsticking)
         return child
 
     def go(self) -> threading.Thread:
@@ -120,6 +123,8 @@ def test_nobody_begins_before_all_are_ready(ground: Ground, tmp_path: Path) -> N
     assert [work.released, mail.released] == [False, False]
     mail.say(type="ready")
     assert wait(lambda: work.released and mail.released)
+    work.say(type="anew", t_s=200)
+    assert wait(lambda: ground.heard == ["anew"])
     work.end()
     mail.end()
     going.join(LIMIT_S)
