@@ -12,7 +12,7 @@ from warren import signals
 from warren.errors import EXIT_FAILED, EXIT_OK
 from warren.operate import options
 from warren.operate.cli import Duration, confirm, json_option, topology_option
-from warren.queues import listing, looking, page, work
+from warren.queues import leading, listing, looking, page, work
 from warren.queues.choice import REASONS, Choice, header_filters
 from warren.queues.origin import WAYS, Way
 
@@ -21,7 +21,7 @@ _BODY_BYTES = 200
 
 @click.group()
 def queue() -> None:
-    """Look at queues and their messages; move dead letters back; purge."""
+    """Look at queues and their messages; move dead letters back; purge; have another node lead."""
 
 
 @queue.command("list")
@@ -194,3 +194,17 @@ def purge(name: str, topology: Path | None, yes: bool) -> None:
     stays."""
     found = work.desk(options.context(topology), name)
     click.echo(f"{work.purge(found, agreed=yes):,} messages of {found.title} removed")
+
+
+@queue.command()
+@click.argument("name", metavar="QUEUE")
+@click.argument("node", metavar="NODE")
+@topology_option
+@json_option
+def lead(name: str, node: str, topology: Path | None, json_path: Path | None) -> None:
+    """Have NODE lead the quorum queue QUEUE. Clients stay connected; what the queue does beside its leader,
+    dead-lettering at least once, begins anew there."""
+    options.check_writable(json_path)
+    found = leading.lead(options.context(topology), name, node)
+    options.write_json(json_path, found.as_result())
+    click.echo(str(found))
