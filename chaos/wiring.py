@@ -13,7 +13,7 @@ from pathlib import Path
 from chaos.access import Access
 from chaos.context import ChaosContext
 from chaos.watchdog import Watchdog
-from warren import alarms, cluster, process, queue_leaders
+from warren import alarms, cluster, leaders, process
 from warren.context import Context
 from warren.errors import NotReadyError
 from warren.journal import Journal
@@ -52,7 +52,7 @@ class ManagementBroker:
         return _node_of(found[1] if found else None, vhost, queue)
 
     def lead(self, vhost: str, queue: str, node: str) -> None:
-        queue_leaders.transfer(self.runtime, vhost, queue, node=node, name=f"rabbit@{node}")
+        leaders.transfer(self.runtime, vhost, queue, node=node, name=f"rabbit@{node}")
 
     def queue_followers(self, vhost: str, queue: str) -> tuple[str, ...]:
         found = self.management.queue(vhost, queue)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loadgen.telling import ANEW
-from warren import queue_leaders
+from warren import leaders
 from warren.errors import WarrenError
 from warren.management import ManagementClient
 from warren.management_facts import QueueInfo
@@ -61,7 +61,7 @@ class Unsticking:
             if node is None:
                 return f"{waiting}, and no other member could lead it"
             called = self.topology.node(node).erlang_name
-            queue_leaders.transfer(self.runtime, self.vhost, name, node=node, name=called)
+            leaders.transfer(self.runtime, self.vhost, name, node=node, name=called)
         except WarrenError as error:
             return f"{name}: could not be given another leader: {error.what}"
         return f"{waiting}: {node} leads it now in place of {queue.leader}"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from warren import bundle, disk_faults, layout, leaders, node_settings, volume_writing
+from warren import bundle, disk_faults, layout, leaders, node_settings, service_bundle, volume_writing
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
 from warren.images import ImageRef, Policy
@@ -132,7 +132,7 @@ def _start(context: Context, images: Mapping[str, ImageRef], disk_paths: Mapping
         services=list(plain(compose)["services"]),
         keep=[node.name for node in context.topology.nodes] if running else (),
     )
-    volumes = list(bundle.service_volumes(context.material, grafana="grafana" in images))
+    volumes = list(service_bundle.volumes(context.material, grafana="grafana" in images))
     for node in context.topology.nodes:
         volumes += bundle.node_volumes(context.material, node.name)
     volume_writing.write(

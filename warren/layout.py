@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from warren import bundle, checkout, disk_faults, node_settings, render, volume_writing
+from warren import bundle, checkout, disk_faults, node_settings, render, service_bundle, volume_writing
 from warren.context import Context
 from warren.images import ImageRef, Policy, ensure_images
 from warren.reader import plain
@@ -68,7 +68,7 @@ def lay_out(context: Context, gone: Sequence[str]) -> None:
     for node in [each for each in nodes if each not in there]:
         volumes = bundle.node_volumes(context.material, node)
         runtime.fill(volumes, image=image, emptied=[each.name for each in volumes])
-    around = list(bundle.service_volumes(context.material, grafana="grafana" in found))
+    around = list(service_bundle.volumes(context.material, grafana="grafana" in found))
     volume_writing.write(context, around, image=image, running=(), existing=existing)
     runtime.start_services(environment, [each for each in services if each not in nodes])
     runtime.remove_data(gone)

@@ -1,17 +1,29 @@
-"""Spreads the leaders of quorum queues over the nodes, where a boot or a failover has gathered them."""
+"""Who leads the quorum queues: leaders are spread over the nodes where a boot or a failover has gathered
+them, and one queue is given another. https://www.rabbitmq.com/docs/clustering#rebalance
+"""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from warren import process
 from warren.errors import NotReadyError
 from warren.gate import LeaderSpread, leader_spread
 from warren.management_facts import QueueInfo
+from warren.runtime.protocol import Runtime
 from warren.wait import Clock, until
 
 DEADLINE_S = 30.0
 _AGAIN_S = 5.0
+#: A member has to be in step first, on a machine that may be busy with something else.
+_LEAD_S = 30.0
+_LEAD = """
+Name = fun(Encoded) -> base64:decode(Encoded) end,
+{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(Name(<<"{vhost}">>), queue, Name(<<"{queue}">>))),
+rabbit_quorum_queue:transfer_leadership(Queue, list_to_atom("{name}")).
+"""
 
 
 class Management(Protocol):
@@ -48,3 +60,17 @@ def even_out(
         raise NotReadyError("queue leaders", str(now))
 
     return until(even, what="leaders to spread", deadline_s=deadline_s, clock=clock)
+
+
+def transfer(runtime: Runtime, vhost: str, queue: str, *, node: str, name: str) -> None:
+    """Have the member on ``node``, which Erlang calls ``name``, lead: what a rebalance does to each queue
+    that it moves. Raises NotReadyError where it cannot.
+
+    Names of queues go in encoded, so that no character of them can mean anything in the expression.
+    """
+    names = {"vhost": vhost, "queue": queue}
+    encoded = {key: base64.b64encode(each.encode()).decode() for key, each in names.items()}
+    expression = _LEAD.format(**encoded, name=name)
+    done = process.check(runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_LEAD_S))
+    if "not_migrated" in done.stdout:
+        raise NotReadyError(f"queue {queue} in {vhost}", f"could not be led by {node}: {done.stdout.strip()}")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from loadgen.acting import MemoryAlarm
-from warren import alarms, bundle
+from warren import alarms, service_bundle
 from warren import cluster as cluster_engine
 from warren.bundle import Volume
 
@@ -238,7 +238,7 @@ def a_configuration_is_broken(cluster: ClusterUnderTest) -> Began:
     """Of Alertmanager, in its volume; it goes on with the one that it has read."""
     (whole,) = (
         each
-        for each in bundle.service_volumes(cluster.context.material, grafana=False)
+        for each in service_bundle.volumes(cluster.context.material, grafana=False)
         if each.name == "alertmanager-config"
     )
     broken = Volume(

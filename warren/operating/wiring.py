@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from warren import bundle, cluster, layout, node_settings, volume_writing
+from warren import bundle, cluster, layout, node_settings, service_bundle, volume_writing
 from warren.context import Context
 from warren.json_file import read_object
 from warren.operating import on_hosts
@@ -52,7 +52,7 @@ def site_of(context: Context) -> Site:
 def _have_services_take(context: Context) -> None:
     """Write what has changed of their volumes, and restart those whose it is."""
     bundle.prepare(context.material, nodes=False)
-    volumes = bundle.service_volumes(context.material, grafana=context.runtime.runs("grafana"))
+    volumes = service_bundle.volumes(context.material, grafana=context.runtime.runs("grafana"))
     image = _image(context)
     existing = context.runtime.volumes()
     present = [each for each in volumes if each.name in existing and not each.name.endswith("-data")]

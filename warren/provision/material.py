@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from warren import bundle, checkout, receivers, render, rules, shipping
+from warren import bundle, checkout, receivers, render, rules, service_bundle, shipping
 from warren.bundle import Material
 from warren.errors import BadInputError, NotReadyError, WarrenError
 from warren.links import material as links
@@ -110,7 +110,7 @@ def _make(wanted: Wanted, state: State, now: datetime, *, nodes: bool = True) ->
         topology_path=wanted.topology_path,
     )
     bundle.prepare(material, nodes=nodes)
-    bundle.web_users(material)
+    service_bundle.web_users(material)
     apart = () if nodes else tuple(node.name for node in wanted.topology.nodes)
     for host in [each for each in wanted.hosts if each not in apart]:
         material.pki.ensure_leaf("cluster", host, hosts=(host, *_LOCALHOST), purpose="server")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from warren import queue_leaders
+from warren import leaders
 from warren.context import Context
 from warren.errors import NotReadyError, RefusedError
 from warren.management_facts import QueueInfo
@@ -53,7 +53,7 @@ def lead(context: Context, given: str, node: str) -> Led:
         able = ", ".join(_short(context, name) for name in info.online) or "none"
         raise RefusedError(node, f"has no member of {title} that is up", f"nodes that have one: {able}")
     if info.leader != called:
-        queue_leaders.transfer(context.nodes, info.vhost, info.name, node=node, name=called)
+        leaders.transfer(context.nodes, info.vhost, info.name, node=node, name=called)
         _await(context, info, called)
     return Led(queue=title, before=_short(context, info.leader or ""), now=node)
 

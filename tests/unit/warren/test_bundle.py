@@ -13,7 +13,7 @@ import bcrypt
 import pytest
 import yaml
 
-from warren import bundle, render, secrets
+from warren import bundle, render, secrets, service_bundle
 from warren.bundle import Material, Volume
 from warren.pki import Pki
 from warren.secrets import Secrets
@@ -63,8 +63,8 @@ def material(deployed: Topology, prepared: Path, tmp_path: Path) -> Material:
 def volumes(material: Material) -> Iterator[Volume]:
     for node in material.topology.nodes:
         yield from bundle.node_volumes(material, node.name)
-    yield from bundle.service_volumes(material, grafana=False)
-    yield from bundle.service_volumes(material, grafana=True)
+    yield from service_bundle.volumes(material, grafana=False)
+    yield from service_bundle.volumes(material, grafana=True)
 
 
 def secret_texts(material: Material) -> dict[str, bytes]:
@@ -150,13 +150,13 @@ def test_a_node_gets_its_own_keys_and_no_others(material: Material) -> None:
 
 
 def test_hash_of_a_password_is_kept_while_it_is_right_and_made_anew_after(material: Material) -> None:
-    list(bundle.service_volumes(material, grafana=False))
+    list(service_bundle.volumes(material, grafana=False))
     path = material.secrets.path(f"{secrets.VIEW}.bcrypt")
     first = path.read_bytes()
-    list(bundle.service_volumes(material, grafana=False))
+    list(service_bundle.volumes(material, grafana=False))
     assert path.read_bytes() == first
     material.secrets.path(secrets.VIEW).write_text("rotated")
-    list(bundle.service_volumes(material, grafana=False))
+    list(service_bundle.volumes(material, grafana=False))
     assert bcrypt.checkpw(b"rotated", path.read_bytes())
 
 
@@ -237,7 +237,7 @@ def test_who_watches_for_drift_has_a_volume_only_where_it_runs(
         topology_path=checkout_root / "deploy" / "topology.yml",
     )
     bundle.prepare(watched)
-    found = {each.name: each for each in bundle.service_volumes(watched, grafana=False)}
+    found = {each.name: each for each in service_bundle.volumes(watched, grafana=False)}
     assert found["drift-config"].files["drift.password"][0] == watched.secrets.read("users-reports").encode()
 
 
@@ -250,7 +250,7 @@ def test_tests_of_rules_are_not_loaded_as_rules(built: list[Volume]) -> None:
 
 
 def config_of(material: Material, name: str) -> Mapping[str, tuple[bytes, int]]:
-    volumes = {volume.name: volume for volume in bundle.service_volumes(material, grafana=False)}
+    volumes = {volume.name: volume for volume in service_bundle.volumes(material, grafana=False)}
     return volumes[f"{name}-config"].files
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from warren import bundle, render
+from warren import render, service_bundle
 from warren.bundle import Material
 from warren.errors import BadInputError, WarrenError
 from warren.operate import access
@@ -124,7 +124,7 @@ def test_its_volume_has_the_topology_and_its_own_password_only(
     path = tmp_path / "topology.yml"
     path.write_text("what the file says")
     material = _material(read(watched), tmp_path, path)
-    volume = bundle._drift(material)
+    volume = service_bundle._drift(material)
     assert {name: mode for name, (_, mode) in volume.files.items()} == {
         "ca.pem": 0o444,
         "server.pem": 0o444,
@@ -140,7 +140,7 @@ def test_its_volume_has_the_topology_and_its_own_password_only(
 
 def test_a_topology_of_no_file_has_nothing_to_give_it(watched: Data, read: Reader, tmp_path: Path) -> None:
     with pytest.raises(WarrenError, match="no topology file"):
-        bundle._drift(_material(read(watched), tmp_path, None))
+        service_bundle._drift(_material(read(watched), tmp_path, None))
 
 
 def test_its_log_can_be_asked_for_where_it_runs(deployed: Topology) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from warren import bundle
+from warren import bundle, service_bundle
 from warren.bundle import Material
 from warren.context import Context, open_context
 from warren.errors import NotReadyError
@@ -122,7 +122,7 @@ def test_who_watches_for_drift_gets_the_other_topology_too(
     near = load(path)
     mine = made(near, open_state(near.cluster, env), path)
     bundle.prepare(mine)
-    volume = next(each for each in bundle.service_volumes(mine, grafana=False) if each.name == "drift-config")
+    volume = next(each for each in service_bundle.volumes(mine, grafana=False) if each.name == "drift-config")
     for name in ("topology.yml", linked.FILE):
         (tmp_path / "given").mkdir(exist_ok=True)
         (tmp_path / "given" / name).write_bytes(volume.files[name][0])

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from dashboards.view.config import load_config
-from warren import bundle, imagebuild, render, shipping
+from warren import bundle, imagebuild, render, service_bundle, shipping
 from warren.bundle import Material, Volume
 from warren.errors import BadInputsError, NotReadyError
 from warren.pki import Pki
@@ -406,7 +406,7 @@ def volumes(
     pki = Pki(state.pki, datetime.now(UTC))
     material = Material(topology=read(shipped), state=state, secrets=Secrets(state.secrets), pki=pki)
     bundle.prepare(material)
-    both = [*bundle.service_volumes(material, grafana=True), *bundle.service_volumes(material, grafana=False)]
+    both = [*service_bundle.volumes(material, grafana=True), *service_bundle.volumes(material, grafana=False)]
     return material, {each.name: each for each in both}
 
 
