@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from warren import bundle, cluster, disk_faults, layout, node_settings
+from warren import cluster, disk_faults, layout, node_settings, service_bundle
 from warren.context import Context, open_context
 from warren.errors import DeadlineError, NotReadyError, RefusedError
 from warren.images import ImageRef
@@ -254,7 +254,7 @@ def world(tmp_path: Path, checkout_root: Path, monkeypatch: pytest.MonkeyPatch) 
     # Slow on purpose, and not what is tried here: hashing, and waiting for the disk.
     hashing = SimpleNamespace(hashpw=lambda word, salt: b"#" + word, gensalt=lambda rounds: b"")
     hashing.checkpw = lambda word, hashed: hashed == b"#" + word
-    monkeypatch.setattr(bundle, "bcrypt", hashing)
+    monkeypatch.setattr(service_bundle, "bcrypt", hashing)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setattr(cluster, "ensure_engine", lambda **_: ENGINE)
     monkeypatch.setattr(layout, "ensure_images", images)
