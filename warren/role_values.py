@@ -13,10 +13,10 @@ from typing import Any
 import jinja2
 import jinja2.meta
 import jinja2.nativetypes
-import yaml
 
 from warren import checkout, render
 from warren.errors import BadInputError
+from warren.reader import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,4 +77,4 @@ class RoleValues:
 @functools.cache
 def _parsed(text: str) -> Mapping[str, Any]:
     """A file is asked for each of its variables."""
-    return yaml.safe_load(text) or {}
+    return plain(text) or {}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import yaml
 from warren import checkout
 from warren.errors import BadInputError
 from warren.promql_windows import Window, format_ms, parse_ms, rewrite
+from warren.reader import plain
 
 #: Scrapes that a window holds at least.
 _SCRAPES = 4
@@ -66,7 +68,7 @@ class Pace:
 
 def pace(scale: float, prometheus_yml: str) -> Pace:
     """The pace of rules that run beside ``prometheus_yml``, the text of Prometheus' own configuration."""
-    config = yaml.safe_load(prometheus_yml)
+    config = plain(prometheus_yml)
     jobs = {
         each["job_name"]: each["scrape_interval"]
         for each in config["scrape_configs"]
@@ -91,8 +93,8 @@ def scaled(text: str, pace: Pace, name: str) -> str:
 
     Raises BadInputError naming ``name`` where a time or a window cannot be read.
     """
-    before = yaml.safe_load(text)
-    after = yaml.safe_load(text)
+    before = plain(text)
+    after = deepcopy(before)
     try:
         for group in after["groups"]:
             _scale_group(group, pace)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from warren import render
 from warren.kubernetes.place import Document, Note, Place
+from warren.reader import plain
 
 NAMES = ("exporter", "probe")
 #: Of the image of this project; the folder's kustomization says which registry and tag.
@@ -21,7 +20,7 @@ _LAB_ONLY = ("--collect=faults", "--faults=")
 
 def documents(place: Place) -> list[Document]:
     """A Deployment and a Service each."""
-    compose = yaml.safe_load(render.compose_file(place.there, grafana=True))
+    compose = plain(render.compose_file(place.there, grafana=True))
     return [
         document
         for name in NAMES

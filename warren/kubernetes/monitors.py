@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from warren.errors import WarrenError
 from warren.kubernetes.place import PORTS, Document, Note, Place
+from warren.reader import plain
 from warren.render import CONTAINER_PATHS, role_template, role_vars
 
 #: Jobs of what is rendered beside the broker; all that begin with the first word read the broker's nodes.
@@ -41,7 +40,7 @@ def prometheus_yml(place: Place) -> str:
 
 def jobs(place: Place) -> dict[str, Mapping[str, Any]]:
     """Every scrape job of the lab by name, with the interval and timeout that it has."""
-    config = yaml.safe_load(prometheus_yml(place))
+    config = plain(prometheus_yml(place))
     default = {key: config["global"][key] for key in ("scrape_interval", "scrape_timeout")}
     return {each["job_name"]: {**default, **each} for each in config["scrape_configs"]}
 

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from warren import rules
 from warren.kubernetes import monitors
 from warren.kubernetes.place import Document, Note, Place
+from warren.reader import plain
 from warren.render import role_template, role_vars
 
 _OBJECTIVES = "objectives"
@@ -34,7 +33,7 @@ def _groups(place: Place, texts: Mapping[str, str]) -> dict[str, list[dict[str, 
     pace = rules.pace(place.topology.time_scale, monitors.prometheus_yml(place))
     found = {_OBJECTIVES: role_template("prometheus", "objectives.yml", role_vars(place.there))}
     found |= {name: rules.scaled(text, pace, name) for name, text in texts.items()}
-    return {name: yaml.safe_load(text)["groups"] for name, text in found.items()}
+    return {name: plain(text)["groups"] for name, text in found.items()}
 
 
 def notes(rendered: Iterable[Document]) -> Iterator[Note]:

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from warren import checkout
 from warren.json_file import read_object
 from warren.operating import catalogue
+from warren.reader import plain
 from warren.reference import commands, healing, monitoring, operations, playbooks, provisioning
 
 Row = tuple[str, str, tuple[str, ...], str]
@@ -64,7 +63,7 @@ def _hosts(docs: Path) -> str:
 
 def _alerts(figures: Path) -> str:
     """``figures`` holds what the cluster test measured, and by hand why it cannot provoke some."""
-    unprovoked = yaml.safe_load((figures / "unprovoked.yml").read_text(encoding="utf-8"))
+    unprovoked = plain((figures / "unprovoked.yml").read_text(encoding="utf-8"))
     measured = read_object(figures / "alerts.json")
     return monitoring.alerts_page(
         _rules(checkout.ROOT / "dashboards" / "rules"), measured["alerts"], unprovoked
@@ -92,7 +91,7 @@ def _load() -> Iterator[Row]:
 def _rules(folder: Path) -> Iterator[Mapping[str, Any]]:
     for path in sorted(folder.glob("*.yml")):
         if not path.stem.endswith("_test"):
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = plain(path.read_text(encoding="utf-8"))
             yield from (rule for group in content["groups"] for rule in group["rules"] if "alert" in rule)
 
 
