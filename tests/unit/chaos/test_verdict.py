@@ -253,4 +253,6 @@ def test_figure_is_held_against_both_ends(value: float | None, held: Held) -> No
 def test_message_that_came_only_to_consumers_that_connected_anew_is_a_hang() -> None:
     found = judge(evidence(load=load(ledger=Ledger(published=9, confirmed=9, received=9, stuck=2))))
     assert found.verdict is Verdict.HANG
-    assert found.reasons[0] == "stuck: 2 confirmed messages came only when the consumers connected anew"
+    assert found.reasons[0].startswith(
+        "stuck: 2 confirmed messages came only when consumers had connected anew"
+    )
