@@ -102,7 +102,7 @@ class Site:
 
     def state(self, node: str) -> NodeState:
         """What the runtime says of ``node`` now; one that it does not know is absent."""
-        return self.runtime.states().get(node, NodeState.ABSENT)
+        return self.runtime.state_of(node)
 
 
 class Fault(Protocol):

@@ -115,7 +115,7 @@ class Site:
 
     def state_of(self, node: str) -> NodeState:
         """What the runtime says of ``node`` now; one that it does not know is absent."""
-        return self.runtime.states().get(node, NodeState.ABSENT)
+        return self.runtime.state_of(node)
 
     def running(self) -> tuple[str, ...]:
         """The nodes whose process runs; raises NotReadyError when there is none."""

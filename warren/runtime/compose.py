@@ -60,6 +60,9 @@ class ComposeRuntime(NodeFaults, NodeData, LinkRelay):
         }
         return {node.name: found.get(node.name, NodeState.ABSENT) for node in self.topology.nodes}
 
+    def state_of(self, node: str) -> NodeState:
+        return self.states().get(node, NodeState.ABSENT)
+
     def start(self, node: str) -> None:
         self.unpin([node])
         self._act(node, "start")

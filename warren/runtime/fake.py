@@ -148,6 +148,9 @@ class FakeRuntime:
         self._run("states", "", "after")
         return found
 
+    def state_of(self, node: str) -> NodeState:
+        return self.states().get(node, NodeState.ABSENT)
+
     def start(self, node: str) -> None:
         self._change("start", node, {NodeState.STOPPED: NodeState.RUNNING}, new_process=True)
 

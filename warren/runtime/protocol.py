@@ -85,6 +85,9 @@ class Runtime(Protocol):
     def states(self) -> Mapping[str, NodeState]:
         """The state of every node of the cluster, in topology order."""
 
+    def state_of(self, node: str) -> NodeState:
+        """That of one node; one that nobody knows is absent."""
+
     def start(self, node: str) -> None:
         """Start a stopped node; returns when its process runs, not when the broker is ready."""
 

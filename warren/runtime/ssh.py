@@ -36,6 +36,15 @@ class SshRuntime(HostFaults, HostData):
         looks = self._reached(self.look)
         return {node: looks[node].state if node in looks else NodeState.ABSENT for node in self._nodes()}
 
+    def state_of(self, node: str) -> NodeState:
+        """Of its own host alone; where that is not reached, of all, which tells whether any is."""
+        if node in self._nodes():
+            try:
+                return self.look(node).state
+            except NotReadyError:
+                pass
+        return self.states().get(node, NodeState.ABSENT)
+
     def start(self, node: str) -> None:
         if self.look(node).state in (NodeState.RUNNING, NodeState.PAUSED):
             return

@@ -111,6 +111,20 @@ def test_states_are_systemds_and_the_kernels_words(runtime: SshRuntime, hosts: H
     }
 
 
+def test_state_of_one_node_is_asked_of_its_own_host(runtime: SshRuntime, hosts: Hosts) -> None:
+    """Unless that is not reached: then an answer of another says that the network is not to blame."""
+    refused = "ssh: connect to host 192.0.2.12 port 22: No route to host\n"
+    hosts.file("rmq2", "refuses").write_text(refused)
+    assert runtime.state_of("rmq1") is NodeState.RUNNING
+    assert runtime.state_of("rmq2") is NodeState.ABSENT
+    assert runtime.state_of("rmq9") is NodeState.ABSENT
+    hosts.file("rmq3", "refuses").write_text(refused)
+    assert runtime.state_of("rmq1") is NodeState.RUNNING
+    hosts.file("rmq1", "refuses").write_text(refused)
+    with pytest.raises(NotReadyError, match="No route to host"):
+        runtime.state_of("rmq1")
+
+
 def test_service_that_died_frozen_is_stopped(runtime: SshRuntime, hosts: Hosts) -> None:
     hosts.file("rmq1", "group/cgroup.events").write_text("populated 0\nfrozen 1\n")
     hosts.broker("rmq1", ActiveState="failed", MainPID="0")
