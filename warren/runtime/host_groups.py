@@ -64,13 +64,15 @@ class Groups:
 
     def login(self, host: str) -> Login:
         """How ``host`` is reached; raises BadInputError, naming it, for what is not safe."""
-        return host_login.of(host, self.variables(host), f"{self.path}: {host}")
+        return self._member(host).login
 
     def members(self, name: str) -> dict[str, Member]:
         """The hosts of the group ``name``; raises as `login` does."""
-        return {
-            host: Member(login=self.login(host), variables=self.variables(host)) for host in self.hosts(name)
-        }
+        return {host: self._member(host) for host in self.hosts(name)}
+
+    def _member(self, host: str) -> Member:
+        known = self.variables(host)
+        return Member(login=host_login.of(host, known, f"{self.path}: {host}"), variables=known)
 
     def _below(self, name: str) -> list[str]:
         """The group and those below it, each once."""
@@ -79,10 +81,11 @@ class Groups:
             found += [child for child in self.found[each].children if child not in found]
         return found
 
-    def _depth(self, name: str) -> int:
-        """How many groups it is in, by the longest way."""
-        above = [each for each in self.found if each != name and name in self._below(each)]
-        return len(above)
+    def _depth(self, name: str, below: frozenset[str] = frozenset()) -> int:
+        """How far it is from the top, by the longest way that does not lead through those ``below`` it."""
+        below |= {name}
+        above = [each for each, group in self.found.items() if name in group.children and each not in below]
+        return max((1 + self._depth(each, below) for each in above), default=0)
 
 
 def read(path: Path) -> Groups:

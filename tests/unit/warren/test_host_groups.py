@@ -76,6 +76,28 @@ def test_group_that_an_export_names_again_without_its_content_is_the_same(tmp_pa
     assert groups.hosts("all") == ("rmq1", "mon")
 
 
+def test_depth_of_a_group_is_its_longest_way_and_not_how_many_it_is_in(tmp_path: Path) -> None:
+    """As `ansible-inventory --list` has it: ``wide`` is in three groups and two deep, ``deep`` three."""
+    groups = read(
+        tmp_path,
+        {
+            "all": {
+                "children": {
+                    "east": {"children": {"wide": {"vars": {"a": "wide"}, "hosts": {"rmq1": None}}}},
+                    "north": {"children": {"wide": {}}},
+                    "south": {"children": {"wide": {}}},
+                    "sites": {
+                        "children": {
+                            "rack": {"children": {"deep": {"vars": {"a": "deep"}, "hosts": {"rmq1": None}}}}
+                        }
+                    },
+                }
+            }
+        },
+    )
+    assert groups.variables("rmq1") == {"a": "deep"}
+
+
 def test_group_that_is_none_is_told_by_its_place(tmp_path: Path) -> None:
     for data, what in (
         ({"all": {"children": {"rabbitmq": ["rmq1"]}}}, "rabbitmq: is no mapping"),
