@@ -4,6 +4,7 @@ are kept out. https://www.rabbitmq.com/docs/cli
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 
 from warren.errors import NotReadyError
@@ -29,6 +30,11 @@ def run(
     if not done.ok:
         raise NotReadyError(node, f"{' '.join(argv[:2])}: {done.reason()}")
     return done.stdout
+
+
+def encoded(name: str) -> str:
+    """A name inside an expression, where ``base64:decode`` reads it: no character of it can mean anything."""
+    return base64.b64encode(name.encode()).decode()
 
 
 def evaluate(runtime: Runtime, node: str, expression: str, *, tries: int = 1) -> str:

@@ -4,11 +4,10 @@ them, and one queue is given another. https://www.rabbitmq.com/docs/clustering#r
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from warren import process
+from warren import broker_tools, process
 from warren.errors import NotReadyError
 from warren.gate import LeaderSpread, leader_spread
 from warren.management_facts import QueueInfo
@@ -68,9 +67,8 @@ def transfer(runtime: Runtime, vhost: str, queue: str, *, node: str, name: str) 
 
     Names of queues go in encoded, so that no character of them can mean anything in the expression.
     """
-    names = {"vhost": vhost, "queue": queue}
-    encoded = {key: base64.b64encode(each.encode()).decode() for key, each in names.items()}
-    expression = _LEAD.format(**encoded, name=name)
+    vhost_text, queue_text = broker_tools.encoded(vhost), broker_tools.encoded(queue)
+    expression = _LEAD.format(vhost=vhost_text, queue=queue_text, name=name)
     done = process.check(runtime.execute(node, ["rabbitmqctl", "eval", expression], timeout_s=_LEAD_S))
     if "not_migrated" in done.stdout:
         raise NotReadyError(f"queue {queue} in {vhost}", f"could not be led by {node}: {done.stdout.strip()}")

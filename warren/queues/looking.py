@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from warren import broker_tools
 from warren.errors import NotReadyError
 from warren.queues.message import Message
 from warren.queues.wire import decoded, read
@@ -66,8 +67,8 @@ def look(
     Raises NotReadyError where no node runs, the tool fails, or what it says cannot be read.
     """
     wanted = _LOOK % {
-        "vhost": _encoded(vhost),
-        "queue": _encoded(queue),
+        "vhost": broker_tools.encoded(vhost),
+        "queue": broker_tools.encoded(queue),
         "first": first,
         "last": last,
         "bytes": bytes_shown,
@@ -100,11 +101,6 @@ def _message(row: dict[str, Any]) -> Message:
     key = base64.b64decode(keys[0]).decode(errors="replace") if keys else ""
     message = read(exchange, key, properties, body, int(row["size"]))
     return replace(message, failed=int(row["failed"]), acquired=int(row["acquired"]))
-
-
-def _encoded(text: str) -> str:
-    """A name inside the expression: encoded, so that no character of it can mean anything there."""
-    return base64.b64encode(text.encode()).decode()
 
 
 def _running(runtime: Runtime) -> str:
