@@ -49,8 +49,9 @@ class Broker(Protocol):
     def drained(self) -> Collection[str]:
         """The nodes that are under maintenance."""
 
-    def quorum_critical(self, node: str) -> bool:
-        """Whether a queue or the metadata store would lose its majority with ``node``."""
+    def lost_with(self, node: str) -> str:
+        """What would lose its majority with ``node``, to be read, and still would after as long as an
+        election takes; "" when nothing."""
 
 
 class Watch(Protocol):

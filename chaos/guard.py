@@ -56,12 +56,9 @@ def _refuse_beyond_a_minority(
             more = f"{_named(down)} down or under a fault already: {number} of {total} {verb} the majority"
         raise RefusedError(named, more, _OVERRIDE if down else _ANYWAY)
     for target in targets:
-        if context.broker.quorum_critical(target):
-            raise RefusedError(
-                target,
-                "a queue or the metadata store would lose its majority with this node (quorum critical)",
-                _OVERRIDE,
-            )
+        if what_is_lost := context.broker.lost_with(target):
+            what = f"without this node there would be no majority of {what_is_lost} (quorum critical)"
+            raise RefusedError(target, what, _OVERRIDE)
     if len(targets) > 1 and (lost := context.broker.queues_lost_with({*targets, *down})):
         raise RefusedError(named, f"together they are the majority of {', '.join(lost)}", _ANYWAY)
 

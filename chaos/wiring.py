@@ -13,7 +13,7 @@ from pathlib import Path
 from chaos.access import Access
 from chaos.context import ChaosContext
 from chaos.watchdog import Watchdog
-from warren import alarms, cluster, leaders, process
+from warren import alarms, cluster, leaders, majority, process
 from warren.context import Context
 from warren.errors import NotReadyError
 from warren.journal import Journal
@@ -22,6 +22,7 @@ from warren.management_facts import QueueInfo, connection_name
 from warren.management_facts import queue as read_queue
 from warren.operate import options
 from warren.runtime.protocol import NodeState, Runtime
+from warren.wait import Clock
 
 #: One call of a broker tool on a busy machine.
 _TOOL_S = 10.0
@@ -39,6 +40,7 @@ class ManagementBroker:
 
     management: ManagementClient
     runtime: Runtime
+    clock: Clock
 
     def queue_leader(self, vhost: str, queue: str, *, asked: str | None = None) -> str:
         found = read_queue(self.management.get("queues", vhost, queue, node=asked))
@@ -80,8 +82,8 @@ class ManagementBroker:
     def drained(self) -> frozenset[str]:
         return frozenset(_short(each.name) for each in self.management.nodes() if each.being_drained)
 
-    def quorum_critical(self, node: str) -> bool:
-        return not self.management.not_quorum_critical(node).passed
+    def lost_with(self, node: str) -> str:
+        return majority.lost_with(self.management, node, clock=self.clock)
 
 
 def _node_of(leader: str | None, vhost: str, queue: str) -> str:
@@ -112,7 +114,7 @@ def chaos_context(context: Context) -> ChaosContext:
     return ChaosContext(
         topology=context.topology,
         runtime=context.nodes,
-        broker=ManagementBroker(context.management, context.nodes),
+        broker=ManagementBroker(context.management, context.nodes, context.clock),
         access=Access(management=context.management, secrets=context.secrets, pki=context.pki),
         journal=Journal(context.state.journal, _now, context.clock, told=context.state.open_faults),
         wait_ready=ClusterGate(context),

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from warren import leaders, maintenance, rolling
+from warren import leaders, maintenance, majority, rolling
 from warren.errors import NotReadyError, RefusedError
 from warren.operating.model import Facts, Site, Step
 from warren.runtime.protocol import NodeState
@@ -103,9 +103,8 @@ def even_out(site: Site) -> Facts:
 def refuse_lost(site: Site, node: str) -> None:
     """Raise RefusedError where a queue or the metadata store would lose its majority with ``node``. To be
     asked before a drain: a drained node passes it vacuously."""
-    found = site.management.not_quorum_critical(node)
-    if not found.passed:
-        what = f"a queue or the metadata store would lose its majority with this node: {found.reason}"
+    if lost := majority.lost_with(site.management, node, clock=site.clock):
+        what = f"without this node there would be no majority of {lost} (quorum critical)"
         raise RefusedError(node, what, "bring back what is missing: warren cluster status")
 
 

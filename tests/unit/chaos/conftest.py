@@ -170,9 +170,9 @@ class FakeBroker:
         self._answer()
         return tuple(node for node in self.runtime.nodes if self.runtime.machine(node)["drained"])
 
-    def quorum_critical(self, node: str) -> bool:
+    def lost_with(self, node: str) -> str:
         self._answer()
-        return node in self.critical
+        return "queue orders.work in /orders" if node in self.critical else ""
 
     def _answer(self) -> None:
         if self.unreachable:

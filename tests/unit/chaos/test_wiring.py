@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from warren.management_facts import queue as read_queue
 from warren.process import Completed
 from warren.runtime.fake import FakeRuntime
 from warren.runtime.protocol import NodeState
+from warren.wait import Clock
 
 
 class FakeManagement:
@@ -58,7 +60,8 @@ def runtime() -> AnyCommand:
 
 
 def broker(management: FakeManagement, runtime: FakeRuntime) -> ManagementBroker:
-    return ManagementBroker(management, runtime)  # type: ignore[arg-type]
+    clock = Clock(now=itertools.count().__next__, sleep=lambda _: None)
+    return ManagementBroker(management, runtime, clock)  # type: ignore[arg-type]
 
 
 def test_leader_is_the_node_that_the_broker_names(runtime: AnyCommand) -> None:
@@ -113,7 +116,7 @@ def test_leader_is_moved_by_the_tool_of_the_node_that_is_to_lead(runtime: AnyCom
 def test_node_is_critical_when_its_health_check_fails(runtime: AnyCommand, passed: bool) -> None:
     management = FakeManagement(None)
     management.passed = passed
-    assert broker(management, runtime).quorum_critical("rmq1") is not passed
+    assert bool(broker(management, runtime).lost_with("rmq1")) is not passed
 
 
 def test_alarms_are_asked_of_the_nodes_only_where_there_is_one(runtime: AnyCommand) -> None:
