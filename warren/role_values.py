@@ -35,8 +35,7 @@ class RoleValues:
     def text(self, template: str) -> str:
         """The text of the role's template of that name; raises as `value` does."""
         path = checkout.path("ansible", "roles", self.role, "templates", f"{template}.j2")
-        parsed = jinja2.Environment(autoescape=False).parse(path.read_text(encoding="utf-8"))  # noqa: S701
-        wanted = jinja2.meta.find_undeclared_variables(parsed)
+        wanted = _wanted(path.read_text(encoding="utf-8"))
         return render.render_template(path, {name: self.value(name) for name in wanted})
 
     def _raw(self, name: str) -> Any:
@@ -59,12 +58,11 @@ class RoleValues:
             return [self._worked_out(name, each) for each in raw]
         if not (isinstance(raw, str) and "{{" in raw):
             return raw
-        environment = jinja2.nativetypes.NativeEnvironment(undefined=jinja2.StrictUndefined)
-        wanted: set[str] = set()
+        wanted: frozenset[str] = frozenset()
         try:
-            wanted = jinja2.meta.find_undeclared_variables(environment.parse(raw))
+            wanted = _wanted(raw)
             there = {each for each in wanted if any(each in known for known in self._known())}
-            return environment.from_string(raw).render({each: self.value(each) for each in there})
+            return _compiled(raw).render({each: self.value(each) for each in there})
         except jinja2.UndefinedError as error:  # and nothing stands in for it, as `default` would
             for each in sorted(wanted):
                 self._raw(each)
@@ -74,7 +72,21 @@ class RoleValues:
             raise BadInputError(f"role {self.role}", what, f"say {name} in the inventory as it is") from error
 
 
+# Of each text once: one file is rendered for every node, and its variables refer to the same others.
+
+
+@functools.cache
+def _wanted(text: str) -> frozenset[str]:
+    """The variables that a template takes."""
+    parsed = jinja2.Environment(autoescape=False).parse(text)  # noqa: S701 - looked at, not rendered
+    return frozenset(jinja2.meta.find_undeclared_variables(parsed))
+
+
+@functools.cache
+def _compiled(text: str) -> jinja2.Template:
+    return jinja2.nativetypes.NativeEnvironment(undefined=jinja2.StrictUndefined).from_string(text)
+
+
 @functools.cache
 def _parsed(text: str) -> Mapping[str, Any]:
-    """A file is asked for each of its variables."""
     return plain(text) or {}

@@ -29,15 +29,6 @@ def opened(topology: Topology, base: Path) -> Material:
     return Material(topology=topology, state=state, secrets=Secrets(state.secrets), pki=pki)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cheap_hashes() -> Iterator[None]:
-    """Right ones, made and checked in a moment: how long they take is not what is tried here."""
-    with pytest.MonkeyPatch.context() as patch:
-        salt = bcrypt.gensalt
-        patch.setattr(bcrypt, "gensalt", lambda rounds: salt(min(rounds, 4)))
-        yield
-
-
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, checkout_root: Path) -> Path:
     """A prepared state, made once (keys and hashes cost a second) and copied for each test."""

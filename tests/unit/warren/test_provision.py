@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import bcrypt
 import pytest
 import yaml
 from cryptography import x509
@@ -27,14 +26,6 @@ from warren.topology_reader import load
 from . import linked
 
 TOPOLOGY = checkout.path("deploy", "topology.yml")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cheap_hashes() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        salt = bcrypt.gensalt
-        patch.setattr(bcrypt, "gensalt", lambda rounds: salt(min(rounds, 4)))
-        yield
 
 
 def wanted(deployed: Topology, *names: str, authority: Path | None = None) -> material.Wanted:

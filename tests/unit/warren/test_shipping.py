@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import bcrypt
 import pytest
 import yaml
 
@@ -398,11 +397,7 @@ def test_a_file_that_cannot_be_used_is_told_before_anything_is_made(
 
 
 @pytest.fixture
-def volumes(
-    shipped: Data, read: Reader, state: State, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Material, dict[str, Volume]]:
-    salt = bcrypt.gensalt
-    monkeypatch.setattr(bcrypt, "gensalt", lambda rounds: salt(min(rounds, 4)))
+def volumes(shipped: Data, read: Reader, state: State) -> tuple[Material, dict[str, Volume]]:
     pki = Pki(state.pki, datetime.now(UTC))
     material = Material(topology=read(shipped), state=state, secrets=Secrets(state.secrets), pki=pki)
     bundle.prepare(material)
