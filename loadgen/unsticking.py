@@ -67,5 +67,6 @@ class Unsticking:
         return f"{waiting}: {node} leads it now in place of {queue.leader}"
 
     def _another(self, queue: QueueInfo) -> str | None:
-        able = [name for name in queue.online if name != queue.leader]
-        return next((node.name for node in self.topology.nodes if node.erlang_name in able), None)
+        able = set(queue.online) - {queue.leader}
+        names = self.topology.by_erlang_name
+        return next((node for name, node in names.items() if name in able), None)

@@ -263,7 +263,7 @@ def balance_leaders(context: Context) -> None:
 
     The cluster is whole without it, so that a spread that does not come about is told and no failure.
     """
-    nodes = [node.erlang_name for node in context.topology.nodes]
+    nodes = list(context.topology.by_erlang_name)
     spread = leaders.spread(context.management, nodes)
     if spread.even:
         return

@@ -89,7 +89,7 @@ class Gate:
         )
 
     def nodes_run(self) -> None:
-        expected = {node.erlang_name for node in self.topology.nodes}
+        expected = set(self.topology.by_erlang_name)
         for node in self.topology.nodes:
             seen = self.management.nodes(node=node.name)
             running = {each.name for each in seen if each.running}
@@ -176,7 +176,7 @@ class Gate:
             self._store_is_whole(node, facts["store"])
 
     def _mnesia_runs(self, node: str, running: list[str]) -> None:
-        if missing := {each.erlang_name for each in self.topology.nodes} - set(running):
+        if missing := self.topology.by_erlang_name.keys() - set(running):
             raise NotReadyError(node, f"its metadata store does not run on {', '.join(sorted(missing))}")
 
     def _store_is_whole(self, node: str, store: list[dict[str, str]]) -> None:

@@ -265,6 +265,11 @@ class Topology:
         names = ", ".join(vhost.name for vhost in self.vhosts)
         raise BadInputError("topology", f"has no vhost '{name}'", f"vhosts: {names}")
 
+    @property
+    def by_erlang_name(self) -> dict[str, str]:
+        """The nodes' names by what Erlang, and with it the API, calls them; in the file's order."""
+        return {node.erlang_name: node.name for node in self.nodes}
+
     def node(self, name: str) -> Node:
         """The node called ``name``; raises BadInputError naming those there are."""
         for node in self.nodes:

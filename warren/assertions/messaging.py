@@ -50,10 +50,10 @@ def _replicas(facts: Facts) -> Outcome:
 
 
 def _balance(facts: Facts) -> Outcome:
-    counts = Counter({node.erlang_name: 0 for node in facts.topology.nodes})
+    counts = Counter(dict.fromkeys(facts.topology.by_erlang_name, 0))
     counts.update(queue.leader for queue in facts.queues if queue.type == "quorum" and queue.leader)
     shown = ", ".join(f"{name.removeprefix('rabbit@')} {count}" for name, count in sorted(counts.items()))
-    spread = leader_spread(facts.queues, [node.erlang_name for node in facts.topology.nodes])
+    spread = leader_spread(facts.queues, list(facts.topology.by_erlang_name))
     after = "" if spread.even else "; cluster-up spreads them again after a failover"
     return Outcome(spread.even, f"leaders: {shown}{after}")
 

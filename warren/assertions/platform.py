@@ -43,7 +43,7 @@ def _erlang_same(facts: Facts) -> Outcome:
 
 
 def _all_members(facts: Facts) -> Outcome:
-    wanted = {node.erlang_name for node in facts.topology.nodes}
+    wanted = set(facts.topology.by_erlang_name)
     running = {member.name for member in facts.members if member.running}
     good = running == wanted and len(running) % 2 == 1
     return Outcome(good, f"{len(running)} of {len(wanted)} nodes run: {', '.join(sorted(running))}")

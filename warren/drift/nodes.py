@@ -33,7 +33,7 @@ def running(topology: Topology, answers: Answers) -> dict[str, tuple[Node, Row]]
 def members(topology: Topology, answers: Answers) -> Iterator[Difference]:
     """Nodes that are no members, that do not run, and members that nobody asked for."""
     states = {row["name"]: bool(row.get("running")) for row in answers.tables["nodes"]}
-    wanted = {node.erlang_name: node.name for node in topology.nodes}
+    wanted = topology.by_erlang_name
     for erlang_name, name in wanted.items():
         if erlang_name not in states:
             yield Difference(kind=DriftKind.NODE, where=f"node {name}", wanted="a member", found=None)

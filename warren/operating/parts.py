@@ -96,7 +96,7 @@ def spread_leaders(site: Site) -> Step:
 
 
 def even_out(site: Site) -> Facts:
-    names = [node.erlang_name for node in site.topology.nodes]
+    names = list(site.topology.by_erlang_name)
     return {"leaders": str(leaders.even_out(site.management, names, clock=site.clock))}
 
 

@@ -98,7 +98,7 @@ def growing_elsewhere(site: Site, gone: Sequence[str]) -> Step:
 
 
 def _grow_elsewhere(site: Site, gone: Sequence[str]) -> Facts:
-    names = {node.erlang_name: node.name for node in site.topology.nodes}
+    names = site.topology.by_erlang_name
     rest = [name for name, node in names.items() if node not in gone]
     spread = Counter(dict.fromkeys(rest, 0))
     queues = [queue for queue in site.management.queues() if queue.type == "quorum"]

@@ -29,7 +29,7 @@ class Rebalance:
 
 
 def _spread(site: Site) -> LeaderSpread:
-    return leaders.spread(site.management, [node.erlang_name for node in site.topology.nodes])
+    return leaders.spread(site.management, list(site.topology.by_erlang_name))
 
 
 OPERATION = Rebalance()

@@ -69,5 +69,4 @@ def _await(context: Context, info: QueueInfo, called: str) -> None:
 
 
 def _short(context: Context, called: str) -> str:
-    known = {node.erlang_name: node.name for node in context.topology.nodes}
-    return known.get(called, called)
+    return context.topology.by_erlang_name.get(called, called)
