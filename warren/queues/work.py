@@ -195,14 +195,16 @@ def desk(context: Context, given: str) -> Desk:
 
 def purge(found: Desk, *, agreed: bool) -> int:
     """Remove every message of the queue that is ready, for ever; returns how many the broker removed. Those
-    that consumers hold stay. Raises RefusedError where there are any and nobody ``agreed``."""
+    that consumers hold stay. Raises RefusedError where there are any and nobody ``agreed``: then none is
+    removed either of what comes in this moment."""
     with found.hands() as hands:
-        waiting = hands.waiting()
-        if waiting and not agreed:
+        if agreed:
+            return hands.purge()
+        if waiting := hands.waiting():
             raise RefusedError(
                 f"queue {found.title}",
                 f"holds {waiting:,} messages, which would be gone for ever",
                 f"warren queue peek {found.title} shows them; to remove them: warren queue purge "
                 f"{found.title} --yes",
             )
-        return hands.purge()
+        return 0
