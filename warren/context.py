@@ -209,7 +209,7 @@ def open_context(
     ``WARREN_HOSTS`` names says where the nodes are, and which cluster.
     """
     env = os.environ if env is None else env
-    path = topology_path or checkout.path("deploy", "topology.yml")
+    path = checkout.topology(topology_path)
     topology = load(path)
     inventory = None
     if named is not None:

@@ -55,7 +55,7 @@ def topology() -> None:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 def check(file: Path | None) -> None:
     """Read FILE (default: deploy/topology.yml) and name every fault in it. Needs no cluster."""
-    path = file or checkout.path("deploy", "topology.yml")
+    path = checkout.topology(file)
     found = load(path)
     check_waivers(found, name=str(path))
     click.echo(f"{path}: no faults; {planning.summary(found)}")
@@ -92,7 +92,7 @@ def render(
             raise BadInputError(
                 option, "is of Kubernetes' resources alone", "give --kubernetes DIRECTORY too"
             )
-    source = path or checkout.path("deploy", "topology.yml")
+    source = checkout.topology(path)
     found = load(source)
     again = "warren topology render"
     if folder is None:
@@ -221,7 +221,7 @@ def import_definitions(
     Whatever a topology cannot say is told by name and place. Passwords are not taken over."""
     options.check_writable(json_path)
     export = export_rows.read_file(file, vhost=vhost)
-    base = importing.like(like or checkout.path("deploy", "topology.yml"))
+    base = importing.like(checkout.topology(like))
     found = importing.bring_in(export, base, cluster=name)
     options.say(import_notes.text(found.notes))
     options.write_json(json_path, found.as_result())

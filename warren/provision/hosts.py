@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from warren import checkout
 from warren.console import Say
 from warren.context import Context
 from warren.errors import BadInputError
@@ -68,8 +67,3 @@ def named(path: Path, cluster: str) -> Topology:
     """The topology at ``path`` under the name that the inventory gives the cluster: test hosts have another
     one than the containers of the same topology. Raises BadInputsError for its faults."""
     return dataclasses.replace(load(path), cluster=cluster)
-
-
-def topology_file(given: str | None) -> Path:
-    """The file that was ``given``, else the checkout's own; raises NotReadyError where there is none."""
-    return Path(given) if given else checkout.path("deploy", "topology.yml")

@@ -72,6 +72,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.warren.hosts.plugins.module_utils.controller import Answer, answer
 
 with suppress(ImportError):
+    from warren import checkout
     from warren.management_errors import UnreachableError
     from warren.provision import hosts, objects
 
@@ -90,7 +91,7 @@ def act(module: AnsibleModule, said: list[str]) -> Answer:
     """Bring the objects to the topology, or look what that would do."""
     given = module.params
     context = hosts.open_hosts(
-        hosts.topology_file(given["topology"]),
+        checkout.topology(given["topology"]),
         Path(given["state_dir"]),
         cluster=given["cluster"],
         say=said.append,

@@ -61,6 +61,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.warren.hosts.plugins.module_utils.controller import Answer, answer
 
 with suppress(ImportError):
+    from warren import checkout
     from warren.errors import BadInputError
     from warren.provision import hosts, material
     from warren.state import State
@@ -77,7 +78,7 @@ OPTIONS = {
 def act(module: AnsibleModule, said: list[str]) -> Answer:  # noqa: ARG001 - nothing is said
     """Make what is missing or no longer good, or look what that is."""
     given = module.params
-    root, path = Path(given["state_dir"]), hosts.topology_file(given["topology"])
+    root, path = Path(given["state_dir"]), checkout.topology(given["topology"])
     topology = hosts.named(path, given["cluster"])
     if root.name != topology.cluster:
         what = f"the state folder of cluster {topology.cluster} has to be called {topology.cluster}"

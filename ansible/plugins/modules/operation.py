@@ -77,7 +77,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.warren.hosts.plugins.module_utils.controller import Answer, answer
 
 with suppress(ImportError):
-    from warren.provision import hosts, operation
+    from warren import checkout
+    from warren.provision import operation
 
 OPTIONS = {
     "operation": {"type": "str", "required": True},
@@ -99,7 +100,7 @@ def act(module: AnsibleModule, said: list[str]) -> Answer:
             str(name): str(value) for name, value in given["arguments"].items() if value not in (None, "")
         },
         undo=given["undo"],
-        topology_path=hosts.topology_file(given["topology"]),
+        topology_path=checkout.topology(given["topology"]),
         cluster=given["cluster"],
         state_dir=Path(given["state_dir"]),
         inventory=[Path(each) for each in given["inventory"]],
