@@ -190,7 +190,21 @@ def _federation(path: str, link: Federation, topology: Topology) -> Iterator[Fau
     if any(set(each.definition) & _OWN for each in here.policies if _covers(each.pattern, link.target.name)):
         what = f"a policy of {here.name} says itself where {link.target.words} is federated with"
         yield path, what, "leave federation-upstream and federation-upstream-set to links"
+    yield from _plugin(path, link, topology)
     yield from _rights(path, link, topology)
+
+
+def _plugin(path: str, link: Federation, topology: Topology) -> Iterator[Fault]:
+    """A link makes an exchange of a type of the plugin's own at the upstream. Where there is no such type it
+    falls back on a fanout, but only after the 503 that brokers once gave; 4.3.6 gives 406, and the link fails
+    on it for ever (`rabbit_federation_exchange_link:ensure_internal_exchange`)."""
+    remote = topology.links.remote(link.remote)
+    if link.of_queues or remote.far is None:
+        return
+    plugin = link.plugin(remote.far.broker.series)
+    if not {plugin, "rabbitmq_federation"} & set(remote.far.plugins):
+        what = f"{remote.topology} has not the plugin {plugin}, and no exchange is federated from it without"
+        yield path, what, f"add it there, to cluster.broker.plugins: {plugin}"
 
 
 _OWN = frozenset({"federation-upstream", "federation-upstream-set", "federation-upstream-pattern"})

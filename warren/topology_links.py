@@ -130,6 +130,13 @@ class Federation:
     def of_queues(self) -> bool:
         return bool(self.target.queue)
 
+    def plugin(self, series: tuple[int, int]) -> str:
+        """What brings it to a broker of ``series`` (major, minor): one for exchanges and one for queues since
+        4.1; on 4.3.6 the old name is an empty one that brings both: https://www.rabbitmq.com/docs/federation
+        """
+        kind = "queue" if self.of_queues else "exchange"
+        return f"rabbitmq_{kind}_federation" if series >= (4, 1) else "rabbitmq_federation"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
@@ -166,19 +173,12 @@ class Links:
 
     def plugins(self, series: tuple[int, int]) -> tuple[str, ...]:
         """The plugins that these links need of a broker of ``series`` (major, minor), each with what shows
-        its state over the management API and among the metrics.
-
-        Federation is one plugin for exchanges and one for queues since 4.1; on 4.3.6 the old name is an empty
-        one that brings both: https://www.rabbitmq.com/docs/federation
-        """
+        its state over the management API and among the metrics."""
         found: list[str] = []
         if self.shovels:
             found += ["rabbitmq_shovel", "rabbitmq_shovel_management", "rabbitmq_shovel_prometheus"]
         if self.federations:
-            split = series >= (4, 1)
-            kinds = {"queue" if each.of_queues else "exchange" for each in self.federations}
-            names = [f"rabbitmq_{kind}_federation" for kind in sorted(kinds)]
-            found += names if split else ["rabbitmq_federation"]
+            found += sorted({each.plugin(series) for each in self.federations})
             found += ["rabbitmq_federation_management", "rabbitmq_federation_prometheus"]
         return tuple(found)
 

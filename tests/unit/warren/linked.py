@@ -47,6 +47,7 @@ def far(data: Data) -> Data:
     found.pop("links", None)
     found["cluster"] |= {"name": FAR, "nodes": [{"name": "rmq1"}], "published": {"base_port": 17000}}
     canary = "^warren\\.canary"
+    found["cluster"]["broker"]["plugins"].append("rabbitmq_exchange_federation")
     found["users"] = [
         {"name": "operator", "tags": ["administrator"], "role": "operator"},
         {"name": "monitoring", "tags": ["monitoring"], "role": "monitoring"},

@@ -235,6 +235,18 @@ def test_rights_that_a_link_needs_are_told(
     assert told in faults(lambda: linked.read(tmp_path, near, far))
 
 
+def test_an_exchange_is_federated_from_a_broker_with_the_plugin_only(
+    near: Data, far: Data, tmp_path: Path
+) -> None:
+    """Seen on 4.3.6, every five seconds: precondition_failed, unknown type x-federation-upstream."""
+    far["cluster"]["broker"]["plugins"].remove("rabbitmq_exchange_federation")
+    text = faults(lambda: linked.read(tmp_path, near, far))
+    assert "links.federation[events-in]: far.yml has not the plugin rabbitmq_exchange_federation" in text
+    assert "work-in" not in text  # a queue needs none there
+    far["cluster"]["broker"]["plugins"].append("rabbitmq_federation")
+    assert linked.read(tmp_path, near, far).links
+
+
 def test_a_source_that_would_drop_what_was_under_way_is_told(near: Data, far: Data, tmp_path: Path) -> None:
     del far["vhosts"][0]["policies"][0]["definition"]["dead-letter-exchange"]
     text = faults(lambda: linked.read(tmp_path, near, far))
