@@ -318,12 +318,17 @@ class Run:
         elif kind == "gone":
             self._gone(member)
         elif kind == "lost":
-            self._lost_any, member.linked = True, False
-            member.last_error = f"{message['where']}: {message['what']}"
-            self._note(f"{member.name} lost {member.last_error}")
+            self._cut_off(member, f"{message['where']}: {message['what']}")
         else:
-            member.linked = member.linked or kind == "connected"
-            self._note(f"{member.name} {message.get('text') or 'connected to ' + str(message.get('where'))}")
+            self._note(f"{member.name} {member.told(message)}")
+
+    def _cut_off(self, member: Member, why: str) -> None:
+        """Each vain try to connect says so once and not again and again, for as long as none succeeds."""
+        told = f"{member.name} {'lost' if member.linked else 'does not reach'} {why}"
+        self._lost_any, member.linked, member.last_error = True, False, why
+        if told not in member.tries_told:
+            member.tries_told.add(told)
+            self._note(told)
 
     def _gone(self, member: Member) -> None:
         let_go = member.ended

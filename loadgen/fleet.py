@@ -34,10 +34,20 @@ class Member:
     ended: bool = False
     buffer: bytes = b""
     last_error: str = ""
+    #: What was told of its tries to connect since it was connected last.
+    tries_told: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
         return self.spec.name
+
+    def told(self, message: Mapping[str, Any]) -> str:
+        """What a message of it that asks for nothing says, to be read."""
+        if message["type"] != "connected":
+            return str(message["text"])
+        self.linked = True
+        self.tries_told.clear()
+        return f"connected to {message['where']}"
 
     @property
     def role(self) -> str:

@@ -101,14 +101,25 @@ def under_load(
     return Outcome(operation, result)
 
 
-def note(cluster: ClusterUnderTest, name: str, operation: dict[str, Any], result: dict[str, Any]) -> None:
+def note(
+    cluster: ClusterUnderTest, name: str, operation: dict[str, Any], result: dict[str, Any] | None = None
+) -> None:
     """Into the file that earlier tests have written to; the state's own folder goes with the cluster."""
     path = cluster.state.root.parent / "operations.json"
     known = json.loads(path.read_text(encoding="utf-8"))["operations"] if path.is_file() else {}
-    availability, ledger = result["availability"], result["ledger"]
     known[name] = {
         "seconds": operation["seconds"],
         "steps": len(operation["steps"]),
+        **(_of_load(result) if result else {}),
+        "measured_on": datetime.now(UTC).date().isoformat(),
+    }
+    content = {"schema": 1, "operations": dict(sorted(known.items()))}
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), mode=0o644)
+
+
+def _of_load(result: dict[str, Any]) -> dict[str, Any]:
+    availability, ledger = result["availability"], result["ledger"]
+    return {
         "rate_per_s": _RATE_PER_S,
         "published": ledger["published"],
         "confirmed": ledger["confirmed"],
@@ -119,10 +130,7 @@ def note(cluster: ClusterUnderTest, name: str, operation: dict[str, Any], result
         "confirm_gap_max_s": availability["confirm_gap_max_s"],
         "delivery_gap_max_s": availability["delivery_gap_max_s"],
         "links_lost": result["traffic"]["links_lost"],
-        "measured_on": datetime.now(UTC).date().isoformat(),
     }
-    content = {"schema": 1, "operations": dict(sorted(known.items()))}
-    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), mode=0o644)
 
 
 def gather_leaders(cluster: ClusterUnderTest, node: str) -> None:
@@ -508,7 +516,7 @@ def test_backup_of_data_and_its_restore(cluster: ClusterUnderTest, tmp_path: Pat
     assert result["ledger"]["lost"] == result["ledger"]["unexpected"] == 0, result["reasons"]
     note(cluster, "backup-data", saved, result)
     publish(cluster, *queue, count=5)
-    operate(cluster, tmp_path, "restore-data", str(folder))
+    note(cluster, "restore-data", operate(cluster, tmp_path, "restore-data", str(folder)))
     cluster.wait_for(lambda: cluster.management.queue(*queue).messages == 7, "the messages of then", 60)
 
 

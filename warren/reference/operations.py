@@ -48,6 +48,8 @@ def _row(named: str, summary: str, promise: str, figure: Mapping[str, Any] | Non
     if figure is None:
         return f"| {' | '.join([*cells, _NOT_YET, *['—'] * 6])} |"
     cells += [f"{figure['seconds']:.1f} s", str(figure["steps"])]
+    if "published" not in figure:
+        return f"| {' | '.join([*cells, *['—'] * 4, 'not under load'])} |"
     cells += [f"{figure[key]:.2f} s" for key in ("confirm_gap_max_s", "delivery_gap_max_s")]
     cells += [f"{figure[key]:,}" for key in ("links_lost", "failed_publishes")]
     lost = f"{figure['lost']} of {figure['published']:,}"

@@ -176,7 +176,27 @@ def test_replacement_that_a_node_going_down_refuses_does_not_end_the_run(tmp_pat
     )
     rig = Rig(tmp_path, script)
     rig.go()
-    assert "c-0~1 lost a:1: ACCESS_REFUSED" in rig.notes()
+    assert "c-0~1 does not reach a:1: ACCESS_REFUSED" in rig.notes()
+
+
+def test_vain_tries_to_connect_are_told_once_for_as_long_as_none_succeeds(tmp_path: Path) -> None:
+    refused = "say(type='lost', where='a:1', what='refused'); "
+    script = (
+        "if spec['name'] == 'c-0':\n"
+        f"    {refused}{refused}say(type='lost', where='b:1', what='refused'); {refused}\n"
+        f"    say(type='connected', where='b:1'); {refused}{refused}{refused}\n"
+        "work()"
+    )
+    rig = Rig(tmp_path, script)
+    rig.go()
+    told = [each for each in rig.run.notes if each.startswith("c-0 ") or " c-0 " in each]
+    assert [each.partition("c-0 ")[2] for each in told][:5] == [
+        "does not reach a:1: refused",
+        "does not reach b:1: refused",
+        "connected to b:1",
+        "lost a:1: refused",
+        "does not reach a:1: refused",
+    ]
 
 
 #: The publisher has one confirmed message on record, which nobody brings to an end.
