@@ -3,7 +3,8 @@
 Nothing confirmed is lost, ever; where the operation promises it, no publish fails. The tests go on from each
 other, in their order; the last plays site.yml again, which must find nothing to change: operations leave
 hosts as Ansible would have them. Times and figures go into operations-on-hosts.json, in the folder that
-WARREN_TEST_RECORDS names, if it does. It takes an hour.
+WARREN_TEST_RECORDS names, if it does (docs/figures; then ``make docs`` puts them into docs/operations.md). It
+takes half an hour.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         made.warren("hosts", "down")
         if folder := os.environ.get("WARREN_TEST_RECORDS"):
             path = Path(folder, "operations-on-hosts.json")
-            path.write_text(json.dumps(RECORDED, indent=1) + "\n", encoding="utf-8")
+            content = {"schema": 1, "operations": dict(sorted(RECORDED.items()))}
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +145,7 @@ def note(name: str, operation: dict[str, Any], result: dict[str, Any]) -> None:
     RECORDED[name] = {
         "seconds": operation["seconds"],
         "steps": len(operation["steps"]),
+        "published": ledger["published"],
         "confirmed": ledger["confirmed"],
         "lost": ledger["lost"],
         "failed_publishes": availability["failed_publishes"],

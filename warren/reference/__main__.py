@@ -45,12 +45,14 @@ def _chaos(docs: Path) -> str:
 
 
 def _operations(docs: Path) -> str:
-    """Written by hand, but for the table of operations."""
-    measured = read_object(docs / "figures" / "operations.json")
+    """Written by hand, but for the tables of operations."""
+    here, hosts = (
+        read_object(docs / "figures" / f"{name}.json") for name in ("operations", "operations-on-hosts")
+    )
     kinds = [(name, catalogue.load(name)) for name in catalogue.names()]
     rows = [(name, each.summary, each.promise) for name, each in kinds]
     page = (docs / "operations.md").read_text(encoding="utf-8")
-    return operations.with_table(page, rows, measured["operations"])
+    return operations.with_tables(page, rows, here["operations"], hosts["operations"])
 
 
 def _hosts(docs: Path) -> str:

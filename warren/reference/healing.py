@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from warren.errors import BadInputError
+from warren.reference import marked
 
-BEGIN = "<!-- from figures/driver-killed.json, by: make docs -->"
-END = "<!-- end -->"
+BEGIN = marked.begin("driver-killed")
 _HEAD = ("| fault | by the watchdog | whole | by `chaos heal` | whole |", "|---|---|---|---|---|")
 
 _WHO, _KEYS = ("watchdog", "heal"), ("undone_after_s", "whole_after_s")
@@ -18,12 +17,8 @@ Figures = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 def with_table(page: str, figures: Figures) -> str:
     """``page`` with the table between its marks written anew; raises BadInputError where one is missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise BadInputError("docs/chaos.md", f"lacks '{BEGIN}' or '{END}'")
     rows = [_row(fault, healers) for fault, healers in sorted(figures.items())]
-    return "\n".join([f"{before}{BEGIN}", *_HEAD, *rows, f"{END}{after}"])
+    return marked.between(page, BEGIN, [*_HEAD, *rows])
 
 
 def _row(fault: str, healers: Mapping[str, Mapping[str, Any]]) -> str:

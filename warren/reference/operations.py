@@ -1,18 +1,22 @@
-"""The table in docs/operations.md: what each operation did under load, as the cluster test measured it."""
+"""The tables in docs/operations.md: what each operation did under load, as the cluster test measured it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from warren.errors import BadInputError
+from warren.reference import marked
 
-BEGIN = "<!-- from figures/operations.json, by: make docs -->"
-END = "<!-- end -->"
+BEGIN, ON_HOSTS = marked.begin("operations"), marked.begin("operations-on-hosts")
 _HEAD = (
     "| operation | what it does | clients may count on | took | steps | no confirm for | no delivery for "
     "| connections lost | failed publishes | lost |",
     "|---|---|---|---|---|---|---|---|---|---|",
+)
+_HEAD_ON_HOSTS = (
+    "| operation | took | steps | no confirm for | no delivery for | connections lost | failed publishes "
+    "| lost |",
+    "|---|---|---|---|---|---|---|---|",
 )
 _NOT_YET = "not measured yet"
 #: By operation, what was measured; one that was measured in several ways has words in brackets behind it.
@@ -21,14 +25,13 @@ Figures = Mapping[str, Mapping[str, Any]]
 Row = tuple[str, str, str]
 
 
-def with_table(page: str, operations: Iterable[Row], figures: Figures) -> str:
-    """``page`` with the table between its marks written anew; raises BadInputError where one is missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise BadInputError("docs/operations.md", f"lacks '{BEGIN}' or '{END}'")
+def with_tables(page: str, operations: Iterable[Row], figures: Figures, on_hosts: Figures) -> str:
+    """``page`` with both tables between their marks written anew: what was measured of containers, of every
+    operation, and ``on_hosts``. Raises BadInputError where a mark is missing."""
     rows = [row for each in operations for row in _rows(*each, figures)]
-    return "\n".join([f"{before}{BEGIN}", *_HEAD, *rows, f"{END}{after}"])
+    page = marked.between(page, BEGIN, [*_HEAD, *rows])
+    rows = [f"| {' | '.join([f'`{name}`', *_measured(each)])} |" for name, each in sorted(on_hosts.items())]
+    return marked.between(page, ON_HOSTS, [*_HEAD_ON_HOSTS, *rows])
 
 
 def operation(key: str) -> str:
@@ -47,10 +50,13 @@ def _row(named: str, summary: str, promise: str, figure: Mapping[str, Any] | Non
     cells = [named, summary, promise]
     if figure is None:
         return f"| {' | '.join([*cells, _NOT_YET, *['—'] * 6])} |"
-    cells += [f"{figure['seconds']:.1f} s", str(figure["steps"])]
+    return f"| {' | '.join([*cells, *_measured(figure)])} |"
+
+
+def _measured(figure: Mapping[str, Any]) -> list[str]:
+    cells = [f"{figure['seconds']:.1f} s", str(figure["steps"])]
     if "published" not in figure:
-        return f"| {' | '.join([*cells, *['—'] * 4, 'not under load'])} |"
+        return [*cells, *["—"] * 4, "not under load"]
     cells += [f"{figure[key]:.2f} s" for key in ("confirm_gap_max_s", "delivery_gap_max_s")]
     cells += [f"{figure[key]:,}" for key in ("links_lost", "failed_publishes")]
-    lost = f"{figure['lost']} of {figure['published']:,}"
-    return f"| {' | '.join([*cells, lost])} |"
+    return [*cells, f"{figure['lost']} of {figure['published']:,}"]

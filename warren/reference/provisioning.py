@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from warren.errors import BadInputError
+from warren.reference import marked
 
-REFUSALS = "<!-- from figures/refusals.json, by: make docs -->"
-RUNS = "<!-- from figures/provision.json, by: make docs -->"
-END = "<!-- end -->"
+REFUSALS, RUNS = marked.begin("refusals"), marked.begin("provision")
 _REFUSALS_HEAD = ("| refused when | it prints |", "|---|---|")
 _RUNS_HEAD = ("| run | seconds | tasks changed | hosts lost |", "|---|---|---|---|")
 #: The runs that a reader asks for, in their order, by the names that the test records them under.
@@ -29,8 +27,8 @@ def with_tables(page: str, refusals: Mapping[str, Mapping[str, Any]], runs: Mapp
     """``page`` with both tables between their marks written anew; raises BadInputError where one is
     missing."""
     refused = [f"| {each['when']} | {_cell(str(each['prints']))} |" for each in refusals.values()]
-    page = _between(page, REFUSALS, [*_REFUSALS_HEAD, *refused])
-    return _between(page, RUNS, [*_RUNS_HEAD, *rows_of_runs(runs)])
+    page = marked.between(page, REFUSALS, [*_REFUSALS_HEAD, *refused])
+    return marked.between(page, RUNS, [*_RUNS_HEAD, *rows_of_runs(runs)])
 
 
 def rows_of_runs(runs: Mapping[str, Any]) -> list[str]:
@@ -43,14 +41,6 @@ def rows_of_runs(runs: Mapping[str, Any]) -> list[str]:
             cells = [f"{figure['seconds']:.0f}", str(figure["changed"]), ", ".join(figure["lost"]) or "none"]
         rows.append(f"| {' | '.join([shown, *cells])} |")
     return rows
-
-
-def _between(page: str, begin: str, lines: Sequence[str]) -> str:
-    before, found, rest = page.partition(begin)
-    _, end, after = rest.partition(END)
-    if not (found and end):
-        raise BadInputError("docs/hosts.md", f"lacks '{begin}' or '{END}'")
-    return "\n".join([f"{before}{begin}", *lines, f"{END}{after}"])
 
 
 def _cell(text: str) -> str:

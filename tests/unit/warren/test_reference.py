@@ -12,7 +12,7 @@ from warren import checkout
 from warren.errors import BadInputError
 from warren.json_file import read_object
 from warren.reference import __main__ as reference
-from warren.reference import commands, healing, monitoring
+from warren.reference import commands, healing, marked, monitoring
 
 
 @click.group(context_settings={"auto_envvar_prefix": "WARREN"})
@@ -106,13 +106,13 @@ def test_table_of_killed_drivers_stands_between_its_marks_and_nothing_else_is_to
         "pause": {"watchdog": {"undone_after_s": 1.04, "whole_after_s": 9.96}},
         "kill": {each: {"undone_after_s": 2, "whole_after_s": 3.5} for each in ("heal", "watchdog")},
     }
-    page = f"before\n\n{healing.BEGIN}\nold\n{healing.END}\n\nafter\n"
+    page = f"before\n\n{healing.BEGIN}\nold\n{marked.END}\n\nafter\n"
     written = healing.with_table(page, figures)
     assert written.startswith(f"before\n\n{healing.BEGIN}\n| fault |")
     assert written.endswith(
         "| `kill` | 2.0 s | 3.5 s | 2.0 s | 3.5 s |\n"
         "| `pause` | 1.0 s | 10.0 s | not measured yet | not measured yet |\n"
-        f"{healing.END}\n\nafter\n"
+        f"{marked.END}\n\nafter\n"
     )
     assert healing.with_table(written, figures) == written
     with pytest.raises(BadInputError, match="lacks"):

@@ -7,11 +7,11 @@ import pytest
 from warren import checkout
 from warren.errors import BadInputError
 from warren.json_file import read_object
-from warren.reference import provisioning
+from warren.reference import marked, provisioning
 
 PAGE = (
-    f"before\n{provisioning.REFUSALS}\nold\n{provisioning.END}\nbetween\n{provisioning.RUNS}\nold\n"
-    f"{provisioning.END}\nafter"
+    f"before\n{provisioning.REFUSALS}\nold\n{marked.END}\nbetween\n{provisioning.RUNS}\nold\n"
+    f"{marked.END}\nafter"
 )
 
 
