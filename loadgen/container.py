@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -43,12 +43,14 @@ def start(argv: Sequence[str]) -> Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the container runs: the client to call, the image, the network, the cluster for its label."""
+    """Where the container runs: the client to call, the image, the network, the cluster for its label; and
+    the addresses of names that the network does not know."""
 
     docker: str
     image: str
     network: str
     cluster: str
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -110,9 +112,10 @@ def launch(spec: LoadSpec, folder: Path, *, place: Place, run: Runner, starter: 
 
 def command(place: Place, name: str, folder: Path, user: str) -> list[str]:
     """The whole `docker run` line: hardened, labelled, one bind mount."""
+    known = [f"--add-host={name}:{address}" for name, address in place.addresses.items()]
     return [
         place.docker, "run", "--rm", "--interactive", "--name", name, "--hostname", name,
-        "--network", place.network, "--user", user, "--read-only", "--cap-drop", "ALL",
+        "--network", place.network, *known, "--user", user, "--read-only", "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--memory", _MEMORY, "--pids-limit", "256",
         "--cpu-shares", CPU_SHARES,
         "--tmpfs", _TMPFS, "--log-driver", "none",

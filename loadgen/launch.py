@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import secrets as random
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -32,7 +33,7 @@ from loadgen.watch import watching
 from loadgen.whereshown import where_shown
 from warren import checkout
 from warren.context import Context
-from warren.errors import BadInputError
+from warren.errors import BadInputError, NotReadyError
 from warren.images import ensure_images
 from warren.journal import Journal
 from warren.results import LoadResult, write_result
@@ -146,8 +147,10 @@ def prepared(
     context: Context, order: Order, scenario: Scenario, run_id: str, where: Place
 ) -> Iterator[LoadSpec]:
     """The spec of a run on the cluster's network, and what has to be there for as long as it lasts."""
-    with _own_vhost(context, order, scenario), announced(context, run_id, where) as metrics:
-        yield lab_spec(context, scenario, order, run_id, metrics)
+    on_hosts = context.inventory is not None  # their Prometheus knows no runs of this machine
+    metrics = nullcontext() if on_hosts else announced(context, run_id, where)
+    with _own_vhost(context, order, scenario), metrics as served:
+        yield lab_spec(context, scenario, order, run_id, served)
 
 
 @terminate_as_interrupt()
@@ -222,7 +225,9 @@ def new_run(runs: Path, profile: str, part: Part | None = None) -> tuple[str, Pa
 
 
 def place(context: Context) -> Place:
-    """Where containers of load run; their image is had first."""
+    """Where containers of load run; their image is had first. Nodes that are services of hosts are reached
+    from this machine's own network, by the names that their certificates have. Raises NotReadyError where an
+    address of the inventory is a name that nobody knows."""
     images = ensure_images(
         context.topology.images,
         engine=context.engine,
@@ -232,9 +237,22 @@ def place(context: Context) -> Place:
         say=context.say,
     )
     cluster = context.topology.cluster
-    return Place(
+    here = Place(
         docker=context.engine.docker, image=images["warren"].reference, network=cluster, cluster=cluster
     )
+    if context.inventory is None:
+        return here
+    names = {node.name: context.inventory.logins[node.name].address for node in context.topology.nodes}
+    known = {name: _resolved(name, address) for name, address in names.items()}
+    return dataclasses.replace(here, network="host", addresses=known)
+
+
+def _resolved(node: str, address: str) -> str:
+    """A container is told addresses, and an inventory may say names."""
+    try:
+        return str(socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise NotReadyError(node, f"its address {address} is not known: {error.strerror}") from error
 
 
 def with_faults(context: Context, result: LoadResult, began: datetime) -> LoadResult:

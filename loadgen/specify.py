@@ -64,9 +64,10 @@ def users_of(scenario: Scenario) -> tuple[str, ...]:
 
 
 def lab_spec(
-    context: Context, scenario: Scenario, order: Order, run_id: str, metrics: Mapping[str, str]
+    context: Context, scenario: Scenario, order: Order, run_id: str, metrics: Mapping[str, str] | None
 ) -> LoadSpec:
-    """A run on the cluster's own network, in a container."""
+    """A run in a container, on the cluster's own network or towards hosts. With ``metrics``, the material of
+    their TLS, it serves its own."""
     names, ports = _in_order(context.topology, order.attach), context.topology.ports
     nodes = tuple(Endpoint(name=name, host=name, port=ports.amqps) for name in names)
     streams = tuple(Endpoint(name=name, host=name, port=ports.streams) for name in names)
