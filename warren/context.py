@@ -23,7 +23,7 @@ from warren.prometheus import PrometheusClient
 from warren.runtime import host_inventory
 from warren.runtime.compose import ComposeRuntime
 from warren.runtime.engine import Engine, find_engine
-from warren.runtime.host_inventory import Inventory
+from warren.runtime.host_inventory import Inventory, ServiceHost
 from warren.runtime.protocol import Runtime
 from warren.runtime.ssh import SshRuntime
 from warren.runtime.ssh_login import Ssh
@@ -150,29 +150,31 @@ class Context:
     def probe_metrics(self) -> NodeMetrics:
         """The probe's metrics, as Prometheus asks for them; its one node is called ``probe``. Where an
         inventory of hosts names none, nobody answers."""
-        host, port = "127.0.0.1", self.topology.published("probe")
-        if self.inventory is not None:
-            nobody = self.inventory.logins[self.topology.nodes[0].name].address
-            host, port = self.inventory.services.get("exporters", nobody), self.topology.ports.probe
-        pair = self.pki.leaf("scrape", "prometheus")
-        return NodeMetrics(
-            [HttpEndpoint(node="probe", host=host, port=port, server_name="probe")],
-            ca=self.cluster_ca,
-            client=(pair.certificate, pair.key),
+        at = HttpEndpoint(
+            node="probe", host="127.0.0.1", port=self.topology.published("probe"), server_name="probe"
         )
+        if self.inventory is not None:
+            first = self.topology.nodes[0].name
+            nobody = ServiceHost(name=first, address=self.inventory.logins[first].address)
+            found = self.inventory.services.get("exporters", nobody)
+            port = self.topology.ports.probe
+            at = HttpEndpoint(node="probe", host=found.address, port=port, server_name=found.name)
+        pair = self.pki.leaf("scrape", "prometheus")
+        return NodeMetrics([at], ca=self.cluster_ca, client=(pair.certificate, pair.key))
 
     @cached_property
     def prometheus(self) -> PrometheusClient:
         """Raises NotReadyError where the inventory of hosts names none."""
-        host, port = "127.0.0.1", self.topology.published("prometheus")
+        at = ServiceHost(name="prometheus", address="127.0.0.1")
+        port = self.topology.published("prometheus")
         if self.inventory is not None:
-            host, port = self.inventory.service("prometheus"), self.topology.ports.prometheus
+            at, port = self.inventory.service("prometheus"), self.topology.ports.prometheus
         return PrometheusClient(
-            f"https://{host}:{port}",
+            f"https://{at.address}:{port}",
             user="prometheus",
             password=self.secrets.read(secrets.PROMETHEUS_WEB),
             ca=self.cluster_ca,
-            server_name="prometheus",
+            server_name=at.name,
         )
 
     def _endpoint(self, node: str, port: str) -> HttpEndpoint:

@@ -22,21 +22,29 @@ _GENERAL = (ALL, "ungrouped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceHost:
+    """A host by the inventory's name, which its certificate has, and where it is reached."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """The nodes' hosts by name, and the name of the cluster that they are; empty where it is not said.
-    ``services`` are the addresses of other groups' first hosts, by the group's name, ``waivers`` the
+    ``services`` are other groups' first hosts, by the group's name, ``waivers`` the
     production assertions that the hosts are known not to meet (``rabbitmq_waivers``). ``given_authority`` is
     what verifies the nodes where their certificates are not Warren's own."""
 
     path: Path
     cluster: str
     logins: Mapping[str, Login]
-    services: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, ServiceHost] = field(default_factory=dict)
     waivers: tuple[str, ...] = ()
     given_authority: str = ""
 
-    def service(self, name: str) -> str:
-        """The address of the first host of the group ``name``; raises NotReadyError where there is none."""
+    def service(self, name: str) -> ServiceHost:
+        """The first host of the group ``name``; raises NotReadyError where there is none."""
         if name not in self.services:
             what = f"no host is in the group {name}, so that there is no {name} to be asked"
             raise NotReadyError(str(self.path), what, f"add the group {name} with its host")
@@ -84,11 +92,11 @@ def beside(path: Path) -> Mapping[str, Login]:
     return {host: groups.login(host) for host in dict.fromkeys(others) if host not in nodes}
 
 
-def _services(groups: Groups) -> dict[str, str]:
-    """Every other group's name and the address of its first host."""
+def _services(groups: Groups) -> dict[str, ServiceHost]:
+    """Every other group's name and its first host."""
     first = {name: groups.hosts(name)[:1] for name in groups.found if name not in (GROUP, *_GENERAL)}
     return {
-        name: str(groups.variables(host).get("ansible_host", host))
+        name: ServiceHost(name=host, address=str(groups.variables(host).get("ansible_host", host)))
         for name, hosts in first.items()
         for host in hosts
     }

@@ -10,7 +10,7 @@ import yaml
 
 from warren.errors import BadInputError, NotReadyError
 from warren.runtime import host_inventory
-from warren.runtime.host_inventory import Inventory
+from warren.runtime.host_inventory import Inventory, ServiceHost
 from warren.runtime.host_login import Login
 
 
@@ -61,7 +61,8 @@ def test_hosts_are_those_of_the_group_with_the_nearest_of_their_variables(tmp_pa
         "rmq2": Login(name="rmq2", address="rmq2", user="b", port=2222, key="/k y"),
         "rmq3": Login(name="rmq3", address="rmq3", user="b"),
     }
-    assert (found.service("prometheus"), found.service("grafana")) == ("192.0.2.1", "192.0.2.9")
+    assert found.service("prometheus") == ServiceHost(name="rmq1", address="192.0.2.1")
+    assert found.service("grafana") == ServiceHost(name="mon", address="192.0.2.9")
     with pytest.raises(NotReadyError, match="no host is in the group exporters"):
         found.service("exporters")
 
@@ -139,5 +140,5 @@ def test_host_that_is_described_in_another_group_is_reached_by_that(tmp_path: Pa
     }
     found = read(tmp_path, {"all": {"children": groups}})
     assert found.logins["rmq1"] == Login(name="rmq1", address="192.0.2.7", port=2222)
-    assert found.service("exporters") == "192.0.2.7"
-    assert found.service("grafana") == "192.0.2.9"
+    assert found.service("exporters").address == "192.0.2.7"
+    assert found.service("grafana").address == "192.0.2.9"

@@ -20,6 +20,7 @@ from warren.errors import DeadlineError, NotReadyError, RefusedError
 from warren.hosts import image, inventory, upkeep
 from warren.hosts.keys import Keys
 from warren.hosts.place import of_hosts, places
+from warren.https import HttpEndpoint
 from warren.process import Completed
 from warren.runtime import host_inventory
 from warren.runtime.engine import Engine
@@ -252,8 +253,29 @@ def test_services_of_hosts_are_asked_where_the_inventory_has_them(
     data = yaml.safe_load(path.read_text())
     data["all"]["children"]["prometheus"] = {"hosts": {"rmq2": {}}}
     path.write_text(yaml.safe_dump(data))
-    told = open_context(lambda _line: None)
-    assert told.prometheus.base_url == f"https://{places(context.topology)[1].address}:9090"
+    address = places(context.topology)[1].address
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr("warren.context.PrometheusClient", lambda url, **given: asked.update(given, url=url))
+    _ = open_context(lambda _line: None).prometheus
+    assert asked["url"] == f"https://{address}:9090"
+    assert asked["server_name"] == "rmq2", "the host's certificate has the host's name"
+
+
+def test_probe_of_hosts_is_asked_by_the_name_of_its_host(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = upkeep.up(context).inventory
+    monkeypatch.setenv("WARREN_HOSTS", str(path))
+    data = yaml.safe_load(path.read_text())
+    data["all"]["children"]["exporters"] = {"hosts": {"rmq3": {}}}
+    path.write_text(yaml.safe_dump(data))
+    asked: list[HttpEndpoint] = []
+    monkeypatch.setattr("warren.context.NodeMetrics", lambda endpoints, **_: asked.extend(endpoints))
+    _ = open_context(lambda _line: None).probe_metrics
+    (probe,) = asked
+    assert (probe.node, probe.host, probe.server_name) == (
+        "probe", places(context.topology)[2].address, "rmq3",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
