@@ -25,6 +25,8 @@ REFUSED = 403
 #: rights.
 BUILT_IN = ("", "amq.direct", "amq.fanout", "amq.headers", "amq.match", "amq.rabbitmq.trace", "amq.topic")
 _DEFAULT = "amq.default"
+#: The one of them that is internal: nobody may publish to it.
+_TRACE = "amq.rabbitmq.trace"
 #: Names of nothing, of which some user may own the prefix.
 NOWHERE = ("warren.canary.attack", "warren.attack", "orders.attack", "attack")
 
@@ -104,11 +106,11 @@ def tries(rights: Rights, user: str, vhost: str, *, full: bool) -> Iterator[Try]
 
     for name in exchanges:
         if name:  # the nameless one can be neither declared nor bound
-            may = not name.startswith("amq.") and rights.may(user, vhost, "configure", name)
-            yield one("configure", "exchange", name, may)
+            yield one("configure", "exchange", name, rights.may(user, vhost, "configure", name))
     for name in exchanges:
         for key in _keys(rights, vhost, full=full) if name in _topics(rights, vhost) else ("warren.attack",):
             may = rights.may(user, vhost, "write", name) and rights.may_topic(user, vhost, "write", name, key)
+            may = may and name != _TRACE
             yield one("publish", "exchange", name, may, key)
     for name in (*queues, *(NOWHERE if full else NOWHERE[:1])):
         yield one("configure", "queue", name, rights.may(user, vhost, "configure", name))

@@ -518,6 +518,7 @@ def test_backup_of_data_and_its_restore(cluster: ClusterUnderTest, tmp_path: Pat
     publish(cluster, *queue, count=5)
     note(cluster, "restore-data", operate(cluster, tmp_path, "restore-data", str(folder)))
     cluster.wait_for(lambda: cluster.management.queue(*queue).messages == 7, "the messages of then", 60)
+    cluster.purge()
 
 
 def publish(cluster: ClusterUnderTest, vhost: str, queue: str, *, count: int) -> None:

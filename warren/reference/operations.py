@@ -10,12 +10,12 @@ from warren.reference import marked
 BEGIN, ON_HOSTS = marked.begin("operations"), marked.begin("operations-on-hosts")
 _HEAD = (
     "| operation | what it does | clients may count on | took | steps | no confirm for | no delivery for "
-    "| connections lost | failed publishes | lost |",
+    "| connections lost | failed publishes | lost of confirmed |",
     "|---|---|---|---|---|---|---|---|---|---|",
 )
 _HEAD_ON_HOSTS = (
     "| operation | took | steps | no confirm for | no delivery for | connections lost | failed publishes "
-    "| lost |",
+    "| lost of confirmed |",
     "|---|---|---|---|---|---|---|---|",
 )
 _NOT_YET = "not measured yet"
@@ -55,8 +55,8 @@ def _row(named: str, summary: str, promise: str, figure: Mapping[str, Any] | Non
 
 def _measured(figure: Mapping[str, Any]) -> list[str]:
     cells = [f"{figure['seconds']:.1f} s", str(figure["steps"])]
-    if "published" not in figure:
+    if "confirmed" not in figure:
         return [*cells, *["—"] * 4, "not under load"]
     cells += [f"{figure[key]:.2f} s" for key in ("confirm_gap_max_s", "delivery_gap_max_s")]
     cells += [f"{figure[key]:,}" for key in ("links_lost", "failed_publishes")]
-    return [*cells, f"{figure['lost']} of {figure['published']:,}"]
+    return [*cells, f"{figure['lost']} of {figure['confirmed']:,}"]

@@ -20,7 +20,7 @@ FIGURE = {
     "links_lost": 6,
     "failed_publishes": 0,
     "lost": 0,
-    "published": 4321,
+    "confirmed": 4321,
 }
 
 
