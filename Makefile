@@ -85,6 +85,7 @@ check: setup-dev ## linters, types, generated files, the wheel
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(RUN) mypy --config-file tests/mypy.ini tests
 	$(RUN) pytest -q tests/contract -m "not full" -n auto --dist worksteal
 	$(WARREN) topology render --check
 	$(RUN) warren.reference --check

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chaos.wiring import ManagementBroker
+from warren import leaders
 from warren.errors import NotReadyError
 from warren.operating import accounts, catalogue, certificates, record, wiring
 from warren.operating.model import Site
@@ -134,10 +134,10 @@ def _of_load(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def gather_leaders(cluster: ClusterUnderTest, node: str) -> None:
-    broker = ManagementBroker(cluster.management, cluster.runtime)
+    name = cluster.topology.node(node).erlang_name
     for vhost in cluster.topology.vhosts:
         for queue in vhost.queues:
-            broker.lead(vhost.name, queue.name, node)
+            leaders.transfer(cluster.runtime, vhost.name, queue.name, node=node, name=name)
 
 
 def processes(site: Site, nodes: Sequence[str] = ()) -> dict[str, int | None]:
