@@ -301,7 +301,8 @@ class Run:
                 self._sent[member.spec.index] = self.totals.published_by(member.name)
             member.ended = member.ended or kind == "end"
         elif kind == "ready":
-            member.ready = member.linked = True
+            member.ready = True
+            member.connected()
         elif kind == "finished":
             member.finished = True
         elif kind == "refused" and self.t0_ns:
@@ -317,10 +318,19 @@ class Run:
             )
         elif kind == "gone":
             self._gone(member)
-        elif kind == "lost":
-            self._cut_off(member, f"{message['where']}: {message['what']}")
         else:
-            self._note(f"{member.name} {member.told(message)}")
+            self._told(member, message)
+
+    def _told(self, member: Member, message: Mapping[str, Any]) -> None:
+        """What a worker says of its connection, and remarks of its own."""
+        kind = message["type"]
+        if kind == "lost":
+            self._cut_off(member, f"{message['where']}: {message['what']}")
+        elif kind == "connected":
+            member.connected()
+            self._note(f"{member.name} connected to {message['where']}")
+        else:
+            self._note(f"{member.name} {message['text']}")
 
     def _cut_off(self, member: Member, why: str) -> None:
         """Each vain try to connect says so once and not again and again, for as long as none succeeds."""

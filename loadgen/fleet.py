@@ -41,13 +41,9 @@ class Member:
     def name(self) -> str:
         return self.spec.name
 
-    def told(self, message: Mapping[str, Any]) -> str:
-        """What a message of it that asks for nothing says, to be read."""
-        if message["type"] != "connected":
-            return str(message["text"])
+    def connected(self) -> None:
         self.linked = True
         self.tries_told.clear()
-        return f"connected to {message['where']}"
 
     @property
     def role(self) -> str:

@@ -199,6 +199,19 @@ def test_vain_tries_to_connect_are_told_once_for_as_long_as_none_succeeds(tmp_pa
     ]
 
 
+def test_vain_tries_after_a_worker_was_ready_are_told_anew(tmp_path: Path) -> None:
+    refused = "say(type='lost', where='a:1', what='refused'); "
+    script = (
+        "if spec['name'] == 'c-0':\n"
+        f"    {refused}say(type='ready', where='a:1'); hear(); {refused}{refused}hear()\n"
+        "else:\n    work()"
+    )
+    rig = Rig(tmp_path, script)
+    rig.go()
+    told = [each.partition("c-0 ")[2] for each in rig.run.notes if "c-0 " in each]
+    assert told[:3] == ["does not reach a:1: refused", "lost a:1: refused", "does not reach a:1: refused"]
+
+
 #: The publisher has one confirmed message on record, which nobody brings to an end.
 _CONFIRMS_ONE = """
 from pathlib import Path
