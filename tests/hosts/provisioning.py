@@ -17,6 +17,8 @@ from xml.etree import ElementTree
 
 import yaml
 
+from warren.provision import one_inventory
+
 ROOT = Path(__file__).resolve().parents[2]
 #: A name of its own: it lives beside a cluster, and beside hosts, that somebody works with.
 NAME = "warren-test"
@@ -129,6 +131,12 @@ class Fleet:
             )  # fmt: skip
             run = played(done.stdout + done.stderr, time.monotonic() - begun, done.returncode)
             return replace(run, slowest=slowest(Path(times)))
+
+    def one_inventory(self) -> Path:
+        """The inventory as one file, which any playbook of an operation makes of its sources."""
+        shown = self.play("--check", playbook="playbooks/rebalance.yml")
+        assert shown.returncode == 0, shown.text[-6000:]
+        return self.state / one_inventory.NAME
 
     def inside(self, host: str, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run a command on a host, as root, past its sshd."""

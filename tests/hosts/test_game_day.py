@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from tests.hosts.provisioning import Fleet
-from warren.provision import one_inventory
 
 pytestmark = [pytest.mark.cluster, pytest.mark.full, pytest.mark.timeout(2400)]
 _DAY_S = 900.0
@@ -43,9 +42,7 @@ def provisioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provisione
         fleet.prepare()
         first = fleet.play()
         assert first.returncode == 0, first.text[-6000:]
-        shown = fleet.play("--check", playbook="playbooks/rebalance.yml")
-        assert shown.returncode == 0, shown.text[-6000:]
-        yield Provisioned(fleet, fleet.state / one_inventory.NAME)
+        yield Provisioned(fleet, fleet.one_inventory())
     finally:
         fleet.warren("hosts", "down")
 

@@ -72,7 +72,8 @@ def test_page_without_the_marks_is_refused() -> None:
         written("no marks", [], {})
 
 
-def test_figures_are_of_operations_that_there_are_and_nothing_was_lost() -> None:
-    figures = read_object(checkout.path("docs", "figures") / "operations.json")["operations"]
+@pytest.mark.parametrize("name", ["operations", "operations-on-hosts"])
+def test_figures_are_of_operations_that_there_are_and_nothing_was_lost(name: str) -> None:
+    figures = read_object(checkout.path("docs", "figures") / f"{name}.json")["operations"]
     assert {operations.operation(key) for key in figures} <= set(catalogue.names())
     assert not [key for key, figure in figures.items() if figure.get("lost") and key != "recover-majority"]
