@@ -19,12 +19,12 @@ from warren.results import LoadResult, Verdict
 
 @dataclass(slots=True, kw_only=True)
 class Counting:
-    """One run's: `begin` before the first publish, `end` after the last ack. ``probe`` is where the canary
-    tells what it sent meanwhile."""
+    """One run's: `begin` before the first publish, `end` after the last ack. ``probe`` gives the page
+    on which the canary tells what it sent meanwhile, and raises NotReadyError where there is none."""
 
     metrics: NodeMetrics
     management: ManagementClient
-    probe: NodeMetrics
+    probe: Callable[[], str]
     now_s: Callable[[], float] = time.monotonic
     wall_s: Callable[[], float] = time.time
     _before: Readings = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Counting:
     def _read(self) -> tuple[Readings, canary.Share | None]:
         return canary.beside(
             lambda: broker_counters.read(self.metrics.nodes, self.metrics.page, self.now_s),
-            lambda: self.probe.page(*self.probe.nodes),
+            self.probe,
             wall_s=self.wall_s,
         )
 

@@ -187,9 +187,7 @@ def _counting(context: Context, order: Order) -> Counting | None:
     they are of all of them."""
     if order.part is not None or order.beside:
         return None
-    counting = Counting(
-        metrics=context.node_metrics, management=context.management, probe=context.probe_metrics
-    )
+    counting = Counting(metrics=context.node_metrics, management=context.management, probe=context.probe_page)
     counting.begin()
     return counting
 

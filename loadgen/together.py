@@ -91,9 +91,7 @@ def run_together(
     where = launch.place(context)
     run_id, folder = launch.new_run(context.state.runs, day.name)
     began = datetime.now(UTC)
-    counting = Counting(
-        metrics=context.node_metrics, management=context.management, probe=context.probe_metrics
-    )
+    counting = Counting(metrics=context.node_metrics, management=context.management, probe=context.probe_page)
     counting.begin()
     shown = DayView(
         view, planned_s=day.duration_s, start_after_s={each.name: each.start_after_s for each in day.parts}

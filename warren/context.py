@@ -23,7 +23,7 @@ from warren.prometheus import PrometheusClient
 from warren.runtime import host_inventory
 from warren.runtime.compose import ComposeRuntime
 from warren.runtime.engine import Engine, find_engine
-from warren.runtime.host_inventory import Inventory, ServiceHost
+from warren.runtime.host_inventory import Inventory
 from warren.runtime.protocol import Runtime
 from warren.runtime.ssh import SshRuntime
 from warren.runtime.ssh_login import Ssh
@@ -146,36 +146,34 @@ class Context:
             ca=self.cluster_ca,
         )
 
-    @cached_property
-    def probe_metrics(self) -> NodeMetrics:
-        """The probe's metrics, as Prometheus asks for them; its one node is called ``probe``. Where an
-        inventory of hosts names none, nobody answers."""
-        at = HttpEndpoint(
-            node="probe", host="127.0.0.1", port=self.topology.published("probe"), server_name="probe"
-        )
-        if self.inventory is not None:
-            first = self.topology.nodes[0].name
-            nobody = ServiceHost(name=first, address=self.inventory.logins[first].address)
-            found = self.inventory.services.get("exporters", nobody)
-            port = self.topology.ports.probe
-            at = HttpEndpoint(node="probe", host=found.address, port=port, server_name=found.name)
+    def probe_page(self) -> str:
+        """The probe's metrics, as Prometheus asks for them. Raises NotReadyError where it does not answer, or
+        an inventory of hosts has none in the group ``exporters``."""
+        probe = self._service("probe", of="exporters")
         pair = self.pki.leaf("scrape", "prometheus")
-        return NodeMetrics([at], ca=self.cluster_ca, client=(pair.certificate, pair.key))
+        return NodeMetrics([probe], ca=self.cluster_ca, client=(pair.certificate, pair.key)).page(probe.node)
 
     @cached_property
     def prometheus(self) -> PrometheusClient:
         """Raises NotReadyError where the inventory of hosts names none."""
-        at = ServiceHost(name="prometheus", address="127.0.0.1")
-        port = self.topology.published("prometheus")
-        if self.inventory is not None:
-            at, port = self.inventory.service("prometheus"), self.topology.ports.prometheus
+        at = self._service("prometheus", of="prometheus")
         return PrometheusClient(
-            f"https://{at.address}:{port}",
+            f"https://{at.host}:{at.port}",
             user="prometheus",
             password=self.secrets.read(secrets.PROMETHEUS_WEB),
             ca=self.cluster_ca,
-            server_name=at.name,
+            server_name=at.server_name,
         )
+
+    def _service(self, name: str, *, of: str) -> HttpEndpoint:
+        """Where the service ``name`` answers: of hosts, on the first one of the group ``of``, by that host's
+        name. Raises NotReadyError where the group has none."""
+        if self.inventory is None:
+            port = self.topology.published(name)
+            return HttpEndpoint(node=name, host="127.0.0.1", port=port, server_name=name)
+        host = self.inventory.service(of)
+        port = getattr(self.topology.ports, name)
+        return HttpEndpoint(node=name, host=host.address, port=port, server_name=host.name)
 
     def _endpoint(self, node: str, port: str) -> HttpEndpoint:
         if self.inventory is None:

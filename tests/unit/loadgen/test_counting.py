@@ -64,12 +64,10 @@ def result(verdict: Verdict = Verdict.PASSED, reasons: tuple[str, ...] = ("fine"
 class Probe:
     """Where the canary tells what it sent, where there is one."""
 
-    nodes = ("probe",)
-
     def __init__(self) -> None:
         self.flown: int | None = None
 
-    def page(self, _node: str) -> str:
+    def page(self) -> str:
         if self.flown is None:
             raise NotReadyError("probe", "does not answer")
         return canary_page(self.flown)
@@ -86,7 +84,7 @@ def ground(probe: Probe) -> tuple[Metrics, Management, Counting]:
     counting = Counting(
         metrics=metrics,  # type: ignore[arg-type]
         management=management,  # type: ignore[arg-type]
-        probe=probe,  # type: ignore[arg-type]
+        probe=probe.page,
         now_s=lambda: 5.0,
         wall_s=lambda: 1001.0,
     )

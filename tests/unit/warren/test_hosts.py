@@ -266,12 +266,22 @@ def test_probe_of_hosts_is_asked_by_the_name_of_its_host(
 ) -> None:
     path = upkeep.up(context).inventory
     monkeypatch.setenv("WARREN_HOSTS", str(path))
+    with pytest.raises(NotReadyError, match="no host is in the group exporters"):
+        open_context(lambda _line: None).probe_page()
     data = yaml.safe_load(path.read_text())
     data["all"]["children"]["exporters"] = {"hosts": {"rmq3": {}}}
     path.write_text(yaml.safe_dump(data))
     asked: list[HttpEndpoint] = []
-    monkeypatch.setattr("warren.context.NodeMetrics", lambda endpoints, **_: asked.extend(endpoints))
-    _ = open_context(lambda _line: None).probe_metrics
+
+    class Metrics:
+        def __init__(self, endpoints: list[HttpEndpoint], **_: object) -> None:
+            asked.extend(endpoints)
+
+        def page(self, node: str) -> str:
+            return f"the page of {node}"
+
+    monkeypatch.setattr("warren.context.NodeMetrics", Metrics)
+    assert open_context(lambda _line: None).probe_page() == "the page of probe"
     (probe,) = asked
     assert (probe.node, probe.host, probe.server_name) == (
         "probe", places(context.topology)[2].address, "rmq3",
