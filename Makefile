@@ -19,8 +19,8 @@ $(error which node? make chaos-kill NODE=rmq2)
 endif
 
 .PHONY: help setup setup-dev cluster-up cluster-down cluster-status cluster-destroy hosts-up hosts-down provision load \
-	demo dashboards chaos-kill chaos-heal chaos-soak test test-unit test-cluster test-full check check-grafana bench docs \
-	lock clean
+	demo dashboards chaos-kill chaos-heal chaos-soak test test-unit test-cluster test-full check check-code \
+	check-contract check-ansible check-wheel check-grafana bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,17 +82,26 @@ test-full: setup-dev ## every test, those that take long too; a second run goes 
 	$(RUN) pytest tests --stepwise
 
 check: setup-dev ## linters, types, generated files, the wheel
+	$(MAKE) --jobs=2 --output-sync=target check-contract check-code check-ansible check-wheel
+
+check-code:
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh \
+		deploy/images/perftest/perftest
 	$(RUN) mypy
 	$(RUN) mypy --config-file tests/mypy.ini tests
-	$(RUN) pytest -q tests/contract -m "not full" -n auto --dist worksteal
 	$(WARREN) topology render --check
 	$(RUN) warren.reference --check
 	$(RUN) warren.audit
+
+check-contract:
+	$(RUN) pytest -q tests/contract -m "not full" -n auto --dist worksteal
+
+check-ansible:
 	cd ansible && ansible-playbook --syntax-check site.yml && ansible-lint --offline --profile production
-	shellcheck .ci/run deploy/setup/*.sh deploy/images/base/* deploy/images/rabbitmq/docker-entrypoint.sh \
-		deploy/images/perftest/perftest
+
+check-wheel:
 	deploy/setup/wheel.sh
 
 check-grafana: setup-dev ## the dashboards against Grafana's own types (needs npm)

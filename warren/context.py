@@ -185,10 +185,9 @@ class Context:
     @property
     def cluster_ca(self) -> Path:
         """The certificate of the authority that signed every server of the cluster; of hosts that were given
-        certificates from elsewhere, the file with both authorities (`warren.provision.material.TRUST`)."""
-        of_hosts = self.state.pki / "hosts-ca.pem"
-        if self.inventory is not None and of_hosts.is_file():
-            return of_hosts
+        certificates from elsewhere, the file with both authorities (`State.hosts_ca`)."""
+        if self.inventory is not None and self.state.hosts_ca.is_file():
+            return self.state.hosts_ca
         return self.pki.authority("cluster").certificate
 
     @cached_property

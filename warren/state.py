@@ -39,6 +39,11 @@ class State:
         return self.root / "pki"
 
     @property
+    def hosts_ca(self) -> Path:
+        """What verifies every server of a cluster of hosts: our own authority and that of given certificates."""
+        return self.pki / "hosts-ca.pem"
+
+    @property
     def runs(self) -> Path:
         """A folder per run: result, ledger parts, report."""
         return self.root / "runs"

@@ -26,7 +26,6 @@ from warren import bundle, checkout, definitions
 from warren.bundle import Material
 from warren.management import ApiError
 from warren.pki import Pki
-from warren.provision.material import TRUST
 from warren.secrets import Secrets
 from warren.state import State, open_state
 from warren.topology import Topology
@@ -96,7 +95,7 @@ def state(deployed: Topology, tmp_path_factory: pytest.TempPathFactory) -> State
         pki=Pki(opened.pki, datetime.now(UTC)),
     )
     bundle.prepare(material)
-    (opened.root / TRUST).write_bytes(material.pki.authority("cluster").certificate.read_bytes())
+    opened.hosts_ca.write_bytes(material.pki.authority("cluster").certificate.read_bytes())
     return opened
 
 

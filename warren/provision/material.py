@@ -27,8 +27,6 @@ from warren.state import State, open_state, write_atomically
 from warren.topology import Topology
 from warren.topology_links import Remote
 
-#: What verifies every server of a cluster of hosts: our own authority, and that of given certificates.
-TRUST = Path("pki", "hosts-ca.pem")
 #: Files for hosts that are no templates. Receivers and shipping may hold secrets: for the owner only.
 FOLDER = "hosts"
 _LOCALHOST = ("localhost", "127.0.0.1", "::1")
@@ -115,7 +113,7 @@ def _make(wanted: Wanted, state: State, now: datetime, *, nodes: bool = True) ->
     for host in [each for each in wanted.hosts if each not in apart]:
         material.pki.ensure_leaf("cluster", host, hosts=(host, *_LOCALHOST), purpose="server")
     authorities = [material.pki.authority("cluster").certificate.read_bytes().strip(), _authority(wanted)]
-    _write(state.root / TRUST, b"\n".join(each for each in authorities if each) + b"\n")
+    _write(state.hosts_ca, b"\n".join(each for each in authorities if each) + b"\n")
     _write_files(state.root / FOLDER, _files(material))
 
 

@@ -25,7 +25,6 @@ from warren.console import silent
 from warren.context import open_context
 from warren.pki import Pki
 from warren.process import Completed
-from warren.provision.material import TRUST
 from warren.runtime import host_inventory
 from warren.runtime.host_login import Login
 from warren.runtime.ssh_login import Ssh
@@ -263,7 +262,7 @@ def test_certificates_from_elsewhere_are_verified_by_their_own_authority(tmp_pat
     env = {"WARREN_STATE": str(tmp_path / "state")}
     context = open_context(silent, env={**env, "WARREN_HOSTS": str(path)})
     ours = context.cluster_ca
-    both = context.state.root / TRUST
+    both = context.state.hosts_ca
     both.parent.mkdir(parents=True, exist_ok=True)
     both.write_text("both", encoding="utf-8")
     assert ours.name == "cluster-ca.pem"

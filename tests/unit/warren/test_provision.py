@@ -83,8 +83,8 @@ def test_an_authority_that_is_given_is_trusted_beside_ours(deployed: Topology, t
     material.ensure(wanted(deployed), env)
     given = tmp_path / "given.pem"
     shutil.copy(tmp_path / "lab/pki/scrape-ca.pem", given)
-    assert material.ensure(wanted(deployed, authority=given), env) == [str(material.TRUST)]
-    trusted = x509.load_pem_x509_certificates((tmp_path / "lab" / material.TRUST).read_bytes())
+    assert material.ensure(wanted(deployed, authority=given), env) == ["pki/hosts-ca.pem"]
+    trusted = x509.load_pem_x509_certificates((tmp_path / "lab/pki/hosts-ca.pem").read_bytes())
     assert [each.subject.rfc4514_string() for each in trusted] == [
         "CN=Warren cluster authority",
         "CN=Warren scrape authority",
