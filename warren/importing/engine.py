@@ -19,7 +19,8 @@ from warren.errors import BadInputError
 from warren.importing.mend import mended
 from warren.importing.notes import Note, What
 from warren.importing.rows import Export
-from warren.importing.translate import Translation, slim, translate
+from warren.importing.translate import slim, translate
+from warren.importing.translation import Translation
 from warren.reader import parse_file
 from warren.topology import Topology
 from warren.topology_checks import CANARY_RIGHT
@@ -99,16 +100,12 @@ def _own_accounts(base: Mapping[str, Any], found: Translation) -> list[dict[str,
         there = next((each for each in found.users if each["name"] == name), None)
         if there is None:
             own.append(dict(user))
-            found.note(What.ADDED, f"users[{name}]", str(name), f"Warren's own account ({role})")
+            found.added(f"users[{name}]", str(name), f"Warren's own account ({role})")
             continue
         tags = sorted({*there["tags"], *(user.get("tags") or ())})
         if tags != there["tags"]:
-            found.note(
-                What.CHANGED,
-                f"users[{name}]",
-                str(name),
-                f"as Warren's own account ({role}) it has the tags {', '.join(tags)}",
-            )
+            why = f"as Warren's own account ({role}) it has the tags {', '.join(tags)}"
+            found.changed(f"users[{name}]", str(name), why)
         own.append({**there, **({"role": user["role"]} if "role" in user else {}), "tags": tags})
     return own
 
