@@ -15,18 +15,10 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from exporters.detailed import LENGTHS, RATES, ByQueue, Published, read_counters, read_published
+from exporters.queue_facts import QueueFacts, critical_queues
 from exporters.queue_list import ANSWER_S, KNOWN_FOR_S, OneAtATime, QueueList
-from exporters.snapshot import (
-    LENGTHS,
-    RATES,
-    ByQueue,
-    Published,
-    QueueFacts,
-    Snapshot,
-    critical_queues,
-    read_counters,
-    read_published,
-)
+from exporters.snapshot import Snapshot
 from warren.connection import Credentials
 from warren.errors import BadInputError, NotReadyError
 from warren.https import HttpEndpoint, node_pool

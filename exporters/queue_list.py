@@ -16,14 +16,8 @@ from functools import partial
 from threading import Lock
 from typing import Any, Protocol
 
-from exporters.snapshot import (
-    BINDING_COLUMNS,
-    QUEUE_COLUMNS,
-    QueueFacts,
-    QueueKey,
-    dead_letter_targets,
-    read_queue,
-)
+from exporters.dead_lettering import BINDING_COLUMNS, dead_letter_targets
+from exporters.queue_facts import QUEUE_COLUMNS, QueueFacts, QueueKey, read_queue
 from warren.errors import NotReadyError
 from warren.management import ApiError
 

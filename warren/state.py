@@ -40,7 +40,7 @@ class State:
 
     @property
     def hosts_ca(self) -> Path:
-        """What verifies every server of a cluster of hosts: our own authority and that of given certificates."""
+        """What verifies every server of a cluster of hosts: our authority, and that of given certificates."""
         return self.pki / "hosts-ca.pem"
 
     @property

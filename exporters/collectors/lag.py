@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client.core import Metric
 
-from exporters import names, snapshot
+from exporters import detailed, names
 from exporters.arrival_curve import Age, QueueArrivals, Reading
 from exporters.collector import Family, Reach, Scrape, family
-from exporters.snapshot import ByQueue, QueueFacts, QueueKey, Snapshot
+from exporters.detailed import ByQueue
+from exporters.queue_facts import QueueFacts, QueueKey
+from exporters.snapshot import Snapshot
 from warren.errors import NotReadyError
 
 #: A queue that is not seen for this long is forgotten with its curve; elections take seconds.
@@ -86,9 +88,9 @@ class Counted:
 
     def __init__(self, read: Snapshot) -> None:
         self._read = read
-        self._acked = _added(read, snapshot.ACKED, snapshot.DELIVERED_AUTO, snapshot.GOT_AUTO)
+        self._acked = _added(read, detailed.ACKED, detailed.DELIVERED_AUTO, detailed.GOT_AUTO)
         self._delivered = _added(
-            read, snapshot.DELIVERED_ACK, snapshot.DELIVERED_AUTO, snapshot.GOT_ACK, snapshot.GOT_AUTO
+            read, detailed.DELIVERED_ACK, detailed.DELIVERED_AUTO, detailed.GOT_ACK, detailed.GOT_AUTO
         )
 
     def of(self, facts: QueueFacts) -> Reading | None:
@@ -98,7 +100,7 @@ class Counted:
         its last figures for a moment, so without a known leader the greatest are taken.
         """
         key = facts.key
-        ready, unacked = self._of_leader(facts, snapshot.READY), self._of_leader(facts, snapshot.UNACKED)
+        ready, unacked = self._of_leader(facts, detailed.READY), self._of_leader(facts, detailed.UNACKED)
         if ready is None or unacked is None:
             return None
         full = max(facts.length_ratio or 0.0, facts.bytes_ratio or 0.0) >= _NEARLY_FULL

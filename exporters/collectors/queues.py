@@ -9,7 +9,8 @@ from prometheus_client.core import Metric
 from exporters import names
 from exporters.collector import Reach, Scrape, family
 from exporters.names import MetricName
-from exporters.snapshot import QueueFacts, Snapshot
+from exporters.queue_facts import QueueFacts
+from exporters.snapshot import Snapshot
 from warren.errors import NotReadyError
 
 _FIGURES: tuple[tuple[MetricName, Callable[[QueueFacts], float | None]], ...] = (

@@ -11,14 +11,10 @@ import pytest
 
 from exporters.broker import Node
 from exporters.collector import Reach
-from exporters.snapshot import (
-    Snapshot,
-    critical_queues,
-    dead_letter_targets,
-    read_counters,
-    read_published,
-    read_queue,
-)
+from exporters.dead_lettering import dead_letter_targets
+from exporters.detailed import read_counters, read_published
+from exporters.queue_facts import critical_queues, read_queue
+from exporters.snapshot import Snapshot
 from warren.connection import Credentials
 
 RECORDED = Path(__file__).parent / "recorded"

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from exporters.broker import HttpsBroker, Node, QueueFilter
-from exporters.snapshot import READY
+from exporters.detailed import READY
 from warren.connection import Credentials
 from warren.pki import Pki
 

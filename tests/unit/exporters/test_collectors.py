@@ -15,9 +15,11 @@ from exporters.arrival_curve import QueueArrivals
 from exporters.broker import QueueFilter
 from exporters.collector import Scrape
 from exporters.collectors import lag as lag_module
+from exporters.detailed import READY, UNACKED
 from exporters.exporter import Exporter
 from exporters.exposition import OneScrape
-from exporters.snapshot import READY, UNACKED, Snapshot, critical_queues, read_queue
+from exporters.queue_facts import critical_queues, read_queue
+from exporters.snapshot import Snapshot
 from warren.errors import BadInputError
 
 from .conftest import REACH, FakeBroker

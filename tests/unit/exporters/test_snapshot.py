@@ -9,16 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporters.snapshot import (
-    PUBLISHED,
-    QUEUE_COLUMNS,
-    READY,
-    Snapshot,
-    dead_letter_targets,
-    read_counters,
-    read_published,
-    read_queue,
-)
+from exporters.dead_lettering import dead_letter_targets
+from exporters.detailed import PUBLISHED, READY, read_counters, read_published
+from exporters.queue_facts import QUEUE_COLUMNS, read_queue
+from exporters.snapshot import Snapshot
 
 QUORUM = {
     "vhost": "/v",
