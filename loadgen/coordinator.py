@@ -1,11 +1,10 @@
-"""The steps of a run and what is heard while it lasts; `engine.run` takes them in order."""
+"""The steps of a run; `engine.run` takes them in order."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from loadgen import parts, roster
 from loadgen.catching_up import unread
@@ -14,6 +13,7 @@ from loadgen.curve import SECOND_NS
 from loadgen.evidence import Evidence, read_evidence
 from loadgen.expectation import Expectation
 from loadgen.fleet import PROGRAM, Fleet, Member
+from loadgen.hearing import Hearing
 from loadgen.interrupts import Interrupts
 from loadgen.judge import missing, waits_for
 from loadgen.replacing import Replacements
@@ -25,6 +25,7 @@ from warren.errors import NotReadyError, StoppedError
 #: What is started together with others waits for the last of them.
 _HOLD_DEADLINE_S = 300.0
 _START_AHEAD_NS = 200_000_000
+_LISTEN_S = 0.1
 _CHECK_EVERY_S = 0.5
 #: After the ledger is complete: time for a duplicate that is on its way to show itself.
 QUIET_S = 1.0
@@ -58,9 +59,13 @@ class Run:
         self._consumers: list[str] = []
         self._publishers: list[str] = []
         self._replacements = Replacements(spec, str(self._ledger))
-        self._sent: dict[int, int] = {}
-        self._offsets: dict[str, int] = {}
-        self._ending = self._lost_any = False
+        self._hearing = Hearing(
+            fleet=self._fleet,
+            totals=self.totals,
+            vhost=spec.vhost,
+            note=self._note,
+            replace=self._replace,
+        )
         #: Why what is missing after the drain may still be in the broker.
         self.unfinished = ""
         #: How many came only when the consumers had connected anew.
@@ -100,6 +105,7 @@ class Run:
             offset_ns = self.clock_offset_ns
             self.t0_ns = parts.start_ns(self.spec.start_at_s, now_ns=now_ns, clock_offset_ns=offset_ns)
         self._telling.begin(self.t0_ns)
+        self._hearing.begun = True
         self._suspicion = Suspicion(self.spec.hold_back_s, time.monotonic)
         self._start(self._consumers + self._publishers)
         longest_s = self.spec.duration_s + self.spec.publish_deadline_s + _END_DEADLINE_S
@@ -107,7 +113,7 @@ class Run:
         stopped = False
         while not all(self._fleet.members[name].finished for name in self._publishers):
             self._listen()
-            for publisher, count in self._sent.items():
+            for publisher, count in self._hearing.sent.items():
                 expected.prepare(publisher, count, most=_PREPARED_AT_ONCE)
             self._look_for_lost(expected, self._read)
             if self._interrupts.count and not stopped:
@@ -229,7 +235,7 @@ class Run:
 
     def _unread(self) -> int:
         specs = (self._fleet.members[name].spec for name in self._consumers)
-        return unread((spec for spec in specs if isinstance(spec, ConsumerSpec)), self._offsets)
+        return unread((spec for spec in specs if isinstance(spec, ConsumerSpec)), self._hearing.offsets)
 
     def _drain_part(self) -> bool:
         """Wait until nothing has come for a while: what is missing here may be another part's to have.
@@ -239,7 +245,9 @@ class Run:
         last_ns, before = time.monotonic_ns(), -1
         while self._interrupts.count < 2:  # noqa: PLR2004 - the second ^C skips the drain
             spec, now = self.spec, time.monotonic_ns()
-            silence_s = (spec.drain_silence_s if self._lost_any else spec.part_silence_s) + spec.hold_back_s
+            silence_s = (
+                spec.drain_silence_s if self._hearing.lost_any else spec.part_silence_s
+            ) + spec.hold_back_s
             if self.totals.counts["consumed"] != before:
                 before, last_ns = self.totals.counts["consumed"], now
             left_s = silence_s - (now - last_ns) / SECOND_NS
@@ -252,7 +260,7 @@ class Run:
 
     def close(self) -> None:
         """End the workers; each flushes its acks first."""
-        self._telling.step, self._ending = "end", True
+        self._telling.step, self._hearing.ending = "end", True
         self._finish([*self._fleet.members])
         self._fleet.close(timeout_s=2.0)
 
@@ -287,74 +295,8 @@ class Run:
             self._listen()
 
     def _listen(self) -> None:
-        for member, message in self._fleet.listen(0.1):
-            self._hear(member, message)
+        self._hearing.listen(_LISTEN_S)
         self._telling.tick()
-
-    def _hear(self, member: Member, message: Mapping[str, Any]) -> None:
-        kind = message["type"]
-        if kind in ("tick", "end"):
-            self.totals.add(member.name, message)
-            if message.get("offset") is not None:
-                self._offsets[member.name] = int(message["offset"])
-            if isinstance(member.spec, PublisherSpec):
-                self._sent[member.spec.index] = self.totals.published_by(member.name)
-            member.ended = member.ended or kind == "end"
-        elif kind == "ready":
-            member.ready = True
-            member.connected()
-        elif kind == "finished":
-            member.finished = True
-        elif kind == "refused" and self.t0_ns:
-            pass  # a node on its way down looks the same: it is told as lost next, and tries again
-        elif kind == "refused":
-            raise NotReadyError(
-                str(message.get("where", "broker")),
-                f"{member.spec.link.credentials.username!r} does not get into {self.spec.vhost}: "
-                f"{message['what']}",
-                "check the address, the certificate's dates and the authority (--ca-file)"
-                if str(message["what"]).startswith("TLS")
-                else "check the account, its password, its permissions and the virtual host",
-            )
-        elif kind == "gone":
-            self._gone(member)
-        else:
-            self._told(member, message)
-
-    def _told(self, member: Member, message: Mapping[str, Any]) -> None:
-        """What a worker says of its connection, and remarks of its own."""
-        kind = message["type"]
-        if kind == "lost":
-            self._cut_off(member, f"{message['where']}: {message['what']}")
-        elif kind == "connected":
-            member.connected()
-            self._note(f"{member.name} connected to {message['where']}")
-        else:
-            self._note(f"{member.name} {message['text']}")
-
-    def _cut_off(self, member: Member, why: str) -> None:
-        """Each vain try to connect says so once and not again and again, for as long as none succeeds."""
-        told = f"{member.name} {'lost' if member.linked else 'does not reach'} {why}"
-        self._lost_any, member.linked, member.last_error = True, False, why
-        if told not in member.tries_told:
-            member.tries_told.add(told)
-            self._note(told)
-
-    def _gone(self, member: Member) -> None:
-        let_go = member.ended
-        if not let_go:
-            self.totals.died(member.name, time.monotonic_ns())
-        member.ended = member.finished = True
-        member.linked = False
-        if self._ending or let_go:
-            return
-        why = self._fleet.why_gone(member)
-        if not member.ready and not self.t0_ns:
-            raise NotReadyError(f"load worker {member.name}", f"ended before it was ready: {why}")
-        self.totals.counts["died"] += 1
-        self._note(f"{member.name} died: {why}; its part of the ledger is kept")
-        if not isinstance(member.spec, PublisherSpec):
-            self._replace(member)
 
     def _replace(self, member: Member) -> None:
         """Start another process in place of a dead one that took messages."""
