@@ -46,6 +46,27 @@ def test_password_has_no_variable() -> None:
     assert "| `--password-file` TEXT |  |  | Where the password is. |" in commands.page(root)
 
 
+def test_option_of_many_commands_is_described_once() -> None:
+    @click.group(context_settings={"auto_envvar_prefix": "WARREN"})
+    def many() -> None:
+        pass
+
+    for number in range(10):
+
+        @many.command(f"run{number}")
+        @click.option("--topology", envvar="WARREN_TOPOLOGY", help="The file.")
+        @click.option("--rate", default=5)
+        def _each() -> None:
+            """Run it."""
+
+    page = commands.page(many)
+    row = "| `--topology` TEXT |  | `WARREN_TOPOLOGY` | The file. |"
+    assert page.count(row) == 1
+    assert page.index(row) < page.index("## warren run0")
+    assert page.count("\n\nAnd `--topology`, as above.\n") == 10
+    assert "| `--rate` INTEGER | `5` | `WARREN_RUN9_RATE` |  |" in page
+
+
 def test_alert_stands_with_severity_and_a_link_from_the_docs_folder() -> None:
     rule = {
         "alert": "Broken",
