@@ -8,12 +8,10 @@ from typing import Any
 
 from loadgen.curve import SECOND_NS, Phase, phase_of
 from loadgen.histogram import Counts, merge, percentile_s, percentiles
-from loadgen.reporting import pairs, unpairs
+from loadgen.reporting import END_TO_END, pairs, unpairs
 from loadgen.seconds import Seconds
 from loadgen.stamps import PARTS
 from warren.results import Latencies, PhaseFigures, Resources, Second, Traffic
-
-_END_TO_END = "end_to_end."
 
 
 class Totals:
@@ -46,7 +44,7 @@ class Totals:
             counts = unpairs(flat)
             name, phase = phase_of(numbered)
             merge(self.histograms[name], counts)
-            short = "end_to_end" if name.startswith(_END_TO_END) else name
+            short = "end_to_end" if name.startswith(END_TO_END) else name
             merge(self._phases[phase][short], counts)
             if second >= 0 and short in ("confirm", "end_to_end"):
                 self._latencies.add(second, short, counts)
@@ -75,10 +73,10 @@ class Totals:
     def end_to_end(self, name: str | None = None) -> Counts:
         """End-to-end latencies of one class of messages, or of all."""
         if name is not None:
-            return self.histograms.get(_END_TO_END + name, {})
+            return self.histograms.get(END_TO_END + name, {})
         merged: Counts = {}
         for key, counts in self.histograms.items():
-            if key.startswith(_END_TO_END):
+            if key.startswith(END_TO_END):
                 merge(merged, counts)
         return merged
 

@@ -15,7 +15,7 @@ from loadgen.codec import codec, numbered_by
 from loadgen.curve import SECOND_NS, Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
-from loadgen.reporting import Gaps, pairs
+from loadgen.reporting import Gaps, end_to_end, pairs, taken
 from loadgen.spec import ConsumerSpec
 from loadgen.stamps import Stamps
 from loadgen.transport import Connection
@@ -325,13 +325,7 @@ class Consumer:
 
     def tick(self) -> dict[str, Any]:
         self._bound()
-        counts = {key: value for key, value in self._counts.items() if value}
-        self._counts = dict.fromkeys(self._counts, 0)
-        histograms = {
-            name: pairs(each)
-            for kind, split in zip(self._spec.classes, self._by_class, strict=True)
-            for name, each in split.named(f"end_to_end.{kind}").items()
-        }
+        histograms = end_to_end(self._spec.classes, self._by_class)
         if self._stamps is not None:
             histograms |= {name: pairs(each) for name, each in self._stamps.tick().items()}
-        return {"counts": counts, "histograms": histograms, **self._gaps.tell()}
+        return {"counts": taken(self._counts), "histograms": histograms, **self._gaps.tell()}

@@ -20,7 +20,7 @@ from loadgen.curve import SECOND_NS, Split, ends_ns
 from loadgen.histogram import Counts, record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
 from loadgen.renewal import Renewals, Renewer
-from loadgen.reporting import Gaps, pairs
+from loadgen.reporting import Gaps, pairs, taken
 from loadgen.spec import PublisherSpec
 
 #: More than this in front of the socket, and the socket counts as not writable.
@@ -300,15 +300,13 @@ class Publishing(ABC):
         if self._creating and self._next_seq > self._codec.limit - _SPARE_NUMBERS:
             self._creating = False
             self._worker.say("note", text=f"stopped: a body numbers {self._codec.limit} messages a publisher")
-        counts = {key: value for key, value in self._counts.items() if value}
-        self._counts = dict.fromkeys(self._counts, 0)
         histograms = {
             "self": self._own_lag,
             **self._confirms.named("confirm"),
             **self._waits.named("blocked"),
         }
         return {
-            "counts": counts,
+            "counts": taken(self._counts),
             "histograms": {name: pairs(each) for name, each in histograms.items() if each},
             **self._gaps.tell(),
             "in_flight": self._in_flight,

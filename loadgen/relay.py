@@ -22,7 +22,7 @@ from loadgen.curve import SECOND_NS, Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
 from loadgen.passing import Passing, Router
-from loadgen.reporting import Gaps, pairs
+from loadgen.reporting import Gaps, end_to_end, taken
 from loadgen.spec import RelaySpec
 from loadgen.transport import Connection
 from loadgen.worker import Worker
@@ -259,11 +259,5 @@ class Relay:
             self._connection.queue(wire.ack(self._number, delivery.tag, multiple=False))
 
     def tick(self) -> dict[str, Any]:
-        counts = {key: value for key, value in self._counts.items() if value}
-        self._counts = dict.fromkeys(self._counts, 0)
-        histograms = {
-            name: pairs(each)
-            for kind, split in zip(self._spec.classes, self._by_class, strict=True)
-            for name, each in split.named(f"end_to_end.{kind}").items()
-        }
-        return {"counts": counts, "histograms": histograms, **self._gaps.tell()}
+        histograms = end_to_end(self._spec.classes, self._by_class)
+        return {"counts": taken(self._counts), "histograms": histograms, **self._gaps.tell()}

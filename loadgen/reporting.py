@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from loadgen.budget import Budget, spacing_ns
-from loadgen.curve import SECOND_NS
+from loadgen.curve import SECOND_NS, Split
 from loadgen.histogram import Counts
 
 #: Waits before the next attempt to connect, in seconds; the last repeats.
 BACKOFF_S = (0.05, 0.1, 0.25, 0.5, 1.0)
+#: How the histogram of a class of messages is called, before the class.
+END_TO_END = "end_to_end."
 #: Gaps shorter than this are not worth telling.
 _GAP_NS = 10_000_000
 _LINE_BYTES = 65536
@@ -160,6 +162,22 @@ def usage() -> dict[str, Any]:
     """What this process has used so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {"cpu_s": used.ru_utime + used.ru_stime, "max_rss_bytes": used.ru_maxrss * 1024}
+
+
+def taken(counts: dict[str, int]) -> dict[str, int]:
+    """What was counted, without zeros; ``counts`` begin at zero again."""
+    told = {name: count for name, count in counts.items() if count}
+    counts.update(dict.fromkeys(told, 0))
+    return told
+
+
+def end_to_end(classes: Sequence[str], by_class: Sequence[Split]) -> dict[str, list[int]]:
+    """For a tick: how long messages took, by class and phase of the run; empties ``by_class``."""
+    return {
+        name: pairs(each)
+        for kind, split in zip(classes, by_class, strict=True)
+        for name, each in split.named(f"{END_TO_END}{kind}").items()
+    }
 
 
 def pairs(counts: Counts) -> list[int]:

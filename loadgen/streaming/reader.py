@@ -19,7 +19,7 @@ from loadgen.curve import SECOND_NS, Split
 from loadgen.histogram import record
 from loadgen.ledger import Bitmap, Bits, EventLog, Kind
 from loadgen.renewal import Renewals
-from loadgen.reporting import Gaps, pairs
+from loadgen.reporting import Gaps, end_to_end, taken
 from loadgen.spec import ConsumerSpec
 from loadgen.streaming import section
 from loadgen.streaming.hearing import Chunk, Hearing, LinkError, Place
@@ -248,16 +248,9 @@ class Reader:
 
     def tick(self) -> dict[str, Any]:
         self._bound()
-        counts = {key: value for key, value in self._counts.items() if value}
-        self._counts = dict.fromkeys(self._counts, 0)
-        histograms = {
-            name: pairs(each)
-            for kind, split in zip(self._spec.classes, self._by_class, strict=True)
-            for name, each in split.named(f"end_to_end.{kind}").items()
-        }
         return {
-            "counts": counts,
-            "histograms": histograms,
+            "counts": taken(self._counts),
+            "histograms": end_to_end(self._spec.classes, self._by_class),
             **self._gaps.tell(),
             "offset": self._offsets.last,
         }
