@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from chaos.context import ChaosContext
 from chaos.fault import CLUSTER
 from chaos.fault import load as load_fault
 from chaos.target import Target
+from tests.fake_time import EPOCH, FakeTime
 from warren import checkout
 from warren.errors import NotReadyError, WarrenError
 from warren.journal import Journal
@@ -28,7 +28,6 @@ from warren.runtime.protocol import NodeState
 from warren.secrets import Secrets
 from warren.topology import Node, Topology
 from warren.topology_reader import load
-from warren.wait import Clock
 
 from .fake_management import FakeManagement, RuntimeWithAccounts
 
@@ -87,27 +86,6 @@ def aimed(fault: str) -> Target:
     """How `struck` is said in an order."""
     target = struck(fault)
     return Target() if target == CLUSTER else Target(node=target)
-
-
-_EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-@dataclass(slots=True)
-class FakeTime:
-    seconds: float = 100.0
-
-    def sleep(self, duration_s: float) -> None:
-        self.seconds += duration_s
-
-    def now(self) -> float:
-        return self.seconds
-
-    def wall(self) -> datetime:
-        return _EPOCH + timedelta(seconds=self.seconds)
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(now=self.now, sleep=self.sleep)
 
 
 @dataclass(slots=True)
@@ -274,7 +252,7 @@ class Ground:
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     """A cluster's authorities."""
-    found = Pki(tmp_path_factory.mktemp("pki"), _EPOCH)
+    found = Pki(tmp_path_factory.mktemp("pki"), EPOCH)
     found.ensure_authorities()
     for node in ("rmq1", "rmq2", "rmq3", "rmq4", "rmq5"):
         found.ensure_leaf("cluster", node, hosts=(node, "localhost", "127.0.0.1", "::1"), purpose="server")

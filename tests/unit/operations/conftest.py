@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 import yaml
 from cryptography import x509
 
+from tests.fake_time import EPOCH, FakeTime
 from warren import checkout, definitions
 from warren.context import Context
 from warren.errors import DeadlineError, NotReadyError
@@ -29,26 +29,9 @@ from warren.secrets import COOKIE, Secrets
 from warren.state import State, open_state
 from warren.topology import Node, Topology
 from warren.topology_reader import load
-from warren.wait import Clock
 
 from .fake_hosts import INVENTORY, FakeSsh
 from .fakes import NODES, Api, Nodes, issued, trusts
-
-_EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-@dataclass(slots=True)
-class FakeTime:
-    seconds: float = 100.0
-
-    def sleep(self, duration_s: float) -> None:
-        self.seconds += duration_s
-
-    def now(self) -> float:
-        return self.seconds
-
-    def wall(self) -> datetime:
-        return _EPOCH + timedelta(seconds=self.seconds)
 
 
 @dataclass(slots=True)
@@ -86,7 +69,7 @@ class Ground:
             topology_path=checkout.path("deploy", "topology.yml"),
             state=self.state,
             say=self.said.append,
-            clock=Clock(now=self.time.now, sleep=self.time.sleep),
+            clock=self.time.clock,
             inventory=host_inventory.read(path),
         )
         logins = context.inventory.logins if context.inventory else {}
@@ -117,7 +100,7 @@ class Ground:
             whole=lambda deadline_s: self.whole(deadline_s, names),
             serial=self.serial,
             takes=self.takes,
-            clock=Clock(now=self.time.now, sleep=self.time.sleep),
+            clock=self.time.clock,
             now=self.time.wall,
             say=self.said.append,
         )
@@ -232,7 +215,7 @@ def _opened(folder: Path, lab: Topology) -> Ground:
     api = Api(runtime, folder / "api.json")
     runtime.lets_in, runtime.joins, runtime.forgets = api.lets_in, api.joins, api.forgets
     runtime.grows, runtime.shrinks, runtime.forced = api.grows, api.shrinks, api.forced
-    return Ground(lab, runtime, api, state, Secrets(state.secrets), Pki(state.pki, _EPOCH), folder)
+    return Ground(lab, runtime, api, state, Secrets(state.secrets), Pki(state.pki, EPOCH), folder)
 
 
 @pytest.fixture(scope="session")
