@@ -7,7 +7,6 @@ the `Target` alone; every try has a deadline.
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import struct
@@ -23,12 +22,22 @@ import urllib3
 from warren import secrets
 from warren.context import Context
 from warren.https import HttpEndpoint, node_pool
+from warren.runtime.host_inventory import Inventory
 from warren.topology import Topology
 
 #: For one try: a busy machine answers within a second.
 PATIENCE_S = 10.0
 #: Ports at which a client must show a certificate, and whose authority must have signed it.
 CERTIFICATE_OF = {"exporter": "scrape", "probe": "scrape", "inter_node": "inter-node"}
+#: Ports that nobody but the nodes needs.
+BETWEEN_NODES = ("inter_node", "epmd")
+#: What listens on the first host of a group, by its name in the topology's ports.
+SERVICES_OF: Mapping[str, Sequence[str]] = {
+    "prometheus": ("prometheus",),
+    "alertmanager": ("alertmanager",),
+    "grafana": ("grafana",),
+    "exporters": ("exporter", "probe"),
+}
 #: What is said to a port in plain text, by the protocol that would understand it.
 GREETINGS: Mapping[str, bytes] = {
     "HTTP": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -61,12 +70,18 @@ class Port:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A cluster to attack. ``folder`` is the state's, with passwords and certificates: an attacker has none
-    of them, and the tests need them to prove that the very same try succeeds with the right ones."""
+    of them, and the tests need them to prove that the very same try succeeds with the right ones.
+
+    ``machines`` are the nodes' own addresses, ``guarded`` the ports that a firewall keeps from this machine,
+    ``besides`` those that are open on a machine and none of the cluster's."""
 
     topology: Topology
     topology_path: Path
     ports: tuple[Port, ...]
     folder: Path
+    machines: Mapping[str, str]
+    guarded: tuple[Port, ...] = ()
+    besides: frozenset[int] = frozenset()
 
     @property
     def ca(self) -> Path:
@@ -102,29 +117,52 @@ def containers(context: Context) -> Target:
     """The containers of ``context``: their published ports, and those of nodes on the cluster's network,
     which this machine reaches too."""
     topology, ports = context.topology, []
+    machines = {node.name: context.runtime.network_address(node.name) for node in topology.nodes}
     for node in topology.nodes:
         for kind in topology.node_ports:
             host, number = context.runtime.address(node.name, kind)
             ports.append(Port(owner=node.name, kind=kind, host=host, port=number))
-        inside = context.runtime.network_address(node.name)
-        for kind in ("inter_node", "epmd"):
+        for kind in BETWEEN_NODES:
             number = getattr(topology.ports, kind)
-            ports.append(Port(owner=node.name, kind=kind, host=inside, port=number))
+            ports.append(Port(owner=node.name, kind=kind, host=machines[node.name], port=number))
     for service in services(topology):
         if context.runtime.runs(service):
             number = topology.published(service)
             ports.append(Port(owner=service, kind=service, host="127.0.0.1", port=number))
-    return _target(context, ports)
+    return Target(
+        topology=topology,
+        topology_path=context.topology_path,
+        ports=tuple(ports),
+        folder=context.state.root,
+        machines=machines,
+    )
 
 
-def hosts(context: Context, addresses: Mapping[str, str]) -> Target:
-    """Machines: each node and service at the address given for it, on the ports that the topology says."""
+def hosts(context: Context, inventory: Inventory) -> Target:
+    """Hosts: each node and the first host of each service, on the ports that the topology says, by the
+    host's own name. Ports between nodes may be guarded; that any other is not open is found by whoever
+    tries it."""
     topology, ports = context.topology, []
-    for name, host in addresses.items():
-        is_node = any(node.name == name for node in topology.nodes)
-        for kind in (*topology.node_ports, "inter_node", "epmd") if is_node else (name,):
-            ports.append(Port(owner=name, kind=kind, host=host, port=getattr(topology.ports, kind)))
-    return _target(context, ports)
+    machines = {name: login.address for name, login in inventory.logins.items()}
+    for name, address in machines.items():
+        for kind in (*topology.node_ports, *BETWEEN_NODES):
+            number = getattr(topology.ports, kind)
+            ports.append(Port(owner=name, kind=kind, host=address, port=number))
+    for group, kinds in SERVICES_OF.items():
+        if at := inventory.services.get(group):
+            for kind in kinds:
+                number = getattr(topology.ports, kind)
+                ports.append(Port(owner=at.name, kind=kind, host=at.address, port=number))
+    guarded = [port for port in ports if port.kind in BETWEEN_NODES and not is_open(port.host, port.port)]
+    return Target(
+        topology=topology,
+        topology_path=context.topology_path,
+        ports=tuple(port for port in ports if port not in guarded),
+        folder=context.state.root,
+        machines=machines,
+        guarded=tuple(guarded),
+        besides=frozenset(login.port for login in inventory.logins.values()),
+    )
 
 
 def services(topology: Topology) -> tuple[str, ...]:
@@ -132,22 +170,14 @@ def services(topology: Topology) -> tuple[str, ...]:
     return ("prometheus", "alertmanager", "exporter", "probe", "view", "grafana", *more)
 
 
-def _target(context: Context, ports: Sequence[Port]) -> Target:
-    return Target(
-        topology=context.topology,
-        topology_path=context.topology_path,
-        ports=tuple(ports),
-        folder=context.state.root,
-    )
-
-
-def given_addresses(env: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """``WARREN_ATTACK_HOSTS``: ``rmq1=10.0.0.1,rmq2=10.0.0.2,prometheus=10.0.0.9``."""
-    parts = env.get("WARREN_ATTACK_HOSTS", "").split(",")
-    return dict(part.strip().split("=", 1) for part in parts if part.strip())
-
-
 # -- tries -------------------------------------------------------------------------------------------------
+
+
+def is_open(host: str, number: int) -> bool:
+    """Whether somebody listens there, within a second."""
+    with socket.socket() as knock:
+        knock.settimeout(1.0)
+        return knock.connect_ex((host, number)) == 0
 
 
 @contextmanager

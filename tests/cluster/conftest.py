@@ -239,8 +239,8 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 def context(request: pytest.FixtureRequest) -> Context:
     """What the tests of security attack: the session's own cluster, or one that runs already.
 
-    ``WARREN_ATTACK_TOPOLOGY`` names the topology of such a one, and ``WARREN_ATTACK_HOSTS`` its addresses
-    where it is no cluster of containers.
+    ``WARREN_ATTACK_TOPOLOGY`` names the topology of such a one, and ``WARREN_HOSTS`` the inventory of its
+    hosts where it is no cluster of containers.
     """
     path = os.environ.get("WARREN_ATTACK_TOPOLOGY")
     if path:
@@ -253,14 +253,15 @@ def context(request: pytest.FixtureRequest) -> Context:
 @pytest.fixture(scope="session")
 def target(context: Context) -> attack.Target:
     """The addresses, passwords and certificates of what is attacked."""
-    addresses = attack.given_addresses()
-    return attack.hosts(context, addresses) if addresses else attack.containers(context)
+    if context.inventory is None:
+        return attack.containers(context)
+    return attack.hosts(context, context.inventory)
 
 
 @pytest.fixture(scope="session")
 def boxes(context: Context) -> list[dict[str, Any]]:
     """What Docker says of each container of the cluster; tests of containers are skipped on hosts."""
-    if attack.given_addresses():
+    if context.inventory is not None:
         pytest.skip("hosts have no containers")
     return [box for box in context.runtime.containers() if box["State"]["Running"]]
 

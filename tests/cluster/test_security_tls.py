@@ -8,7 +8,6 @@ without a certificate where the topology wants one is test_mutual_tls's.
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -52,30 +51,25 @@ def test_no_port_answers_in_plain_text(target: Target, tell: Tell) -> None:
 def test_ports_of_plain_text_are_not_open(target: Target) -> None:
     """At the nodes' own addresses, whatever is published of them."""
     found = [
-        f"{port.owner} listens on {number} ({name})"
-        for port in target.of("inter_node")
+        f"{node} listens on {number} ({name})"
+        for node, address in target.machines.items()
         for name, number in PLAIN.items()
-        if is_open(port.host, number)
+        if attack.is_open(address, number)
     ]
     assert found == []
-
-
-def is_open(host: str, number: int) -> bool:
-    with socket.socket() as knock:
-        knock.settimeout(1.0)
-        return knock.connect_ex((host, number)) == 0
 
 
 @pytest.mark.full
 @pytest.mark.timeout(900)
 def test_no_port_is_open_but_those_of_the_topology(target: Target) -> None:
     """Every one of 65,535, at each node."""
-    allowed = {
-        getattr(target.topology.ports, kind) for kind in (*target.topology.node_ports, "inter_node", "epmd")
-    }
-    for port in target.of("inter_node"):
-        found = {number for number in range(1, 65536) if is_open(port.host, number)}
-        assert found == allowed, port.owner
+    kinds = (*target.topology.node_ports, *attack.BETWEEN_NODES)
+    of_nodes = {getattr(target.topology.ports, kind) for kind in kinds}
+    for node, address in target.machines.items():
+        of_services = {port.port for port in target.ports if port.host == address}
+        guarded = {port.port for port in target.guarded if port.host == address}
+        found = {number for number in range(1, 65536) if attack.is_open(address, number)}
+        assert found == (of_nodes | of_services | target.besides) - guarded, node
 
 
 def test_epmd_is_not_published(target: Target) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 import yaml
 
 from tests.hosts import standing_in
-from tests.hosts.provisioning import NODES, PLACES, Fleet, Played, played
+from tests.hosts.provisioning import NODES, PLACES, ROOT, Fleet, Played, played
 from warren.assertions import verify
 from warren.assertions.facts import Facts
 from warren.console import silent
@@ -184,6 +185,33 @@ def test_ports_between_nodes_are_shut_to_others_and_the_brokers_port_is_not(flee
         done = subprocess.run(["python3", "-c", reach, address, str(port)], capture_output=True, check=False)
         assert (done.returncode == 0) is opened, port
     assert fleet.inside("rmq2", "python3", "-c", reach, "rmq1", "25672").returncode == 0
+
+
+@pytest.fixture(params=["guarded", "unguarded"])
+def guarded(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether the hosts have their firewall."""
+    if request.param == "unguarded":
+        for node in NODES:
+            assert fleet.inside(node, "nft", "delete", "table", "inet", "warren").returncode == 0
+    yield request.param == "guarded"
+    for node in NODES:
+        assert fleet.inside(node, "systemctl", "restart", "warren-firewall").returncode == 0
+
+
+def test_attack_from_outside_finds_nothing(fleet: Fleet, guarded: bool) -> None:
+    """As containers are attacked; without a firewall the ports between nodes have to hold by themselves."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rs", "tests/cluster", "-k", "security", "-m", "not full"],
+        env={
+            **fleet.env,
+            "WARREN_HOSTS": str(fleet.one_inventory()),
+            "WARREN_ATTACK_TOPOLOGY": str(fleet.folder / "topology.yml"),
+        },
+        cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False,
+    )  # fmt: skip
+    print(done.stdout[-6000:])  # noqa: T201 - shown by pytest -rA
+    assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-2000:]
+    assert ("a firewall keeps the ports between nodes from this machine" in done.stdout) is guarded
 
 
 def test_a_run_whose_host_died_is_finished_by_the_next(fleet: Fleet) -> None:
