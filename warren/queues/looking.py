@@ -17,8 +17,8 @@ from typing import Any
 
 from warren import broker_tools
 from warren.errors import NotReadyError
+from warren.queues.faithful import decoded, read
 from warren.queues.message import Message
-from warren.queues.wire import decoded, read
 from warren.runtime.protocol import NodeState, Runtime
 
 #: The tool boots an Erlang machine of its own, and the leader walks to each position from the head: a

@@ -16,7 +16,8 @@ from pika import frame, spec
 
 from warren.connection import Credentials, Endpoint, parameters
 from warren.errors import NotReadyError, RefusedError
-from warren.queues.wire import AmqpHands, FaithfulProperties, Outcome
+from warren.queues.faithful import FaithfulProperties
+from warren.queues.wire import AmqpHands, Outcome
 
 FLOAT = b"d" + struct.pack(">d", 2.5)
 SMALL = b"f" + struct.pack(">f", 0.25)

@@ -25,9 +25,10 @@ from warren.management_facts import queue as queue_info
 from warren.process import Completed
 from warren.queues import encoding, listing, looking, page, redrive
 from warren.queues.choice import Choice, header_filters
+from warren.queues.faithful import FaithfulProperties, decoded, read
 from warren.queues.message import REDRIVEN, Message, encoded_again, headers_again, properties_again
 from warren.queues.origin import Stay, Target, target, view
-from warren.queues.wire import PIKA_INTERNALS, FaithfulProperties, Outcome, Taken, _Connection, decoded, read
+from warren.queues.wire import PIKA_INTERNALS, Outcome, Taken, _Connection
 from warren.runtime.fake import FakeRuntime
 from warren.topology import Topology, Vhost
 from warren.wait import Clock
