@@ -203,6 +203,11 @@ def test_crash_report_fails_unless_the_experiment_tolerates_it(day: FakeDay) -> 
             "in call from rabbit_mgmt_wm_nodes:all_nodes_raw/0 (rabbit_mgmt_wm_nodes.erl:52)",
             "1 questions to a node that was booting",
         ),
+        (
+            "cowboy_stream_h:request_process/3",
+            "{{noproc,\n   {gen_server,call,\n   [rabbit_mgmt_db_cache_sup,\n   {start_child,",
+            "1 questions to a node that was going down",
+        ),
     ],
 )
 def test_crash_that_is_explained_is_told_and_does_not_fail(
@@ -227,6 +232,14 @@ def test_crash_is_told_with_what_it_died_of_and_where(day: FakeDay) -> None:
     (check,) = [each for each in found.checks if each.name == "crash-reports"]
     assert "cowboy_stream_h:request_process/3 on rmq1: {no_match, xxx" in check.why
     assert check.why.endswith("x… in rabbit_mgmt_x:y/2 (1)")
+
+
+def test_crash_inside_of_a_library_is_told_with_the_brokers_own_function(day: FakeDay) -> None:
+    why = "{{noproc,\n  in function  gen_server:call/3 (gen_server.erl:1301)\n"
+    day.eyes.log = [
+        crash("a:b/1", why + "  in call from rabbit_x:fetch/4 (x.erl:68)\n  in call from rabbit_y:z/0")
+    ]
+    assert "a:b/1 on rmq1: {{noproc, in rabbit_x:fetch/4 (1)" in reasons(day.play())
 
 
 def test_entries_of_a_log_are_told_apart_and_old_ones_left_out() -> None:
