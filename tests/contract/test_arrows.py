@@ -64,6 +64,7 @@ ONLY_IN = {
     "pika": (
         "warren/connection.py",
         "warren/connection_errors.py",
+        "warren/queues/faithful.py",
         "warren/queues/wire.py",
         *(f"loadgen/{name}.py" for name in AMQP_SIDE),
         *(f"exporters/canary/{name}.py" for name in CANARY_TRANSPORT),
