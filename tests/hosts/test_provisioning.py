@@ -217,7 +217,8 @@ def test_attack_from_outside_finds_nothing(fleet: Fleet, guarded: bool) -> None:
 def test_a_run_whose_host_died_is_finished_by_the_next(fleet: Fleet) -> None:
     """A change that wants restarts; the second node's host is killed while the first is restarted."""
     changed = ("--extra-vars", "rabbitmq_channel_max=255")
-    wait = ("--extra-vars", "rabbitmq_start_timeout_s=120")  # for a node that never comes
+    waits = "rabbitmq_start_timeout_s=120 rabbitmq_drain_timeout_s=60"  # for a node that never comes
+    wait = ("--extra-vars", waits)
     argv = fleet.command(*changed, *wait, "--tags", "rabbitmq")
     log = fleet.folder / "died.log"
     begun = time.monotonic()
