@@ -109,10 +109,22 @@ class Day:
         while pending or self.held:
             self._look_up()
             self._lift_due()
+            self._end_monkey(pending)
             for step in [each for each in pending if self._is_due(each)]:
                 pending.remove(step)
                 self._do(step)
             self.rest()
+
+    def _end_monkey(self, pending: list[Step]) -> None:
+        """Leave out what the monkey has drawn and would not be over in its time: the draw assumes that a
+        cluster is whole at once."""
+        monkey = self.experiment.monkey
+        drawn = [step for step in pending if step in self.steps[len(self.experiment.method) :]]
+        if monkey is None or not drawn or self.at_s + (drawn[0].hold_s or 0.0) <= monkey.until_s:
+            return
+        self.tell("left out", f"{len(drawn)} more that the monkey has drawn: its time is over")
+        for step in drawn:
+            pending.remove(step)
 
     def rest(self) -> None:
         self.stage.chaos.clock.sleep(_POLL_S)

@@ -444,11 +444,18 @@ monkey: {faults: {kill: {}, cpu: {cores_count: 0.5}}, every: [1s, 3s], for: [2s,
 """
 
 
-def test_monkey_breaks_one_thing_after_the_other_and_only_when_all_is_whole(day: FakeDay) -> None:
+@pytest.fixture
+def monkey(day: FakeDay) -> FakeDay:
+    """A day that has nothing but a monkey."""
     head, rest = TEXT.split("method:")
     middle = rest[rest.index("alerts:") : rest.index("stop-conditions:")]
     day.text = head + rest[rest.index("expectations:") :].replace(middle, "") + MONKEY
     day.text = day.text.replace("  confirm_gap_s: {low: 0.1, high: 5, source: a test}\n", "")
+    return day
+
+
+def test_monkey_breaks_one_thing_after_the_other_and_only_when_all_is_whole(monkey: FakeDay) -> None:
+    day = monkey
     found = day.play(seed=3)
     assert len(found.faults) > 3
     for before, fault in pairwise(found.faults):
@@ -459,6 +466,22 @@ def test_monkey_breaks_one_thing_after_the_other_and_only_when_all_is_whole(day:
     drawn = [[(fault["name"], fault["target"]) for fault in each.faults] for each in (found, again)]
     assert drawn[0] == drawn[1]
     assert_healed(day)
+
+
+def test_monkey_begins_nothing_that_would_not_be_over_in_its_time(monkey: FakeDay) -> None:
+    """Seen in an hour of it: what was drawn took longer than drawn, and the load ended meanwhile."""
+
+    def slowly() -> None:
+        monkey.ground.time.seconds += 1
+
+    monkey.on_sleep = slowly
+    found = monkey.play(seed=3)
+    assert found.verdict is Verdict.PASSED, found.reasons
+    assert len(found.faults) > 3
+    begun = monkey.starts_after_s
+    assert max(event.t_s for event in found.events if event.kind == "heal") <= begun + 50 + 5
+    (left_out,) = [event for event in found.events if event.kind == "left out"]
+    assert "its time is over" in left_out.what
 
 
 def test_condition_that_comes_lets_the_step_begin(day: FakeDay) -> None:
