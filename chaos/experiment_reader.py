@@ -23,6 +23,7 @@ from chaos.known import Known
 from chaos.probe_reader import seconds
 from loadgen import child
 from warren.errors import BadInputError, BadInputsError
+from warren.nearest import meant
 from warren.overriding import override
 from warren.reader import Document, Section, is_number, parse_file
 
@@ -50,7 +51,8 @@ def load(
     """
     path = Path(name) if name.endswith((".yml", ".yaml")) else folder / f"{name}.yml"
     if not path.is_file():
-        raise BadInputError(f"experiment '{name}'", "is not known", "warren chaos experiments")
+        remedy = meant(name, names(folder), "warren chaos experiments")
+        raise BadInputError(f"experiment '{name}'", "is not known", remedy)
     document, top = parse_file(path)
     for key, value in (overrides or {}).items():
         override(top.data, key, value)

@@ -18,6 +18,7 @@ from loadgen.role_reader import NAME, RoleReader, act, objects
 from loadgen.roles import Act, ConsumerRole, Objects, PublisherRole, Rate, RelayRole, TakerRole, Tolerances
 from loadgen.spec import usual_wakes_per_s
 from warren.errors import BadInputError
+from warren.nearest import meant
 from warren.overriding import override
 from warren.reader import Document, Section, parse_file
 
@@ -92,7 +93,8 @@ def load(name: str, overrides: Mapping[str, str] | None = None, *, folder: Path 
     """
     path = Path(name) if name.endswith(".yml") else folder / f"{name}.yml"
     if not path.is_file():
-        raise BadInputError(f"profile '{name}'", "is not known", f"profiles: {', '.join(names(folder))}")
+        remedy = meant(name, names(folder), f"profiles: {', '.join(names(folder))}")
+        raise BadInputError(f"profile '{name}'", "is not known", remedy)
     document, top = parse_file(path)
     if "phases" in (overrides or {}):  # they take the place of the file's own pace
         for key in {"rate", "duration"} - set(overrides or {}):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from warren.errors import BadInputError
+from warren.nearest import meant
 from warren.reader import value_of
 
 
@@ -48,4 +49,5 @@ def _child(at: Any, part: str, path: str) -> Any:
         known = [str(each.get("name")) for each in at if isinstance(each, dict)]
     else:
         known = [str(key) for key in at] if isinstance(at, dict) else []
-    raise BadInputError(f"--set {path}", "leads nowhere", f"known here: {', '.join(known) or 'no keys'}")
+    remedy = meant(part, known, f"known here: {', '.join(known) or 'no keys'}")
+    raise BadInputError(f"--set {path}", "leads nowhere", remedy)

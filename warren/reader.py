@@ -6,7 +6,6 @@ notes each fault instead of raising, so that one reading reports them all; `Docu
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Hashable
 from contextlib import suppress
@@ -18,6 +17,7 @@ import yaml
 
 from warren.bounded import DEPTH, YAML_BYTES, read_text, refuse_bomb, short
 from warren.errors import BadInputError, BadInputsError
+from warren.nearest import meant
 
 T = TypeVar("T")
 _MISSING: Any = object()
@@ -228,8 +228,7 @@ class Section:
     def choice(self, key: str, allowed: Collection[str], default: str = _MISSING) -> str:
         value = self.text(key, default)
         if value not in allowed and (value or self._is_left_empty(key, default)):
-            close = difflib.get_close_matches(value, list(allowed), 1)
-            remedy = f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(sorted(allowed))}"
+            remedy = meant(value, allowed, f"choose one of {', '.join(sorted(allowed))}")
             self.fault(key, f"'{value}' is not known", remedy)
         return value
 
@@ -305,8 +304,5 @@ class Section:
         for key in self.data:
             if key in self.known:
                 continue
-            close = difflib.get_close_matches(str(key), sorted(self.known), 1)
-            remedy = (
-                f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(sorted(self.known))}"
-            )
+            remedy = meant(str(key), self.known, f"known here: {', '.join(sorted(self.known))}")
             self.fault(str(key), "unknown key", remedy)

@@ -10,6 +10,7 @@ from typing import Any
 from chaos.experiment_reader import ATTACH
 from chaos.statistics.days import FIGURES
 from warren.errors import BadInputError
+from warren.nearest import meant
 from warren.reader import Section, is_number, parse_file
 from warren.topology import Topology
 
@@ -141,7 +142,8 @@ class Table:
 def _chosen(option: str, wanted: Sequence[str], known: Mapping[str, Any]) -> list[str]:
     for name in wanted:
         if name not in known:
-            raise BadInputError(option, f"the matrix knows no '{name}'", f"some of: {', '.join(known)}")
+            remedy = meant(name, known, f"some of: {', '.join(known)}")
+            raise BadInputError(option, f"the matrix knows no '{name}'", remedy)
     return list(dict.fromkeys(wanted))
 
 

@@ -162,9 +162,11 @@ def test_what_a_profile_does_now_and_then_is_listed(name: str, word: str) -> Non
     assert word in summary.profile(scenario.load(name))
 
 
-def test_unknown_profile_names_those_there_are() -> None:
-    with pytest.raises(BadInputError, match=r"profiles: .*work"):
+def test_unknown_profile_names_the_nearest_or_those_there_are() -> None:
+    with pytest.raises(BadInputError, match="did you mean 'work'"):
         scenario.load("wrok")
+    with pytest.raises(BadInputError, match=r"profiles: .*work"):
+        scenario.load("nope")
 
 
 def test_overrides_reach_into_lists_by_name(tmp_path: Path) -> None:
