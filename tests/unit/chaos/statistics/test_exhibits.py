@@ -14,7 +14,7 @@ from chaos.statistics.store import Store
 from warren.topology_reader import load
 
 FOLDER = Path("docs", "figures", "chaos-comparisons")
-PAIRS = (("poll-5s", "poll-1s"), ("poll-5s", "rabbitmq-4.0"))
+PAIRS = (("rest-poll-5s", "rest-poll-1s"), ("poll-5s", "rabbitmq-4.0"))
 
 
 def side(root: Path, name: str) -> compare.Side:
@@ -35,14 +35,14 @@ def test_sides_differ_in_what_the_page_says_and_share_their_seeds(
 ) -> None:
     sides = side(checkout_root, a), side(checkout_root, b)
     differ = set(compare.compare(*sides).differ)
-    assert differ == ({"failure_detector_poll_ms"} if b == "poll-1s" else {"rabbitmq", "erlang"})
+    assert differ == ({"failure_detector_poll_ms"} if b == "rest-poll-1s" else {"rabbitmq", "erlang"})
     seeds = [{day.seed for days in each.days.values() for day in days} for each in sides]
     assert seeds[0] >= seeds[1] or seeds[1] >= seeds[0]
 
 
 def test_records_are_small(checkout_root: Path) -> None:
     files = list((checkout_root / FOLDER).glob("*.jsonl"))
-    assert len(files) == 3
+    assert len(files) == 4
     assert sum(path.stat().st_size for path in files) < 300_000
 
 
