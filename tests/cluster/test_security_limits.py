@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 
 import pika
 import pytest
@@ -50,14 +49,13 @@ def test_user_has_no_more_connections_than_it_may(target: Target) -> None:
     user, vhost = _scarcest(target, "max_connections")
     most, ports = user.max_connections or 0, target.of("amqps")
     with _many(target, user.name, vhost) as opened:
-        for place in range(most):  # those of the test before may be counted still
-            port = ports[place % len(ports)]
-            opened.append(_connected(partial(trying.connect, target, port, user.name, vhost)))
+        for place in range(most):
+            opened.append(trying.connect(target, ports[place % len(ports)], user.name, vhost))
         for port in ports:
             with pytest.raises(AMQPError):
                 trying.connect(target, port, user.name, vhost)
         opened.pop().close()
-        opened.append(_connected(partial(trying.connect, target, ports[-1], user.name, vhost)))
+        opened.append(_connected(lambda: trying.connect(target, ports[-1], user.name, vhost)))
 
 
 def _connected(connect: Callable[[], pika.BlockingConnection]) -> pika.BlockingConnection:
