@@ -119,8 +119,10 @@ class Day:
         """Leave out what the monkey has drawn and would not be over in its time: the draw assumes that a
         cluster is whole at once."""
         monkey = self.experiment.monkey
-        drawn = [step for step in pending if step in self.steps[len(self.experiment.method) :]]
-        if monkey is None or not drawn or self.at_s + (drawn[0].hold_s or 0.0) <= monkey.until_s:
+        if monkey is None:
+            return
+        drawn = [step for step in pending if step not in self.experiment.method]
+        if not drawn or self.at_s + (drawn[0].hold_s or 0.0) <= monkey.until_s:
             return
         self.tell("left out", f"{len(drawn)} more that the monkey has drawn: its time is over")
         for step in drawn:

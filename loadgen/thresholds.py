@@ -11,10 +11,10 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
 from warren.errors import BadInputError
+from warren.nearest import meant
 from warren.results import (
     Availability,
     Latencies,
@@ -70,9 +70,8 @@ def read(expression: str) -> Threshold:
     if unit not in UNITS:
         raise ValueError(f"{expression!r}: the unit '{unit}' is not one of {', '.join(filter(None, UNITS))}")
     if name not in known() and not any(name.startswith(each) and name != each for each in _OPEN):
-        close = get_close_matches(name, known(), 1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise ValueError(f"'{name}' is no figure of a result; {hint}known: {', '.join(known())}, oracles.…")
+        said = (meant(name, known(), ""), f"known: {', '.join(known())}, oracles.…")
+        raise ValueError(f"'{name}' is no figure of a result; {' '.join(filter(None, said))}")
     return Threshold(
         expression=" ".join(expression.split()),
         name=name,
