@@ -65,6 +65,7 @@ def role_vars(topology: Topology) -> dict[str, Any]:
         "rabbitmq_max_message_bytes": broker.max_message_bytes,
         "rabbitmq_consumer_timeout_ms": broker.consumer_timeout_ms,
         "rabbitmq_message_timestamps": broker.message_timestamps,
+        "rabbitmq_feature_flags": broker.feature_flags,
         "rabbitmq_plugins": list(topology.plugins),
         "prometheus_monitoring_user": topology.account("monitoring").name,
         "warren_drift_user": topology.drift_user,

@@ -45,6 +45,8 @@ class Broker:
     max_message_bytes: int
     consumer_timeout_ms: int
     message_timestamps: bool
+    #: Which feature flags a new cluster begins with: all that are stable, or those alone that are required.
+    feature_flags: Literal["all", "required"]
     plugins: tuple[str, ...]
 
     @property

@@ -149,6 +149,7 @@ def _read_node(section: Section) -> Node:
 def _read_broker(section: Section) -> Broker:
     # What is no version was told as a fault; the rest is read on, so that all faults are told together.
     version = section.text("version", pattern=_RELEASE, hint="like 4.3.6")
+    flags = section.choice("feature_flags", ("all", "required"), "all")
     broker = Broker(
         version=version if re.fullmatch(_RELEASE, version) else "0.0.0",
         memory_limit_mib=section.integer("memory_limit_mib", low=256, high=1048576),
@@ -159,6 +160,7 @@ def _read_broker(section: Section) -> Broker:
         max_message_bytes=section.integer("max_message_bytes", 16777216, low=1024, high=536870912),
         consumer_timeout_ms=section.integer("consumer_timeout_ms", 1800000, low=60000),
         message_timestamps=section.flag("message_timestamps", False),
+        feature_flags="required" if flags == "required" else "all",
         plugins=section.texts("plugins"),
     )
     section.finish()

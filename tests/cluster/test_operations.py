@@ -287,16 +287,6 @@ def test_backup_and_restore_of_definitions(cluster: ClusterUnderTest, tmp_path: 
 
 
 @pytest.mark.full
-def test_enable_feature_flags(cluster: ClusterUnderTest, tmp_path: Path) -> None:
-    """A new cluster has them all, and none can be disabled: so the act is tried on one that is enabled."""
-    found = operate(cluster, tmp_path, "enable-feature-flags")
-    assert found["steps"] == []
-    flags = cluster.management.rows("feature-flags")
-    stable = [row["name"] for row in flags if row["stability"] == "stable"]
-    cluster.management.put("feature-flags", stable[0], "enable", body={"name": stable[0]})
-
-
-@pytest.mark.full
 def test_replace_node(cluster: ClusterUnderTest, site: Site, tmp_path: Path) -> None:
     """One that lives, drained first; it has a member of every queue again, all in step."""
     before = processes(site)

@@ -108,8 +108,8 @@ def variant(
 ) -> Topology:
     """``topology`` with other nodes, another broker version and another rule for client certificates.
 
-    Where certificates are required, messages are stamped too: both settings appear on and off. A single node
-    does without the stream protocol and promises nothing.
+    Where certificates are required, messages are stamped too, and nodes begin with few feature flags: all
+    settings appear on and off. A single node does without the stream protocol and promises nothing.
     """
     stamps = certificate == "required"
     plugins = tuple(each for each in topology.broker.plugins if len(names) > 1 or each != STREAM_PLUGIN)
@@ -119,7 +119,11 @@ def variant(
         shares=topology.shares if len(names) > 1 else nothing,
         nodes=tuple(Node(name=name) for name in names),
         broker=dataclasses.replace(
-            topology.broker, version=version, message_timestamps=stamps, plugins=plugins
+            topology.broker,
+            version=version,
+            message_timestamps=stamps,
+            plugins=plugins,
+            feature_flags="required" if stamps else "all",
         ),
         tls=dataclasses.replace(topology.tls, client_certificate=certificate),
     )

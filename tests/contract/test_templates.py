@@ -54,6 +54,16 @@ def test_both_renderers_agree_on_every_template(
         assert by_ansible(template, read) == render.render_template(template, variables), name
 
 
+def test_only_a_topology_that_asks_for_it_begins_with_few_feature_flags(deployed: Topology) -> None:
+    """An empty list is RabbitMQ's way to say so: https://www.rabbitmq.com/docs/feature-flags."""
+    few = dataclasses.replace(deployed, broker=dataclasses.replace(deployed.broker, feature_flags="required"))
+    template = ROLE / "templates" / "rabbitmq-env.conf.j2"
+    for topology, expected in ((deployed, []), (few, ["FEATURE_FLAGS="])):
+        variables = {**render.role_vars(topology), **render.CONTAINER_PATHS}
+        lines = render.render_template(template, variables).splitlines()
+        assert [line for line in lines if line.startswith("FEATURE_FLAGS")] == expected
+
+
 def test_both_renderers_agree_on_receivers_and_routes(deployed: Topology, by_ansible: ByAnsible) -> None:
     own = {
         "alertmanager_receivers": [

@@ -89,7 +89,7 @@ TOPOLOGIES: Mapping[str, tuple[Build, str]] = {
     "number beyond bounds": (
         lambda base: base.replace("memory_limit_mib: 1024", f"memory_limit_mib: {10**400}", 1),
         "must be a whole number"),
-    "number too long to read": (_argument("9" * 5000), "bad.yml:125: Exceeds the limit"),
+    "number too long to read": (_argument("9" * 5000), "bad.yml:LINE: Exceeds the limit"),
     "number that is none": (lambda base: base.replace("memory_watermark: 0.6", "memory_watermark: .nan", 1),
         "must be a finite number"),
     "name without end": (_named("x" * 1_000_000), "is not a valid name"),

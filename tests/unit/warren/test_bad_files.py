@@ -65,8 +65,14 @@ def _is_refused(answer: Mapping[str, Any], place: str, said: str) -> None:
 
 @pytest.mark.parametrize("kind", bad_files.TOPOLOGIES)
 def test_bad_topology_is_refused_with_a_place(answers: Mapping[str, Any], kind: str) -> None:
-    place = list(bad_files.TOPOLOGIES).index(kind)
-    _is_refused(answers[f"t{place}"], "bad.yml", bad_files.TOPOLOGIES[kind][1])
+    place, (spoil, said) = list(bad_files.TOPOLOGIES).index(kind), bad_files.TOPOLOGIES[kind]
+    _is_refused(answers[f"t{place}"], "bad.yml", said.replace("LINE", str(_first_change(spoil(_BASE)))))
+
+
+def _first_change(text: str) -> int:
+    """The line, counted from 1, in which ``text`` begins to differ from the topology that is deployed."""
+    pairs = zip(text.splitlines(), _BASE.splitlines(), strict=False)
+    return next((line for line, (is_now, was) in enumerate(pairs, 1) if is_now != was), 0)
 
 
 @pytest.mark.parametrize("kind", bad_files.EXPORTS)
