@@ -98,7 +98,7 @@ def test_what_carries_a_secret_is_not_logged_and_not_diffed(role: Path) -> None:
 
 
 def test_each_group_of_the_inventory_has_a_play_and_a_role_for_it() -> None:
-    plays = read(ANSIBLE / "playbooks" / "site.yml")
+    plays = [play for play in read(ANSIBLE / "playbooks" / "site.yml") if "hosts" in play]
     hosts = {play["hosts"] for play in plays}
     assert {"rabbitmq", *SERVICE_GROUPS} <= hosts
     used = {
@@ -111,6 +111,23 @@ def test_each_group_of_the_inventory_has_a_play_and_a_role_for_it() -> None:
     }
     helpers = {f"warren.hosts.{name}" for name in ("unit", "python", "packages", "operation")}
     assert {f"warren.hosts.{role.name}" for role in ROLES} == used | helpers
+
+
+@pytest.mark.parametrize("playbook", ["site.yml", "restart.yml"])
+@pytest.mark.parametrize("inventory", ["mon1:\n", "rabbitmq:\n  hosts:\n", None])
+def test_an_inventory_without_nodes_is_refused(playbook: str, inventory: str | None, tmp_path: Path) -> None:
+    """Ansible itself passes over plays without hosts and ends well: nothing done would be called done."""
+    path = tmp_path / "mine.yml"
+    if inventory is not None:
+        path.write_text(inventory, encoding="utf-8")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), f"playbooks/{playbook}", "-i", str(path)],
+        cwd=ANSIBLE, env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0, done.stdout
+    told = "has no host in the group rabbitmq" if inventory is not None else "parse inventory source"
+    assert told in " ".join((done.stdout + done.stderr).split())
 
 
 def test_nothing_names_a_registry() -> None:

@@ -49,6 +49,9 @@ def _remark(text: str) -> Iterator[str]:
 
 def _play(name: str, operation: Operation, summary: str) -> Iterator[str]:
     yield "---"
+    yield "- name: Begin with an inventory that has nodes"
+    yield "  ansible.builtin.import_playbook: look_for_nodes.yml"
+    yield ""
     yield f"- name: {_quoted(summary)}"
     yield "  hosts: rabbitmq"
     yield "  gather_facts: false"
