@@ -6,6 +6,8 @@ https://www.rabbitmq.com/docs/upgrade#maintenance-mode
 
 from __future__ import annotations
 
+import re
+
 from warren import broker_tools
 from warren.errors import NotReadyError
 from warren.runtime.protocol import Runtime
@@ -15,6 +17,19 @@ _TOOL_S = 60.0
 #: The tool's own waiting must end before it would be killed.
 _QUORUM_S = 45
 _LOOK = 'io:format("drained=~s~n", [rabbit_maintenance:is_being_drained_local_read(node())]).'
+_STOPPED = (
+    "[Q || Q <- rabbit_amqqueue:list_local_quorum_queues(), "
+    "whereis(element(1, amqqueue:get_pid(Q))) =:= undefined]"
+)
+_COUNT_STOPPED = f'io:format("stopped=~b~n", [length({_STOPPED})]).'
+#: The role `rabbitmq` has the same words, for hosts.
+BRING_BACK = (
+    "Drains = [P || P <- processes(), P =/= self(), {backtrace, B} <- [process_info(P, backtrace)], "
+    'binary:match(B, <<"rabbit_maintenance:drain">>) =/= nomatch], '
+    "[exit(P, kill) || P <- Drains], "
+    f"{{_, Failed}} = rabbit_quorum_queue:recover(<<>>, {_STOPPED}), "
+    'io:format("failed=~b~n", [length(Failed)]).'
+)
 
 
 def is_drained(runtime: Runtime, node: str) -> bool:
@@ -27,9 +42,25 @@ def drain(runtime: Runtime, node: str) -> None:
     _upgrade(runtime, node, "drain")
 
 
+def is_left_out(runtime: Runtime, node: str) -> bool:
+    """Whether ``node`` is under maintenance, or has members of quorum queues that do not run, as a drain that
+    was broken off leaves them (see `revive`); raises NotReadyError when it cannot be asked."""
+    found = re.search(r"stopped=(\d+)", broker_tools.evaluate(runtime, node, _COUNT_STOPPED))
+    return is_drained(runtime, node) or (found is not None and found[1] != "0")
+
+
 def revive(runtime: Runtime, node: str) -> None:
-    """End it; raises NotReadyError when the tool fails. Idempotent."""
+    """End it; raises NotReadyError when the tool fails or a member does not start. Idempotent.
+
+    After a drain that was broken off the broker's own revive is half of it (4.3.6), the other half is done
+    here. The drain goes on inside the broker when its command has ended: it is ended too. Of the members that
+    it has stopped only followers are started, so that a queue whose leader was stopped while no other node
+    could be elected, with one dead say, stays down although most of its nodes run (docs/surprises.md).
+    """
     _upgrade(runtime, node, "revive")
+    found = re.search(r"failed=(\d+)", broker_tools.evaluate(runtime, node, BRING_BACK))
+    if found is not None and found[1] != "0":
+        raise NotReadyError(node, f"{found[1]} of its members of quorum queues do not start")
 
 
 def await_spare(runtime: Runtime, node: str) -> None:

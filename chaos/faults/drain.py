@@ -37,7 +37,7 @@ class Drain:
     def heal(self, site: Site, fault: Journaled) -> Facts:
         if site.state(fault.target) is NodeState.STOPPED:
             return {"drained_healed": "ended with the node's process"}
-        if maintenance.is_drained(site.runtime, fault.target):
+        if maintenance.is_left_out(site.runtime, fault.target):
             maintenance.revive(site.runtime, fault.target)
         if maintenance.is_drained(site.runtime, fault.target):
             raise NotReadyError(fault.target, "is still under maintenance")

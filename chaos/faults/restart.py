@@ -76,7 +76,7 @@ class Restart:
             if site.state(node) is NodeState.STOPPED:
                 start_node(site, node)
                 healed.append(node)
-            if fault.args.get("drain") == "yes" and maintenance.is_drained(site.runtime, node):
+            if fault.args.get("drain") == "yes" and maintenance.is_left_out(site.runtime, node):
                 maintenance.revive(site.runtime, node)
                 healed.append(node)
         return {"put_back": sorted(set(healed))}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from warren import leaders
+from warren import leaders, maintenance
 from warren.errors import NotReadyError
 from warren.operating import accounts, catalogue, certificates, record, wiring
 from warren.operating.model import Site
@@ -166,6 +166,30 @@ def test_drain_and_revive(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     assert not [name for name in led if not name.startswith("warren.")]
     under_load(cluster, tmp_path, "revive", "rmq2")
     assert "rabbit@rmq2" in {queue.leader for queue in cluster.management.queues()}
+
+
+@pytest.mark.full
+def test_drain_that_was_broken_off_is_put_right(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    """Another node dies while queues are given away. What the broker's own revive leaves down is served again
+    while that node is dead still, and nothing is stopped any more when it is back."""
+    gather_leaders(cluster, "rmq1")
+    drain = cluster.start(
+        ["cluster", "ctl", "rmq1", "--", "timeout", "30", "rabbitmq-upgrade", "drain"],
+        output=tmp_path / "drain.out",
+    )
+    cluster.wait_for(lambda: maintenance.is_drained(cluster.runtime, "rmq1"), "the drain to begin", 30)
+    cluster.runtime.kill("rmq2")
+    assert drain.wait(timeout=60) != 0, "the drain was over before"
+    assert _without_leader(cluster)
+    revive = cluster.start(["cluster", "revive", "rmq1", "--yes"], output=tmp_path / "revive.out")
+    cluster.wait_for(lambda: not _without_leader(cluster), "every queue to be served again", 60)
+    cluster.runtime.start("rmq2")
+    assert revive.wait(timeout=_OPERATION_S) == 0, (tmp_path / "revive.out").read_text(encoding="utf-8")
+    assert not maintenance.is_left_out(cluster.runtime, "rmq1")
+
+
+def _without_leader(cluster: ClusterUnderTest) -> list[str]:
+    return [queue.name for queue in cluster.management.queues() if queue.leader is None]
 
 
 @pytest.mark.full

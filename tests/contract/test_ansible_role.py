@@ -23,7 +23,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 
 from tests.contract.conftest import LINKED, ROLE, inventory_variables, role_defaults
-from warren import bundle, checkout, inventory
+from warren import bundle, checkout, inventory, maintenance
 from warren.bundle import Material
 from warren.links import material as links
 from warren.pki import Pki
@@ -247,6 +247,26 @@ def test_a_node_that_an_earlier_run_left_under_maintenance_is_brought_back_first
         acted.unlink(missing_ok=True)
         _play(tmp_path, material, "restart_node.yml", hosts=node, programs=programs)
         assert acted.read_text().startswith("--silent revive\n") is revived
+
+
+def test_a_node_without_its_members_of_queues_is_brought_back_first(
+    material: Material, tmp_path: Path
+) -> None:
+    """As a drain leaves it that was broken off: with no mark of maintenance."""
+    nodes = [node.erlang_name for node in material.topology.nodes]
+    marks = dict.fromkeys(nodes, "not under maintenance")
+    status = json.dumps({"running_nodes": nodes, "maintenance_status": marks})
+    acted = tmp_path / "acted"
+    programs = {
+        "rabbitmqctl": f'case "$*" in *eval*) echo "$*" >> {acted};; esac; echo \'{status}\'',
+        "rabbitmq-queues": f"test -e {acted} || {{ echo '{{:badkey, :x}}' >&2; exit 69; }}",
+        "rabbitmq-upgrade": f'echo "$*" >> {acted}',
+        "rabbitmq-diagnostics": 'case "$*" in *critical*) exit 69; esac',
+    }
+    _play(tmp_path, material, "restart_node.yml", hosts="rmq1", programs=programs)
+    revived, brought_back = acted.read_text().splitlines()[:2]
+    assert revived == "--silent revive"
+    assert brought_back == f"--silent eval {maintenance.BRING_BACK}"
 
 
 @pytest.mark.parametrize(

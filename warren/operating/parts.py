@@ -61,7 +61,7 @@ def drained(site: Site, node: str, named: str) -> list[Step]:
 
 def if_drained(site: Site, node: str) -> list[Step]:
     """The end of a maintenance that an earlier attempt has left; nothing where there is none."""
-    if not maintenance.is_drained(site.runtime, node):
+    if not maintenance.is_left_out(site.runtime, node):
         return []
     return [reviving(site, node)]
 

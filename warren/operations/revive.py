@@ -16,7 +16,7 @@ class Revive:
     undoing = "nothing is to be undone: warren cluster drain takes the node out of service again"
 
     def before(self, site: Site, args: Args) -> Facts:
-        return {"drained_before": maintenance.is_drained(site.runtime, args["node"])}
+        return {"drained_before": maintenance.is_left_out(site.runtime, args["node"])}
 
     def steps(self, site: Site, args: Args, facts: Facts) -> Sequence[Step]:
         if not facts["drained_before"]:

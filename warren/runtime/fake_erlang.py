@@ -13,8 +13,8 @@ _SHARED = ("ra_log_wal", "ra_log_segment_writer")
 
 def evaluate(machine: dict[str, Any], expression: str) -> str:
     """What ``expression`` prints, once it has changed ``machine`` as it says; nothing for what is unknown."""
-    if "is_being_drained" in expression:
-        return f"drained={str(machine['drained']).lower()}\nok\n"
+    if "is_being_drained" in expression or "list_local_quorum_queues" in expression:
+        return _maintenance(machine, expression)
     if "undefined" in expression and "ra_coordination_log_wal" in expression:
         return "true\n"
     if "rabbit_chaos" in expression:
@@ -29,6 +29,17 @@ def evaluate(machine: dict[str, Any], expression: str) -> str:
             machine["raft"][name] += 1
         return "ok\n"
     return "".join(f"{name}={_shown(machine['raft'].get(name, 0))}\n" for name in names) + "ok\n"
+
+
+def _maintenance(machine: dict[str, Any], expression: str) -> str:
+    """Whether the node is marked; or how many members of quorum queues do not run, which `recover` starts."""
+    if "is_being_drained" in expression:
+        return f"drained={str(machine['drained']).lower()}\nok\n"
+    stopped = [name for name, process in machine["raft"].items() if name not in _SHARED and not process]
+    if "recover" not in expression:
+        return f"stopped={len(stopped)}\nok\n"
+    machine["raft"].update(dict.fromkeys(stopped, 1))
+    return "failed=0\nok\n"
 
 
 def _chaos(machine: dict[str, Any], expression: str) -> str:

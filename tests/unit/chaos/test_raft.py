@@ -320,6 +320,15 @@ def test_drained_node_that_is_restarted_is_drained_no_more(ground: Any) -> None:
     assert not ground.is_broken("rmq2")
 
 
+def test_members_that_a_drain_has_stopped_after_its_driver_died_are_started_by_healing(ground: Any) -> None:
+    """The drain goes on inside the broker, past the healing that takes the mark of maintenance away."""
+    inject(ground.context(), Order(fault="drain", target=Target(node="rmq2")))
+    ground.runtime.machine("rmq2")["drained"] = False
+    raft(ground)["vh_orders.work"] = 0
+    heal(ground.context())
+    assert all(raft(ground).values())
+
+
 def test_node_that_somebody_else_drained_is_refused(ground: Any) -> None:
     ground.runtime.machine("rmq2")["drained"] = True
     with pytest.raises(RefusedError, match="under maintenance already"):

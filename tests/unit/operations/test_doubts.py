@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from warren import maintenance
 from warren.errors import BadInputError, DeadlineError, NotReadyError, RefusedError
 from warren.journal import Fault, Journal, Phase
 from warren.operating import record, running
@@ -49,6 +50,23 @@ def test_node_whose_loss_would_cost_a_majority_is_not_touched(ground: Ground, na
     assert "rmq2" not in stops(ground)
     assert not ground.runtime.machine("rmq2")["drained"]
     assert (record.read(ground.state) is None) is (name not in ("restart", "upgrade"))
+
+
+@pytest.mark.parametrize("name", ["revive", "restart"])
+def test_node_whose_members_a_broken_off_drain_has_stopped_is_brought_back(ground: Ground, name: str) -> None:
+    """It is not marked any more: the broker's own revive takes the mark away and starts followers only."""
+    ground.runtime.machine("rmq2")["raft"]["vh_orders.work"] = 0
+    shown = [step.what for step in plan(ground, name, node="rmq2").steps]
+    assert "rmq2: reviving it" in shown
+    carry_out(ground, name, node="rmq2")
+    assert all(ground.runtime.machine("rmq2")["raft"].values())
+
+
+def test_member_that_does_not_start_is_told(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    ground.runtime.machine("rmq2")["drained"] = True
+    monkeypatch.setattr(maintenance.broker_tools, "evaluate", lambda *_: "drained=true stopped=2 failed=2")
+    with pytest.raises(NotReadyError, match="2 of its members of quorum queues do not start"):
+        maintenance.revive(ground.runtime, "rmq2")
 
 
 def test_drained_node_that_keeps_leaders_is_not_stopped(
