@@ -152,9 +152,10 @@ class Gate:
             least = ours.get((queue.vhost, queue.name), 1)
             wanted = max(len(queue.members), least)
             if len(queue.online) < wanted:
+                away = ", ".join(sorted(set(queue.members) - set(queue.online)))
                 raise NotReadyError(
                     f"queue {queue.name} in {queue.vhost}",
-                    f"has {len(queue.online)} of {wanted} members online",
+                    f"has {len(queue.online)} of {wanted} members online" + (f", not {away}" if away else ""),
                 )
 
     def replicas_in_sync(self) -> None:
