@@ -24,16 +24,25 @@ def override(data: dict[Any, Any], key: str, value: str) -> None:
         at = _child(at, ".".join(path[index : index + length]), ".".join(path[: index + length]))
         index += length
     if not isinstance(at, dict):
-        raise BadInputError(f"--set {key}", f"'{'.'.join(path)}' has no keys of its own")
+        where = ".".join(path)
+        remedy = f"say which of them: --set {where}.{(_names(at) or ['NAME'])[0]}.{last}={value}"
+        if not isinstance(at, list):
+            remedy = f"set it itself: --set {where}={value}"
+        raise BadInputError(f"--set {key}", f"'{where}' has no keys of its own", remedy)
     try:
         at[last] = value_of(value)
     except ValueError as error:
         raise BadInputError(f"--set {key}", f"{value!r} is not a value: {error}") from error
 
 
+def _names(at: Any) -> list[str]:
+    """What the elements of a list are called; none of anything else."""
+    return [str(each.get("name")) for each in at if isinstance(each, dict)] if isinstance(at, list) else []
+
+
 def _name_length(at: Any, path: Sequence[str]) -> int:
     """How many parts of ``path`` the name of an element of the list ``at`` takes; 1 where none fits."""
-    names = [each.get("name") for each in at if isinstance(each, dict)] if isinstance(at, list) else []
+    names = _names(at)
     lengths = (each for each in range(len(path), 1, -1) if ".".join(path[:each]) in names)
     return next(lengths, 1)
 
@@ -45,9 +54,6 @@ def _child(at: Any, part: str, path: str) -> Any:
         for each in at:
             if isinstance(each, dict) and each.get("name") == part:
                 return each
-    if isinstance(at, list):
-        known = [str(each.get("name")) for each in at if isinstance(each, dict)]
-    else:
-        known = [str(key) for key in at] if isinstance(at, dict) else []
+    known = [str(key) for key in at] if isinstance(at, dict) else _names(at)
     remedy = meant(part, known, f"known here: {', '.join(known) or 'no keys'}")
     raise BadInputError(f"--set {path}", "leads nowhere", remedy)
