@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from warren.errors import BadInputError
+from warren.nearest import meant
 from warren.topology_links import Links
 from warren.topology_shipping import Shipping
 
@@ -214,8 +215,9 @@ class Vhost:
         for queue in self.queues:
             if queue.name == name:
                 return queue
-        names = ", ".join(queue.name for queue in self.queues)
-        raise BadInputError(f"vhost {self.name}", f"has no queue '{name}'", f"queues here: {names}")
+        names = [queue.name for queue in self.queues]
+        remedy = meant(name, names, f"queues here: {', '.join(names)}")
+        raise BadInputError(f"vhost {self.name}", f"has no queue '{name}'", remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,8 +266,9 @@ class Topology:
         for vhost in self.vhosts:
             if vhost.name == name:
                 return vhost
-        names = ", ".join(vhost.name for vhost in self.vhosts)
-        raise BadInputError("topology", f"has no vhost '{name}'", f"vhosts: {names}")
+        names = [vhost.name for vhost in self.vhosts]
+        remedy = meant(name, names, f"vhosts: {', '.join(names)}")
+        raise BadInputError("topology", f"has no vhost '{name}'", remedy)
 
     @property
     def by_erlang_name(self) -> dict[str, str]:
@@ -294,18 +297,20 @@ class Topology:
         if len(found) == 1:
             return found[0]
         if found:
-            names = ", ".join(f"{vhost.name}:{queue.name}" for vhost, queue in found)
-            raise BadInputError("topology", f"queue '{name}' stands in several vhosts", f"say one of {names}")
-        names = ", ".join(queue.name for vhost in self.vhosts for queue in vhost.queues)
-        raise BadInputError("topology", f"has no queue '{name}'", f"queues: {names}")
+            whole = ", ".join(f"{vhost.name}:{queue.name}" for vhost, queue in found)
+            raise BadInputError("topology", f"queue '{name}' stands in several vhosts", f"say one of {whole}")
+        names = [queue.name for vhost in self.vhosts for queue in vhost.queues]
+        remedy = meant(bare, names, f"queues: {', '.join(names)}")
+        raise BadInputError("topology", f"has no queue '{name}'", remedy)
 
     def user(self, name: str) -> User:
         """The user called ``name``; raises BadInputError naming those there are."""
         for user in self.users:
             if user.name == name:
                 return user
-        known = ", ".join(user.name for user in self.users)
-        raise BadInputError("topology", f"has no user '{name}'", f"users: {known}")
+        names = [user.name for user in self.users]
+        remedy = meant(name, names, f"users: {', '.join(names)}")
+        raise BadInputError("topology", f"has no user '{name}'", remedy)
 
     def is_own(self, name: str) -> bool:
         """Whether the cluster's own services work by the account ``name``; raises as `user` does."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from warren.context import Context
 from warren.errors import BadInputError, NotReadyError
+from warren.nearest import meant
 from warren.runtime.protocol import NodeState
 from warren.topology import PUBLISHED_SERVICES, User
 
@@ -66,8 +67,9 @@ def _account(context: Context, name: str) -> User:
         if user.name == name:
             context.secrets.read(name)
             return user
-    known = ", ".join(user.name for user in context.topology.users)
-    raise BadInputError("--user", f"no user '{name}' in the topology", f"one of {known}")
+    known = [user.name for user in context.topology.users]
+    remedy = meant(name, known, f"one of {', '.join(known)}")
+    raise BadInputError("--user", f"no user '{name}' in the topology", remedy)
 
 
 def run_tool(context: Context, node: str, command: Sequence[str]) -> int:

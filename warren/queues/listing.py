@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from warren.errors import BadInputError, NotReadyError, WarrenError
 from warren.management import QueueInfo
+from warren.nearest import meant
 from warren.prometheus import PrometheusClient
 
 Order = Literal["name", "ready", "age", "fill"]
@@ -169,5 +170,7 @@ def exactly(queues: Sequence[QueueInfo], given: str) -> QueueInfo:
     if not queues:
         raise NotReadyError("the cluster", "it shows no queue at all", "make cluster-status")
     near = [each.name for each in queues if fnmatchcase(each.name, f"*{given}*")] if given else []
-    remedy = f"did you mean {', '.join(sorted(set(near))[:5])}?" if near else "warren queue list names them"
+    remedy = meant(given, {each.name for each in queues}, "warren queue list names them")
+    if near:
+        remedy = f"did you mean {', '.join(sorted(set(near))[:5])}?"
     raise BadInputError("QUEUE", f"there is no queue '{given}'", remedy)

@@ -12,6 +12,7 @@ from warren import connection
 from warren.context import Context
 from warren.errors import BadInputError, NotReadyError, RefusedError, WarrenError
 from warren.management import QueueInfo
+from warren.nearest import meant
 from warren.queues import listing, looking, redrive
 from warren.queues.choice import Choice
 from warren.queues.message import Message
@@ -77,9 +78,8 @@ class Desk:
         client, vhost = self.context.management, self.info.vhost
         queues = client.queues(vhost)
         if to_queue and all(each.name != to_queue for each in queues):
-            raise BadInputError(
-                "--to-queue", f"no queue '{to_queue}' in {vhost}", "warren queue list names them"
-            )
+            remedy = meant(to_queue, {each.name for each in queues}, "warren queue list names them")
+            raise BadInputError("--to-queue", f"no queue '{to_queue}' in {vhost}", remedy)
         if to_queue == self.info.name:
             raise BadInputError("--to-queue", "names the queue that is to be emptied", "name another")
         seen = view(vhost, client.rows("exchanges", vhost), queues, client.rows("bindings", vhost))
