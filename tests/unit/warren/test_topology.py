@@ -100,6 +100,15 @@ def test_queue_is_found_by_name_and_told_apart_by_vhost(deployed: Topology) -> N
     assert "orders.work" in raised.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("orders.wrk", "orders.work"), ("/users:user.email", "users.email")]
+)
+def test_queue_that_is_mistyped_gets_the_nearest_name(deployed: Topology, name: str, meant: str) -> None:
+    with pytest.raises(BadInputError) as raised:
+        deployed.find_queue(name)
+    assert raised.value.remedy == f"did you mean '{meant}'?"
+
+
 def test_name_that_is_not_there_names_those_that_are(deployed: Topology) -> None:
     for find, wanted in ((deployed.vhost, "/orders"), (deployed.node, "rmq1")):
         with pytest.raises(BadInputError) as raised:
