@@ -66,6 +66,7 @@ export function dateTimeText(seconds, utc) {
 /** Labels of a time axis whose ticks are `increment` seconds apart. */
 export function tickTexts(splits, increment, utc) {
   return splits.map((at) => {
+    if (!Number.isInteger(at) && increment < 1) return ""; // between two whole seconds, whose texts say it
     const [, month, day, hour, minute, second] = parts(at, utc);
     if (increment >= 86400 || (hour === 0 && minute === 0 && second === 0)) return `${two(month)}/${two(day)}`;
     return increment < 60 ? `${two(hour)}:${two(minute)}:${two(second)}` : `${two(hour)}:${two(minute)}`;

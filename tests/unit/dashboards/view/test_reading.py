@@ -200,3 +200,10 @@ def test_page_that_could_not_be_brought_up_to_date_does_not_say_that_it_was() ->
       await module_page.dashboardPage(byId('app'), 'sample', module_theme.THEMES.dark); await settle();
       return byId('app').querySelectorAll('.updated')[0].textContent;"""
     assert browser.run(script).startswith("tried ")
+
+
+def test_ticks_between_two_seconds_do_not_say_the_same_second_twice(modules: Any) -> None:
+    """A run of seconds is drawn with a tick each half of one."""
+    texts = modules.call("time", "tickTexts", [60, 60.5, 61, 61.5, 62], 0.5, True)
+    assert texts == ["00:01:00", "", "00:01:01", "", "00:01:02"]
+    assert modules.call("time", "tickTexts", [60, 61], 1, True) == ["00:01:00", "00:01:01"]
