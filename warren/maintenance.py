@@ -24,7 +24,10 @@ _STOPPED = (
 _COUNT_STOPPED = f'io:format("stopped=~b~n", [length({_STOPPED})]).'
 #: The role `rabbitmq` has the same words, for hosts.
 BRING_BACK = (
-    "Drains = [P || P <- processes(), P =/= self(), {backtrace, B} <- [process_info(P, backtrace)], "
+    # A tool's calls alone: the stacks of all processes of a large node are gigabytes.
+    "Drains = [P || P <- processes(), P =/= self(), "
+    "{initial_call, {erpc, _, _}} <- [process_info(P, initial_call)], "
+    "{backtrace, B} <- [process_info(P, backtrace)], "
     'binary:match(B, <<"rabbit_maintenance:drain">>) =/= nomatch], '
     "[exit(P, kill) || P <- Drains], "
     f"{{_, Failed}} = rabbit_quorum_queue:recover(<<>>, {_STOPPED}), "
