@@ -18,8 +18,8 @@ def plan_text(planned: Planned, cluster: str) -> str:
     lines = [head]
     lines += [f"  {place:>3}  {step.what}" for place, step in enumerate(planned.steps, start=1)]
     if not planned.undoes:
-        lines += [f"clients: {operation.promise}", f"if it stops: go on with {planned.go_on}"]
-        lines += [f"             undo with {planned.undo}"]
+        lines += [f"clients: {operation.promise}", f"if it stops: go on: {planned.go_on}"]
+        lines += [f"             undo: {planned.undo}"]
     return "\n".join(lines)
 
 

@@ -50,7 +50,7 @@ def test_dry_run_prints_the_plan_and_changes_nothing(
     assert run("restart", "--dry-run", "--json", str(tmp_path / "plan.json")) == 0
     shown = capsys.readouterr().out
     assert "rmq2 (2 of 3): draining it" in shown
-    assert "if it stops: go on with warren cluster restart --yes" in shown
+    assert "if it stops: go on: warren cluster restart --yes" in shown
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["done"] is False
     assert [step["what"] for step in plan["steps"]][:2] == [
