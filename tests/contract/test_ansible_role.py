@@ -249,6 +249,28 @@ def test_a_node_that_an_earlier_run_left_under_maintenance_is_brought_back_first
         assert acted.read_text().startswith("--silent revive\n") is revived
 
 
+def test_a_drain_that_does_not_end_is_given_up_and_the_node_brought_back(
+    material: Material, tmp_path: Path
+) -> None:
+    nodes = [node.erlang_name for node in material.topology.nodes]
+    status = json.dumps({"running_nodes": nodes, "maintenance_status": {}})
+    acted = tmp_path / "acted"
+    programs = {
+        "rabbitmqctl": f'case "$*" in *eval*) echo "$*" >> {acted};; esac; echo \'{status}\'',
+        "rabbitmq-queues": "exit 0",
+        "rabbitmq-upgrade": f'echo "$*" >> {acted}; case "$*" in *drain*) exec sleep 30;; esac',
+        "rabbitmq-diagnostics": "exit 0",
+    }
+    played = _play(tmp_path, material, "restart_node.yml", "rmq1", programs, rabbitmq_drain_timeout_s=1)
+    said = " ".join(played.text.split())
+    assert played.failed == {"rmq1"}, said
+    assert (
+        "rmq1 was not restarted as it should: its drain had not ended after 1 s, as when another host" in said
+    )
+    acts = [line for line in acted.read_text().splitlines() if "await" not in line]
+    assert acts == ["--silent drain", "--silent revive", f"--silent eval {maintenance.BRING_BACK}"]
+
+
 def test_a_node_without_its_members_of_queues_is_brought_back_first(
     material: Material, tmp_path: Path
 ) -> None:
