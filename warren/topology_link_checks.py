@@ -142,7 +142,7 @@ def _ends(path: str, link: Shovel | Federation, topology: Topology) -> Iterator[
 
 def _shovel(path: str, shovel: Shovel, topology: Topology) -> Iterator[Fault]:
     source, target = place_of(shovel.source, topology), place_of(shovel.target, topology)
-    if source is not None:
+    if source is not None and shovel.source.queue:  # one that is not said was told where it was read
         yield from _source(f"{path}.from", source, source.queue(shovel.source.queue))
     if target is not None and shovel.target.exchange and not _routes(target, shovel.target):
         key = f"with the key '{shovel.target.routing_key}' " if shovel.target.routing_key else ""

@@ -426,6 +426,21 @@ ROWS = st.lists(
 )
 
 
+def test_shovel_whose_queue_is_not_said_is_told_where_it_is_read_and_breaks_no_check(
+    deployed: Topology,
+) -> None:
+    """Found by the test below."""
+    document = Document("topology.yml")
+    shovel = {**linked.SHOVEL, "from": {"vhost": "/orders"}, "to": {"remote": "site", "queue": "q"}}
+    value = {"remotes": [linked.SITE], "shovels": [shovel]}
+    found = topology_links.read(Section(document, "", {"links": value}), None)
+    assert any("queue" in str(each) for each in document.faults)
+    assert all(
+        "has no queue" not in what
+        for _, what, _ in topology_link_checks.faults(replace(deployed, links=found))
+    )
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(remotes=ROWS, shovels=ROWS, federation=ROWS)
 def test_whatever_links_say_is_read_or_refused_with_its_place(
