@@ -8,6 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The gate tries the same examples each time, or what nobody has changed could stop somebody else's work.
+# WARREN_TEST_SEARCH=1 tries others, as many as --hypothesis-seed has numbers: what it finds gets a test.
+settings.register_profile("gate", derandomize=True, database=None)
+if not os.environ.get("WARREN_TEST_SEARCH"):
+    settings.load_profile("gate")
 
 ROOT = Path(__file__).resolve().parent.parent
 
