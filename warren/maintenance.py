@@ -16,12 +16,13 @@ from warren.runtime.protocol import Runtime
 _TOOL_S = 60.0
 #: The tool's own waiting must end before it would be killed.
 _QUORUM_S = 45
-_LOOK = 'io:format("drained=~s~n", [rabbit_maintenance:is_being_drained_local_read(node())]).'
+_DRAINED = "rabbit_maintenance:is_being_drained_local_read(node())"
+_LOOK = f'io:format("drained=~s~n", [{_DRAINED}]).'
 _STOPPED = (
     "[Q || Q <- rabbit_amqqueue:list_local_quorum_queues(), "
     "whereis(element(1, amqqueue:get_pid(Q))) =:= undefined]"
 )
-_COUNT_STOPPED = f'io:format("stopped=~b~n", [length({_STOPPED})]).'
+_LOOK_AT_MEMBERS = f'io:format("drained=~s stopped=~b~n", [{_DRAINED}, length({_STOPPED})]).'
 #: The role `rabbitmq` has the same words, for hosts.
 BRING_BACK = (
     # A tool's calls alone: the stacks of all processes of a large node are gigabytes.
@@ -48,8 +49,8 @@ def drain(runtime: Runtime, node: str) -> None:
 def is_left_out(runtime: Runtime, node: str) -> bool:
     """Whether ``node`` is under maintenance, or has members of quorum queues that do not run, as a drain that
     was broken off leaves them (see `revive`); raises NotReadyError when it cannot be asked."""
-    found = re.search(r"stopped=(\d+)", broker_tools.evaluate(runtime, node, _COUNT_STOPPED))
-    return is_drained(runtime, node) or (found is not None and found[1] != "0")
+    said = broker_tools.evaluate(runtime, node, _LOOK_AT_MEMBERS)
+    return "drained=true" in said or _count("stopped", said, node) > 0
 
 
 def revive(runtime: Runtime, node: str) -> None:
@@ -61,15 +62,21 @@ def revive(runtime: Runtime, node: str) -> None:
     could be elected, with one dead say, stays down although most of its nodes run (docs/surprises.md).
     """
     _upgrade(runtime, node, "revive")
-    found = re.search(r"failed=(\d+)", broker_tools.evaluate(runtime, node, BRING_BACK))
-    if found is not None and found[1] != "0":
-        raise NotReadyError(node, f"{found[1]} of its members of quorum queues do not start")
+    if failed := _count("failed", broker_tools.evaluate(runtime, node, BRING_BACK), node):
+        raise NotReadyError(node, f"{failed} of its members of quorum queues do not start")
 
 
 def await_spare(runtime: Runtime, node: str) -> None:
     """Wait until every queue and the metadata store bear the loss of ``node``; raises NotReadyError when
     they do not in time. https://www.rabbitmq.com/docs/man/rabbitmq-upgrade.8"""
     _upgrade(runtime, node, "await_online_quorum_plus_one", "--timeout", str(_QUORUM_S))
+
+
+def _count(name: str, said: str, node: str) -> int:
+    found = re.search(rf"{name}=(\d+)", said)
+    if found is None:
+        raise NotReadyError(node, f"its tool does not say how many have {name}: {said.strip()}")
+    return int(found[1])
 
 
 def _upgrade(runtime: Runtime, node: str, *command: str) -> None:

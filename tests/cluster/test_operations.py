@@ -173,9 +173,8 @@ def test_drain_that_was_broken_off_is_put_right(cluster: ClusterUnderTest, tmp_p
     """Another node dies while queues are given away. What the broker's own revive leaves down is served again
     while that node is dead still, and nothing is stopped any more when it is back."""
     gather_leaders(cluster, "rmq1")
-    cluster.runtime.pause(
-        "rmq2"
-    )  # it is asked to lead and never answers; one that is dead may be known to be
+    # Frozen, it is asked to lead and never answers; a dead one may be known to be so.
+    cluster.runtime.pause("rmq2")
     drain = ["timeout", "20", "rabbitmq-upgrade", "drain"]
     done = cluster.runtime.execute("rmq1", drain, timeout_s=60)
     cluster.runtime.kill("rmq2")

@@ -32,12 +32,10 @@ def evaluate(machine: dict[str, Any], expression: str) -> str:
 
 
 def _maintenance(machine: dict[str, Any], expression: str) -> str:
-    """Whether the node is marked; or how many members of quorum queues do not run, which `recover` starts."""
-    if "is_being_drained" in expression:
-        return f"drained={str(machine['drained']).lower()}\nok\n"
+    """Whether the node is marked, and how many of its members do not run, which `recover` starts."""
     stopped = [name for name, process in machine["raft"].items() if name not in _SHARED and not process]
     if "recover" not in expression:
-        return f"stopped={len(stopped)}\nok\n"
+        return f"drained={str(machine['drained']).lower()} stopped={len(stopped)}\nok\n"
     machine["raft"].update(dict.fromkeys(stopped, 1))
     return "failed=0\nok\n"
 
