@@ -25,8 +25,9 @@ def override(data: dict[Any, Any], key: str, value: str) -> None:
         index += length
     if not isinstance(at, dict):
         where = ".".join(path)
-        remedy = f"say which of them: --set {where}.{(_names(at) or ['NAME'])[0]}.{last}={value}"
-        if not isinstance(at, list):
+        if isinstance(at, list):
+            remedy = f"say which of them: --set {where}.{(_names(at) or ['NAME'])[0]}.{last}={value}"
+        else:
             remedy = f"set it itself: --set {where}={value}"
         raise BadInputError(f"--set {key}", f"'{where}' has no keys of its own", remedy)
     try:

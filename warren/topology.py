@@ -5,7 +5,7 @@ Terms are RabbitMQ's own; sizes and times carry their units. `warren.topology_re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -216,8 +216,9 @@ class Vhost:
             if queue.name == name:
                 return queue
         names = [queue.name for queue in self.queues]
-        remedy = meant(name, names, f"queues here: {', '.join(names)}")
-        raise BadInputError(f"vhost {self.name}", f"has no queue '{name}'", remedy)
+        raise BadInputError(
+            f"vhost {self.name}", f"has no queue '{name}'", _meant(name, names, "queues here")
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,8 +268,7 @@ class Topology:
             if vhost.name == name:
                 return vhost
         names = [vhost.name for vhost in self.vhosts]
-        remedy = meant(name, names, f"vhosts: {', '.join(names)}")
-        raise BadInputError("topology", f"has no vhost '{name}'", remedy)
+        raise BadInputError("topology", f"has no vhost '{name}'", _meant(name, names, "vhosts"))
 
     @property
     def by_erlang_name(self) -> dict[str, str]:
@@ -300,8 +300,7 @@ class Topology:
             whole = ", ".join(f"{vhost.name}:{queue.name}" for vhost, queue in found)
             raise BadInputError("topology", f"queue '{name}' stands in several vhosts", f"say one of {whole}")
         names = [queue.name for vhost in self.vhosts for queue in vhost.queues]
-        remedy = meant(bare, names, f"queues: {', '.join(names)}")
-        raise BadInputError("topology", f"has no queue '{name}'", remedy)
+        raise BadInputError("topology", f"has no queue '{name}'", _meant(bare, names, "queues"))
 
     def user(self, name: str) -> User:
         """The user called ``name``; raises BadInputError naming those there are."""
@@ -309,8 +308,7 @@ class Topology:
             if user.name == name:
                 return user
         names = [user.name for user in self.users]
-        remedy = meant(name, names, f"users: {', '.join(names)}")
-        raise BadInputError("topology", f"has no user '{name}'", remedy)
+        raise BadInputError("topology", f"has no user '{name}'", _meant(name, names, "users"))
 
     def is_own(self, name: str) -> bool:
         """Whether the cluster's own services work by the account ``name``; raises as `user` does."""
@@ -333,3 +331,8 @@ class Topology:
         """The port on 127.0.0.1 of ``port`` (one of `node_ports`) of ``node``."""
         place = [each.name for each in self.nodes].index(node)
         return self.base_port + 10 * (PUBLISHED_NODE_PORTS.index(port) + 1) + place
+
+
+def _meant(name: str, known: Sequence[str], kind: str) -> str:
+    """The nearest of the names that there are, or all of them."""
+    return meant(name, known, f"{kind}: {', '.join(known)}")

@@ -230,12 +230,17 @@ def test_a_node_that_a_majority_needs_is_not_stopped(material: Material, tmp_pat
     assert not acted.exists(), acted.read_text()
 
 
+def _cluster_status(material: Material, marks: Mapping[str, str]) -> str:
+    """What `rabbitmqctl cluster_status` prints of nodes that all run, with their ``marks`` of maintenance."""
+    nodes = [node.erlang_name for node in material.topology.nodes]
+    return json.dumps({"running_nodes": nodes, "maintenance_status": marks})
+
+
 def test_a_node_that_an_earlier_run_left_under_maintenance_is_brought_back_first(
     material: Material, tmp_path: Path
 ) -> None:
-    nodes = [node.erlang_name for node in material.topology.nodes]
     left = {"rabbit@rmq1": "marked for maintenance", "rabbit@rmq2": "not under maintenance"}
-    status = json.dumps({"running_nodes": nodes, "maintenance_status": left})
+    status = _cluster_status(material, left)
     acted = tmp_path / "acted"
     programs = {
         "rabbitmqctl": f"echo '{status}'",
@@ -252,8 +257,7 @@ def test_a_node_that_an_earlier_run_left_under_maintenance_is_brought_back_first
 def test_a_drain_that_does_not_end_is_given_up_and_the_node_brought_back(
     material: Material, tmp_path: Path
 ) -> None:
-    nodes = [node.erlang_name for node in material.topology.nodes]
-    status = json.dumps({"running_nodes": nodes, "maintenance_status": {}})
+    status = _cluster_status(material, {})
     acted = tmp_path / "acted"
     programs = {
         "rabbitmqctl": f'case "$*" in *eval*) echo "$*" >> {acted};; esac; echo \'{status}\'',
@@ -275,9 +279,8 @@ def test_a_node_without_its_members_of_queues_is_brought_back_first(
     material: Material, tmp_path: Path
 ) -> None:
     """As a drain leaves it that was broken off: with no mark of maintenance."""
-    nodes = [node.erlang_name for node in material.topology.nodes]
-    marks = dict.fromkeys(nodes, "not under maintenance")
-    status = json.dumps({"running_nodes": nodes, "maintenance_status": marks})
+    marks = {node.erlang_name: "not under maintenance" for node in material.topology.nodes}
+    status = _cluster_status(material, marks)
     acted = tmp_path / "acted"
     programs = {
         "rabbitmqctl": f'case "$*" in *eval*) echo "$*" >> {acted};; esac; echo \'{status}\'',

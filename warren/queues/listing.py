@@ -169,8 +169,9 @@ def exactly(queues: Sequence[QueueInfo], given: str) -> QueueInfo:
         raise BadInputError("QUEUE", f"'{given}' stands in several virtual hosts", f"say one of {names}")
     if not queues:
         raise NotReadyError("the cluster", "it shows no queue at all", "make cluster-status")
-    near = [each.name for each in queues if fnmatchcase(each.name, f"*{given}*")] if given else []
-    remedy = meant(given, {each.name for each in queues}, "warren queue list names them")
-    if near:
-        remedy = f"did you mean {', '.join(sorted(set(near))[:5])}?"
+    known = {each.name for each in queues}
+    if near := sorted(name for name in known if given and fnmatchcase(name, f"*{given}*")):
+        remedy = f"did you mean {', '.join(near[:5])}?"
+    else:
+        remedy = meant(given, known, "warren queue list names them")
     raise BadInputError("QUEUE", f"there is no queue '{given}'", remedy)
